@@ -1,0 +1,16 @@
+"""Pure rules and values of the gateway: no sockets, no files, no clock.
+
+- `site`        what a site and its applications are
+- `people`      persons and the holders of certificates
+- `sessions`    what a sign-in leaves behind
+- `cookies`     session cookies and hand-over tickets: minted and read here only
+- `credentials` passwords (argon2id) and one-time codes (RFC 6238)
+- `lockout`     how long a guesser waits
+- `sealing`     secrets at rest
+- `routes`      host and path, normalised once
+- `headers`     which headers of a client never pass, and which of ours go instead
+- `assertion`   the signed statement of who is calling (JWT)
+- `changes`     the change feed's rows
+- `audit`       security events and their chain
+- `ports`       what the edge needs of a store
+"""

@@ -1,0 +1,111 @@
+"""Security events, and the chain that shows when a line was changed.
+
+Each line's hash covers the line and the hash before it. A chain does *not*
+show that the newest lines were cut off, nor a forger who rewrites all of it:
+for that the newest hash must be kept somewhere else.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+
+
+class AuditKind(StrEnum):
+    """What happened; never renamed, only added."""
+
+    SITE_CREATED = "site-created"
+    USER_ADDED = "user-added"
+    USER_DISABLED = "user-disabled"
+    USER_ENABLED = "user-enabled"
+    USER_REMOVED = "user-removed"
+    PASSWORD_CHANGED = "password-changed"  # noqa: S105 - the name of an event
+    TOTP_RESET = "totp-reset"
+    CERTIFICATE_ISSUED = "certificate-issued"
+    CERTIFICATE_REVOKED = "certificate-revoked"
+    CERTIFICATE_REFUSED = "certificate-refused"
+    CRL_PUBLISHED = "crl-published"
+    SIGNED_IN = "signed-in"
+    SIGN_IN_FAILED = "sign-in-failed"
+    SIGNED_OUT = "signed-out"
+    SESSION_ENDED = "session-ended"
+    SESSION_REFUSED = "session-refused"
+    ACCESS_ALLOWED = "access-allowed"
+    ACCESS_DENIED = "access-denied"
+    CONNECTION_CUT = "connection-cut"
+    REQUEST_REFUSED = "request-refused"
+    APPLICATION_ADDED = "application-added"
+    APPLICATION_REMOVED = "application-removed"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One security event, before it has a place in the chain.
+
+    *reason* is a named value (of `policies.Reason`, of a refusal), never free
+    text of a stranger; *detail* holds what else helps, without any secret.
+    """
+
+    kind: AuditKind
+    at: datetime
+    user: str = ""
+    serial: str = ""
+    device: str = ""
+    app: str = ""
+    address: str = ""
+    reason: str = ""
+    detail: dict[str, str] = field(default_factory=dict)
+
+    def canonical(self) -> bytes:
+        """Return the bytes that the chain covers: the same for the same event, for ever."""
+        return json.dumps(
+            {
+                "kind": self.kind.value,
+                "at": int(self.at.timestamp() * 1_000_000),
+                "user": self.user,
+                "serial": self.serial,
+                "device": self.device,
+                "app": self.app,
+                "address": self.address,
+                "reason": self.reason,
+                "detail": self.detail,
+            },
+            sort_keys=True,
+            separators=(",", ":"),
+            ensure_ascii=True,
+        ).encode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """An event in its place: *number* rises by one, *chain* is hexadecimal."""
+
+    number: int
+    event: AuditEvent
+    chain: str
+
+
+FIRST_CHAIN = "0" * 64
+
+
+def link(previous: str, number: int, event: AuditEvent) -> str:
+    """Return the chain value of *event* as line *number*, behind *previous*."""
+    digest = sha256(bytes.fromhex(previous))
+    digest.update(number.to_bytes(8))
+    digest.update(event.canonical())
+    return digest.hexdigest()
+
+
+def first_break(lines: Iterable[AuditLine]) -> int | None:
+    """Return the number of the first line that does not fit its place, or None.
+
+    *lines* begin with the very first one.
+    """
+    previous, expected = FIRST_CHAIN, 1
+    for line in lines:
+        if line.number != expected or line.chain != link(previous, line.number, line.event):
+            return expected
+        previous, expected = line.chain, expected + 1
+    return None

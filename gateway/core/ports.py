@@ -1,0 +1,40 @@
+"""What the edge needs of a store; `gateway.store` keeps these promises."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from gateway.core.audit import AuditEvent
+from gateway.core.changes import Batch
+from gateway.core.people import Fingerprint, Holder
+from gateway.core.sessions import Session, SessionId
+
+
+class StoreUnavailable(Exception):
+    """The store could not be asked or could not answer; nothing may be concluded from it."""
+
+
+class EdgeStore(Protocol):
+    """The store as one worker of the edge sees it.
+
+    Every method may raise `StoreUnavailable`; the caller then refuses.
+    """
+
+    async def holder(self, fingerprint: Fingerprint) -> Holder | None:
+        """Return the certificate we issued with *fingerprint*, and its person."""
+        ...
+
+    async def session(self, session: SessionId) -> Session | None:
+        """Return the session, ended or not, or None if there never was one."""
+        ...
+
+    def follow(self) -> AsyncIterator[Batch]:
+        """Yield every later change of the feed, and an empty batch at least each second.
+
+        The first batch comes at once and stands for "from here on": what is
+        asked of the store after it is covered by the batches that follow.
+        """
+        ...
+
+    async def record(self, *events: AuditEvent) -> None:
+        """Write *events* to the audit log; returns when they are durable."""
+        ...

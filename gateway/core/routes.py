@@ -1,0 +1,102 @@
+"""Host and path, brought into the one form that is decided on *and* forwarded.
+
+What will not normalise is refused, since two readings of one request are how
+gateways are passed by. Percent-encoding follows RFC 3986, section 6.2.2:
+unreserved characters are decoded, digits upper-cased, dot segments removed;
+an encoded slash stays encoded, for it is data and not a separator.
+"""
+
+import re
+from dataclasses import dataclass
+
+RESERVED_PREFIX = "/.pusterla/"
+"""Paths under it belong to Pusterla on every host; no application sees them."""
+
+# uri-host of RFC 9110 section 7.2 in the forms we serve: DNS names, IPv4, [IPv6].
+_HOST = re.compile(
+    r"(?P<host>[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
+    r"|\[[0-9a-f:.]+\])(?P<dot>\.)?(?::(?P<port>[0-9]{1,5}))?"
+)
+_HOST_MAXIMUM = 253 + 7
+
+# Nothing in such a path has a second reading, so nothing needs to be done.
+_PLAIN_PATH = re.compile(rb"(?:/[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9._~!$&'()*+,;=:@-]*)+/?|/")
+# pchar of RFC 3986 with percent-encoding, and what browsers send unencoded all the same.
+_PATH = re.compile(rb"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/|^`{}\"<>\[\]-]|%[0-9A-Fa-f]{2})*")
+_QUERY = re.compile(rb"[!-~]*")
+_ENCODED = re.compile(rb"%([0-9A-Fa-f]{2})")
+_UNRESERVED = frozenset(
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+)
+# An encoded NUL or other control character has no honest use in a path, and
+# an encoded backslash is a slash to some servers.
+_FORBIDDEN = frozenset([*range(0x20), 0x5C, 0x7F])
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The normal form of a request target in origin-form (RFC 9112, section 3.2.1)."""
+
+    path: bytes
+    query: bytes | None
+
+    @property
+    def wire(self) -> bytes:
+        """Return the bytes that go into the request line upstream."""
+        return self.path if self.query is None else self.path + b"?" + self.query
+
+
+def normalise_host(value: str) -> str | None:
+    """Return the host of a Host field or an SNI name, without port; None refuses."""
+    if len(value) > _HOST_MAXIMUM:
+        return None
+    match = _HOST.fullmatch(value.lower())
+    return match["host"] if match else None
+
+
+def normalise_target(raw: bytes) -> Target | None:
+    """Return the normal form of *raw*, or None where there is none."""
+    path, mark, query = raw.partition(b"?")
+    if mark and not _QUERY.fullmatch(query):
+        return None
+    kept = query if mark else None
+    if _PLAIN_PATH.fullmatch(path):
+        return Target(path, kept)
+    if not _PATH.fullmatch(path):
+        return None
+    decoded = _decode_unreserved(path)
+    if decoded is None:
+        return None
+    clean = _remove_dot_segments(decoded)
+    return None if clean is None else Target(clean, kept)
+
+
+def _decode_unreserved(path: bytes) -> bytes | None:
+    for digits in _ENCODED.findall(path):
+        if int(digits, 16) in _FORBIDDEN:
+            return None
+
+    def form(match: re.Match[bytes]) -> bytes:
+        octet = int(match[1], 16)
+        return bytes([octet]) if octet in _UNRESERVED else b"%" + match[1].upper()
+
+    return _ENCODED.sub(form, path)
+
+
+def _remove_dot_segments(path: bytes) -> bytes | None:
+    # Unlike RFC 3986 section 5.2.4, climbing above the root is refused: no
+    # client does it by accident.
+    kept: list[bytes] = []
+    segments = path.split(b"/")[1:]
+    for position, segment in enumerate(segments):
+        last = position == len(segments) - 1
+        if segment == b"..":
+            if not kept:
+                return None
+            kept.pop()
+        elif segment != b".":
+            kept.append(segment)
+            continue
+        if last:
+            kept.append(b"")
+    return b"/" + b"/".join(kept)

@@ -1,0 +1,35 @@
+"""What a sign-in leaves behind: a session, bound to one certificate."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NewType
+
+from gateway.core.people import Fingerprint
+from policies.model import Level
+
+SessionId = NewType("SessionId", str)
+"""128 random bits as 32 lower-case hexadecimal digits."""
+
+SESSION_ID_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A live or ended session.
+
+    It is worth nothing on a connection with another certificate than
+    *fingerprint*: a stolen cookie opens nothing.
+    """
+
+    id: SessionId
+    user: str
+    fingerprint: Fingerprint
+    level: Level
+    created_at: datetime
+    expires_at: datetime
+    address: str
+    ended_at: datetime | None = None
+
+    def live(self, now: datetime) -> bool:
+        """Say whether the session still opens anything at *now*."""
+        return self.ended_at is None and self.created_at <= now < self.expires_at
