@@ -1,14 +1,19 @@
 #!/usr/bin/env bash
 # Make, or bring up to date, a virtual environment that holds exactly one hashed requirement file
-# and this project, editable.
+# and this project, editable (with --tools: the file alone).
 #
-#   deploy/environment.sh ENVIRONMENT REQUIREMENTS
+#   deploy/environment.sh [--tools] ENVIRONMENT REQUIREMENTS
 #
 # PYTHON chooses the interpreter (a name or a path); without it the newest suitable one is taken.
 # Plain venv and pip are all it needs. When nothing has changed it says nothing and takes no time.
 
 set -euo pipefail
 
+project=yes
+if [[ ${1:-} == --tools ]]; then
+    project=no
+    shift
+fi
 environment=$1
 requirements=$2
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -120,8 +125,10 @@ fill_environment() {
     # Only what the file names, by hash; the project itself is built by what was just installed.
     "${pip[@]}" install --progress-bar off --only-binary :all: --require-hashes \
         -r "$requirements" </dev/null 2>&1 | show_progress
-    "${pip[@]}" install --no-deps --no-build-isolation -e "$root" </dev/null 2>&1 |
-        awk '/^(ERROR|error|  error)/ { bad = 1 } bad' >&2
+    if [[ $project == no ]]; then return; fi
+    local said
+    said=$("${pip[@]}" install --no-deps --no-build-isolation -e "$root" </dev/null 2>&1) ||
+        fail "installing the project itself failed:"$'\n'"$said"
 }
 
 cd "$root"

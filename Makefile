@@ -1,0 +1,66 @@
+# The front door. `make` alone says what there is.
+#
+#   PYTHON=python3.12 make test     another interpreter (3.11, 3.12 or 3.13)
+#   make test ARGS="-k cookie -x"   some of the tests
+#   make run PORT=9443              another port
+
+PORT ?= 8443
+ARGS ?=
+UPGRADE ?=
+
+TEST := .venv/test/bin
+CODE := gateway ca policies tests deploy
+LOCK := .venv/lock/bin/uv pip compile pyproject.toml --quiet --universal --generate-hashes \
+        --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+PINS := deploy/constraints
+
+.DEFAULT_GOAL := help
+.SILENT:
+.NOTPARALLEL:
+.PHONY: help run test check lint bench format lock clean environment
+
+help: ## say what there is (this list)
+	awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	echo
+	echo "  PORT=9443 (run)   ARGS=\"-k cookie\" (test)   PYTHON=python3.12 (run, test, check, bench)"
+
+# exec: Ctrl-C goes to the demo and to nothing in between, and it decides when it is done.
+run: ## start a throwaway site with real applications behind it (PORT=8443); Ctrl-C ends it
+	deploy/environment.sh .venv/run $(PINS)/demo.txt
+	exec .venv/run/bin/pusterla demo --port $(PORT)
+
+test: environment ## the whole test suite; what this machine lacks is skipped, with the reason
+	$(TEST)/pytest $(ARGS)
+
+check: lint test ## what CI asks: format, lint, types, import contracts, dependencies, spelling, test
+
+lint: environment ## all of check but the tests
+	$(TEST)/ruff format --check $(CODE)
+	$(TEST)/ruff check $(CODE)
+	$(TEST)/mypy
+	$(TEST)/lint-imports --no-logo
+	$(TEST)/deptry .
+	$(TEST)/codespell
+
+bench: environment ## CPU per request beside nginx on this machine, and their ratio
+	$(TEST)/python tests/bench/run.py $(ARGS)
+
+format: environment ## put the code into the house's format
+	$(TEST)/ruff check --fix-only --quiet $(CODE)
+	$(TEST)/ruff format $(CODE)
+
+lock: ## after a change of dependencies: pin them again (UPGRADE=1: take the newest of all)
+	deploy/environment.sh --tools .venv/lock $(PINS)/lock.txt
+	echo "Resolving for Python 3.11 to 3.13 ..."
+	$(LOCK) --group build -o $(PINS)/run.txt
+	$(LOCK) --group build --extra demo -c $(PINS)/run.txt -o $(PINS)/demo.txt
+	$(LOCK) --group build --extra demo --group test --group check -c $(PINS)/demo.txt -o $(PINS)/check.txt
+	$(LOCK) --only-group lock -o $(PINS)/lock.txt
+	git diff --stat -- $(PINS)
+
+clean: ## remove the environments and everything that the tools remember
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov dist
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+environment:
+	deploy/environment.sh .venv/test $(PINS)/check.txt
