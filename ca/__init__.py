@@ -1,0 +1,18 @@
+"""Who is who: the certificate authority. It knows nothing of gateway or policies.
+
+A map of the room, from pure to effectful:
+
+profiles   what kinds of certificate there are, and their limits       pure
+identity   user and device <-> subject and SAN                         pure
+serials    serial numbers: from random octets, as text, from text      pure
+lint       what must hold of any certificate that is released          pure
+issue      request + profile + issuer + time -> certificate            pure (signs)
+status     entries + number + time -> CRL                              pure (signs)
+trust      dates + record + time -> good, revoked, unknown, stale ...  pure, standard library only
+bundle     key + chain + passphrase -> PKCS#12                         pure
+keys       key and certificate files, and the signer's lock            I/O
+ledger     serials, certificates, revocations, CRLs                    I/O, SQL
+hierarchy  the files of a new CA                                       shell
+authority  enrol, revoke, publish: the order of effects                shell
+errors     what can be refused, one tree
+"""
