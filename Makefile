@@ -10,9 +10,10 @@ UPGRADE ?=
 
 TEST := .venv/test/bin
 CODE := gateway ca policies tests deploy
-LOCK := .venv/lock/bin/uv pip compile pyproject.toml --quiet --universal --generate-hashes \
-        --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 PINS := deploy/constraints
+COMPILE := .venv/lock/bin/uv pip compile --quiet --universal --generate-hashes \
+           --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+LOCK := $(COMPILE) pyproject.toml --group build
 
 .DEFAULT_GOAL := help
 .SILENT:
@@ -52,10 +53,10 @@ format: environment ## put the code into the house's format
 lock: ## after a change of dependencies: pin them again (UPGRADE=1: take the newest of all)
 	deploy/environment.sh --tools .venv/lock $(PINS)/lock.txt
 	echo "Resolving for Python 3.11 to 3.13 ..."
-	$(LOCK) --group build -o $(PINS)/run.txt
-	$(LOCK) --group build --extra demo -c $(PINS)/run.txt -o $(PINS)/demo.txt
-	$(LOCK) --group build --extra demo --group test --group check -c $(PINS)/demo.txt -o $(PINS)/check.txt
-	$(LOCK) --only-group lock -o $(PINS)/lock.txt
+	$(LOCK) -o $(PINS)/run.txt
+	$(LOCK) --extra demo -c $(PINS)/run.txt -o $(PINS)/demo.txt
+	$(LOCK) --extra demo --group test --group check -c $(PINS)/demo.txt -o $(PINS)/check.txt
+	$(COMPILE) --group lock -o $(PINS)/lock.txt
 	git diff --stat -- $(PINS)
 
 clean: ## remove the environments and everything that the tools remember
