@@ -1,0 +1,79 @@
+"""Every way in which Pusterla says no, by name, and the HTTP status of each.
+
+The names go to the log, the audit and the page, so they are only ever added
+to, never renamed.
+"""
+
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Final
+
+
+class Refusal(StrEnum):
+    """Why a request is refused, before or instead of an answer of the application."""
+
+    NO_CERTIFICATE = "no-certificate"
+    CERTIFICATE_UNKNOWN = "certificate-unknown"
+    CERTIFICATE_REVOKED = "certificate-revoked"
+    CERTIFICATE_EXPIRED = "certificate-expired"
+    CERTIFICATE_NOT_YET_VALID = "certificate-not-yet-valid"
+    CERTIFICATE_STATUS_STALE = "certificate-status-stale"
+    """Nobody can say whether it is revoked: the feed has been silent for longer than its grace."""
+    PERSON_DISABLED = "person-disabled"
+    PERSON_REMOVED = "person-removed"
+    SESSION_REQUIRED = "session-required"
+    SESSION_OF_ANOTHER_CERTIFICATE = "session-of-another-certificate"
+    TICKET_REFUSED = "ticket-refused"
+    """A hand-over ticket that is forged, too old, or for another place."""
+    NOT_ALLOWED = "not-allowed"
+    OUTSIDE_CERTIFICATE_SCOPE = "outside-certificate-scope"
+    CROSS_SITE_REQUEST = "cross-site-request"
+    NOT_FOUND = "not-found"
+    METHOD_REFUSED = "method-refused"
+    UNKNOWN_HOST = "unknown-host"
+    MISDIRECTED = "misdirected"
+    """SNI and Host disagree: the request came over a connection made for another host."""
+    BAD_REQUEST = "bad-request"
+    REQUEST_TIMEOUT = "request-timeout"
+    BODY_TOO_LARGE = "body-too-large"
+    TARGET_TOO_LONG = "target-too-long"
+    HEAD_TOO_LARGE = "head-too-large"
+    UPSTREAM_UNREACHABLE = "upstream-unreachable"
+    UPSTREAM_BROKEN = "upstream-broken"
+    UPSTREAM_TIMEOUT = "upstream-timeout"
+    STORE_UNAVAILABLE = "store-unavailable"
+    OVERLOADED = "overloaded"
+    INTERNAL = "internal"
+
+
+STATUS: Final = {
+    Refusal.NO_CERTIFICATE: HTTPStatus.FORBIDDEN,
+    Refusal.CERTIFICATE_UNKNOWN: HTTPStatus.FORBIDDEN,
+    Refusal.CERTIFICATE_REVOKED: HTTPStatus.FORBIDDEN,
+    Refusal.CERTIFICATE_EXPIRED: HTTPStatus.FORBIDDEN,
+    Refusal.CERTIFICATE_NOT_YET_VALID: HTTPStatus.FORBIDDEN,
+    Refusal.CERTIFICATE_STATUS_STALE: HTTPStatus.SERVICE_UNAVAILABLE,
+    Refusal.PERSON_DISABLED: HTTPStatus.FORBIDDEN,
+    Refusal.PERSON_REMOVED: HTTPStatus.FORBIDDEN,
+    Refusal.SESSION_REQUIRED: HTTPStatus.UNAUTHORIZED,
+    Refusal.SESSION_OF_ANOTHER_CERTIFICATE: HTTPStatus.FORBIDDEN,
+    Refusal.TICKET_REFUSED: HTTPStatus.FORBIDDEN,
+    Refusal.NOT_ALLOWED: HTTPStatus.FORBIDDEN,
+    Refusal.OUTSIDE_CERTIFICATE_SCOPE: HTTPStatus.FORBIDDEN,
+    Refusal.CROSS_SITE_REQUEST: HTTPStatus.FORBIDDEN,
+    Refusal.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Refusal.METHOD_REFUSED: HTTPStatus.METHOD_NOT_ALLOWED,
+    Refusal.UNKNOWN_HOST: HTTPStatus.MISDIRECTED_REQUEST,
+    Refusal.MISDIRECTED: HTTPStatus.MISDIRECTED_REQUEST,
+    Refusal.BAD_REQUEST: HTTPStatus.BAD_REQUEST,
+    Refusal.REQUEST_TIMEOUT: HTTPStatus.REQUEST_TIMEOUT,
+    Refusal.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Refusal.TARGET_TOO_LONG: HTTPStatus.REQUEST_URI_TOO_LONG,
+    Refusal.HEAD_TOO_LARGE: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    Refusal.UPSTREAM_UNREACHABLE: HTTPStatus.BAD_GATEWAY,
+    Refusal.UPSTREAM_BROKEN: HTTPStatus.BAD_GATEWAY,
+    Refusal.UPSTREAM_TIMEOUT: HTTPStatus.GATEWAY_TIMEOUT,
+    Refusal.STORE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    Refusal.OVERLOADED: HTTPStatus.SERVICE_UNAVAILABLE,
+    Refusal.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
+}

@@ -1,0 +1,443 @@
+"""What each refusal says to the person who meets it, in English and Italian.
+
+One title, what happened, and what to do next. Nothing here names a host, a
+person or a rule: a stranger reads the same words.
+"""
+
+# ruff: noqa: RUF001 - the apostrophe of Italian is the typographic one
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Literal
+
+from gateway.core.refusal_kinds import Refusal
+
+Language = Literal["en", "it"]
+
+
+class Way(Enum):
+    """The way out that a page offers as a button."""
+
+    AGAIN = "again"  # the same address once more
+    PORTAL = "portal"  # the start of the site; only where the certificate is known
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One refusal in one language; *then* is one paragraph for each line."""
+
+    title: str
+    happened: str
+    then: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What stands around every refusal in one language."""
+
+    whom_to_ask: str
+    nobody_named: str
+    say_this: str
+    again: str
+    to_portal: str
+
+
+WAYS: Final = {
+    Refusal.NO_CERTIFICATE: Way.AGAIN,
+    Refusal.CERTIFICATE_UNKNOWN: Way.NONE,
+    Refusal.CERTIFICATE_REVOKED: Way.NONE,
+    Refusal.CERTIFICATE_EXPIRED: Way.NONE,
+    Refusal.CERTIFICATE_NOT_YET_VALID: Way.AGAIN,
+    Refusal.CERTIFICATE_STATUS_STALE: Way.AGAIN,
+    Refusal.PERSON_DISABLED: Way.NONE,
+    Refusal.PERSON_REMOVED: Way.NONE,
+    Refusal.SESSION_REQUIRED: Way.PORTAL,
+    Refusal.SESSION_OF_ANOTHER_CERTIFICATE: Way.PORTAL,
+    Refusal.TICKET_REFUSED: Way.PORTAL,
+    Refusal.NOT_ALLOWED: Way.PORTAL,
+    Refusal.OUTSIDE_CERTIFICATE_SCOPE: Way.PORTAL,
+    Refusal.CROSS_SITE_REQUEST: Way.PORTAL,
+    Refusal.NOT_FOUND: Way.PORTAL,
+    Refusal.METHOD_REFUSED: Way.PORTAL,
+    Refusal.UNKNOWN_HOST: Way.NONE,
+    Refusal.MISDIRECTED: Way.AGAIN,
+    Refusal.BAD_REQUEST: Way.NONE,
+    Refusal.REQUEST_TIMEOUT: Way.AGAIN,
+    Refusal.BODY_TOO_LARGE: Way.NONE,
+    Refusal.TARGET_TOO_LONG: Way.NONE,
+    Refusal.HEAD_TOO_LARGE: Way.NONE,
+    Refusal.UPSTREAM_UNREACHABLE: Way.AGAIN,
+    Refusal.UPSTREAM_BROKEN: Way.AGAIN,
+    Refusal.UPSTREAM_TIMEOUT: Way.AGAIN,
+    Refusal.STORE_UNAVAILABLE: Way.AGAIN,
+    Refusal.OVERLOADED: Way.AGAIN,
+    Refusal.INTERNAL: Way.AGAIN,
+}
+
+FRAMES: Final[dict[Language, Frame]] = {
+    "en": Frame(
+        whom_to_ask="If this does not help, ask",
+        nobody_named="If this does not help, ask the people who gave you access.",
+        say_this="Tell them this:",
+        again="Try again",
+        to_portal="Go to the start page",
+    ),
+    "it": Frame(
+        whom_to_ask="Se non basta, chiedi a",
+        nobody_named="Se non basta, chiedi a chi ti ha dato l’accesso.",
+        say_this="Riferisci questo:",
+        again="Riprova",
+        to_portal="Vai alla pagina iniziale",
+    ),
+}
+
+_ENGLISH: Final = {
+    Refusal.NO_CERTIFICATE: Words(
+        "Your browser showed no certificate",
+        "This door opens only with a personal certificate. Yours was not chosen, is not in this "
+        "browser, or yours has expired: browsers do not offer expired certificates.",
+        (
+            (
+                "To choose again: in Firefox, close every window and start it once more; in Chrome, "
+                "Edge and Chromium, try again."
+            ),
+            (
+                "If you carry your browser on a stick, start that one, and type its primary password "
+                "when it asks."
+            ),
+        ),
+    ),
+    Refusal.CERTIFICATE_UNKNOWN: Words(
+        "This certificate is not known here",
+        "Your browser showed a certificate that is in none of our records.",
+        ("Use the certificate or the stick that you were given for this site.",),
+    ),
+    Refusal.CERTIFICATE_REVOKED: Words(
+        "This certificate has been revoked",
+        "It was withdrawn, perhaps because a stick was reported lost or a newer certificate took "
+        "its place. It will not open anything again.",
+        (
+            "If you have a newer stick or certificate, use that one and restart the browser.",
+            "If you have not, ask for a new certificate.",
+        ),
+    ),
+    Refusal.CERTIFICATE_EXPIRED: Words(
+        "Your certificate has expired",
+        "Every certificate has an end, and yours is past it.",
+        (
+            (
+                "Ask for a new one. If you have it already, remove the old one from the browser and "
+                "restart it."
+            ),
+            "If you think that it cannot have ended yet, check the date of this computer.",
+        ),
+    ),
+    Refusal.CERTIFICATE_NOT_YET_VALID: Words(
+        "Your certificate is not valid yet",
+        "Its first day is still to come.",
+        ("Wait until that day, or ask when it begins.",),
+    ),
+    Refusal.CERTIFICATE_STATUS_STALE: Words(
+        "We cannot check your certificate at the moment",
+        "Nothing is wrong with it as far as we know, but without that check nobody gets in.",
+        ("Try again in a minute.",),
+    ),
+    Refusal.PERSON_DISABLED: Words(
+        "Your access is switched off",
+        "Your certificate is in order, but your account has been disabled.",
+        ("Ask for it to be switched on again.",),
+    ),
+    Refusal.PERSON_REMOVED: Words(
+        "Your access has ended",
+        "This certificate belongs to an account that is no longer there.",
+        ("If you still need access, ask for a new account and a new certificate.",),
+    ),
+    Refusal.SESSION_REQUIRED: Words(
+        "Please sign in",
+        "You are not signed in, or your sign-in has ended.",
+        ("Sign in on the start page, then open this page again.",),
+    ),
+    Refusal.SESSION_OF_ANOTHER_CERTIFICATE: Words(
+        "You signed in with another certificate",
+        "A sign-in is worth something only together with the certificate it was made with.",
+        ("Sign in again with the certificate that you are using now.",),
+    ),
+    Refusal.TICKET_REFUSED: Words(
+        "The way back took too long",
+        "After a sign-in you are brought to the application within a few seconds. This link is "
+        "older than that, or was made for somebody else.",
+        ("Go to the start page and open the application from there.",),
+    ),
+    Refusal.NOT_ALLOWED: Words(
+        "This is not open to you",
+        "You are signed in, but the rules of this application do not let you in.",
+        ("The start page shows what you may open.",),
+    ),
+    Refusal.OUTSIDE_CERTIFICATE_SCOPE: Words(
+        "Not with this certificate",
+        "The certificate you are using opens certain applications only, and this is not one of "
+        "them.",
+        ("Use another certificate if you have one. The start page shows what this one opens.",),
+    ),
+    Refusal.CROSS_SITE_REQUEST: Words(
+        "This did not come from our own page",
+        "Another site, or a very old page, asked for something in your name. Nothing was done.",
+        ("Go to the start page and do it from there.",),
+    ),
+    Refusal.NOT_FOUND: Words(
+        "There is no such page",
+        "The address has nothing behind it.",
+        ("Check the address, or begin at the start page.",),
+    ),
+    Refusal.METHOD_REFUSED: Words(
+        "That cannot be done here",
+        "This address does not take this kind of request.",
+        ("Begin at the start page.",),
+    ),
+    Refusal.UNKNOWN_HOST: Words(
+        "Nothing is served under this name",
+        "The name in the address is not one of ours.",
+        ("Check the address for a spelling mistake.",),
+    ),
+    Refusal.MISDIRECTED: Words(
+        "The connection was made for another name",
+        "Your browser asked for this page over a connection that belongs to another of our names.",
+        ("Try again: the browser will make a new connection.",),
+    ),
+    Refusal.BAD_REQUEST: Words(
+        "We could not read this request",
+        "What your browser or program sent does not follow the rules of HTTP.",
+        ("If it was a link, check that it is complete.",),
+    ),
+    Refusal.REQUEST_TIMEOUT: Words(
+        "Your request did not arrive in time",
+        "The connection stood still before the request was complete.",
+        ("Check your network and try again.",),
+    ),
+    Refusal.BODY_TOO_LARGE: Words(
+        "That is too large",
+        "More was sent than this address takes.",
+        ("Send less at once.",),
+    ),
+    Refusal.TARGET_TOO_LONG: Words(
+        "This address is too long",
+        "The address that was asked for has more characters than we accept.",
+        ("Check the link, or begin again from a shorter address.",),
+    ),
+    Refusal.HEAD_TOO_LARGE: Words(
+        "The request carries too much",
+        "Its header fields are larger than we accept; often too many cookies are the reason.",
+        ("Clear the cookies of this site in your browser and try again.",),
+    ),
+    Refusal.UPSTREAM_UNREACHABLE: Words(
+        "The application is not running",
+        "You were let in, but the application behind this address does not answer.",
+        ("Try again in a few minutes.",),
+    ),
+    Refusal.UPSTREAM_BROKEN: Words(
+        "The application gave no proper answer",
+        "You were let in, but the application broke off or sent something that cannot be read.",
+        ("Try again. What you sent may or may not have been done: check before you repeat it.",),
+    ),
+    Refusal.UPSTREAM_TIMEOUT: Words(
+        "The application takes too long",
+        "You were let in, but the application did not answer in time.",
+        ("Try again. What you sent may or may not have been done: check before you repeat it.",),
+    ),
+    Refusal.STORE_UNAVAILABLE: Words(
+        "We cannot check who may enter at the moment",
+        "A part of this gateway is out of reach, and without it nobody gets in.",
+        ("Try again in a minute.",),
+    ),
+    Refusal.OVERLOADED: Words(
+        "Too much is going on at the moment",
+        "This gateway has as many visitors as it can bear.",
+        ("Wait a moment and try again.",),
+    ),
+    Refusal.INTERNAL: Words(
+        "Something went wrong on our side",
+        "This is a fault of the gateway, not yours. It has been written down.",
+        ("Try again in a minute.",),
+    ),
+}
+
+_ITALIAN: Final = {
+    Refusal.NO_CERTIFICATE: Words(
+        "Il browser non ha mostrato alcun certificato",
+        "Questa porta si apre solo con un certificato personale. Il tuo non è stato scelto, non è "
+        "in questo browser oppure è scaduto: i browser non propongono i certificati scaduti.",
+        (
+            (
+                "Per scegliere di nuovo: con Firefox chiudi tutte le finestre e riavvialo; con "
+                "Chrome, Edge e Chromium basta riprovare."
+            ),
+            (
+                "Se hai il browser su una chiavetta, avvia quello e scrivi la password principale "
+                "quando la chiede."
+            ),
+        ),
+    ),
+    Refusal.CERTIFICATE_UNKNOWN: Words(
+        "Questo certificato qui non è conosciuto",
+        "Il browser ha mostrato un certificato che non compare nei nostri registri.",
+        ("Usa il certificato o la chiavetta che ti sono stati dati per questo sito.",),
+    ),
+    Refusal.CERTIFICATE_REVOKED: Words(
+        "Questo certificato è stato revocato",
+        "È stato ritirato, forse perché una chiavetta è stata data per persa o perché ne è stato "
+        "emesso uno nuovo. Non aprirà più nulla.",
+        (
+            "Se hai una chiavetta o un certificato più recente, usa quello e riavvia il browser.",
+            "Altrimenti chiedi un nuovo certificato.",
+        ),
+    ),
+    Refusal.CERTIFICATE_EXPIRED: Words(
+        "Il tuo certificato è scaduto",
+        "Ogni certificato ha una fine, e il tuo l’ha superata.",
+        (
+            "Chiedine uno nuovo. Se lo hai già, togli il vecchio dal browser e riavvialo.",
+            "Se pensi che non possa essere già scaduto, controlla la data di questo computer.",
+        ),
+    ),
+    Refusal.CERTIFICATE_NOT_YET_VALID: Words(
+        "Il tuo certificato non è ancora valido",
+        "Il suo primo giorno deve ancora venire.",
+        ("Aspetta quel giorno, oppure chiedi quando comincia.",),
+    ),
+    Refusal.CERTIFICATE_STATUS_STALE: Words(
+        "In questo momento non possiamo controllare il tuo certificato",
+        "Per quanto ne sappiamo è in ordine, ma senza quel controllo non entra nessuno.",
+        ("Riprova tra un minuto.",),
+    ),
+    Refusal.PERSON_DISABLED: Words(
+        "Il tuo accesso è disattivato",
+        "Il certificato è in ordine, ma il tuo account è stato disattivato.",
+        ("Chiedi che venga riattivato.",),
+    ),
+    Refusal.PERSON_REMOVED: Words(
+        "Il tuo accesso è terminato",
+        "Questo certificato appartiene a un account che non esiste più.",
+        ("Se ti serve ancora, chiedi un nuovo account e un nuovo certificato.",),
+    ),
+    Refusal.SESSION_REQUIRED: Words(
+        "Accedi, per favore",
+        "Non hai effettuato l’accesso, oppure la sessione è finita.",
+        ("Accedi dalla pagina iniziale, poi riapri questa pagina.",),
+    ),
+    Refusal.SESSION_OF_ANOTHER_CERTIFICATE: Words(
+        "Hai fatto l’accesso con un altro certificato",
+        "Un accesso vale solo insieme al certificato con cui è stato fatto.",
+        ("Accedi di nuovo con il certificato che stai usando ora.",),
+    ),
+    Refusal.TICKET_REFUSED: Words(
+        "È passato troppo tempo",
+        "Dopo l’accesso si arriva all’applicazione entro pochi secondi. Questo collegamento è più "
+        "vecchio, oppure è stato creato per qualcun altro.",
+        ("Vai alla pagina iniziale e apri l’applicazione da lì.",),
+    ),
+    Refusal.NOT_ALLOWED: Words(
+        "Qui non puoi entrare",
+        "Hai effettuato l’accesso, ma le regole di questa applicazione non ti lasciano entrare.",
+        ("La pagina iniziale mostra che cosa puoi aprire.",),
+    ),
+    Refusal.OUTSIDE_CERTIFICATE_SCOPE: Words(
+        "Non con questo certificato",
+        "Il certificato che stai usando apre solo alcune applicazioni, e questa non è tra quelle.",
+        ("Se ne hai un altro, usalo. La pagina iniziale mostra che cosa apre questo.",),
+    ),
+    Refusal.CROSS_SITE_REQUEST: Words(
+        "Questa richiesta non viene da una nostra pagina",
+        "Un altro sito, o una pagina molto vecchia, ha chiesto qualcosa a tuo nome. Non è stato "
+        "fatto nulla.",
+        ("Vai alla pagina iniziale e riprova da lì.",),
+    ),
+    Refusal.NOT_FOUND: Words(
+        "Questa pagina non esiste",
+        "A questo indirizzo non c’è nulla.",
+        ("Controlla l’indirizzo, oppure comincia dalla pagina iniziale.",),
+    ),
+    Refusal.METHOD_REFUSED: Words(
+        "Qui non si può fare",
+        "Questo indirizzo non accetta richieste di questo tipo.",
+        ("Comincia dalla pagina iniziale.",),
+    ),
+    Refusal.UNKNOWN_HOST: Words(
+        "Sotto questo nome non c’è nulla",
+        "Il nome nell’indirizzo non è uno dei nostri.",
+        ("Controlla che l’indirizzo sia scritto bene.",),
+    ),
+    Refusal.MISDIRECTED: Words(
+        "La connessione era per un altro nome",
+        "Il browser ha chiesto questa pagina su una connessione che appartiene a un altro dei "
+        "nostri nomi.",
+        ("Riprova: il browser aprirà una nuova connessione.",),
+    ),
+    Refusal.BAD_REQUEST: Words(
+        "Non riusciamo a leggere questa richiesta",
+        "Ciò che il browser o il programma ha inviato non segue le regole di HTTP.",
+        ("Se era un collegamento, controlla che sia completo.",),
+    ),
+    Refusal.REQUEST_TIMEOUT: Words(
+        "La richiesta non è arrivata in tempo",
+        "La connessione si è fermata prima che la richiesta fosse completa.",
+        ("Controlla la rete e riprova.",),
+    ),
+    Refusal.BODY_TOO_LARGE: Words(
+        "È troppo grande",
+        "È stato inviato più di quanto questo indirizzo accetti.",
+        ("Invia meno dati per volta.",),
+    ),
+    Refusal.TARGET_TOO_LONG: Words(
+        "L’indirizzo è troppo lungo",
+        "L’indirizzo richiesto ha più caratteri di quanti ne accettiamo.",
+        ("Controlla il collegamento, oppure riparti da un indirizzo più corto.",),
+    ),
+    Refusal.HEAD_TOO_LARGE: Words(
+        "La richiesta porta con sé troppo",
+        "Le sue intestazioni superano il limite; spesso la causa sono i troppi cookie.",
+        ("Cancella i cookie di questo sito nel browser e riprova.",),
+    ),
+    Refusal.UPSTREAM_UNREACHABLE: Words(
+        "L’applicazione non è in funzione",
+        "L’accesso è riuscito, ma l’applicazione dietro a questo indirizzo non risponde.",
+        ("Riprova tra qualche minuto.",),
+    ),
+    Refusal.UPSTREAM_BROKEN: Words(
+        "L’applicazione non ha risposto come doveva",
+        "L’accesso è riuscito, ma l’applicazione si è interrotta o ha inviato qualcosa di "
+        "illeggibile.",
+        (
+            (
+                "Riprova. Ciò che hai inviato potrebbe essere stato eseguito oppure no: controlla "
+                "prima di ripeterlo."
+            ),
+        ),
+    ),
+    Refusal.UPSTREAM_TIMEOUT: Words(
+        "L’applicazione ci mette troppo",
+        "L’accesso è riuscito, ma l’applicazione non ha risposto in tempo.",
+        (
+            (
+                "Riprova. Ciò che hai inviato potrebbe essere stato eseguito oppure no: controlla "
+                "prima di ripeterlo."
+            ),
+        ),
+    ),
+    Refusal.STORE_UNAVAILABLE: Words(
+        "In questo momento non possiamo controllare chi può entrare",
+        "Una parte di questo varco non è raggiungibile, e senza di essa non entra nessuno.",
+        ("Riprova tra un minuto.",),
+    ),
+    Refusal.OVERLOADED: Words(
+        "In questo momento c’è troppo traffico",
+        "Questo varco ha tutti i visitatori che può sostenere.",
+        ("Aspetta un momento e riprova.",),
+    ),
+    Refusal.INTERNAL: Words(
+        "Qualcosa è andato storto da parte nostra",
+        "È un errore del varco, non tuo. È stato registrato.",
+        ("Riprova tra un minuto.",),
+    ),
+}
+
+WORDS: Final[dict[Language, dict[Refusal, Words]]] = {"en": _ENGLISH, "it": _ITALIAN}
