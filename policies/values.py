@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 
 from policies.durations import parse_duration, show_duration
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 E = TypeVar("E", bound=StrEnum)
 
 Check = Callable[[str], object]
@@ -46,7 +46,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Reader(Generic[T]):
+class Reader(Generic[T_co]):
     """Reads one kind of value.
 
     *expected* is what it takes, in words. *read* gets a value, its place and
@@ -54,7 +54,7 @@ class Reader(Generic[T]):
     """
 
     expected: str
-    read: Callable[[object, str, list[Problem]], T | None]
+    read: Callable[[object, str, list[Problem]], T_co | None]
 
 
 def kind_of(value: object) -> str:
