@@ -1,0 +1,402 @@
+"""The ledger, on real databases."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import StatementError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ca import ledger
+from ca.errors import LedgerError
+from ca.ledger import CertificateRecord, CertificateState, CRLRecord
+from ca.serials import serial_text
+from ca.trust import (
+    Expired,
+    Good,
+    Revocation,
+    RevocationReason,
+    Revoked,
+    RevokedEntry,
+    Unknown,
+    judge,
+)
+from tests.ca.databases import Begin
+
+NOW = datetime(2026, 11, 21, 9, 0, 0, 123456, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+YEAR = timedelta(days=365)
+ISSUER = "issuing-1"
+KEY_COMPROMISE = RevocationReason.KEY_COMPROMISE
+
+
+def serial_of(number: int) -> str:
+    """Make a serial that looks like a real one."""
+    return serial_text((1 << 126) + number)
+
+
+def fingerprint_of(number: int) -> str:
+    """Make a fingerprint of the right length."""
+    return f"{number:064x}"
+
+
+@pytest.fixture(autouse=True)
+async def issuing(begin: Begin) -> None:
+    """Record the issuing CA, which every certificate refers to."""
+    async with begin() as connection:
+        await ledger.record_issuer(connection, name=ISSUER, der=b"issuing")
+
+
+async def reserve(
+    connection: AsyncConnection,
+    number: int,
+    user: str = "anna",
+    device: str = "stick-1",
+    scope: tuple[str, ...] | None = None,
+    now: datetime = NOW,
+) -> None:
+    """Reserve the serial *number*."""
+    await ledger.reserve_serial(
+        connection,
+        issuer=ISSUER,
+        serial=serial_of(number),
+        username=user,
+        device=device,
+        scope=scope,
+        not_before=now - HOUR,
+        not_after=now + YEAR,
+        now=now,
+    )
+
+
+async def issue(
+    connection: AsyncConnection,
+    number: int,
+    user: str = "anna",
+    device: str = "stick-1",
+    scope: tuple[str, ...] | None = None,
+    now: datetime = NOW,
+) -> CertificateRecord:
+    """Reserve and record a certificate."""
+    await reserve(connection, number, user, device, scope, now)
+    return await ledger.record_certificate(
+        connection,
+        issuer=ISSUER,
+        serial=serial_of(number),
+        fingerprint=fingerprint_of(number),
+        der=b"der %d" % number,
+        now=now + timedelta(seconds=1),
+    )
+
+
+async def publish(connection: AsyncConnection, number: int, now: datetime) -> list[RevokedEntry]:
+    """Record a CRL of everything revoked so far."""
+    entries = await ledger.revoked_entries(connection, ISSUER)
+    await ledger.record_crl(
+        connection, CRLRecord(ISSUER, number, now, now + 7 * 24 * HOUR, b"crl"), entries
+    )
+    return entries
+
+
+class TestInstant:
+    async def test_any_zone_comes_back_as_utc(self, begin: Begin) -> None:
+        """A moment is kept to the microsecond, whatever zone it was told in."""
+        rome = timezone(timedelta(hours=1))
+        async with begin() as connection:
+            await issue(connection, 1, now=NOW.astimezone(rome))
+            record = await ledger.find_by_serial(connection, ISSUER, serial_of(1))
+            stored = await connection.scalar(text("select reserved_at from certificate"))
+        assert record is not None
+        assert record.reserved_at == NOW
+        assert record.reserved_at.tzinfo is UTC
+        assert stored == 1795251600123456
+
+    @pytest.mark.parametrize("year", [1, 1969, 9999])
+    async def test_far_dates(self, begin: Begin, year: int) -> None:
+        """Dates before 1970 and in the far future are exact too."""
+        far = datetime(year, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+        async with begin() as connection:
+            await connection.execute(
+                ledger.crl.insert().values(
+                    issuer=ISSUER, number=1, this_update=far, next_update=far, der=b""
+                )
+            )
+            assert await connection.scalar(select(ledger.crl.c.next_update)) == far
+
+    async def test_naive_moments_are_refused(self, begin: Begin) -> None:
+        """A moment without a zone is a mistake, not UTC by luck."""
+        with pytest.raises(StatementError, match="no time zone"):
+            async with begin() as connection:
+                await reserve(connection, 1, now=NOW.replace(tzinfo=None))
+
+
+class TestIssuers:
+    async def test_issuers_are_known_by_name(self, begin: Begin) -> None:
+        """What was recorded is answered, in the order of names."""
+        async with begin() as connection:
+            await ledger.record_issuer(connection, name="issuing-0", der=b"old")
+            found = await ledger.issuers(connection)
+        assert list(found.items()) == [("issuing-0", b"old"), (ISSUER, b"issuing")]
+
+    async def test_a_name_is_taken_once(self, begin: Begin) -> None:
+        """A second issuer of the same name is refused."""
+        with pytest.raises(LedgerError, match="already recorded"):
+            async with begin() as connection:
+                await ledger.record_issuer(connection, name=ISSUER, der=b"other")
+
+
+class TestIssuing:
+    async def test_from_reservation_to_certificate(self, begin: Begin) -> None:
+        """A reservation has no fingerprint; recording gives it one, and the bytes."""
+        async with begin() as connection:
+            await reserve(connection, 1, scope=("wiki", "crm", "wiki"))
+            reserved = await ledger.find_by_serial(connection, ISSUER, serial_of(1))
+            assert reserved is not None
+            assert reserved.state is CertificateState.RESERVED
+            assert reserved.fingerprint is None
+            assert await ledger.certificate_der(connection, ISSUER, serial_of(1)) is None
+        async with begin() as connection:
+            issued = await ledger.record_certificate(
+                connection,
+                issuer=ISSUER,
+                serial=serial_of(1),
+                fingerprint=fingerprint_of(1),
+                der=b"der",
+                now=NOW + HOUR,
+            )
+            assert issued.state is CertificateState.VALID
+            assert issued.scope == ("crm", "wiki")
+            assert issued.issued_at == NOW + HOUR
+            assert await ledger.find_by_fingerprint(connection, fingerprint_of(1)) == issued
+            assert await ledger.certificate_der(connection, ISSUER, serial_of(1)) == b"der"
+
+    async def test_unknown_ones_are_not_found(self, begin: Begin) -> None:
+        """No fingerprint and no serial is found that was not recorded."""
+        async with begin() as connection:
+            assert await ledger.find_by_fingerprint(connection, fingerprint_of(1)) is None
+            assert await ledger.find_by_serial(connection, ISSUER, serial_of(1)) is None
+            assert await ledger.certificate_der(connection, ISSUER, serial_of(1)) is None
+
+    async def test_a_serial_is_reserved_once(self, begin: Begin) -> None:
+        """A serial that was used before is refused."""
+        async with begin() as connection:
+            await reserve(connection, 1)
+        with pytest.raises(LedgerError, match="cannot be reserved"):
+            async with begin() as connection:
+                await reserve(connection, 1, user="bruno")
+
+    async def test_recording_needs_a_reservation(self, begin: Begin) -> None:
+        """Neither an unreserved serial nor one recorded before is accepted."""
+        async with begin() as connection:
+            await issue(connection, 1)
+        for number in (1, 2):
+            with pytest.raises(LedgerError, match="must not be handed out"):
+                async with begin() as connection:
+                    await ledger.record_certificate(
+                        connection,
+                        issuer=ISSUER,
+                        serial=serial_of(number),
+                        fingerprint=fingerprint_of(9),
+                        der=b"",
+                        now=NOW,
+                    )
+
+
+class TestListing:
+    async def test_filters(self, begin: Begin) -> None:
+        """Each filter narrows; all of them together must fit; the oldest comes first."""
+        async with begin() as connection:
+            one = await issue(connection, 1, now=NOW + HOUR)
+            two = await issue(connection, 2, device="laptop", now=NOW)
+            three = await issue(connection, 3, user="Łukasz", now=NOW + 2 * HOUR)
+            await ledger.revoke(
+                connection, user="Łukasz", reason=KEY_COMPROMISE, now=NOW + 3 * HOUR
+            )
+
+            async def serials(**filters: object) -> list[str]:
+                found = await ledger.list_certificates(connection, **filters)  # type: ignore[arg-type]
+                return [record.serial for record in found]
+
+            assert await serials() == [two.serial, one.serial, three.serial]
+            assert await serials(user="anna") == [two.serial, one.serial]
+            assert await serials(user="anna", device="laptop") == [two.serial]
+            assert await serials(state=CertificateState.REVOKED) == [three.serial]
+            assert await serials(expiring_before=one.not_after) == [two.serial]
+            assert await serials(user="nobody") == []
+
+
+class TestRevoking:
+    async def test_by_each_criterion(self, begin: Begin) -> None:
+        """A user's, a device's, a serial's and a fingerprint's certificates are found."""
+        async with begin() as connection:
+            for number, device in enumerate(["a", "a", "b", "c", "d"]):
+                await issue(connection, number, device=device)
+
+            async def revoke(**criteria: object) -> list[int]:
+                outcome = await ledger.revoke(
+                    connection,
+                    reason=KEY_COMPROMISE,
+                    now=NOW,
+                    **criteria,  # type: ignore[arg-type]
+                )
+                return sorted(int(record.serial, 16) - (1 << 126) for record in outcome.newly)
+
+            assert await revoke(user="anna", device="a") == [0, 1]
+            assert await revoke(serials=[serial_of(2)], user="bruno") == []
+            assert await revoke(serials=[serial_of(2)]) == [2]
+            assert await revoke(fingerprints=[fingerprint_of(3)]) == [3]
+            assert await revoke(fingerprints=[], serials=[]) == []
+            assert await revoke(user="anna") == [4]
+
+    @pytest.mark.parametrize("device", [None, "stick-1"])
+    async def test_nothing_named_is_not_everything(self, begin: Begin, device: str | None) -> None:
+        """Without a criterion, or with a device of nobody, nothing is revoked."""
+        with pytest.raises(ValueError, match="name the certificates"):
+            async with begin() as connection:
+                await ledger.revoke(connection, device=device, reason=KEY_COMPROMISE, now=NOW)
+
+    async def test_the_first_date_and_reason_stand(self, begin: Begin) -> None:
+        """Revoking again changes nothing and says since when and why."""
+        async with begin() as connection:
+            await issue(connection, 1)
+            first = await ledger.revoke(connection, user="anna", reason=KEY_COMPROMISE, now=NOW)
+        async with begin() as connection:
+            again = await ledger.revoke(
+                connection, user="anna", reason=RevocationReason.SUPERSEDED, now=NOW + HOUR
+            )
+        assert (first.already, again.newly) == ((), ())
+        assert again.already == first.newly
+        assert again.already[0].revoked_at == NOW
+        assert again.already[0].reason is KEY_COMPROMISE
+
+    async def test_what_is_being_signed_is_revoked_too(self, begin: Begin) -> None:
+        """A certificate signed while its user was revoked cannot be recorded any more."""
+        async with begin() as connection:
+            await reserve(connection, 1)
+        async with begin() as connection:
+            outcome = await ledger.revoke(connection, user="anna", reason=KEY_COMPROMISE, now=NOW)
+            assert [record.state for record in outcome.newly] == [CertificateState.REVOKED]
+        with pytest.raises(LedgerError, match="must not be handed out"):
+            async with begin() as connection:
+                await ledger.record_certificate(
+                    connection,
+                    issuer=ISSUER,
+                    serial=serial_of(1),
+                    fingerprint=fingerprint_of(1),
+                    der=b"",
+                    now=NOW,
+                )
+
+    async def test_a_transaction_that_fails_revokes_nothing(self, begin: Begin) -> None:
+        """The caller's transaction decides: rolled back, the certificate is as before."""
+        async with begin() as connection:
+            await issue(connection, 1)
+
+        async def revoke_and_fail() -> None:
+            async with begin() as connection:
+                await ledger.revoke(connection, user="anna", reason=KEY_COMPROMISE, now=NOW)
+                raise RuntimeError("the feed cannot be written")
+
+        with pytest.raises(RuntimeError, match="the feed cannot be written"):
+            await revoke_and_fail()
+        async with begin() as connection:
+            record = await ledger.find_by_serial(connection, ISSUER, serial_of(1))
+        assert record is not None
+        assert record.state is CertificateState.VALID
+
+
+class TestStanding:
+    async def test_the_same_record_at_three_dates(self, begin: Begin) -> None:
+        """Reserved is unknown, issued is good until it ends, revoked is revoked."""
+        async with begin() as connection:
+            await reserve(connection, 1)
+            reserved = await ledger.find_by_serial(connection, ISSUER, serial_of(1))
+            issued = await issue(connection, 2)
+            outcome = await ledger.revoke(
+                connection, serials=[serial_of(2)], reason=KEY_COMPROMISE, now=NOW + HOUR
+            )
+        assert reserved is not None
+        assert judge(reserved.validity, reserved.standing, NOW) == Unknown()
+        assert judge(issued.validity, issued.standing, NOW) == Good()
+        late = NOW + 2 * YEAR
+        assert judge(issued.validity, issued.standing, late) == Expired(issued.not_after)
+        (revoked,) = outcome.newly
+        assert judge(revoked.validity, revoked.standing, late) == Revoked(
+            NOW + HOUR, KEY_COMPROMISE
+        )
+
+
+class TestCRLs:
+    async def test_entries_at_three_dates(self, begin: Begin) -> None:
+        """Nothing revoked: an empty list; then each revocation once, ordered by serial."""
+        async with begin() as connection:
+            for number in (2, 1):
+                await issue(connection, number)
+            assert await publish(connection, 1, NOW) == []
+            await ledger.revoke(connection, serials=[serial_of(2)], reason=KEY_COMPROMISE, now=NOW)
+            assert await publish(connection, 2, NOW + HOUR) == [
+                RevokedEntry((1 << 126) + 2, Revocation(NOW, KEY_COMPROMISE))
+            ]
+            await ledger.revoke(
+                connection, user="anna", reason=RevocationReason.UNSPECIFIED, now=NOW + HOUR
+            )
+            entries = await publish(connection, 3, NOW + 2 * HOUR)
+        assert [entry.serial - (1 << 126) for entry in entries] == [1, 2]
+
+    async def test_the_first_list_is_remembered(self, begin: Begin) -> None:
+        """A revocation waits for a CRL, and keeps the number of the first that lists it."""
+        async with begin() as connection:
+            await issue(connection, 1)
+            await ledger.revoke(connection, user="anna", reason=KEY_COMPROMISE, now=NOW)
+            waiting = await ledger.unlisted_revocations(connection, ISSUER)
+            assert [record.serial for record in waiting] == [serial_of(1)]
+            assert await ledger.unlisted_revocations(connection, "issuing-0") == []
+            await publish(connection, 7, NOW)
+            assert await ledger.unlisted_revocations(connection, ISSUER) == []
+            await publish(connection, 8, NOW + HOUR)
+            record = await ledger.find_by_serial(connection, ISSUER, serial_of(1))
+        assert record is not None
+        assert record.crl_number == 7
+
+    async def test_a_revocation_while_signing_waits_for_the_next(self, begin: Begin) -> None:
+        """What came after the entries were read is not marked as listed."""
+        async with begin() as connection:
+            for number in (1, 2):
+                await issue(connection, number)
+            await ledger.revoke(connection, serials=[serial_of(1)], reason=KEY_COMPROMISE, now=NOW)
+            entries = await ledger.revoked_entries(connection, ISSUER)
+        async with begin() as connection:
+            await ledger.revoke(connection, serials=[serial_of(2)], reason=KEY_COMPROMISE, now=NOW)
+        async with begin() as connection:
+            await ledger.record_crl(
+                connection, CRLRecord(ISSUER, 1, NOW, NOW + HOUR, b"crl"), entries
+            )
+            waiting = await ledger.unlisted_revocations(connection, ISSUER)
+        assert [record.serial for record in waiting] == [serial_of(2)]
+
+    async def test_many_at_once(self, begin: Begin) -> None:
+        """More revocations than one statement may carry are all marked."""
+        async with begin() as connection:
+            for number in range(1201):
+                await reserve(connection, number)
+            await ledger.revoke(connection, user="anna", reason=KEY_COMPROMISE, now=NOW)
+            assert len(await publish(connection, 1, NOW)) == 1201
+            assert await ledger.unlisted_revocations(connection, ISSUER) == []
+
+    async def test_the_latest_is_the_highest(self, begin: Begin) -> None:
+        """CRLs are ordered by number, not by date or the order of writing."""
+        async with begin() as connection:
+            assert await ledger.latest_crl(connection, ISSUER) is None
+            await publish(connection, 10, NOW)
+            await publish(connection, 9, NOW + HOUR)
+            latest = await ledger.latest_crl(connection, ISSUER)
+            assert await ledger.latest_crl(connection, "issuing-0") is None
+        assert latest == CRLRecord(ISSUER, 10, NOW, NOW + 7 * 24 * HOUR, b"crl")
+
+    async def test_a_number_is_used_once(self, begin: Begin) -> None:
+        """Two signers cannot both publish the same number."""
+        async with begin() as connection:
+            await publish(connection, 1, NOW)
+        with pytest.raises(LedgerError, match="already taken"):
+            async with begin() as connection:
+                await publish(connection, 1, NOW + HOUR)
