@@ -1,0 +1,27 @@
+"""What the files of a site say: pusterla.toml and apps/*.toml → values, or all problems at once.
+
+- `files`         reading the files; everything of a site in one go
+- `settings`      pusterla.toml → `Site`
+- `applications`  apps/NAME.toml → `Application`
+- `watch`         has anything changed? for processes that go on running
+- `template`      the files as the command writes them, with every key explained
+"""
+
+from gateway.config.files import (
+    Configuration,
+    Problems,
+    read_applications,
+    read_configuration,
+    read_site,
+)
+from gateway.config.watch import ConfigurationWatcher, signature
+
+__all__ = [
+    "Configuration",
+    "ConfigurationWatcher",
+    "Problems",
+    "read_applications",
+    "read_configuration",
+    "read_site",
+    "signature",
+]

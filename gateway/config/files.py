@@ -1,0 +1,119 @@
+"""Reading a site's files: everything in one go, so that all problems are found at once."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gateway.config.applications import ApplicationReader
+from gateway.config.settings import read_settings
+from gateway.core.site import Application, Site
+from policies.reading import Problem, Section, parse_toml
+
+SETTINGS_FILE: Final = "pusterla.toml"
+APPS_DIRECTORY: Final = "apps"
+APP_SUFFIX: Final = ".toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Problems:
+    """Everything that is wrong with the files; nothing of them may be used."""
+
+    problems: tuple[Problem, ...]
+
+    def __str__(self) -> str:
+        """One problem a line."""
+        return "\n".join(map(str, self.problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A site and its applications, by name."""
+
+    site: Site
+    applications: Mapping[str, Application]
+
+
+def read_configuration(directory: Path) -> Configuration | Problems:
+    """Read pusterla.toml and apps/*.toml in *directory*."""
+    problems: list[Problem] = []
+    site = _read_site(directory / SETTINGS_FILE, problems)
+    applications = _read_applications(directory / APPS_DIRECTORY, site, problems)
+    if problems or site is None:
+        return Problems(tuple(problems))
+    return Configuration(site, applications)
+
+
+def read_site(path: Path) -> Site | Problems:
+    """Read the file *path*, a pusterla.toml."""
+    problems: list[Problem] = []
+    site = _read_site(path, problems)
+    return Problems(tuple(problems)) if problems or site is None else site
+
+
+def read_applications(directory: Path, site: Site) -> dict[str, Application] | Problems:
+    """Read every NAME.toml in *directory*: NAME is the application's name."""
+    problems: list[Problem] = []
+    applications = _read_applications(directory, site, problems)
+    return Problems(tuple(problems)) if problems else applications
+
+
+def application_files(directory: Path) -> list[Path]:
+    """List the files of applications in *directory*, by name; raise `OSError` if that fails.
+
+    Hidden files are left out: editors and rsync keep unfinished ones so.
+    """
+    with os.scandir(directory) as entries:
+        names = sorted(
+            entry.name
+            for entry in entries
+            if entry.name.endswith(APP_SUFFIX) and not entry.name.startswith(".")
+        )
+    return [directory / name for name in names]
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _read_site(path: Path, problems: list[Problem]) -> Site | None:
+    document = _document(path, path.name, problems)
+    return None if document is None else read_settings(document, cores())
+
+
+def _read_applications(
+    directory: Path, site: Site | None, problems: list[Problem]
+) -> dict[str, Application]:
+    try:
+        files = application_files(directory)
+    except OSError as error:
+        # A directory that is gone would otherwise be a site that serves nothing.
+        problems.append(Problem(directory.name, f"cannot be read: {error.strerror}"))
+        return {}
+    reader = ApplicationReader(site, problems)
+    applications: dict[str, Application] = {}
+    for path in files:
+        place = f"{directory.name}/{path.name}"
+        document = _document(path, place, problems)
+        if document is None:
+            continue
+        application = reader.read(path.name.removesuffix(APP_SUFFIX), place, document)
+        if application is not None:
+            applications[application.name] = application
+    return applications
+
+
+def _document(path: Path, place: str, problems: list[Problem]) -> Section | None:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        problems.append(Problem(place, f"cannot be read: {error.strerror}"))
+        return None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        problems.append(Problem(f"{place}: line {line}", "not UTF-8: save the file as UTF-8"))
+        return None
+    data = parse_toml(text, place, problems)
+    return None if data is None else Section(data, place, problems)

@@ -1,0 +1,187 @@
+"""pusterla.toml → `Site`. Every key is explained in docs/configuration.md."""
+
+from datetime import timedelta
+from ipaddress import ip_address
+from typing import Final
+
+from gateway.core.routes import normalise_host
+from gateway.core.site import Limits, Site
+from policies.reading import Section
+
+DEFAULT_PORT: Final = 8443
+DEFAULT_NAME: Final = "Pusterla"
+DEFAULT_ADDRESS: Final = "0.0.0.0"
+DEFAULT_SESSION_LIFETIME: Final = timedelta(hours=12)
+DEFAULT_FEED_GRACE: Final = timedelta(seconds=5)
+DEFAULT_CRL_LIFETIME: Final = timedelta(days=7)
+DEFAULT_LIMITS: Final = Limits()
+
+# 8443 → 8080 and 443 → 80: the pairs that people know.
+_HTTP_DISTANCE: Final = 363
+_HIGHEST_PORT: Final = 65535
+_MOST_WORKERS: Final = 256
+_LONGEST_LABEL: Final = 63
+# `public.` goes before it, and a name has at most 253 characters.
+_LONGEST_HOST: Final = 253 - len("public.")
+_POSTGRESQL: Final = "postgresql+asyncpg://"
+_LONGEST_WAIT: Final = timedelta(hours=1)
+_SMALLEST_HEAD: Final = 4 * 1024
+_LARGEST_HEAD: Final = 1024 * 1024
+
+
+def read_settings(document: Section, cores: int) -> Site | None:
+    """Make the `Site` of *document*, or `None` after recording every problem.
+
+    *cores* is how many workers there are when the file does not say.
+    """
+    host, port, http_port, name, contact = _read_site(document.section("site"))
+    listen, workers = _read_listen(document.section("listen"), cores)
+    sessions = document.section("sessions")
+    session_lifetime = sessions.duration(
+        "lifetime",
+        default=DEFAULT_SESSION_LIFETIME,
+        minimum=timedelta(minutes=1),
+        maximum=timedelta(days=30),
+    )
+    sessions.finish()
+    store_url, feed_grace = _read_store(document.section("store"))
+    crl = document.section("crl")
+    crl_lifetime = crl.duration(
+        "lifetime",
+        default=DEFAULT_CRL_LIFETIME,
+        minimum=timedelta(hours=1),
+        maximum=timedelta(days=90),
+    )
+    crl.finish()
+    limits = _read_limits(document.section("limits"))
+    document.finish()
+    if host is None:
+        return None
+    return Site(
+        host=host,
+        port=port,
+        http_port=http_port,
+        name=name,
+        contact=contact,
+        listen=listen,
+        workers=workers,
+        store_url=store_url,
+        session_lifetime=session_lifetime,
+        crl_lifetime=crl_lifetime,
+        feed_grace=feed_grace,
+        limits=limits,
+    )
+
+
+def default_http_port(port: int) -> int:
+    """Return the port for plain http that goes with *port*; below 1 there is none."""
+    return port - _HTTP_DISTANCE
+
+
+def check_host(text: str) -> str:
+    """Return *text* if it is the name of a host as we serve it, or raise `ValueError`.
+
+    It must be written in the form in which requests are compared with it.
+    """
+    plain = normalise_host(text)
+    if plain is None:
+        message = (
+            f"{text!r} is not the name of a host; write one such as wiki.example.org "
+            "(xn--… for letters beyond a-z)"
+        )
+        raise ValueError(message)
+    if plain != text:
+        raise ValueError(f"write the host as {plain!r}: small letters, no port, no dot at the end")
+    if _is_address(plain):
+        message = f"{text!r} is an address; give a name, for addresses are not asked for in TLS"
+        raise ValueError(message)
+    if len(plain) > _LONGEST_HOST or max(map(len, plain.split("."))) > _LONGEST_LABEL:
+        raise ValueError(f"a host has at most {_LONGEST_HOST} characters, {_LONGEST_LABEL} a label")
+    return text
+
+
+def check_line(text: str) -> str:
+    """Return *text* if it is one printable line, or raise `ValueError`."""
+    if not text.isprintable():
+        raise ValueError("expected one line of printable text")
+    return text
+
+
+def _read_site(section: Section) -> tuple[str | None, int, int, str, str]:
+    host = section.text("host", check=check_host)
+    port = section.integer("port", default=DEFAULT_PORT, minimum=1, maximum=_HIGHEST_PORT)
+    derived = default_http_port(port)
+    http_port = section.integer("http_port", default=derived, minimum=1, maximum=_HIGHEST_PORT)
+    if http_port < 1:
+        section.report("http_port", f"missing, and port {port} leaves no room below it: choose one")
+    elif http_port == port:
+        section.report("http_port", f"the same as port: {port} cannot speak both https and http")
+    name = section.text("name", default=DEFAULT_NAME, check=check_line)
+    contact = section.text("contact", default="", check=check_line)
+    section.finish()
+    return host, port, http_port, name, contact
+
+
+def _read_listen(section: Section, cores: int) -> tuple[str, int]:
+    address = section.text("address", default=DEFAULT_ADDRESS, check=_check_address)
+    workers = section.integer("workers", default=cores, minimum=1, maximum=_MOST_WORKERS)
+    section.finish()
+    return address, workers
+
+
+def _read_store(section: Section) -> tuple[str | None, timedelta]:
+    url = section.text("url", default=None, check=_check_store_url)
+    grace = section.duration(
+        "feed_grace",
+        default=DEFAULT_FEED_GRACE,
+        # The store gives a sign of life each second.
+        minimum=timedelta(seconds=2),
+        maximum=timedelta(minutes=10),
+    )
+    section.finish()
+    return url, grace
+
+
+def _read_limits(section: Section) -> Limits:
+    def duration(key: str) -> timedelta:
+        default: timedelta = getattr(DEFAULT_LIMITS, key)
+        return section.duration(key, default=default, maximum=_LONGEST_WAIT)
+
+    limits = Limits(
+        handshake=duration("handshake"),
+        request_head=duration("request_head"),
+        idle=duration("idle"),
+        upstream_connect=duration("upstream_connect"),
+        upstream_response=duration("upstream_response"),
+        drain=duration("drain"),
+        head_bytes=section.integer(
+            "head_bytes",
+            default=DEFAULT_LIMITS.head_bytes,
+            minimum=_SMALLEST_HEAD,
+            maximum=_LARGEST_HEAD,
+        ),
+        connections=section.integer("connections", default=DEFAULT_LIMITS.connections, minimum=1),
+    )
+    section.finish()
+    return limits
+
+
+def _check_address(text: str) -> None:
+    if not _is_address(text):
+        raise ValueError(f"{text!r} is no address of a machine; write 0.0.0.0, 127.0.0.1 or ::")
+
+
+def _check_store_url(text: str) -> None:
+    # Never quoted: there may be a password in it.
+    if text.startswith("sqlite"):
+        raise ValueError("leave the key out for SQLite: its file is in the site folder")
+    if not text.startswith(_POSTGRESQL):
+        raise ValueError(f"expected {_POSTGRESQL}USER@HOST/DATABASE")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text.strip("[]"))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,262 @@
+"""The files as the command writes them: every key there is, with what it means.
+
+A key that nobody chose is written as a comment with its default, or with an
+example where there is none: so a later, better default reaches such sites.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from gateway.config.settings import (
+    DEFAULT_ADDRESS,
+    DEFAULT_CRL_LIFETIME,
+    DEFAULT_FEED_GRACE,
+    DEFAULT_LIMITS,
+    DEFAULT_NAME,
+    DEFAULT_SESSION_LIFETIME,
+    default_http_port,
+)
+from policies.durations import show_duration
+from policies.parse import SubjectKind, SubjectTerm
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One key in a file that is being written: *value* as TOML, and the words before it."""
+
+    key: str
+    value: str
+    words: str
+    chosen: bool = False
+
+    def __str__(self) -> str:
+        """The words as a comment, then the key: itself a comment unless it was *chosen*."""
+        comment = "".join(f"# {line}\n" for line in self.words.splitlines())
+        return f"{comment}{'' if self.chosen else '# '}{self.key} = {self.value}\n"
+
+
+def settings_text(
+    host: str,
+    port: int,
+    *,
+    http_port: int | None = None,
+    name: str | None = None,
+    contact: str | None = None,
+    address: str | None = None,
+    workers: int | None = None,
+    store_url: str | None = None,
+) -> str:
+    """Return a pusterla.toml for *host* and *port*; what is `None` stays at its default."""
+    sections = (
+        ("site", _site_settings(host, port, http_port, name, contact)),
+        ("listen", _listen_settings(address, workers)),
+        ("sessions", _session_settings()),
+        ("store", _store_settings(store_url)),
+        ("crl", _crl_settings()),
+        ("limits", _limit_settings()),
+    )
+    head = (
+        f"# The settings of the Pusterla at {host}; docs/configuration.md explains them too.\n"
+        "# A key behind a # is not set: take the # away to choose. `pusterla app check` reads\n"
+        "# this file as `pusterla serve` does.\n"
+    )
+    return head + "".join(
+        f"\n[{title}]\n" + "\n".join(map(str, settings)) for title, settings in sections
+    )
+
+
+def application_text(
+    name: str,
+    host: str,
+    upstream: str,
+    allow: Iterable[SubjectTerm],
+    *,
+    title: str | None = None,
+) -> str:
+    """Return an apps/NAME.toml that lets *allow* in, each term by a rule of its own."""
+    settings = (
+        Setting("host", toml_text(host), "The host under which people reach it.", chosen=True),
+        Setting(
+            "upstream",
+            toml_text(upstream),
+            "Where it listens: http://HOST:PORT or unix:/path/of.sock",
+            chosen=True,
+        ),
+        _optional("title", title, toml_text(name), "What people read in the list at the portal."),
+        Setting(
+            "description",
+            toml_text("Everything we know, and where"),
+            "A sentence about it, below the title. Left out: none.",
+        ),
+        Setting(
+            "user_header",
+            toml_text("X-Remote-User"),
+            "One more header with the user's name, for an application that wants its own\n"
+            "(X-Forwarded-User is always sent). Left out: none.",
+        ),
+        Setting(
+            "client_certificate",
+            "false",
+            "Whether to hand on the person's certificate (Client-Cert, RFC 9440).",
+        ),
+    )
+    head = (
+        f"# The application {name}: this file's name is its name. It is read again when it\n"
+        "# changes; `pusterla app check` says beforehand whether it is right.\n\n"
+    )
+    return head + "\n".join(map(str, settings)) + "\n" + _rules_text(allow)
+
+
+def toml_text(text: str) -> str:
+    """Write *text* as a basic string of TOML."""
+    # JSON's escapes are TOML's; only DEL is allowed there and not here.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
+
+
+def _rules_text(allow: Iterable[SubjectTerm]) -> str:
+    head = (
+        "# Who may reach it. Within a rule everything must hold, between rules one is enough;\n"
+        '# a rule with effect = "deny" beats every other, and whom no rule allows is refused.\n'
+        '# A rule names groups = ["technicians"], users = ["anna"] or everybody = true.\n'
+    )
+    keys = {SubjectKind.USER: "users", SubjectKind.GROUP: "groups"}
+    rules = [
+        f"[[rules]]\nname = {toml_text(str(term))}\n"
+        f'effect = "allow"\n{keys[term.kind]} = [{toml_text(term.name)}]\n'
+        for term in allow
+    ]
+    nobody = ["# There is no rule yet, so nobody gets in.\n"]
+    return head + "\n".join(rules or nobody)
+
+
+def _site_settings(
+    host: str, port: int, http_port: int | None, name: str | None, contact: str | None
+) -> tuple[Setting, ...]:
+    return (
+        Setting(
+            "host",
+            toml_text(host),
+            f"The portal's host, where people sign in. public.{host} asks for no\n"
+            "certificate: revocation lists, keys and help are there.",
+            chosen=True,
+        ),
+        Setting("port", str(port), "The port for https, as people see it.", chosen=True),
+        _optional(
+            "http_port",
+            http_port,
+            str(default_http_port(port)),
+            "The port for plain http: revocation lists, and the way to https.\n"
+            "Left out: port - 363, so 8443 has 8080 and 443 has 80.",
+        ),
+        _optional(
+            "name",
+            name,
+            toml_text(DEFAULT_NAME),
+            "What people call it: on pages and in the authenticator application.",
+        ),
+        _optional(
+            "contact",
+            contact,
+            toml_text("help@example.org"),
+            "Whom people turn to when they are refused, shown on every refusal: an\n"
+            "address, a number, a room. Left out: none.",
+        ),
+    )
+
+
+def _listen_settings(address: str | None, workers: int | None) -> tuple[Setting, ...]:
+    return (
+        _optional(
+            "address",
+            address,
+            toml_text(DEFAULT_ADDRESS),
+            'The address to listen on: "0.0.0.0" all of IPv4, "::" all of both,\n'
+            '"127.0.0.1" this machine alone.',
+        ),
+        _optional(
+            "workers", workers, "2", "How many workers the edge has. Left out: one for each core."
+        ),
+    )
+
+
+def _session_settings() -> tuple[Setting, ...]:
+    return (
+        _duration("lifetime", DEFAULT_SESSION_LIFETIME, "How long a sign-in lasts at the most."),
+    )
+
+
+def _store_settings(url: str | None) -> tuple[Setting, ...]:
+    return (
+        _optional(
+            "url",
+            url,
+            toml_text("postgresql+asyncpg://pusterla@db.example.org/pusterla"),
+            "A PostgreSQL, for a site of several nodes. Left out: an SQLite file in store/.",
+        ),
+        _duration(
+            "feed_grace",
+            DEFAULT_FEED_GRACE,
+            "How long the edge goes on without a sign of life of the store before it\n"
+            "refuses everybody. At least 2s.",
+        ),
+    )
+
+
+def _crl_settings() -> tuple[Setting, ...]:
+    return (
+        _duration(
+            "lifetime",
+            DEFAULT_CRL_LIFETIME,
+            "How long a certificate revocation list is good for. A new one is signed at\n"
+            "half of it, and with every revocation.",
+        ),
+    )
+
+
+def _limit_settings() -> tuple[Setting, ...]:
+    limits = DEFAULT_LIMITS
+    return (
+        _duration("handshake", limits.handshake, "How long a TLS handshake may take."),
+        _duration("request_head", limits.request_head, "How long the head of a request may take."),
+        _duration(
+            "idle",
+            limits.idle,
+            "How long a connection stays open without a request. Long is good: a\n"
+            "handshake costs more than anything else.",
+        ),
+        _duration(
+            "upstream_connect",
+            limits.upstream_connect,
+            "How long an application may take to accept a connection.",
+        ),
+        _duration(
+            "upstream_response",
+            limits.upstream_response,
+            "How long an application may take to begin its answer.",
+        ),
+        _duration(
+            "drain",
+            limits.drain,
+            "How long open requests may go on when the service is being stopped.",
+        ),
+        Setting("head_bytes", str(limits.head_bytes), "The largest head of a request, in bytes."),
+        Setting(
+            "connections",
+            str(limits.connections),
+            "How many connections one worker serves at once.",
+        ),
+    )
+
+
+def _optional(key: str, value: str | int | None, default: str, words: str) -> Setting:
+    if value is None:
+        return Setting(key, default, words)
+    return Setting(
+        key, toml_text(value) if isinstance(value, str) else str(value), words, chosen=True
+    )
+
+
+def _duration(key: str, default: timedelta, words: str) -> Setting:
+    return Setting(key, toml_text(show_duration(default)), words)

@@ -1,0 +1,162 @@
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from gateway.config import Problems, read_site
+from gateway.core.site import Limits, Site
+
+
+def read(directory: Path, text: str) -> Site | Problems:
+    """Read *text* as a pusterla.toml."""
+    path = directory / "pusterla.toml"
+    path.write_text(text, encoding="utf-8")
+    return read_site(path)
+
+
+def site(directory: Path, text: str) -> Site:
+    """Read *text*, which has no problems."""
+    found = read(directory, text)
+    assert isinstance(found, Site), found
+    return found
+
+
+def problems(directory: Path, text: str) -> list[str]:
+    """Read *text*, which has problems."""
+    found = read(directory, text)
+    assert isinstance(found, Problems), found
+    return list(map(str, found.problems))
+
+
+def test_a_host_is_enough_and_the_rest_has_defaults(tmp_path: Path) -> None:
+    """Only the host must be said."""
+    found = site(tmp_path, '[site]\nhost = "gate.example.org"\n')
+    assert found.host == "gate.example.org"
+    assert found.public_host == "public.gate.example.org"
+    assert (found.port, found.http_port) == (8443, 8080)
+    assert found.store_url is None
+    assert found.workers >= 1
+    assert found.limits == Limits()
+
+
+def test_everything_can_be_said(tmp_path: Path) -> None:
+    """Each section's keys arrive where they belong."""
+    found = site(
+        tmp_path,
+        """
+        [site]
+        host = "gate.example.org"
+        port = 443
+        name = "Officina"
+        contact = "room 12"
+        [listen]
+        address = "::"
+        workers = 3
+        [sessions]
+        lifetime = "1h"
+        [store]
+        url = "postgresql+asyncpg://gate:secret@db/gate"
+        feed_grace = "7s"
+        [crl]
+        lifetime = "2d"
+        [limits]
+        handshake = "1s"
+        head_bytes = 8192
+        """,
+    )
+    assert found == Site(
+        host="gate.example.org",
+        port=443,
+        http_port=80,
+        name="Officina",
+        contact="room 12",
+        listen="::",
+        workers=3,
+        store_url="postgresql+asyncpg://gate:secret@db/gate",
+        session_lifetime=timedelta(hours=1),
+        crl_lifetime=timedelta(days=2),
+        feed_grace=timedelta(seconds=7),
+        limits=Limits(handshake=timedelta(seconds=1), head_bytes=8192),
+    )
+
+
+def test_all_problems_come_at_once_each_with_its_place(tmp_path: Path) -> None:
+    """A person who mistypes five keys hears of five."""
+    found = problems(
+        tmp_path,
+        """
+        [site]
+        hots = "gate.example.org"
+        port = "8443"
+        [sesions]
+        lifetime = "1h"
+        [crl]
+        lifetime = "1s"
+        [limits]
+        idel = "5m"
+        """,
+    )
+    assert len(found) == 6
+    text = "\n".join(found)
+    assert "pusterla.toml: site.host: missing" in text
+    assert "pusterla.toml: site.hots: unknown key; did you mean 'host'?" in text
+    assert "pusterla.toml: site.port: expected a whole number" in text
+    assert "pusterla.toml: sesions: unknown key; did you mean 'sessions'?" in text
+    assert "pusterla.toml: crl.lifetime: expected a duration" in text
+    assert "pusterla.toml: limits.idel: unknown key; did you mean 'idle'?" in text
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "Gate.example.org",
+        "gate.example.org.",
+        "gate.example.org:8443",
+        "gate_1.example.org",
+        "città.example.org",
+        "127.0.0.1",
+        "[::1]",
+        "-gate.example.org",
+        "a" * 64 + ".example.org",
+        ".".join(["abcdefgh"] * 28),
+        "",
+    ],
+)
+def test_a_host_is_a_name_in_the_form_that_requests_are_compared_with(
+    tmp_path: Path, host: str
+) -> None:
+    """Anything that no request could match is a problem of the file."""
+    found = problems(tmp_path, f'[site]\nhost = "{host}"\n')
+    assert len(found) == 1
+    assert found[0].startswith("pusterla.toml: site.host: ")
+
+
+def test_plain_http_has_a_port_of_its_own(tmp_path: Path) -> None:
+    """It can be said, it cannot be the same, and it must be said where none can be derived."""
+    head = '[site]\nhost = "gate.example.org"\n'
+    assert site(tmp_path, head + "port = 300\nhttp_port = 80\n").http_port == 80
+    assert "site.http_port: the same" in problems(tmp_path, head + "port = 80\nhttp_port = 80")[0]
+    assert "site.http_port: missing" in problems(tmp_path, head + "port = 300\n")[0]
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:///x.db", "postgresql://gate:secret@db/gate", "mysql://gate:secret@db"]
+)
+def test_a_store_url_is_checked_and_never_quoted(tmp_path: Path, url: str) -> None:
+    """The message says what is expected and shows no password."""
+    found = problems(tmp_path, f'[site]\nhost = "gate.example.org"\n[store]\nurl = "{url}"\n')
+    assert len(found) == 1
+    assert found[0].startswith("pusterla.toml: store.url: ")
+    assert "secret" not in found[0]
+
+
+def test_what_people_read_is_one_line(tmp_path: Path) -> None:
+    """Names go into headers of pages and into logs."""
+    found = problems(tmp_path, '[site]\nhost = "gate.example.org"\nname = "a\\nb"\n')
+    assert found == ["pusterla.toml: site.name: expected one line of printable text"]
+
+
+def test_an_address_to_listen_on_is_an_address(tmp_path: Path) -> None:
+    """A name would be looked up, and could mean something else tomorrow."""
+    found = problems(tmp_path, '[site]\nhost = "g.example.org"\n[listen]\naddress = "eth0"\n')
+    assert found[0].startswith("pusterla.toml: listen.address: 'eth0' is no address")
