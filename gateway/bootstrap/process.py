@@ -21,6 +21,8 @@ from pathlib import Path
 
 import uvloop
 
+from gateway.bootstrap.folder import FolderError
+
 READY = b"ready\n"
 ORPHAN_SECONDS = 30
 """How long a process that lost its supervisor may take to finish before the kernel ends it."""
@@ -143,11 +145,11 @@ async def _live(
 
 
 def log_failure(error: BaseException) -> None:
-    """Write why a process ends: one line for each `ProcessFailed`, else a traceback."""
+    """Write why a process ends: plain lines for what an operator can correct, else a traceback."""
     if isinstance(error, BaseExceptionGroup):
         for one in error.exceptions:
             log_failure(one)
-    elif isinstance(error, ProcessFailed):
+    elif isinstance(error, (ProcessFailed, FolderError)):
         for line in str(error).splitlines():
             log.error("%s", line)
     else:
