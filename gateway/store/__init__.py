@@ -1,0 +1,54 @@
+"""People, sessions, the change feed and the audit log, on SQLite or PostgreSQL.
+
+- `store`        `open_store` and `Store`: everything others use
+- `steps`        one change, with what must be told of it
+- `people`       rows of persons and credentials
+- `attempts`     failed sign-ins, counted per certificate
+- `sessions`     rows of sessions
+- `certificates` the ledger of `ca`, joined with persons
+- `feed`         the change feed's rows
+- `followers`    how a process hears of them
+- `audit`        the chained log
+- `database`     transactions that mean the same on both databases
+- `schema`       tables; `migration` and `migrations/` make them
+- `errors`       what is refused, and the border that no SQLAlchemy error passes
+"""
+
+from gateway.store.address import POSTGRESQL, SQLITE
+from gateway.store.attempts import AttemptReserved, LockedUntil
+from gateway.store.errors import (
+    NoSuchCertificate,
+    NoSuchPerson,
+    PersonExists,
+    SignInOvertaken,
+    StoreDamaged,
+    StoreError,
+    StoreExists,
+    StoreMissing,
+    StoreOutdated,
+)
+from gateway.store.migration import create_store, migrate_store
+from gateway.store.people import Credentials, NewPerson
+from gateway.store.store import Store, open_store
+
+__all__ = [
+    "POSTGRESQL",
+    "SQLITE",
+    "AttemptReserved",
+    "Credentials",
+    "LockedUntil",
+    "NewPerson",
+    "NoSuchCertificate",
+    "NoSuchPerson",
+    "PersonExists",
+    "SignInOvertaken",
+    "Store",
+    "StoreDamaged",
+    "StoreError",
+    "StoreExists",
+    "StoreMissing",
+    "StoreOutdated",
+    "create_store",
+    "migrate_store",
+    "open_store",
+]

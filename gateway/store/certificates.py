@@ -1,0 +1,117 @@
+"""Certificates of the ledger, and the persons who hold them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ca import ledger
+from ca.ledger import CertificateRecord
+from ca.trust import RevocationReason
+from gateway.core.people import Fingerprint, Holder
+from gateway.store.errors import NoSuchCertificate, SignInOvertaken
+from gateway.store.people import PERSON, find_credentials, read_person
+from gateway.store.schema import person
+
+_CERTIFICATE = [
+    ledger.certificate.c[name].label(f"certificate_{name}")
+    for name in (
+        "issuer",
+        "serial",
+        "username",
+        "device",
+        "scope",
+        "not_before",
+        "not_after",
+        "revoked_at",
+        "reason",
+    )
+]
+
+
+async def find_holder(connection: AsyncConnection, fingerprint: Fingerprint) -> Holder | None:
+    """Return the certificate we issued with *fingerprint*, and its person, in one statement.
+
+    A serial that is only reserved has no fingerprint yet, so it is not found.
+    """
+    query = (
+        select(*_CERTIFICATE, *PERSON)
+        .outerjoin_from(
+            ledger.certificate, person, ledger.certificate.c.username == person.c.username
+        )
+        .where(ledger.certificate.c.fingerprint == fingerprint)
+    )
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        return None
+    return Holder(
+        fingerprint=fingerprint,
+        issuer=row.certificate_issuer,
+        serial=row.certificate_serial,
+        device=row.certificate_device,
+        scope=None if row.certificate_scope is None else frozenset(row.certificate_scope),
+        not_before=row.certificate_not_before,
+        not_after=row.certificate_not_after,
+        revoked_at=row.certificate_revoked_at,
+        reason=row.certificate_reason,
+        user=row.certificate_username,
+        person=None if row.username is None else read_person(row),
+    )
+
+
+async def find_certificate(connection: AsyncConnection, serial: str) -> CertificateRecord | None:
+    """Return the certificate with *serial*, whichever of our issuers gave it."""
+    for issuer in await ledger.issuers(connection):
+        found = await ledger.find_by_serial(connection, issuer, serial)
+        if found is not None:
+            return found
+    return None
+
+
+async def revoke(
+    connection: AsyncConnection,
+    *,
+    serial: str | None,
+    user: str | None,
+    device: str | None,
+    reason: RevocationReason,
+    now: datetime,
+) -> Sequence[CertificateRecord]:
+    """Revoke what fits every criterion; return what was not revoked before.
+
+    Raises `NoSuchCertificate` when nothing fits, and `ValueError` when neither
+    *serial* nor *user* is given.
+    """
+    outcome = await ledger.revoke(
+        connection,
+        serials=None if serial is None else [serial],
+        user=user,
+        device=device,
+        reason=reason,
+        now=now,
+    )
+    if not outcome.newly and not outcome.already:
+        named = {"serial": serial, "user": user, "device": device}
+        raise NoSuchCertificate(
+            ", ".join(f"{name} {value!r}" for name, value in named.items() if value is not None)
+        )
+    return outcome.newly
+
+
+async def confirm_sign_in(
+    connection: AsyncConnection, user: str, fingerprint: Fingerprint, version: int
+) -> None:
+    """Raise `SignInOvertaken` unless all that a sign-in relied on is still so."""
+    holder = await find_holder(connection, fingerprint)
+    credentials = await find_credentials(connection, user)
+    if (
+        holder is None
+        or holder.revoked_at is not None
+        or holder.person is None
+        or holder.person.user != user
+        or not holder.person.enabled
+        or credentials is None
+        or credentials.version != version
+    ):
+        raise SignInOvertaken(user)

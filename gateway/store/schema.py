@@ -1,0 +1,100 @@
+"""The store's own tables; those of the certificates are `ca.ledger`'s.
+
+*head* holds, for the feed and the audit log, the newest number that was given.
+Numbers are counted there and not by the database, since sequences of
+PostgreSQL leave holes when a transaction is rolled back, and a hole could not
+be told from a row that was taken out.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+from ca.ledger import Instant, NameList
+from ca.ledger import metadata as ledger_metadata
+
+REVISION = "0001"
+"""The migration that these tables are the result of."""
+
+metadata = MetaData(naming_convention=ledger_metadata.naming_convention)
+
+person = Table(
+    "person",
+    metadata,
+    Column("username", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("member_of", NameList, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("sealed_totp", LargeBinary, nullable=False),
+    Column("totp_last_step", BigInteger, nullable=False),
+    # Rises whenever what a sign-in proves is no longer what it was.
+    Column("version", Integer, nullable=False),
+    Column("added_at", Instant, nullable=False),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("username", String(64), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("serial", String(40), nullable=False),
+    Column("device", String(64), nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("ended_at", Instant),
+    Index(None, "username"),
+    Index(None, "fingerprint"),
+    Index(None, "expires_at"),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("failures", BigInteger, nullable=False),
+    Column("free_at", Instant, nullable=False),
+)
+
+head = Table(
+    "head",
+    metadata,
+    Column("log", String(16), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("chain", String(64), nullable=False),
+)
+
+feed = Table(
+    "feed",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", String(32), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Index(None, "at"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    # The very bytes that the chain covers, as `AuditEvent.canonical` writes them.
+    Column("event", Text, nullable=False),
+    Column("chain", String(64), nullable=False),
+)
+
+ALL_TABLES = [ledger_metadata, metadata]
+"""Everything that a store's database holds."""

@@ -1,0 +1,111 @@
+"""Rows of sessions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.core.people import Fingerprint
+from gateway.core.sessions import Session, SessionId
+from gateway.store.schema import session
+from policies.model import Level
+
+KEPT = timedelta(days=30)
+"""How long a session that is over can still be told from one that never was."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A session, and which certificate it is bound to in the words of people."""
+
+    session: Session
+    device: str
+    serial: str
+
+
+def _record(row: Row[*tuple[Any, ...]]) -> SessionRecord:
+    found = Session(
+        id=SessionId(row.id),
+        user=row.username,
+        fingerprint=Fingerprint(row.fingerprint),
+        level=Level(row.level),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        address=row.address,
+        ended_at=row.ended_at,
+    )
+    return SessionRecord(found, row.device, row.serial)
+
+
+async def insert_session(
+    connection: AsyncConnection, new: Session, device: str, serial: str
+) -> None:
+    """Write *new* down, and take out sessions that were over long before it."""
+    await connection.execute(
+        insert(session).values(
+            id=new.id,
+            username=new.user,
+            fingerprint=new.fingerprint,
+            serial=serial,
+            device=device,
+            level=int(new.level),
+            created_at=new.created_at,
+            expires_at=new.expires_at,
+            address=new.address,
+            ended_at=new.ended_at,
+        )
+    )
+    await connection.execute(delete(session).where(session.c.expires_at < new.created_at - KEPT))
+
+
+async def find_session(connection: AsyncConnection, wanted: SessionId) -> Session | None:
+    """Return the session, ended or not."""
+    row = (await connection.execute(select(session).where(session.c.id == wanted))).one_or_none()
+    return None if row is None else _record(row).session
+
+
+def selected(
+    *,
+    one: SessionId | None = None,
+    user: str | None = None,
+    fingerprints: Sequence[str] | None = None,
+) -> list[ColumnElement[bool]]:
+    """Return what a session must fulfil to fit every criterion given."""
+    wanted: list[ColumnElement[bool]] = []
+    if one is not None:
+        wanted.append(session.c.id == one)
+    if user is not None:
+        wanted.append(session.c.username == user)
+    if fingerprints is not None:
+        wanted.append(session.c.fingerprint.in_(fingerprints))
+    return wanted
+
+
+async def live_sessions(
+    connection: AsyncConnection, wanted: list[ColumnElement[bool]], now: datetime
+) -> list[Session]:
+    """Return the sessions that are live at *now*, oldest first."""
+    query = (
+        select(session)
+        .where(*wanted, *_open(now), session.c.created_at <= now)
+        .order_by(session.c.created_at, session.c.id)
+    )
+    return [_record(row).session for row in await connection.execute(query)]
+
+
+async def end(
+    connection: AsyncConnection, wanted: list[ColumnElement[bool]], now: datetime
+) -> list[SessionRecord]:
+    """End the sessions that fit and are not over by themselves; return them as ended."""
+    rows = await connection.execute(
+        update(session).where(*wanted, *_open(now)).values(ended_at=now).returning(session)
+    )
+    ended = [_record(row) for row in rows]
+    return sorted(ended, key=lambda record: (record.session.created_at, record.session.id))
+
+
+def _open(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return session.c.ended_at.is_(None), session.c.expires_at > now

@@ -1,0 +1,125 @@
+"""One change of the store: what it does, and what must be told of it.
+
+Audit lines and feed rows are collected while the change is made and written at
+its end, in the same transaction, so none can be forgotten between two effects.
+"""
+
+from contextlib import suppress
+from datetime import datetime
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ca.ledger import CertificateRecord
+from ca.trust import RevocationReason
+from gateway.core.audit import AuditEvent, AuditKind
+from gateway.core.changes import ChangeKind
+from gateway.core.sessions import Session
+from gateway.store import audit, certificates, feed, sessions
+from gateway.store.errors import NoSuchCertificate
+
+
+class Step:
+    """A change that is being made at *now*, *by* somebody, in one transaction."""
+
+    def __init__(self, connection: AsyncConnection, now: datetime, by: str) -> None:
+        self.connection = connection
+        self.now = now
+        self._by = {"by": by} if by else {}
+        self._events: list[AuditEvent] = []
+        self._changes: list[tuple[ChangeKind, str]] = []
+
+    def note(
+        self,
+        kind: AuditKind,
+        *,
+        user: str,
+        serial: str = "",
+        device: str = "",
+        address: str = "",
+        reason: str = "",
+        **detail: str,
+    ) -> None:
+        """Remember a line for the audit log."""
+        self._events.append(
+            AuditEvent(
+                kind=kind,
+                at=self.now,
+                user=user,
+                serial=serial,
+                device=device,
+                address=address,
+                reason=reason,
+                detail=self._by | detail,
+            )
+        )
+
+    def change(self, kind: ChangeKind, key: str) -> None:
+        """Remember a row for the feed."""
+        self._changes.append((kind, key))
+
+    async def tell(self) -> None:
+        """Write what was remembered."""
+        if self._events:
+            await audit.append(self.connection, self._events)
+        await feed.announce(self.connection, self._changes, self.now)
+
+    async def end_sessions(
+        self,
+        wanted: list[ColumnElement[bool]],
+        *,
+        kind: AuditKind = AuditKind.SESSION_ENDED,
+        reason: str = "",
+    ) -> list[Session]:
+        """End the live sessions that fit; *reason* is the change that ends them, if another."""
+        ended = await sessions.end(self.connection, wanted, self.now)
+        for record in ended:
+            self.change(ChangeKind.SESSION, record.session.id)
+            self.note(
+                kind,
+                user=record.session.user,
+                serial=record.serial,
+                device=record.device,
+                address=record.session.address,
+                reason=reason,
+                session=record.session.id,
+            )
+        return [record.session for record in ended]
+
+    async def revoke(
+        self,
+        *,
+        serial: str | None = None,
+        user: str | None = None,
+        device: str | None = None,
+        reason: RevocationReason,
+    ) -> list[CertificateRecord]:
+        """Revoke certificates as `certificates.revoke` does, and end what is bound to them."""
+        revoked = await certificates.revoke(
+            self.connection, serial=serial, user=user, device=device, reason=reason, now=self.now
+        )
+        fingerprints = []
+        for record in revoked:
+            self.note(
+                AuditKind.CERTIFICATE_REVOKED,
+                user=record.username,
+                serial=record.serial,
+                device=record.device,
+                reason=reason,
+            )
+            # A serial that was only reserved has no fingerprint, and nobody can know it.
+            if record.fingerprint is not None:
+                self.change(ChangeKind.CERTIFICATE, record.fingerprint)
+                fingerprints.append(record.fingerprint)
+        if fingerprints:
+            await self.end_sessions(
+                sessions.selected(fingerprints=fingerprints),
+                reason=AuditKind.CERTIFICATE_REVOKED,
+            )
+        return list(revoked)
+
+    async def cut_loose(self, user: str, cause: AuditKind) -> None:
+        """Revoke every certificate and end every session of *user*, if there are any."""
+        with suppress(NoSuchCertificate):
+            await self.revoke(user=user, reason=RevocationReason.CESSATION_OF_OPERATION)
+        await self.end_sessions(sessions.selected(user=user), reason=cause)

@@ -1,0 +1,321 @@
+"""The store: what the rest of the gateway asks and tells the database.
+
+Every change is one transaction with its rows, its lines in the audit log and
+its rows in the change feed: all of it is durable when a method returns, or
+none of it is there. *by* says who did it ("command", "portal", a user) and
+stands in the audit line.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ca import ledger
+from ca.ledger import CertificateRecord, CertificateState, CRLRecord
+from ca.trust import RevocationReason
+from gateway.core.audit import AuditEvent, AuditKind, AuditLine
+from gateway.core.changes import Batch, ChangeKind
+from gateway.core.people import Fingerprint, Holder, Person
+from gateway.core.sessions import Session, SessionId
+from gateway.store import attempts, audit, certificates, feed, people, sessions
+from gateway.store.attempts import AttemptReserved, LockedUntil
+from gateway.store.database import Database
+from gateway.store.followers import follow_file, follow_server
+from gateway.store.migration import check_revision
+from gateway.store.people import Credentials, NewPerson
+from gateway.store.steps import Step
+
+
+@asynccontextmanager
+async def open_store(address: str, clock: Callable[[], datetime]) -> AsyncIterator["Store"]:
+    """Open the store at *address*; the block's end closes it.
+
+    Raises `StoreMissing` or `StoreOutdated` when its tables are not those we
+    know, `StoreUnavailable`, and `ValueError` when *address* is none.
+    """
+    database = Database(address)
+    try:
+        await check_revision(database)
+        yield Store(database, clock)
+    finally:
+        await database.close()
+
+
+class Store:
+    """One open store. Every method may raise `StoreUnavailable`.
+
+    May be used by any number of tasks of one event loop. It keeps the promises
+    of `gateway.core.ports.EdgeStore`.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+
+    # ------------------------------------------------------------ transactions
+
+    def begin(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Open a writing transaction for functions of `ca.ledger`; one at a time.
+
+        It commits at the end of the block, unless that raises. What it changes
+        is told with `announce` and `append`. Nothing slow belongs into the block:
+        every other writer waits.
+        """
+        return self._database.write()
+
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Open a transaction that sees one state of the store and changes nothing."""
+        return self._database.read()
+
+    async def announce(self, connection: AsyncConnection, *changes: tuple[ChangeKind, str]) -> None:
+        """Write *changes* (kind and key) to the feed, in the caller's transaction."""
+        await feed.announce(connection, changes, self._clock())
+
+    async def append(self, connection: AsyncConnection, *events: AuditEvent) -> None:
+        """Write *events* to the audit log, in the caller's transaction."""
+        await audit.append(connection, events)
+
+    @asynccontextmanager
+    async def _step(self, by: str = "") -> AsyncIterator[Step]:
+        """Open a transaction that tells at its end what was done in it."""
+        async with self._database.write() as connection:
+            step = Step(connection, self._clock(), by)
+            yield step
+            await step.tell()
+
+    # ------------------------------------------------------------ people
+
+    async def add_person(self, new: NewPerson, *, by: str = "command") -> None:
+        """Add *new*, or raise `PersonExists`.
+
+        Whatever is left of somebody who had the name before is revoked and
+        ended first: a name that is used again inherits nothing.
+        """
+        async with self._step(by) as step:
+            await people.insert_person(step.connection, new, step.now)
+            await step.cut_loose(new.user, AuditKind.USER_ADDED)
+            step.note(AuditKind.USER_ADDED, user=new.user)
+            step.change(ChangeKind.USER, new.user)
+
+    async def person(self, user: str) -> Person | None:
+        """Return the person called *user*."""
+        async with self._database.read() as connection:
+            return await people.find_person(connection, user)
+
+    async def people(self) -> list[Person]:
+        """Return everybody, by name."""
+        async with self._database.read() as connection:
+            return await people.list_people(connection)
+
+    async def credentials(self, user: str) -> Credentials | None:
+        """Return what *user* proves themselves with; says nothing on whether they may."""
+        async with self._database.read() as connection:
+            return await people.find_credentials(connection, user)
+
+    async def set_enabled(self, user: str, enabled: bool, *, by: str = "command") -> None:  # noqa: FBT001 - the one thing it says
+        """Let *user* in or keep them out, which also ends their sessions; or `NoSuchPerson`."""
+        kind = AuditKind.USER_ENABLED if enabled else AuditKind.USER_DISABLED
+        await self._change_person(user, kind, by, enabled=enabled)
+
+    async def set_password(self, user: str, password_hash: str, *, by: str = "command") -> None:
+        """Give *user* another password and end their sessions; or raise `NoSuchPerson`."""
+        await self._change_person(user, AuditKind.PASSWORD_CHANGED, by, password_hash=password_hash)
+
+    async def set_totp(self, user: str, sealed: bytes, *, by: str = "command") -> None:
+        """Give *user* another TOTP secret and end their sessions; or raise `NoSuchPerson`."""
+        await self._change_person(
+            user, AuditKind.TOTP_RESET, by, sealed_totp=sealed, totp_last_step=0
+        )
+
+    async def _change_person(self, user: str, kind: AuditKind, by: str, **values: object) -> None:
+        async with self._step(by) as step:
+            await people.change_person(step.connection, user, **values)
+            step.note(kind, user=user)
+            step.change(ChangeKind.USER, user)
+            await step.end_sessions(sessions.selected(user=user), reason=kind)
+
+    async def remove_person(self, user: str, *, by: str = "command") -> None:
+        """Take *user* out, revoke their certificates, end their sessions; or `NoSuchPerson`.
+
+        Certificates, revoked, and audit lines stay.
+        """
+        async with self._step(by) as step:
+            await people.delete_person(step.connection, user)
+            step.note(AuditKind.USER_REMOVED, user=user)
+            step.change(ChangeKind.USER, user)
+            await step.cut_loose(user, AuditKind.USER_REMOVED)
+
+    # ------------------------------------------------------------ sign-in
+
+    async def reserve_attempt(self, fingerprint: Fingerprint) -> AttemptReserved | LockedUntil:
+        """Count a failed sign-in with *fingerprint* before it is tried, unless it must wait."""
+        async with self._database.write() as connection:
+            return await attempts.reserve_attempt(connection, fingerprint, self._clock())
+
+    async def clear_attempts(self, fingerprint: Fingerprint) -> None:
+        """Forgive the failures of *fingerprint*: a sign-in succeeded."""
+        async with self._database.write() as connection:
+            await attempts.clear_attempts(connection, fingerprint)
+
+    async def burn_step(self, user: str, step: int) -> bool:
+        """Use up the code of *step*; False when it, or a newer one, has been used."""
+        async with self._database.write() as connection:
+            return await people.burn_step(connection, user, step)
+
+    async def open_session(
+        self, session: Session, device: str, serial: str, *, verified: Credentials
+    ) -> None:
+        """Write down *session*, which *verified* has proved, with its certificate's names.
+
+        Raises `SignInOvertaken`, and opens nothing, when the person is gone or
+        disabled, the credentials are others by now, or the certificate was
+        revoked or is not theirs.
+        """
+        async with self._step() as step:
+            await certificates.confirm_sign_in(
+                step.connection, session.user, session.fingerprint, verified.version
+            )
+            await sessions.insert_session(step.connection, session, device, serial)
+            step.note(
+                AuditKind.SIGNED_IN,
+                user=session.user,
+                serial=serial,
+                device=device,
+                address=session.address,
+                session=session.id,
+            )
+
+    async def session(self, session: SessionId) -> Session | None:
+        """Return the session, ended or not, or None if there never was one."""
+        async with self._database.read() as connection:
+            return await sessions.find_session(connection, session)
+
+    async def sessions(
+        self, *, user: str | None = None, fingerprint: Fingerprint | None = None
+    ) -> list[Session]:
+        """Return the sessions that are live now and fit, oldest first."""
+        wanted = sessions.selected(
+            user=user, fingerprints=None if fingerprint is None else [fingerprint]
+        )
+        async with self._database.read() as connection:
+            return await sessions.live_sessions(connection, wanted, self._clock())
+
+    async def end_sessions(
+        self,
+        *,
+        session: SessionId | None = None,
+        user: str | None = None,
+        fingerprint: Fingerprint | None = None,
+        everybody: bool = False,
+        kind: AuditKind,
+        by: str,
+    ) -> list[Session]:
+        """End the live sessions that fit every criterion given, and return them.
+
+        Raises `ValueError` without any: only *everybody* means all of them.
+        """
+        wanted = sessions.selected(
+            one=session,
+            user=user,
+            fingerprints=None if fingerprint is None else [fingerprint],
+        )
+        if not wanted and not everybody:
+            raise ValueError("name the sessions to end: a session, a user, a fingerprint or all")
+        async with self._step(by) as step:
+            return await step.end_sessions(wanted, kind=kind)
+
+    # ------------------------------------------------------------ certificates
+
+    async def holder(self, fingerprint: Fingerprint) -> Holder | None:
+        """Return the certificate we issued with *fingerprint*, and its person."""
+        async with self._database.read() as connection:
+            return await certificates.find_holder(connection, fingerprint)
+
+    async def certificate(self, serial: str) -> CertificateRecord | None:
+        """Return the certificate with *serial* (as `ca.serials` writes it)."""
+        async with self._database.read() as connection:
+            return await certificates.find_certificate(connection, serial)
+
+    async def certificates(
+        self,
+        *,
+        user: str | None = None,
+        device: str | None = None,
+        state: CertificateState | None = None,
+        expiring_before: datetime | None = None,
+    ) -> list[CertificateRecord]:
+        """Return the certificates that fit every filter given, oldest first."""
+        async with self._database.read() as connection:
+            return await ledger.list_certificates(
+                connection, user=user, device=device, state=state, expiring_before=expiring_before
+            )
+
+    async def revoke_certificates(
+        self,
+        *,
+        serial: str | None = None,
+        user: str | None = None,
+        device: str | None = None,
+        reason: RevocationReason,
+        by: str,
+    ) -> list[CertificateRecord]:
+        """Revoke what fits every criterion, end the sessions bound to it; return what is new.
+
+        An empty list means that all of it was revoked before. Raises
+        `NoSuchCertificate` when nothing fits, and `ValueError` when neither
+        *serial* nor *user* is given. The CRL is signed by the authority, afterwards.
+        """
+        async with self._step(by) as step:
+            return await step.revoke(serial=serial, user=user, device=device, reason=reason)
+
+    async def latest_crl(self, issuer: str) -> CRLRecord | None:
+        """Return the newest CRL of *issuer*."""
+        async with self._database.read() as connection:
+            return await ledger.latest_crl(connection, issuer)
+
+    async def issuers(self) -> dict[str, bytes]:
+        """Return the issuing CAs: their certificates (DER) by their names."""
+        async with self._database.read() as connection:
+            return await ledger.issuers(connection)
+
+    # ------------------------------------------------------------ feed and audit
+
+    def follow(self) -> AsyncGenerator[Batch]:
+        """Yield every later change, and an empty batch at least each second.
+
+        The first batch comes at once: "from here on". After `StoreUnavailable`
+        the follower is at its end, and its memory of the store worth nothing.
+        """
+        if self._database.file is not None:
+            return follow_file(self._database.file)
+        return follow_server(self._database.url)
+
+    async def record(self, *events: AuditEvent) -> None:
+        """Write *events* to the audit log; returns when they are durable."""
+        if events:
+            async with self._database.write() as connection:
+                await audit.append(connection, events)
+
+    async def audit_tail(self, count: int, *, after: int = 0) -> list[AuditLine]:
+        """Return the newest *count* lines behind number *after*, oldest first.
+
+        Raises `StoreDamaged` when one of them is not such as we write.
+        """
+        async with self._database.read() as connection:
+            return await audit.tail(connection, count, after)
+
+    async def audit_break(self) -> int | None:
+        """Return the number of the first line that does not fit its place, or None.
+
+        Reads in slices, so writers are not held up. What a chain cannot show,
+        `gateway.core.audit` says.
+        """
+        check = audit.ChainCheck()
+        while not check.done:
+            async with self._database.read() as connection:
+                broken = await check.next_slice(connection)
+            if broken is not None:
+                return broken
+        return None
