@@ -6,6 +6,7 @@
 - `attempts`     failed sign-ins, counted per certificate
 - `sessions`     rows of sessions
 - `certificates` the ledger of `ca`, joined with persons
+- `witness`      tells feed and audit log of what `ca.authority` does
 - `feed`         the change feed's rows
 - `followers`    how a process hears of them
 - `audit`        the chained log
@@ -16,6 +17,7 @@
 
 from gateway.store.address import POSTGRESQL, SQLITE
 from gateway.store.attempts import AttemptReserved, LockedUntil
+from gateway.store.certificates import IssuerRecord
 from gateway.store.errors import (
     NoSuchCertificate,
     NoSuchPerson,
@@ -36,6 +38,7 @@ __all__ = [
     "SQLITE",
     "AttemptReserved",
     "Credentials",
+    "IssuerRecord",
     "LockedUntil",
     "NewPerson",
     "NoSuchCertificate",

@@ -1,6 +1,7 @@
 """Certificates of the ledger, and the persons who hold them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
@@ -13,6 +14,15 @@ from gateway.core.people import Fingerprint, Holder
 from gateway.store.errors import NoSuchCertificate, SignInOvertaken
 from gateway.store.people import PERSON, find_credentials, read_person
 from gateway.store.schema import person
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerRecord:
+    """An issuing CA; *der* is its certificate."""
+
+    name: str
+    der: bytes
+
 
 _CERTIFICATE = [
     ledger.certificate.c[name].label(f"certificate_{name}")
@@ -58,6 +68,12 @@ async def find_holder(connection: AsyncConnection, fingerprint: Fingerprint) -> 
         user=row.certificate_username,
         person=None if row.username is None else read_person(row),
     )
+
+
+async def list_issuers(connection: AsyncConnection) -> list[IssuerRecord]:
+    """Return the issuing CAs, by name."""
+    issuers = await ledger.issuers(connection)
+    return [IssuerRecord(name, der) for name, der in issuers.items()]
 
 
 async def find_certificate(connection: AsyncConnection, serial: str) -> CertificateRecord | None:

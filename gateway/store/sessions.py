@@ -88,11 +88,7 @@ async def live_sessions(
     connection: AsyncConnection, wanted: list[ColumnElement[bool]], now: datetime
 ) -> list[Session]:
     """Return the sessions that are live at *now*, oldest first."""
-    query = (
-        select(session)
-        .where(*wanted, *_open(now), session.c.created_at <= now)
-        .order_by(session.c.created_at, session.c.id)
-    )
+    query = select(session).where(*wanted, *_open(now)).order_by(session.c.created_at, session.c.id)
     return [_record(row).session for row in await connection.execute(query)]
 
 

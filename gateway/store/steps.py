@@ -4,6 +4,7 @@ Audit lines and feed rows are collected while the change is made and written at
 its end, in the same transaction, so none can be forgotten between two effects.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -33,7 +34,7 @@ class Step:
         self,
         kind: AuditKind,
         *,
-        user: str,
+        user: str = "",
         serial: str = "",
         device: str = "",
         address: str = "",
@@ -98,6 +99,11 @@ class Step:
         revoked = await certificates.revoke(
             self.connection, serial=serial, user=user, device=device, reason=reason, now=self.now
         )
+        await self.follow_revocation(revoked)
+        return list(revoked)
+
+    async def follow_revocation(self, revoked: Sequence[CertificateRecord]) -> None:
+        """Tell of certificates that have just been revoked, and end what is bound to them."""
         fingerprints = []
         for record in revoked:
             self.note(
@@ -105,7 +111,7 @@ class Step:
                 user=record.username,
                 serial=record.serial,
                 device=record.device,
-                reason=reason,
+                reason=record.reason or "",
             )
             # A serial that was only reserved has no fingerprint, and nobody can know it.
             if record.fingerprint is not None:
@@ -116,7 +122,6 @@ class Step:
                 sessions.selected(fingerprints=fingerprints),
                 reason=AuditKind.CERTIFICATE_REVOKED,
             )
-        return list(revoked)
 
     async def cut_loose(self, user: str, cause: AuditKind) -> None:
         """Revoke every certificate and end every session of *user*, if there are any."""

@@ -21,11 +21,13 @@ from gateway.core.people import Fingerprint, Holder, Person
 from gateway.core.sessions import Session, SessionId
 from gateway.store import attempts, audit, certificates, feed, people, sessions
 from gateway.store.attempts import AttemptReserved, LockedUntil
+from gateway.store.certificates import IssuerRecord
 from gateway.store.database import Database
 from gateway.store.followers import follow_file, follow_server
 from gateway.store.migration import check_revision
 from gateway.store.people import Credentials, NewPerson
 from gateway.store.steps import Step
+from gateway.store.witness import StoreWitness
 
 
 @asynccontextmanager
@@ -76,6 +78,10 @@ class Store:
     async def append(self, connection: AsyncConnection, *events: AuditEvent) -> None:
         """Write *events* to the audit log, in the caller's transaction."""
         await audit.append(connection, events)
+
+    def witness(self, by: str) -> StoreWitness:
+        """Return what tells the feed and the audit log of what `ca.authority` does."""
+        return StoreWitness(self._clock, by)
 
     @asynccontextmanager
     async def _step(self, by: str = "") -> AsyncIterator[Step]:
@@ -275,10 +281,10 @@ class Store:
         async with self._database.read() as connection:
             return await ledger.latest_crl(connection, issuer)
 
-    async def issuers(self) -> dict[str, bytes]:
-        """Return the issuing CAs: their certificates (DER) by their names."""
+    async def issuers(self) -> list[IssuerRecord]:
+        """Return the issuing CAs, by name."""
         async with self._database.read() as connection:
-            return await ledger.issuers(connection)
+            return await certificates.list_issuers(connection)
 
     # ------------------------------------------------------------ feed and audit
 
