@@ -29,6 +29,9 @@ a{color:var(--brick);text-underline-offset:.18em}
 .button{display:inline-block;padding:.65rem 1.25rem;border:1px solid transparent;border-radius:.6rem;\
 background:var(--brick);color:var(--on-brick);font:inherit;font-weight:600;text-decoration:none;cursor:pointer}
 .soft{color:var(--soft)}
+.alone{display:grid;place-items:center;padding:1.25rem}
+.alone main{width:100%;max-width:36rem;padding:clamp(1.5rem,5vw,2.5rem)}
+.alone .name{margin-bottom:1.75rem}
 """
 
 # A postern: a wall with its courses of stone, an arch, and a door left ajar.

@@ -19,7 +19,15 @@ from gateway.core.look import GATE, STYLE
 from gateway.core.refusal_kinds import STATUS, Refusal
 from gateway.core.refusal_words import FRAMES, WAYS, WORDS, Frame, Language, Way
 
-__all__ = ["Language", "Page", "Refusal", "choose_language", "hsts", "refusal_page"]
+__all__ = [
+    "Language",
+    "Page",
+    "Refusal",
+    "choose_language",
+    "contact_address",
+    "hsts",
+    "refusal_page",
+]
 
 _ACCEPT_LANGUAGE_MAXIMUM = 256
 _LANGUAGES: dict[str, Language] = {"en": "en", "it": "it"}
@@ -32,9 +40,6 @@ _RANGE = re.compile(
 _STYLE = (
     STYLE
     + """\
-body{display:grid;place-items:center;padding:1.25rem}
-main{width:100%;max-width:36rem;padding:clamp(1.5rem,5vw,2.5rem)}
-.name{margin-bottom:1.75rem}
 .ways{margin:1.5rem 0}
 .whom{margin-top:1.75rem;padding-top:1.1rem;border-top:1px solid var(--line);font-size:.94rem}
 .whom p{margin:0 0 .3rem}
@@ -57,7 +62,7 @@ _HTML = """\
 <title>{title} · {site}</title>
 <style>{style}</style>
 </head>
-<body>
+<body class="alone">
 <main class="sheet">
 <p class="name">{gate}<span>{site}</span></p>
 <h1>{title}</h1>
@@ -172,12 +177,17 @@ def _way_out(way: Way, frame: Frame, portal_origin: str) -> str:
     return f'<p class="ways"><a class="button" href="{escape(target)}">{escape(text)}</a></p>\n'
 
 
+def contact_address(contact: str) -> str | None:
+    """Return what a link to *contact* points at; None where it is only words."""
+    if re.fullmatch(r"[^\s@<>\"']+@[^\s@<>\"']+", contact):
+        return f"mailto:{contact}"
+    return contact if contact.startswith("https://") else None
+
+
 def _whom_to_ask(frame: Frame, contact: str) -> str:
     if not contact:
         return escape(frame.nobody_named)
-    shown = escape(contact)
-    if re.fullmatch(r"[^\s@<>\"']+@[^\s@<>\"']+", contact):
-        shown = f'<a href="mailto:{shown}">{shown}</a>'
-    elif contact.startswith("https://"):
-        shown = f'<a href="{shown}" rel="noreferrer">{shown}</a>'
+    shown, address = escape(contact), contact_address(contact)
+    if address is not None:
+        shown = f'<a href="{escape(address)}">{shown}</a>'
     return f"{escape(frame.whom_to_ask)} {shown}."

@@ -1,0 +1,19 @@
+"""The portal: the first application behind the edge, served by aiohttp on a unix socket.
+
+It believes what the edge says of a caller and nothing that the caller says, and looks
+up the rest itself. Way of a request, from top to bottom:
+
+- `app`         the aiohttp application, and the `Services` it stands on
+- `refuse`      the one place that turns a refusal or an error into an answer
+- `doors`       which pages stand behind which door, as tables
+- `callers`     who calls: the edge's words, the certificate's holder, the session
+- `provenance`  whether a request that changes something came from our own page   pure
+- `signing_in`  password and one-time code, in their order
+- `sign_in`     the pages of signing in, going on and signing out
+- `home`        the applications that this person may open
+- `public`      help, CRLs, CA certificates and keys, for everybody
+- `targets`     where somebody goes after signing in: to this site only           pure
+- `pages`       templates, style sheet and header fields
+- `messages`    every sentence, in English and Italian                            pure
+- `moments`     dates and spans of time in words                                  pure
+"""

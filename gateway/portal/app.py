@@ -1,0 +1,27 @@
+"""The aiohttp application: one way in, and one place where errors end."""
+
+from aiohttp import web
+
+from gateway.portal.doors import dispatch
+from gateway.portal.refuse import refuse_middleware
+from gateway.portal.services import SERVICES, Services
+from gateway.portal.sign_in import SIGN_IN
+from gateway.portal.signing_in import SignIn
+
+__all__ = ["BODY_MAXIMUM", "Services", "make_app"]
+
+BODY_MAXIMUM = 16 * 1024
+"""The largest form there is has a password of 1024 characters and an address."""
+
+
+def make_app(services: Services) -> web.Application:
+    """Return the portal. It trusts whoever can connect to its socket: the edge alone may.
+
+    Every path goes to one handler, which looks it up in the table of its door;
+    aiohttp's own routes know nothing of doors.
+    """
+    app = web.Application(middlewares=[refuse_middleware], client_max_size=BODY_MAXIMUM)
+    app[SERVICES] = services
+    app[SIGN_IN] = SignIn(services)
+    app.router.add_route("*", "/{path:.*}", dispatch)
+    return app

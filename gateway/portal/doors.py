@@ -1,0 +1,112 @@
+"""Which pages stand behind which door: three tables that share nothing but the style.
+
+Nothing of the portal is reached through the public door, and the reverse,
+because a request is looked up in the table of its own door and in no other.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, TypeVar, assert_never
+
+from aiohttp import web
+
+from gateway.core.audit import AuditEvent, AuditKind
+from gateway.core.headers import Listener
+from gateway.core.refusals import Refusal
+from gateway.portal import home, pages, public, sign_in
+from gateway.portal.callers import Caller, Visitor, admit, read_caller
+from gateway.portal.provenance import is_foreign
+from gateway.portal.refuse import Refused
+from gateway.portal.services import SERVICES
+
+OpenPage = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Page = TypeVar("Page")
+VisitorPage = Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]]
+
+# A path that ends with * stands for one more segment.
+PORTAL: Final[Mapping[str, Mapping[str, VisitorPage]]] = {
+    "/": {"GET": home.show_home},
+    "/sign-in": {"GET": sign_in.show_sign_in, "POST": sign_in.sign_in},
+    "/continue": {"GET": sign_in.go_on},
+    "/sign-out": {"POST": sign_in.sign_out},
+    "/signed-out": {"GET": sign_in.show_signed_out},
+}
+PUBLIC: Final[Mapping[str, Mapping[str, OpenPage]]] = {
+    "/": {"GET": public.show_help},
+    "/crl/*": {"GET": public.show_crl},
+    "/ca/*": {"GET": public.show_ca},
+    "/.well-known/jwks.json": {"GET": public.show_keys},
+    "/static/*": {"GET": pages.show_asset},
+}
+PLAIN_HTTP: Final[Mapping[str, Mapping[str, OpenPage]]] = {
+    "/crl/*": {"GET": public.show_crl},
+    "/ca/*": {"GET": public.show_ca},
+}
+
+
+async def dispatch(request: web.Request) -> web.StreamResponse:
+    """Answer one request through the door it came by."""
+    caller = read_caller(request)
+    match caller.listener:
+        case Listener.PORTAL:
+            response = await _through_the_portal(request, caller)
+        case Listener.PUBLIC:
+            response = await find_page(PUBLIC, request)(request)
+        case Listener.PLAIN_HTTP:
+            response = await _over_plain_http(request)
+        case _:
+            assert_never(caller.listener)
+    pages.secure(response, caller.listener, request.app[SERVICES].site)
+    return response
+
+
+async def _through_the_portal(request: web.Request, caller: Caller) -> web.StreamResponse:
+    services = request.app[SERVICES]
+    visitor = await admit(caller, services.store, services.clock())
+    if request.rel_url.raw_path.startswith(pages.STATIC):
+        return await pages.show_asset(request)
+    own = services.site.origin(services.site.host)
+    fields = request.headers
+    if is_foreign(request.method, fields.get("Sec-Fetch-Site"), fields.get("Origin"), own):
+        await services.store.record(
+            AuditEvent(
+                AuditKind.REQUEST_REFUSED,
+                services.clock(),
+                user=visitor.person.user,
+                serial=visitor.holder.serial,
+                device=visitor.holder.device,
+                address=visitor.address,
+                reason=Refusal.CROSS_SITE_REQUEST.value,
+            )
+        )
+        raise Refused(Refusal.CROSS_SITE_REQUEST)
+    return await find_page(PORTAL, request)(request, visitor)
+
+
+async def _over_plain_http(request: web.Request) -> web.StreamResponse:
+    # Revocation lists and CA certificates are signed themselves, and whoever checks
+    # a certificate cannot be asked to check ours first (RFC 5280, section 8).
+    if pattern_of(request.rel_url.raw_path, PLAIN_HTTP) is not None:
+        return await find_page(PLAIN_HTTP, request)(request)
+    return public.to_https(request)
+
+
+def find_page(table: Mapping[str, Mapping[str, Page]], request: web.Request) -> Page:
+    """Return what *table* has for *request*, or raise `Refused`; GET answers HEAD too."""
+    pattern = pattern_of(request.rel_url.raw_path, table)
+    if pattern is None:
+        raise Refused(Refusal.NOT_FOUND)
+    methods = table[pattern]
+    page = methods.get("GET" if request.method == "HEAD" else request.method)
+    if page is None:
+        allowed = [*methods, "HEAD"] if "GET" in methods else [*methods]
+        raise Refused(Refusal.METHOD_REFUSED, Allow=", ".join(allowed))
+    return page
+
+
+def pattern_of(path: str, table: Mapping[str, object]) -> str | None:
+    """Return the line of *table* that *path* falls under."""
+    if path in table and not path.endswith("*"):
+        return path
+    folder, _, name = path.rpartition("/")
+    pattern = f"{folder}/*"
+    return pattern if name and pattern in table else None

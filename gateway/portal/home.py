@@ -1,0 +1,59 @@
+"""The start page: what this person may open, and how long."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from aiohttp import web
+
+from gateway.core.site import Application
+from gateway.portal.callers import Visitor
+from gateway.portal.moments import date_in_words, span_in_words
+from gateway.portal.pages import language_of, render, see_other
+from gateway.portal.services import SERVICES
+from policies.decide import decide
+from policies.model import Allow, Level, RequestFacts, Subject
+
+WARN_BEFORE = timedelta(days=30)
+"""How long before its end a certificate is spoken of."""
+
+_OPENING = RequestFacts(method="GET", path="/")
+
+
+async def show_home(request: web.Request, visitor: Visitor) -> web.StreamResponse:
+    """Show the applications that open now; whoever is not signed in is asked to."""
+    session = visitor.session
+    if session is None:
+        return see_other("/sign-in")
+    services, language = request.app[SERVICES], language_of(request)
+    now = services.clock()
+    left = visitor.holder.not_after - now
+    values: dict[str, object] = {
+        "visitor": visitor,
+        "applications": openable(services.applications().values(), visitor, session.level, now),
+        "certificate_date": date_in_words(visitor.holder.not_after, language),
+        "certificate_left": span_in_words(left, language) if left < WARN_BEFORE else None,
+        "session_left": span_in_words(session.expires_at - now, language),
+    }
+    return render(request, "home.html", values)
+
+
+def openable(
+    applications: Iterable[Application], visitor: Visitor, level: Level, now: datetime
+) -> list[Application]:
+    """Return the *applications* whose front page the policy opens to *visitor* now, by title.
+
+    What the edge allows is decided there, for each request; this is what can
+    be said beforehand.
+    """
+    subject = Subject(
+        user=visitor.person.user,
+        groups=visitor.person.groups,
+        scope=visitor.holder.scope,
+        level=level,
+    )
+    allowed = [
+        application
+        for application in applications
+        if isinstance(decide(application.policy, subject, _OPENING, now), Allow)
+    ]
+    return sorted(allowed, key=lambda application: application.title.casefold())

@@ -1,0 +1,51 @@
+"""Dates and durations in the words of a language, without a time zone to get wrong.
+
+A span of time is the same everywhere, and a date is said as it stands in the
+certificate, in UTC.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from gateway.core.refusals import Language
+
+_MONTHS: Final[dict[Language, tuple[str, ...]]] = {
+    "en": (
+        *("January", "February", "March", "April", "May", "June"),
+        *("July", "August", "September", "October", "November", "December"),
+    ),
+    "it": (
+        *("gennaio", "febbraio", "marzo", "aprile", "maggio", "giugno"),
+        *("luglio", "agosto", "settembre", "ottobre", "novembre", "dicembre"),
+    ),
+}
+
+# Each unit as one and as many.
+_UNITS: Final[dict[Language, tuple[tuple[str, str], ...]]] = {
+    "en": (("day", "days"), ("hour", "hours"), ("minute", "minutes"), ("second", "seconds")),
+    "it": (("giorno", "giorni"), ("ora", "ore"), ("minuto", "minuti"), ("secondo", "secondi")),
+}
+_SECONDS: Final = (86_400, 3_600, 60, 1)
+_AND: Final[dict[Language, str]] = {"en": "and", "it": "e"}
+
+
+def date_in_words(moment: datetime, language: Language) -> str:
+    """Return the day of *moment* in UTC, such as `21 November 2026`."""
+    day = moment.astimezone(UTC)
+    return f"{day.day} {_MONTHS[language][day.month - 1]} {day.year}"
+
+
+def span_in_words(span: timedelta, language: Language) -> str:
+    """Return *span* in its two largest units, never as nothing: at least one second."""
+    rest = max(1, -(-span // timedelta(seconds=1)))
+    parts: list[str] = []
+    for seconds, (one, many) in zip(_SECONDS, _UNITS[language], strict=True):
+        count, rest = divmod(rest, seconds)
+        if count:
+            parts.append(f"{count} {one if count == 1 else many}")
+        elif parts:
+            # Two units that are not neighbours ("2 days and 5 seconds") say nothing more.
+            break
+        if len(parts) == 2:  # noqa: PLR2004 - two units are as exact as people need
+            break
+    return f" {_AND[language]} ".join(parts)

@@ -1,0 +1,152 @@
+"""Templates, the style sheet, and the header fields that go with every page.
+
+The style sheet and the icon have names that change with their content, so
+browsers keep them for good; pages themselves are never kept.
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from gateway.core.headers import Listener
+from gateway.core.look import GATE, STYLE
+from gateway.core.refusals import Language, choose_language, contact_address, hsts
+from gateway.core.site import Site
+from gateway.portal.messages import say
+from gateway.portal.services import SERVICES
+
+_FOLDER: Final = Path(__file__).parent
+STATIC: Final = "/static/"
+
+SECURITY: Final = {
+    "X-Content-Type-Options": "nosniff",
+    # To ourselves only, and not "no-referrer": that turns the Origin of our own
+    # forms into "null", by which older browsers are told apart from foreign pages.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+# Forms lead to the portal alone. Chromium holds also the redirects after a form to
+# this, hence the page /continue between the sign-in form and an application.
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file that pages refer to; its *name* changes with its content."""
+
+    name: str
+    content_type: str
+    body: bytes
+
+    @property
+    def path(self) -> str:
+        """Return where it is served, on every host of the portal's process."""
+        return STATIC + self.name
+
+
+def _asset(stem: str, suffix: str, content_type: str, body: bytes) -> Asset:
+    return Asset(f"{stem}.{sha256(body).hexdigest()[:16]}.{suffix}", content_type, body)
+
+
+# The palette is that of the refusals; portal.css is what only the portal's pages need.
+STYLE_SHEET: Final = _asset(
+    "portal", "css", "text/css", STYLE.encode() + (_FOLDER / "static" / "portal.css").read_bytes()
+)
+ICON: Final = _asset("gate", "svg", "image/svg+xml", (_FOLDER / "static" / "gate.svg").read_bytes())
+ASSETS: Final = {asset.name: asset for asset in (STYLE_SHEET, ICON)}
+
+TEMPLATES: Final = Environment(
+    loader=FileSystemLoader(_FOLDER / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def render(
+    request: web.Request,
+    template: str,
+    values: dict[str, object],
+    *,
+    status: int = 200,
+    fields: dict[str, str] | None = None,
+) -> web.Response:
+    """Return the page that *template* makes of *values*, in the language of *request*.
+
+    Templates say sentences with `say(key, name=value)`; what is put in is
+    escaped there, as everything is.
+    """
+    site = request.app[SERVICES].site
+    language = language_of(request)
+    html = TEMPLATES.get_template(template).render(
+        say=lambda key, **parts: say(key, language, **parts),
+        language=language,
+        site=site,
+        contact=contact_link(site),
+        gate=Markup(GATE),  # noqa: S704 - our own drawing
+        style=STYLE_SHEET.path,
+        icon=ICON.path,
+        **values,
+    )
+    headers = {
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "Content-Language": language,
+        "Vary": "Accept-Language",
+        "Cache-Control": "no-store",
+        **(fields or {}),
+    }
+    return web.Response(
+        status=status, text=html, content_type="text/html", charset="utf-8", headers=headers
+    )
+
+
+def language_of(request: web.Request) -> Language:
+    """Return the language in which *request* is answered."""
+    return choose_language(request.headers.get("Accept-Language", ""))
+
+
+def contact_link(site: Site) -> Markup:
+    """Return whom to ask, as a link where it is an address."""
+    address = contact_address(site.contact)
+    if address is None:
+        return Markup("{}").format(site.contact)
+    return Markup('<a href="{}">{}</a>').format(address, site.contact)
+
+
+def see_other(location: str) -> web.Response:
+    """Return a redirect that is followed with GET (RFC 9110, section 15.4.4)."""
+    return web.Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
+
+
+def secure(response: web.StreamResponse, listener: Listener, site: Site) -> None:
+    """Add what every answer carries, unless the handler said otherwise."""
+    for name, value in SECURITY.items():
+        response.headers.setdefault(name, value)
+    if listener is not Listener.PLAIN_HTTP:
+        # Meaningless and forbidden on plain http (RFC 6797, section 7.2).
+        for name, value in hsts(site.origin(site.host)):
+            response.headers.setdefault(name, value)
+
+
+async def show_asset(request: web.Request) -> web.Response:
+    """Serve the style sheet and the icon, to be kept for a year."""
+    name = request.rel_url.raw_path.removeprefix(STATIC)
+    asset = ASSETS.get(name)
+    if asset is None:
+        raise web.HTTPNotFound
+    return web.Response(
+        body=asset.body,
+        content_type=asset.content_type,
+        headers={"Cache-Control": "public, max-age=31536000, immutable"},
+    )

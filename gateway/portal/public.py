@@ -1,0 +1,115 @@
+"""What everybody may have without a certificate: help, CRLs, CA certificates, keys."""
+
+import re
+from datetime import timedelta
+from hashlib import sha256
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from gateway.core.assertion import JWKS_PATH, key_set
+from gateway.core.refusals import Refusal
+from gateway.core.routes import normalise_host
+from gateway.portal.pages import render
+from gateway.portal.refuse import Refused
+from gateway.portal.services import SERVICES
+
+# A revocation should be seen soon by those who fetch the list, and asking again is
+# cheap: unchanged is answered without a body. Longer would serve nobody but caches.
+CRL_KEPT: Final = timedelta(minutes=1)
+CA_KEPT: Final = timedelta(hours=1)
+# Applications look for a key that they do not know; after a change of keys not for long.
+KEYS_KEPT: Final = timedelta(minutes=5)
+
+_CRL_PATH: Final = re.compile(r"/crl/(?P<issuer>[A-Za-z0-9][A-Za-z0-9._-]{0,63})\.crl")
+_CA_PATH: Final = re.compile(r"/ca/(?P<issuer>[A-Za-z0-9][A-Za-z0-9._-]{0,63})\.crt")
+
+
+async def show_help(request: web.Request) -> web.StreamResponse:
+    """Say what this is and where to go."""
+    services = request.app[SERVICES]
+    values: dict[str, object] = {
+        "portal": services.site.origin(services.site.host) + "/",
+        "issuers": list(await services.store.issuers()),
+        "jwks": JWKS_PATH,
+    }
+    return render(request, "help.html", values)
+
+
+async def show_crl(request: web.Request) -> web.StreamResponse:
+    """Serve the newest CRL of an issuer (RFC 5280, section 4.2.1.13; RFC 2585, section 4)."""
+    services = request.app[SERVICES]
+    crl = await services.store.latest_crl(_issuer(_CRL_PATH, request))
+    if crl is None:
+        raise Refused(Refusal.NOT_FOUND)
+    # Never kept past its own end: a stale list locks people out.
+    kept = min(CRL_KEPT, max(crl.next_update - services.clock(), timedelta(0)))
+    response = _kept("application/pkix-crl", crl.der, kept)
+    response.last_modified = crl.this_update
+    return _unless_unchanged(request, response)
+
+
+async def show_ca(request: web.Request) -> web.StreamResponse:
+    """Serve the certificate of an issuer (RFC 5280, section 4.2.2.1, id-ad-caIssuers)."""
+    wanted = _issuer(_CA_PATH, request)
+    der = (await request.app[SERVICES].store.issuers()).get(wanted)
+    if der is None:
+        raise Refused(Refusal.NOT_FOUND)
+    return _unless_unchanged(request, _kept("application/pkix-cert", der, CA_KEPT))
+
+
+async def show_keys(request: web.Request) -> web.StreamResponse:
+    """Serve the keys with which applications check assertions (RFC 7517, section 5)."""
+    response = web.json_response(
+        key_set(request.app[SERVICES].assertion_key), content_type="application/jwk-set+json"
+    )
+    response.headers["Cache-Control"] = _cache_control(KEYS_KEPT)
+    return response
+
+
+def to_https(request: web.Request) -> web.Response:
+    """Send whoever came by plain http to the same place over TLS, if that place is ours."""
+    services = request.app[SERVICES]
+    site = services.site
+    host = normalise_host(request.headers.get(hdrs.HOST, ""))
+    ours = {site.host, site.public_host}
+    ours.update(application.host for application in services.applications().values())
+    if host is None or host not in ours:
+        raise Refused(Refusal.NOT_FOUND)
+    if not request.raw_path.startswith("/"):
+        raise Refused(Refusal.BAD_REQUEST)
+    # 308 keeps the method (RFC 9110, section 15.4.9), so that nothing is repeated as GET.
+    location = site.origin(host) + request.raw_path
+    return web.Response(status=308, headers={"Location": location, "Cache-Control": "no-store"})
+
+
+def _issuer(path: re.Pattern[str], request: web.Request) -> str:
+    match = path.fullmatch(request.rel_url.raw_path)
+    if match is None:
+        raise Refused(Refusal.NOT_FOUND)
+    return match["issuer"]
+
+
+def _kept(content_type: str, body: bytes, kept: timedelta) -> web.Response:
+    response = web.Response(body=body, content_type=content_type)
+    response.etag = sha256(body).hexdigest()[:32]
+    response.headers["Cache-Control"] = _cache_control(kept)
+    return response
+
+
+def _cache_control(kept: timedelta) -> str:
+    return f"public, max-age={kept // timedelta(seconds=1)}, must-revalidate"
+
+
+def _unless_unchanged(request: web.Request, response: web.Response) -> web.Response:
+    """Return *response*, or 304 to whoever has it already (RFC 9110, section 13.2.2)."""
+    if (tags := request.if_none_match) is not None:
+        unchanged = any(tag.value in {"*", response.etag and response.etag.value} for tag in tags)
+    else:
+        since, modified = request.if_modified_since, response.last_modified
+        unchanged = since is not None and modified is not None and modified <= since
+    if not unchanged:
+        return response
+    kept = (hdrs.ETAG, hdrs.LAST_MODIFIED, hdrs.CACHE_CONTROL)
+    fields = {name: response.headers[name] for name in kept if name in response.headers}
+    return web.Response(status=304, headers=fields)

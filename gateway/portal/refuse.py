@@ -1,0 +1,82 @@
+"""The one place that makes an answer of a refusal or an error.
+
+Whoever refuses raises `Refused`. Everything else that escapes a handler is a
+fault of ours: it goes to the log whole, and to the person as a page that says
+no more than that.
+"""
+
+import logging
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from gateway.core.ports import StoreUnavailable
+from gateway.core.refusals import Refusal, choose_language, refusal_page
+from gateway.portal.services import SERVICES
+
+log = logging.getLogger("pusterla.portal")
+
+# What aiohttp itself refuses, before or while a handler runs.
+_OF_AIOHTTP: Final = {
+    400: Refusal.BAD_REQUEST,
+    404: Refusal.NOT_FOUND,
+    405: Refusal.METHOD_REFUSED,
+    413: Refusal.BODY_TOO_LARGE,
+}
+
+
+class Refused(Exception):  # noqa: N818 - an answer to a request, and no fault of ours
+    """The request ends here, for a reason that has a name."""
+
+    def __init__(self, refusal: Refusal, **fields: str) -> None:
+        """*fields* are further header fields, underscores written for hyphens."""
+        super().__init__(refusal.value)
+        self.refusal = refusal
+        self.fields = {name.replace("_", "-"): value for name, value in fields.items()}
+
+
+@web.middleware
+async def refuse_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Run *handler*; whatever it raises becomes an answer here, and nowhere else."""
+    try:
+        return await handler(request)
+    except Refused as refused:
+        log.info("%s %s refused: %s", request.method, request.rel_url.raw_path, refused)
+        return answer(request, refused.refusal, refused.fields)
+    except StoreUnavailable as error:
+        log.error("%s %s: %s", request.method, request.rel_url.raw_path, error)
+        return answer(request, Refusal.STORE_UNAVAILABLE)
+    except web.HTTPException as error:
+        return answer(request, _OF_AIOHTTP.get(error.status, Refusal.INTERNAL))
+    except Exception:
+        # The top of a request: nothing above could do better, and the portal lives on.
+        log.exception("%s %s failed", request.method, request.rel_url.raw_path)
+        return answer(request, Refusal.INTERNAL)
+
+
+def answer(
+    request: web.Request, refusal: Refusal, fields: dict[str, str] | None = None
+) -> web.Response:
+    """Return the page of *refusal* for a browser, or one line for what is none."""
+    site = request.app[SERVICES].site
+    page = refusal_page(
+        refusal,
+        language=choose_language(request.headers.get("Accept-Language", "")),
+        site_name=site.name,
+        contact=site.contact,
+        portal_origin=site.origin(site.host),
+    )
+    html = wants_html(request)
+    return web.Response(
+        status=page.status,
+        body=page.html if html else page.text,
+        content_type="text/html" if html else "text/plain",
+        charset="utf-8",
+        headers=[*page.fields, *(fields or {}).items()],
+    )
+
+
+def wants_html(request: web.Request) -> bool:
+    """Say whether a browser's page is wanted: whoever wants one names it, curl does not."""
+    return "text/html" in request.headers.get("Accept", "")

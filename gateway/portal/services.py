@@ -1,0 +1,32 @@
+"""What every handler stands on, under one key of the aiohttp application."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
+from gateway.core.site import Application, Site
+from gateway.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that the portal needs, made by whoever starts it.
+
+    *applications* is asked anew for every page, since the files behind it may
+    change. *site_key* opens the secrets of one-time codes, *cookie_key* signs
+    cookies and hand-over tickets; *assertion_key* is published.
+    """
+
+    site: Site
+    applications: Callable[[], Mapping[str, Application]]
+    store: Store
+    site_key: bytes
+    cookie_key: bytes
+    assertion_key: EllipticCurvePublicKey
+    clock: Callable[[], datetime]
+
+
+SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

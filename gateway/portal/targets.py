@@ -1,0 +1,78 @@
+"""Where somebody goes once they have signed in: only to this site, whatever was asked for.
+
+`to` is an address that came with a request, so it is anybody's word. It is not
+repaired: either it is one of our origins, letter by letter, followed by a path
+in normal characters, or the person goes to the start page. So there is no
+second reading of it in a browser that ends on another site.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from gateway.core.routes import RESERVED_PREFIX, normalise_target
+from gateway.core.site import Application, Site
+
+ENTER_PATH = f"{RESERVED_PREFIX}enter"
+"""Where the edge takes a hand-over ticket, on the host of each application."""
+TO_MAXIMUM = 4096
+
+# No userinfo, no backslash, no control or non-ASCII character, no fragment gets past this.
+_URL = re.compile(r'(?P<origin>https://[a-z0-9.:\[\]-]+)(?P<target>/[!"$-\[\]-~]*)')
+# Paths of the portal that lead back here, or that are not pages.
+_NO_DESTINATION = ("/sign-in", "/sign-out", "/signed-out", "/continue")
+
+
+@dataclass(frozen=True, slots=True)
+class PortalTarget:
+    """A page of the portal: *target* is path and query."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationTarget:
+    """A page of *application*: *target* is path and query, as they were asked for."""
+
+    application: Application
+    target: str
+
+
+Target = PortalTarget | ApplicationTarget
+
+START = PortalTarget("/")
+
+
+def find_target(to: str, site: Site, applications: Mapping[str, Application]) -> Target:
+    """Return the place of this site that *to* names; the start page for anything else.
+
+    Whether the person may go there is not asked: the edge does, on arrival.
+    """
+    match = _URL.fullmatch(to) if len(to) <= TO_MAXIMUM else None
+    if match is None:
+        return START
+    origin, target = match["origin"], match["target"]
+    normal = normalise_target(target.encode())
+    # Two slashes at the start would be read as the name of another host.
+    if normal is None or target.startswith("//") or normal.path.startswith(b"//"):
+        return START
+    path = normal.path.decode()
+    if origin == site.origin(site.host):
+        return START if path in _NO_DESTINATION else PortalTarget(target)
+    for application in applications.values():
+        if origin == site.origin(application.host) and not path.startswith(RESERVED_PREFIX):
+            return ApplicationTarget(application, target)
+    return START
+
+
+def address_of(target: Target, site: Site) -> str:
+    """Return the absolute address of *target*, which `find_target` reads as *target* again."""
+    host = target.application.host if isinstance(target, ApplicationTarget) else site.host
+    return site.origin(host) + target.target
+
+
+def enter_address(target: ApplicationTarget, site: Site, ticket: str) -> str:
+    """Return where the edge takes *ticket* and sends the person on to *target*."""
+    query = urlencode({"ticket": ticket, "to": target.target})
+    return f"{site.origin(target.application.host)}{ENTER_PATH}?{query}"
