@@ -1,0 +1,123 @@
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.bootstrap.folder import SiteFolder, locate
+from gateway.bootstrap.process import ProcessFailed
+from gateway.bootstrap.reload import LiveConfiguration
+
+SETTINGS = "[site]\nhost = 'pusterla.example'\nport = 8443\n"
+WIKI = """
+host = "wiki.pusterla.example"
+upstream = "http://127.0.0.1:9000"
+
+[[rules]]
+effect = "allow"
+groups = ["technicians"]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> SiteFolder:
+    """Return a site with one application, as far as its files of settings go."""
+    (tmp_path / "apps").mkdir()
+    (tmp_path / "pusterla.toml").write_text(SETTINGS)
+    (tmp_path / "apps" / "wiki.toml").write_text(WIKI)
+    return locate(tmp_path)
+
+
+def test_it_begins_with_what_the_files_say(folder: SiteFolder) -> None:
+    """The site and its applications are there before anything is followed."""
+    live = LiveConfiguration(folder)
+    assert live.site.host == "pusterla.example"
+    assert list(live.applications) == ["wiki"]
+
+
+def test_it_does_not_begin_with_mistakes(folder: SiteFolder) -> None:
+    """A process that is started on wrong files says all that is wrong and does not start."""
+    folder.settings.write_text("[site]\nhots = 'x'\n")
+    folder.app_file("wiki").write_text("hst = 1\n")
+    with pytest.raises(ProcessFailed, match=r"(?s)hots.*hst"):
+        LiveConfiguration(folder)
+
+
+def test_nothing_changed_is_nothing_done(folder: SiteFolder) -> None:
+    """As long as the files stay, so does what is in force."""
+    live = LiveConfiguration(folder)
+    before = live.applications
+    assert not live.look()
+    assert live.applications is before
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda folder: folder.app_file("wiki").unlink(), "wiki removed"),
+        (
+            lambda folder: folder.app_file("crm").write_text(WIKI.replace("wiki.", "crm.")),
+            "crm added",
+        ),
+        (
+            lambda folder: folder.app_file("wiki").write_text(WIKI.replace("9000", "9001")),
+            "wiki changed",
+        ),
+    ],
+)
+def test_a_change_is_taken_up_and_said(
+    folder: SiteFolder,
+    caplog: pytest.LogCaptureFixture,
+    change: Callable[[SiteFolder], object],
+    words: str,
+) -> None:
+    """Applications come, go and change while the process runs; the log says which."""
+    caplog.set_level("INFO")
+    live = LiveConfiguration(folder)
+    change(folder)
+    assert live.look()
+    assert caplog.messages == [f"applications changed: {words}"]
+
+
+def test_files_with_mistakes_leave_what_is_in_force(
+    folder: SiteFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A bad file changes nothing, every problem is logged once, and a good one heals it."""
+    live = LiveConfiguration(folder)
+    before = live.applications
+    folder.app_file("wiki").write_text(WIKI.replace("groups", "gruops").replace("host", "hots"))
+    assert not live.look()
+    assert not live.look()
+    assert live.applications is before
+    assert sum("gruops" in message for message in caplog.messages) == 1
+    assert sum("hots" in message for message in caplog.messages) == 1
+    folder.app_file("wiki").write_text(WIKI.replace("9000", "9001"))
+    assert live.look()
+    assert live.applications["wiki"].upstream.port == 9001
+
+
+def test_settings_wait_for_the_next_start(
+    folder: SiteFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A new pusterla.toml is announced and not used; applications go on being taken up."""
+    live = LiveConfiguration(folder)
+    folder.settings.write_text(SETTINGS.replace("8443", "9443"))
+    assert not live.look()
+    assert "pusterla.toml has changed: it takes effect at the next start" in caplog.messages
+    assert live.site.port == 8443
+    folder.app_file("wiki").write_text(WIKI.replace("9000", "9001"))
+    assert live.look()
+    assert live.site.port == 8443
+    assert live.applications["wiki"].upstream.port == 9001
+
+
+async def test_following_calls_for_every_exchange(folder: SiteFolder) -> None:
+    """Whoever follows is told after the exchange, within a second."""
+    live = LiveConfiguration(folder)
+    told = asyncio.Event()
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        following = group.create_task(live.follow(told.set))
+        folder.app_file("wiki").unlink()
+        await told.wait()
+        assert live.applications == {}
+        following.cancel()
