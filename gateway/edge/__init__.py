@@ -1,0 +1,18 @@
+"""The edge: the hot path, raw asyncio protocols with httptools on both sides.
+
+In the order in which a request meets them:
+
+- `hello`       reads the server name of a ClientHello, so that the TLS context can be chosen
+- `tls`         contexts, and a thin layer over `ssl.MemoryBIO` that sends alerts
+- `heads`       request and response heads: parsed strictly, refused when ambiguous
+- `downstream`  one connection of a client: bytes in, requests out, one at a time
+- `admission`   certificate, session and policy: what may pass, remembered until it changes
+- `gate`        the order of the questions, from a request to a verdict
+- `forwarding`  the head that goes upstream: client's identity claims out, ours in
+- `exchange`    one request and its response; or, after 101, a tunnel
+- `upstream`    connections to applications, pooled
+- `answers`     what the edge itself says
+- `connections` all live connections, and the cutting of those whose right has ended
+- `follower`    the change feed: forgets what has changed, cuts what may no longer be
+- `worker`      puts it together in one process
+"""

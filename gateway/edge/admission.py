@@ -1,0 +1,280 @@
+"""What the edge remembers of certificates, sessions and decisions, until it changes.
+
+The store is asked once; then the change feed says what to forget. Nothing here
+waits except `learn`: a question that memory cannot answer is returned as a
+`Missing` value, the caller lets it be learnt and asks again.
+
+A read of the store may overtake or be overtaken by a change. So each batch of
+the feed raises `_generation`, and a read during which it rose is thrown away.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
+
+from ca.trust import (
+    Expired,
+    Good,
+    NotYetValid,
+    Revocation,
+    RevocationReason,
+    Revoked,
+    Stale,
+    Standing,
+    Unknown,
+    Validity,
+    judge,
+)
+from gateway.core.assertion import Asserter
+from gateway.core.audit import AuditEvent, AuditKind
+from gateway.core.changes import Change, ChangeKind
+from gateway.core.headers import ASSERTION
+from gateway.core.people import Fingerprint, Holder
+from gateway.core.ports import EdgeStore, StoreUnavailable
+from gateway.core.refusal_kinds import Refusal
+from gateway.core.sessions import Session, SessionId
+from gateway.core.site import Application
+from gateway.edge.forwarding import field_lines
+
+REMEMBERED_MAXIMUM: Final = 100_000
+_READS: Final = 5
+GRANT_LIFETIME: Final = timedelta(seconds=30)
+"""Half of an assertion's life: what is forwarded last still lives for the other half."""
+
+
+@dataclass(frozen=True, slots=True)
+class HolderMissing:
+    """The certificate has not been looked up."""
+
+    fingerprint: Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class SessionMissing:
+    """The session has not been looked up."""
+
+    session: SessionId
+
+
+@dataclass(frozen=True, slots=True)
+class RecordMissing:
+    """Access is allowed, but that is not in the audit log yet."""
+
+    holder: Holder
+    session: SessionId
+    app: str
+    rule: str
+    address: str
+
+
+_T = TypeVar("_T")  # PEP 695 is not in Python 3.11
+
+Missing = HolderMissing | SessionMissing | RecordMissing
+
+
+@dataclass(slots=True)
+class Grant:
+    """A decision that a session may use an application, and what it is told of whom.
+
+    Good until *until* at the latest, and only while *live*: whoever holds a
+    grant must look at both before each use.
+    """
+
+    session: Session
+    app: Application
+    lines: bytes
+    until: datetime
+    live: bool = True
+
+
+class Admission:
+    """One worker's memory of who may do what."""
+
+    def __init__(
+        self, store: EdgeStore, asserter: Asserter, grace: timedelta, clock: Callable[[], datetime]
+    ) -> None:
+        """Remember nothing yet; *grace* is how long the feed may be silent."""
+        self._store = store
+        self._asserter = asserter
+        self._grace = grace
+        self._clock = clock
+        self._generation = 0
+        self._holders: dict[Fingerprint, Holder | None] = {}
+        self._sessions: dict[SessionId, Session | None] = {}
+        self._grants: dict[tuple[SessionId, str], Grant] = {}
+        self._recorded: set[tuple[SessionId, str, str]] = set()
+        self._reliable_until = clock()
+
+    # Certificates -----------------------------------------------------------
+
+    def holder(self, fingerprint: Fingerprint) -> Holder | HolderMissing | None:
+        """Return who holds the certificate; None: we never issued it."""
+        try:
+            return self._holders[fingerprint]
+        except KeyError:
+            return HolderMissing(fingerprint)
+
+    def judge_holder(self, holder: Holder | None, now: datetime) -> Refusal | None:
+        """Say why the certificate opens nothing at *now*, or None where it is good."""
+        if holder is None:
+            return Refusal.CERTIFICATE_UNKNOWN
+        revocation = None
+        if holder.revoked_at is not None:
+            reason = RevocationReason(holder.reason or RevocationReason.UNSPECIFIED)
+            revocation = Revocation(holder.revoked_at, reason)
+        standing = Standing(True, revocation, self._reliable_until)
+        match judge(Validity(holder.not_before, holder.not_after), standing, now):
+            case Good():
+                return self._judge_person(holder)
+            case Revoked():
+                return Refusal.CERTIFICATE_REVOKED
+            case Unknown():
+                return Refusal.CERTIFICATE_UNKNOWN
+            case Expired():
+                return Refusal.CERTIFICATE_EXPIRED
+            case NotYetValid():
+                return Refusal.CERTIFICATE_NOT_YET_VALID
+            case Stale():
+                return Refusal.CERTIFICATE_STATUS_STALE
+
+    @staticmethod
+    def _judge_person(holder: Holder) -> Refusal | None:
+        if holder.person is None:
+            return Refusal.PERSON_REMOVED
+        return None if holder.person.enabled else Refusal.PERSON_DISABLED
+
+    # Sessions and grants ----------------------------------------------------
+
+    def session(self, session: SessionId) -> Session | SessionMissing | None:
+        """Return the session; None: there never was one."""
+        try:
+            return self._sessions[session]
+        except KeyError:
+            return SessionMissing(session)
+
+    def grant(self, session: Session, app: Application, now: datetime) -> Grant | None:
+        """Return the grant that is in force, if there is one."""
+        grant = self._grants.get((session.id, app.name))
+        return grant if grant is not None and grant.live and now < grant.until else None
+
+    def make_grant(
+        self, holder: Holder, session: Session, app: Application, rule: str, address: str
+    ) -> Grant | RecordMissing:
+        """Turn a decision to allow into a grant, once it is in the audit log."""
+        if (session.id, app.name, rule) not in self._recorded:
+            return RecordMissing(holder, session.id, app.name, rule, address)
+        now = self._clock()
+        person = holder.person
+        assert person is not None  # noqa: S101 - judged before any policy is asked
+        fields = [
+            ("X-Forwarded-User", person.user),
+            ("X-Forwarded-Email", person.email),
+            ("X-Forwarded-Groups", ",".join(sorted(person.groups))),
+            (ASSERTION, self._asserter.sign(person, holder.fingerprint, app.name, now)),
+        ]
+        if app.user_header is not None:
+            fields.append((app.user_header, person.user))
+        grant = Grant(
+            session=session,
+            app=app,
+            lines=field_lines(*fields),
+            until=min(now + GRANT_LIFETIME, session.expires_at, holder.not_after),
+        )
+        if len(self._grants) >= REMEMBERED_MAXIMUM:
+            # Not merely dropped: a grant that memory has lost could not be ended.
+            self.forget_decisions()
+        self._grants[session.id, app.name] = grant
+        return grant
+
+    # Learning and forgetting ------------------------------------------------
+
+    async def learn(self, missing: Missing) -> None:
+        """Ask the store for what is *missing*; raise `StoreUnavailable` where it cannot say."""
+        match missing:
+            case HolderMissing(fingerprint):
+                holder = await self._read(lambda: self._store.holder(fingerprint))
+                if len(self._holders) >= REMEMBERED_MAXIMUM:
+                    self._holders.clear()
+                self._holders[fingerprint] = holder
+            case SessionMissing(number):
+                session = await self._read(lambda: self._store.session(number))
+                if len(self._sessions) >= REMEMBERED_MAXIMUM:
+                    self._sessions.clear()
+                self._sessions[number] = session
+            case RecordMissing():
+                await self._record(missing)
+
+    async def _read(self, ask: Callable[[], Awaitable[_T]]) -> _T:
+        """Ask the store until no change came in between."""
+        for _ in range(_READS):
+            generation = self._generation
+            answer = await ask()
+            if generation == self._generation:
+                return answer
+        message = "the store changes faster than it can be read"
+        raise StoreUnavailable(message)
+
+    async def _record(self, missing: RecordMissing) -> None:
+        # Awaited before anything is forwarded: no audit record, no access.
+        await self._store.record(
+            AuditEvent(
+                AuditKind.ACCESS_ALLOWED,
+                self._clock(),
+                user=missing.holder.user,
+                serial=missing.holder.serial,
+                device=missing.holder.device,
+                app=missing.app,
+                address=missing.address,
+                detail={"rule": missing.rule},
+            )
+        )
+        if len(self._recorded) >= REMEMBERED_MAXIMUM:
+            self._recorded.clear()
+        self._recorded.add((missing.session, missing.app, missing.rule))
+
+    def confirm(self) -> None:
+        """Note that the feed has just been heard: memory is good for another *grace*."""
+        self._reliable_until = self._clock() + self._grace
+
+    def reliable(self, now: datetime) -> bool:
+        """Say whether the feed has been heard within the grace."""
+        return now <= self._reliable_until
+
+    def forget(self, changes: tuple[Change, ...]) -> None:
+        """Forget what *changes* name."""
+        self._generation += 1
+        for change in changes:
+            match change.kind:
+                case ChangeKind.CERTIFICATE:
+                    self._holders.pop(Fingerprint(change.key), None)
+                case ChangeKind.USER:
+                    for holder in [*self._holders.values()]:
+                        if holder is not None and holder.user == change.key:
+                            del self._holders[holder.fingerprint]
+                case ChangeKind.SESSION:
+                    self._sessions.pop(SessionId(change.key), None)
+                case ChangeKind.CRL:
+                    # What a CRL says, the certificate's own row has said before.
+                    pass
+        touched = {change.key for change in changes}
+        for grant in [*self._grants.values()]:
+            session = grant.session
+            if not touched.isdisjoint((session.fingerprint, session.user, session.id)):
+                self._end(grant)
+
+    def forget_everything(self) -> None:
+        """Forget all, after a gap in the feed."""
+        self._generation += 1
+        self._holders.clear()
+        self._sessions.clear()
+        self.forget_decisions()
+
+    def forget_decisions(self) -> None:
+        """Forget what was decided, for the policies have changed."""
+        for grant in [*self._grants.values()]:
+            self._end(grant)
+
+    def _end(self, grant: Grant) -> None:
+        grant.live = False
+        del self._grants[grant.session.id, grant.app.name]

@@ -1,0 +1,88 @@
+"""Bodies in the chunked transfer coding (RFC 9112, section 7.1), decoded by httptools.
+
+A decoder gets the bytes behind the head and nothing else. It tells when the
+body is complete, and whether more bytes followed: those belong to nobody's
+answer, and the connection that they came on is not used again.
+"""
+
+from typing import Final
+
+import httptools
+
+_HEAD: Final = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+# Chunk headers, extensions and trailers may not outweigh the data: "1;ext…"
+# without end is an old way of keeping a server busy.
+_OVERHEAD_FREE: Final = 64 * 1024
+_OVERHEAD_PER_OCTET: Final = 16
+
+
+class ChunkedBodyBroken(Exception):  # noqa: N818 - it says what happened
+    """The bytes are not a body in chunked coding, or hardly anything but framing."""
+
+
+class ChunkedDecoder:
+    """Decodes one chunked body, fed as it comes.
+
+    `complete` turns true with the last chunk; `excess` when bytes followed it.
+    Trailer fields (RFC 9112, section 7.1.2) are read and dropped.
+    """
+
+    __slots__ = ("_begun", "_data", "_fed", "_given", "_parser", "complete", "excess")
+
+    def __init__(self) -> None:
+        """Stand before the first chunk."""
+        self._data: list[bytes] = []
+        self._begun = 0
+        self._fed = 0
+        self._given = 0
+        self.complete = False
+        self.excess = False
+        self._parser = httptools.HttpRequestParser(self)
+        self._parser.feed_data(_HEAD)
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the payload in *data*, or raise `ChunkedBodyBroken`."""
+        if self.complete:
+            self.excess = self.excess or bool(data)
+            return b""
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if not self._finished():
+                raise ChunkedBodyBroken(str(error)) from error
+            # What cannot be parsed came behind the end.
+            self.excess = True
+        payload = b"".join(self._data)
+        self._data.clear()
+        self._fed += len(data)
+        self._given += len(payload)
+        if self._fed - self._given > _OVERHEAD_FREE + _OVERHEAD_PER_OCTET * self._given:
+            message = "more framing than data"
+            raise ChunkedBodyBroken(message)
+        return payload
+
+    def _finished(self) -> bool:
+        return self.complete
+
+    def on_message_begin(self) -> None:
+        """Note a second message: bytes behind the end."""
+        self._begun += 1
+        if self._begun > 1:
+            self.excess = True
+
+    def on_body(self, data: bytes) -> None:
+        """Take a piece of the payload."""
+        if not self.complete:
+            self._data.append(data)
+
+    def on_message_complete(self) -> None:
+        """Note the end of the body."""
+        self.complete = True
+
+
+LAST_CHUNK: Final = b"0\r\n\r\n"
+
+
+def chunk(data: bytes) -> bytes:
+    """Return *data*, which is not empty, as one chunk."""
+    return b"%x\r\n%b\r\n" % (len(data), data)

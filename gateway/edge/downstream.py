@@ -1,0 +1,420 @@
+"""One connection of a client: bytes in, requests out, one at a time."""
+
+import asyncio
+import re
+from datetime import datetime
+from enum import Enum, auto
+from math import inf
+from typing import TYPE_CHECKING, Final, cast
+
+from gateway.core.people import Fingerprint
+from gateway.core.ports import StoreUnavailable
+from gateway.core.refusal_kinds import Refusal
+from gateway.core.routes import RESERVED_PREFIX, normalise_target
+from gateway.core.sessions import SessionId
+from gateway.edge.admission import HolderMissing, Missing
+from gateway.edge.answers import redirect, refuse
+from gateway.edge.exchange import Exchange, Shape
+from gateway.edge.gate import Door, Forward, Peer, Redirect, Refuse, Verdict
+from gateway.edge.heads import HEAD_END, NO_BODY, TARGET_MAXIMUM, RequestHead, parse_request
+from gateway.edge.tls import Channel, HandshakeFailed
+
+if TYPE_CHECKING:
+    from gateway.edge.edge import Edge
+
+LINGER_SECONDS: Final = 2.0
+_BUFFER_MAXIMUM: Final = 64 * 1024
+_REMEMBERED_BLOCKS: Final = 8
+_LOOKUPS: Final = 8
+_PLAIN_LINE = re.compile(rb"(GET|HEAD) (/[!-~]*) HTTP/1\.1")
+_RESERVED: Final = RESERVED_PREFIX.encode()
+
+
+class _State(Enum):
+    HANDSHAKE = auto()
+    HEAD = auto()
+    """Waiting for a request, or in the middle of its head."""
+    JUDGING = auto()
+    EXCHANGE = auto()
+    LINGER = auto()
+    """Everything is said; what still comes is read and dropped, so that no reset overtakes it."""
+    CLOSED = auto()
+
+
+class Downstream(asyncio.Protocol):
+    """A client's connection. *encrypted* is false on the plain http port only."""
+
+    def __init__(self, edge: "Edge", *, encrypted: bool) -> None:
+        """Begin unconnected."""
+        self.edge = edge
+        self.fingerprint: Fingerprint | None = None
+        self.user = ""
+        """Whose certificate it is, once that is known."""
+        self.session: SessionId | None = None
+        """The session that the last request rested on."""
+        self.deadline = inf
+        self.closing = False
+        self.exchange: Exchange | None = None
+        self._transport: asyncio.Transport | None = None
+        self._channel = Channel(edge.contexts) if encrypted else None
+        self._state = _State.HANDSHAKE
+        self._buffer = b""
+        self._peer: Peer | None = None
+        self._ends: datetime | None = None
+        self._held = False
+        # Header blocks of this connection that were judged before. Good only
+        # as long as the grant behind them is; never shared with another one.
+        self._memo: dict[bytes, Shape] = {}
+
+    # asyncio.Protocol -------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin with the handshake, unless there are too many connections."""
+        self._transport = cast("asyncio.Transport", transport)
+        edge = self.edge
+        if len(edge.connections) >= edge.limits.connections or edge.draining:
+            edge.note("connection refused: %d are open", len(edge.connections))
+            self._transport.abort()
+            self._state = _State.CLOSED
+            return
+        edge.connections.add(self)
+        self.deadline = edge.tick + edge.limits.handshake.total_seconds()
+        if self._channel is None:
+            self._begin(Door.PLAIN, None)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the client."""
+        channel = self._channel
+        if self._state is _State.CLOSED:
+            return
+        if channel is None:
+            self._take(data)
+            return
+        if not channel.established:
+            if self._state is _State.HANDSHAKE:
+                self._shake_hands(channel, data)
+            return
+        plain = channel.decrypt(data)
+        if plain:
+            self._take(plain)
+        if channel.ended:
+            self._send(channel.pending())
+            self._close_transport()
+
+    def eof_received(self) -> None:
+        """Take the client's end as the end of the connection."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of everything that was under way."""
+        del exc
+        self._state = _State.CLOSED
+        self.edge.connections.remove(self)
+        if self.exchange is not None:
+            self.exchange.downstream_lost()
+            self.exchange = None
+
+    def pause_writing(self) -> None:
+        """Pass backpressure on to the application."""
+        if self.exchange is not None:
+            self.exchange.downstream_writable(False)
+
+    def resume_writing(self) -> None:
+        """Pass the end of backpressure on."""
+        if self.exchange is not None:
+            self.exchange.downstream_writable(True)
+
+    # Handshake --------------------------------------------------------------
+
+    def _shake_hands(self, channel: Channel, data: bytes) -> None:
+        try:
+            channel.shake_hands(data)
+        except HandshakeFailed as error:
+            self.edge.note("%s: handshake refused: %s", self._address(), error)
+            self._send(channel.pending())
+            self._linger()
+            return
+        self._send(channel.pending())
+        if channel.established:
+            public = channel.server_name == self.edge.site.public_host
+            self._begin(Door.PUBLIC if public else Door.PROTECTED, channel)
+            if plain := channel.decrypt(b""):
+                self._take(plain)
+
+    def _begin(self, door: Door, channel: Channel | None) -> None:
+        name = channel.server_name if channel else None
+        self.fingerprint = channel.fingerprint if channel else None
+        if self.fingerprint is not None:
+            self.edge.connections.identify(self, self.fingerprint)
+        self._peer = Peer(door, name, self.fingerprint, self._address())
+        self._await_request()
+
+    def _address(self) -> str:
+        assert self._transport is not None  # noqa: S101 - connection_made came first
+        peer = self._transport.get_extra_info("peername")
+        return str(peer[0]) if isinstance(peer, tuple) else ""
+
+    # Requests ---------------------------------------------------------------
+
+    def _await_request(self) -> None:
+        self._state = _State.HEAD
+        self.deadline = self.edge.tick + self.edge.limits.idle.total_seconds()
+
+    def _take(self, data: bytes) -> None:
+        state = self._state
+        if state is _State.HEAD:
+            fresh = not self._buffer
+            self._buffer = data if fresh else self._buffer + data
+            self._next()
+            if fresh and self._state is _State.HEAD and self._buffer:
+                # Counted from the first byte of a head, not from each.
+                self.deadline = self.edge.tick + self.edge.limits.request_head.total_seconds()
+        elif state is _State.EXCHANGE and self.exchange is not None and self.exchange.wants_body:
+            self._buffer += self.exchange.request_data(data)
+        elif state in {_State.EXCHANGE, _State.JUDGING}:
+            self._buffer += data
+            if len(self._buffer) > _BUFFER_MAXIMUM:
+                self.hold_reading(True)
+
+    def _next(self) -> None:
+        """Serve the requests that lie in the buffer, until one has to wait."""
+        while self._state is _State.HEAD and self._buffer:
+            data = self._buffer
+            if data.startswith(b"\r\n"):
+                # RFC 9112, section 2.2: an empty line before a request is nothing.
+                self._buffer = data[2:]
+                continue
+            limit = self.edge.limits.head_bytes
+            end = data.find(HEAD_END)
+            if end < 0 and len(data) <= limit:
+                return
+            if end < 0 or end > limit:
+                self._refuse(Refusal.HEAD_TOO_LARGE, None, "head too large")
+                return
+            end += len(HEAD_END)
+            self._buffer = data[end:]
+            if not self._from_memo(data, end):
+                self._from_scratch(data[:end])
+
+    def _from_memo(self, data: bytes, end: int) -> bool:
+        """Serve a request whose fields are those of an earlier one, if it is one."""
+        line_end = data.find(b"\r\n")
+        shape = self._memo.get(data[line_end + 2 : end])
+        if shape is None:
+            return False
+        line = _PLAIN_LINE.fullmatch(data, 0, line_end)
+        grant = shape.grant
+        if line is None or grant is None or not grant.live or grant.until <= self.edge.clock():
+            return False
+        if not self.edge.admission.reliable(self.edge.clock()) or line_end > TARGET_MAXIMUM:
+            return False
+        target = normalise_target(line[2])
+        if target is None or target.path.startswith(_RESERVED):
+            return False
+        # The policy is not asked again: as yet no rule looks at the path.
+        self._start(Exchange(self, line[1], target.wire, shape))
+        return True
+
+    def _from_scratch(self, block: bytes) -> None:
+        head = parse_request(block)
+        if isinstance(head, Refusal):
+            self._refuse(head, None, "no request with one reading")
+            return
+        self._judge(head, block)
+
+    def _judge(self, head: RequestHead, block: bytes) -> None:
+        assert self._peer is not None  # noqa: S101 - set before the first request
+        verdict = self.edge.gate.judge(self._peer, head)
+        if isinstance(verdict, Refuse | Redirect | Forward):
+            self._act(verdict, head, block)
+        else:
+            self._state = _State.JUDGING
+            self.edge.spawn(self._learn(verdict, head, block))
+
+    async def _learn(self, missing: Missing, head: RequestHead, block: bytes) -> None:
+        assert self._peer is not None  # noqa: S101 - set before the first request
+        verdict: Verdict | Missing = missing
+        try:
+            for _ in range(_LOOKUPS):
+                if isinstance(verdict, Refuse | Redirect | Forward):
+                    break
+                await self.edge.admission.learn(verdict)
+                verdict = self.edge.gate.judge(self._peer, head)
+        except StoreUnavailable as error:
+            self.edge.note("refused, the store does not answer: %s", error)
+            verdict = Refuse(Refusal.STORE_UNAVAILABLE, close=True)
+        if self._state is not _State.JUDGING:
+            return
+        self._state = _State.HEAD
+        if isinstance(verdict, Refuse | Redirect | Forward):
+            self._act(verdict, head, block)
+        else:
+            self._refuse(Refusal.STORE_UNAVAILABLE, head, "what is asked changes all the time")
+        self.hold_reading(False)
+        self._next()
+
+    def _act(self, verdict: Verdict, head: RequestHead, block: bytes) -> None:
+        self.edge.tell(verdict.event)
+        self._remember_holder()
+        # A body that nobody reads cannot be told from the next request.
+        stay = head.keep_alive and head.body is NO_BODY and not self.closing
+        match verdict:
+            case Refuse(refusal, _, close):
+                if close or not stay:
+                    self._refuse(refusal, head, str(refusal))
+                else:
+                    self.write(refuse(refusal, head, self.edge.site, close=False))
+                    self._await_request()
+            case Redirect(location, set_cookie):
+                self.write(redirect(location, set_cookie=set_cookie, close=not stay))
+                if stay:
+                    self._await_request()
+                else:
+                    self._linger()
+            case Forward(tail, grant, session):
+                upstream = self.edge.portal if grant is None else grant.app.upstream
+                shape = Shape(head, tail, self.edge.pools.to(upstream), grant, session)
+                if grant is not None and head.rememberable:
+                    if len(self._memo) >= _REMEMBERED_BLOCKS:
+                        self._memo.clear()
+                    self._memo[block[block.find(b"\r\n") + 2 :]] = shape
+                self._start(Exchange(self, head.method, head.target.wire, shape))
+
+    def _remember_holder(self) -> None:
+        if self.fingerprint is None or self._ends is not None:
+            return
+        holder = self.edge.admission.holder(self.fingerprint)
+        if holder is not None and not isinstance(holder, HolderMissing):
+            self.user, self._ends = holder.user, holder.not_after
+
+    def _start(self, exchange: Exchange) -> None:
+        self._state = _State.EXCHANGE
+        self.exchange = exchange
+        self.session = exchange.shape.session
+        exchange.start()
+
+    # For the exchange -------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Send plaintext to the client."""
+        transport = self._transport
+        if transport is None or self._state is _State.CLOSED or transport.is_closing():
+            return
+        channel = self._channel
+        transport.write(data if channel is None else channel.encrypt(data))
+
+    def feed_exchange(self) -> None:
+        """Give the exchange what has come for it meanwhile."""
+        data, self._buffer = self._buffer, b""
+        if data and self.exchange is not None:
+            self._buffer = self.exchange.request_data(data)
+        self.hold_reading(False)
+
+    def hold_reading(self, hold: bool) -> None:  # noqa: FBT001 - what it says
+        """Stop or go on reading from the client."""
+        if hold == self._held or self._transport is None or self._transport.is_closing():
+            return
+        self._held = hold
+        if hold:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    def exchange_done(self, *, keep_alive: bool) -> None:
+        """Go on to the next request, or close."""
+        if self._state is not _State.EXCHANGE:
+            return
+        self.exchange = None
+        if not keep_alive or self.closing:
+            self._linger()
+            return
+        self._await_request()
+        self.hold_reading(False)
+        if self._buffer:
+            self._next()
+
+    def exchange_failed(self, refusal: Refusal, why: str, *, begun: bool) -> None:
+        """Say what went wrong; where the answer has *begun*, only a broken end can say it."""
+        exchange, self.exchange = self.exchange, None
+        if self._state is not _State.EXCHANGE:
+            return
+        if begun:
+            self.edge.note("answer cut short: %s", why)
+            self._abort()
+        else:
+            self._refuse(refusal, exchange.shape.head if exchange else None, why)
+
+    # For the register -------------------------------------------------------
+
+    def time_out(self) -> None:
+        """End what has taken too long."""
+        if self._state is _State.HEAD and self._buffer:
+            self._refuse(Refusal.REQUEST_TIMEOUT, None, "the head stopped coming")
+        elif self._state is _State.HEAD:
+            self._linger()
+        elif self._state is _State.EXCHANGE and self.exchange is not None:
+            self.exchange.time_out()
+        else:
+            if self._state is _State.HANDSHAKE:
+                self.edge.note("%s: handshake took too long", self._address())
+            self._abort()
+
+    def ends_at(self) -> datetime | None:
+        """Return when the certificate, or the session of what is under way, ends."""
+        grant = self.exchange.shape.grant if self.exchange is not None else None
+        if grant is None or self._ends is None:
+            return self._ends
+        return min(self._ends, grant.session.expires_at)
+
+    def cut(self, reason: str) -> None:
+        """Close at once, whatever is under way."""
+        if self._state is not _State.CLOSED:
+            self.edge.note("connection of %s cut: %s", self.user or self._address(), reason)
+            self._abort()
+
+    def cut_session(self, reason: str) -> None:
+        """Close because the session is over, but let the portal finish saying so."""
+        if self.exchange is not None and self.exchange.shape.grant is None:
+            self.closing = True
+        else:
+            self.cut(reason)
+
+    def drain(self) -> None:
+        """Close after the exchange under way, or at once where there is none."""
+        self.closing = True
+        if self._state is _State.HEAD and not self._buffer:
+            self._linger()
+
+    # Ends -------------------------------------------------------------------
+
+    def _refuse(self, refusal: Refusal, head: RequestHead | None, why: str) -> None:
+        """Answer with a refusal and close."""
+        self.edge.note("%s: %s: %s", self._address(), refusal, why)
+        self.write(refuse(refusal, head, self.edge.site, close=True))
+        self._linger()
+
+    def _linger(self) -> None:
+        transport = self._transport
+        if transport is None or self._state is _State.CLOSED or transport.is_closing():
+            return
+        self._state = _State.LINGER
+        self._buffer = b""
+        self.exchange = None
+        self.deadline = self.edge.tick + LINGER_SECONDS
+        if self._channel is not None:
+            self._send(self._channel.close())
+        self.hold_reading(False)
+        transport.write_eof()
+
+    def _send(self, data: bytes) -> None:
+        transport = self._transport
+        if data and transport is not None and not transport.is_closing():
+            transport.write(data)
+
+    def _close_transport(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def _abort(self) -> None:
+        self._state = _State.CLOSED
+        if self._transport is not None:
+            self._transport.abort()

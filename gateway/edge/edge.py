@@ -1,0 +1,122 @@
+"""What all connections of one worker share."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from gateway.core.audit import AuditEvent
+from gateway.core.ports import EdgeStore, StoreUnavailable
+from gateway.core.site import Application, Site, Upstream
+from gateway.edge.admission import Admission
+from gateway.edge.connections import Connections
+from gateway.edge.gate import Gate
+from gateway.edge.tls import Contexts
+from gateway.edge.upstream import Pools
+
+if TYPE_CHECKING:
+    from gateway.edge.downstream import Downstream
+
+log = logging.getLogger("pusterla.edge")
+
+SWEEP_SECONDS = 0.5
+_AUDIT_QUIET_SECONDS = 60.0
+_AUDIT_REMEMBERED = 10_000
+_LOG_LINES_PER_SWEEP = 20
+
+
+class Edge:
+    """One worker: its gate, its memory, its connections, its clock."""
+
+    def __init__(
+        self,
+        *,
+        site: Site,
+        contexts: Contexts,
+        portal: Upstream,
+        store: EdgeStore,
+        admission: Admission,
+        gate: Gate,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """Begin without a connection."""
+        self.site = site
+        self.limits = site.limits
+        self.contexts = contexts
+        self.portal = portal
+        self.store = store
+        self.admission = admission
+        self.gate = gate
+        self.clock = clock
+        self.pools = Pools()
+        self.connections: Connections[Downstream] = Connections()
+        self.draining = False
+        self.tick = asyncio.get_running_loop().time()
+        """Monotonic seconds, as of the last sweep: near enough for time-outs, and free."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._told: dict[tuple[str, ...], float] = {}
+        self._lines = 0
+
+    def adopt(self, applications: Mapping[str, Application]) -> None:
+        """Serve *applications* from now on."""
+        self.gate.adopt(applications)
+        upstreams = {app.upstream for app in applications.values()} | {self.portal}
+        self.pools.retain(frozenset(upstreams))
+
+    def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Run *work* beside the connections; a failure in it is logged, never lost."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task of the edge failed", exc_info=error)
+
+    def tell(self, event: AuditEvent | None) -> None:
+        """Put a refusal into the audit log, the same one at most once a minute.
+
+        It does not wait: what is refused is refused whether it is recorded or not.
+        """
+        if event is None:
+            return
+        key = (event.kind, event.user, event.serial, event.app, event.reason, event.address)
+        if self._told.get(key, float("-inf")) > self.tick - _AUDIT_QUIET_SECONDS:
+            return
+        if len(self._told) >= _AUDIT_REMEMBERED:
+            self._told.clear()
+        self._told[key] = self.tick
+        self.spawn(self._record(event))
+
+    async def _record(self, event: AuditEvent) -> None:
+        try:
+            await self.store.record(event)
+        except StoreUnavailable as error:
+            log.error("not in the audit log, for %s: %s", error, event)
+
+    def note(self, message: str, *values: object) -> None:
+        """Write a log line about what a stranger did; a flood of them is cut short."""
+        self._lines += 1
+        if self._lines <= _LOG_LINES_PER_SWEEP:
+            log.info(message, *values)
+
+    async def sweep(self) -> None:
+        """Look after time-outs and ends, for ever."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            self.tick = loop.time()
+            if self._lines > _LOG_LINES_PER_SWEEP:
+                log.info("%d further lines left out", self._lines - _LOG_LINES_PER_SWEEP)
+            self._lines = 0
+            now = self.clock()
+            self.connections.sweep(self.tick, now)
+            self.pools.sweep(self.tick)
+            if not self.admission.reliable(now):
+                # Nobody can say any more who has been revoked.
+                for fingerprint in self.connections.fingerprints():
+                    for connection in self.connections.of(fingerprint):
+                        connection.cut("stale")

@@ -1,0 +1,374 @@
+"""One request, its response, and the connection to the application in between.
+
+After 101 Switching Protocols the same object is a tunnel. The bytes of a
+request go to one upstream connection and the answer of that connection goes to
+one client; as soon as anything is odd, neither connection is used again.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from enum import Enum, auto
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+from gateway.core.refusal_kinds import Refusal
+from gateway.core.sessions import SessionId
+from gateway.edge.admission import Grant
+from gateway.edge.answers import CONTINUE
+from gateway.edge.bodies import LAST_CHUNK, ChunkedBodyBroken, ChunkedDecoder, chunk
+from gateway.edge.forwarding import response_block
+from gateway.edge.heads import (
+    CHUNKED,
+    HEAD_END,
+    NO_BODY,
+    OK,
+    UNTIL_CLOSE,
+    Length,
+    RequestHead,
+    ResponseHead,
+    UpstreamGarbled,
+    parse_response,
+)
+from gateway.edge.upstream import Pool, UpstreamConnection
+
+if TYPE_CHECKING:
+    from gateway.edge.downstream import Downstream
+
+RESPONSE_HEAD_MAXIMUM: Final = 64 * 1024
+_REPLAYABLE: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """All of a request but its request line; the same for the next one with the same fields."""
+
+    head: RequestHead
+    tail: bytes
+    pool: Pool
+    grant: Grant | None
+    session: SessionId | None
+
+
+class _Phase(Enum):
+    HEAD = auto()
+    BODY = auto()
+    TUNNEL = auto()
+    DONE = auto()
+
+
+class Exchange:
+    """The way of one request to an application and back."""
+
+    __slots__ = (
+        "_connecting",
+        "_connection",
+        "_decoder",
+        "_down",
+        "_http_1_1",
+        "_line",
+        "_method",
+        "_pending",
+        "_phase",
+        "_received",
+        "_remaining",
+        "_response",
+        "_retried",
+        "_sending",
+        "_sent",
+        "keep_alive",
+        "shape",
+    )
+
+    def __init__(self, down: "Downstream", method: bytes, wire: bytes, shape: Shape) -> None:
+        """*wire* is the request target as it goes upstream."""
+        head = shape.head
+        self.shape = shape
+        self.keep_alive = head.keep_alive
+        self._down = down
+        self._method = method
+        self._line = b"%b %b HTTP/1.1\r\n" % (method, wire)
+        self._http_1_1 = head.http_1_1
+        self._connection: UpstreamConnection | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._phase = _Phase.HEAD
+        self._response: ResponseHead | None = None
+        self._pending = b""
+        self._received = False
+        self._retried = False
+        # What is still to come: of the request's body, and of the response's.
+        body = head.body
+        self._sending: int | ChunkedDecoder = 0
+        if isinstance(body, Length):
+            self._sending = body.octets
+        elif body is CHUNKED:
+            self._sending = ChunkedDecoder()
+        self._sent = False
+        self._remaining = 0
+        self._decoder: ChunkedDecoder | None = None
+
+    # The request ------------------------------------------------------------
+
+    def start(self) -> None:
+        """Send the request on, over an idle connection or a new one."""
+        connection = self.shape.pool.take()
+        if connection is None:
+            self._connecting = self._down.edge.spawn(self._connect())
+        else:
+            self._attach(connection)
+
+    async def _connect(self) -> None:
+        limits = self._down.edge.limits
+        try:
+            connection = await self.shape.pool.connect(limits.upstream_connect.total_seconds())
+        except TimeoutError:
+            self._fail(Refusal.UPSTREAM_TIMEOUT, "no connection in time")
+            return
+        except OSError as error:
+            self._fail(Refusal.UPSTREAM_UNREACHABLE, str(error))
+            return
+        self._connecting = None
+        if self._phase is _Phase.DONE:
+            connection.release()
+        else:
+            self._attach(connection)
+
+    def _attach(self, connection: UpstreamConnection) -> None:
+        transport = connection.transport
+        assert transport is not None  # noqa: S101 - the pool gives out what is connected
+        self._connection = connection
+        connection.customer = self
+        self._down.deadline = (
+            self._down.edge.tick + self._down.edge.limits.upstream_response.total_seconds()
+        )
+        transport.write(self._line + self.shape.tail)
+        if not self._sent and self.shape.head.body is not NO_BODY:
+            if self.shape.head.expects_continue:
+                self._down.write(CONTINUE)
+            self._down.feed_exchange()
+
+    @property
+    def wants_body(self) -> bool:
+        """Whether bytes of the client belong to this exchange now."""
+        if self._connection is None:
+            return False
+        return self._phase is _Phase.TUNNEL or not self.request_complete
+
+    @property
+    def request_complete(self) -> bool:
+        """Whether the whole request has been sent on."""
+        sending = self._sending
+        return sending.complete if isinstance(sending, ChunkedDecoder) else sending == 0
+
+    def request_data(self, data: bytes) -> bytes:
+        """Take bytes of the request's body and return what lies behind its end."""
+        transport = self._connection.transport if self._connection else None
+        if transport is None:
+            return data
+        self._sent = True
+        if self._phase is _Phase.TUNNEL:
+            transport.write(data)
+            return b""
+        edge = self._down.edge
+        self._down.deadline = edge.tick + edge.limits.upstream_response.total_seconds()
+        sending = self._sending
+        if isinstance(sending, int):
+            piece = data if len(data) <= sending else data[:sending]
+            self._sending = sending - len(piece)
+            transport.write(piece)
+            return data[len(piece) :]
+        try:
+            payload = sending.feed(data)
+        except ChunkedBodyBroken as error:
+            self._fail(Refusal.BAD_REQUEST, f"request body: {error}")
+            return b""
+        if payload:
+            transport.write(chunk(payload))
+        if sending.complete:
+            transport.write(LAST_CHUNK)
+            if sending.excess:
+                # What followed was read together with the body, so nobody
+                # can say where the next request begins.
+                self.keep_alive = False
+        return b""
+
+    def downstream_lost(self) -> None:
+        """Drop everything: nobody waits for the answer."""
+        self._phase = _Phase.DONE
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._connection is not None:
+            self._connection.discard()
+
+    def downstream_writable(self, writable: bool) -> None:  # noqa: FBT001 - what it says
+        """Let the application go on, or wait, as the client takes bytes."""
+        transport = self._connection.transport if self._connection else None
+        if transport is None or transport.is_closing():
+            return
+        if writable:
+            transport.resume_reading()
+        else:
+            transport.pause_reading()
+
+    def time_out(self) -> None:
+        """Give up waiting for the application, or for the rest of the request."""
+        if self.request_complete:
+            self._fail(Refusal.UPSTREAM_TIMEOUT, "no answer in time")
+        else:
+            self._fail(Refusal.REQUEST_TIMEOUT, "the request's body stopped coming")
+
+    # The response -----------------------------------------------------------
+
+    def upstream_writable(self, writable: bool) -> None:  # noqa: FBT001 - what it says
+        """Let the client go on, or wait, as the application takes bytes."""
+        self._down.hold_reading(not writable)
+
+    def response_data(self, data: bytes) -> None:
+        """Take bytes from the application."""
+        self._received = True
+        phase = self._phase
+        if phase is _Phase.BODY:
+            self._body(b"", data)
+        elif phase is _Phase.TUNNEL:
+            self._down.write(data)
+        elif phase is _Phase.HEAD:
+            self._head(self._pending + data if self._pending else data)
+
+    def _head(self, data: bytes) -> None:
+        while True:
+            end = data.find(HEAD_END)
+            if end < 0 or end > RESPONSE_HEAD_MAXIMUM:
+                if len(data) > RESPONSE_HEAD_MAXIMUM:
+                    self._fail(Refusal.UPSTREAM_BROKEN, "the head of the response has no end")
+                self._pending = data
+                return
+            end += len(HEAD_END)
+            try:
+                response = parse_response(data[:end], self._method)
+            except UpstreamGarbled as error:
+                self._fail(Refusal.UPSTREAM_BROKEN, str(error))
+                return
+            data = data[end:]
+            if response.upgraded or response.status >= OK:
+                break
+            # Interim responses are between the application and us: 100 was
+            # answered already, and the others are hints.
+        self._pending = b""
+        self._response = response
+        self._down.deadline = inf
+        if response.upgraded:
+            self._begin_tunnel(response, data)
+            return
+        body = response.body
+        unframed = body is UNTIL_CLOSE or body is CHUNKED
+        if not self.request_complete or (unframed and not self._http_1_1):
+            self.keep_alive = False
+        keep_alive = self.keep_alive and not self._down.closing
+        self.keep_alive = keep_alive
+        block = response_block(response, http_1_1=self._http_1_1, keep_alive=keep_alive)
+        self._phase = _Phase.BODY
+        if isinstance(body, Length):
+            self._remaining = body.octets
+        elif body is CHUNKED:
+            self._decoder = ChunkedDecoder()
+        self._body(block, data)
+
+    def _body(self, block: bytes, data: bytes) -> None:
+        """Pass a piece of the response on, behind *block* if the head goes with it."""
+        response = self._response
+        assert response is not None  # noqa: S101 - the phase says so
+        body = response.body
+        if isinstance(body, Length):
+            piece = data if len(data) <= self._remaining else data[: self._remaining]
+            self._remaining -= len(piece)
+            self._down.write(block + piece if block else piece)
+            if not self._remaining:
+                self._finish(reusable=len(piece) == len(data))
+        elif body is NO_BODY:
+            self._down.write(block)
+            self._finish(reusable=not data)
+        elif body is UNTIL_CLOSE:
+            self._down.write(block + self._framed(data))
+        else:
+            self._chunked(block, data)
+
+    def _chunked(self, block: bytes, data: bytes) -> None:
+        decoder = self._decoder
+        assert decoder is not None  # noqa: S101 - the body says so
+        try:
+            payload = decoder.feed(data)
+        except ChunkedBodyBroken as error:
+            self._down.write(block)
+            self._fail(Refusal.UPSTREAM_BROKEN, str(error))
+            return
+        out = block + self._framed(payload)
+        if decoder.complete and self._http_1_1:
+            out += LAST_CHUNK
+        if out:
+            self._down.write(out)
+        if decoder.complete:
+            self._finish(reusable=not decoder.excess)
+
+    def _framed(self, payload: bytes) -> bytes:
+        return chunk(payload) if payload and self._http_1_1 else payload
+
+    def _begin_tunnel(self, response: ResponseHead, data: bytes) -> None:
+        if not self.shape.head.websocket:
+            self._fail(Refusal.UPSTREAM_BROKEN, "101 that nobody asked for")
+            return
+        self._phase = _Phase.TUNNEL
+        self._down.write(response_block(response, http_1_1=True, keep_alive=True) + data)
+        self._down.feed_exchange()
+
+    def response_end(self, *, clean: bool) -> None:
+        """Learn that the application has closed or broken the connection."""
+        connection, self._connection = self._connection, None
+        if self._phase is _Phase.HEAD:
+            used = connection is not None and connection.used
+            fresh_start = not self._received and not self._sent and not self._retried
+            if used and fresh_start and self._method in _REPLAYABLE:
+                # It was closed while idle, before the request reached it.
+                self._retried = True
+                self._connecting = self._down.edge.spawn(self._connect())
+                return
+            self._fail(Refusal.UPSTREAM_BROKEN, "the connection closed before the response")
+        elif self._phase is _Phase.TUNNEL:
+            self._phase = _Phase.DONE
+            self._down.exchange_done(keep_alive=False)
+        elif self._phase is _Phase.BODY:
+            response = self._response
+            if clean and response is not None and response.body is UNTIL_CLOSE:
+                if self._http_1_1:
+                    self._down.write(LAST_CHUNK)
+                self._phase = _Phase.DONE
+                self._down.exchange_done(keep_alive=self.keep_alive)
+            else:
+                self._fail(Refusal.UPSTREAM_BROKEN, "the response ended in the middle")
+
+    # Ends -------------------------------------------------------------------
+
+    def _finish(self, *, reusable: bool) -> None:
+        """End well: the response is complete."""
+        self._phase = _Phase.DONE
+        connection, self._connection = self._connection, None
+        response = self._response
+        if connection is not None:
+            complete = self.request_complete
+            if reusable and complete and response is not None and response.keep_alive:
+                connection.release()
+            else:
+                connection.discard()
+            if not complete:
+                self.keep_alive = False
+        self._down.exchange_done(keep_alive=self.keep_alive)
+
+    def _fail(self, refusal: Refusal, why: str) -> None:
+        """End badly: with a page where nothing was sent yet, else by cutting the answer short."""
+        if self._phase is _Phase.DONE:
+            return
+        begun = self._phase is not _Phase.HEAD
+        self._phase = _Phase.DONE
+        self._connecting = None
+        if self._connection is not None:
+            self._connection.discard()
+            self._connection = None
+        self._down.exchange_failed(refusal, f"{self.shape.pool.upstream}: {why}", begun=begun)

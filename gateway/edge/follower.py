@@ -1,0 +1,125 @@
+"""The change feed, as the edge follows it: forget what changed, cut what may no longer be."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from itertools import groupby
+
+from gateway.core.audit import AuditEvent, AuditKind
+from gateway.core.changes import Change, ChangeKind
+from gateway.core.people import Fingerprint, Holder
+from gateway.core.ports import StoreUnavailable
+from gateway.edge.admission import HolderMissing, SessionMissing
+from gateway.edge.connections import cut_all
+from gateway.edge.downstream import Downstream
+from gateway.edge.edge import Edge
+
+log = logging.getLogger("pusterla.edge")
+
+_FIRST_WAIT = 0.1
+_LONGEST_WAIT = 2.0
+
+
+async def follow(edge: Edge, heard: Callable[[], None]) -> None:
+    """Follow the feed for ever; *heard* is called when it is heard for the first time.
+
+    When the store does not answer, it is asked again and again, and after the
+    grace the gate refuses by itself. What was missed meanwhile is made up for
+    by forgetting everything.
+    """
+    wait = _FIRST_WAIT
+    while True:
+        try:
+            first = True
+            async for batch in edge.store.follow():
+                if first or batch.gap:
+                    edge.admission.forget_everything()
+                    await recheck(edge, edge.connections)
+                elif batch.changes:
+                    await _take_in(edge, batch.changes)
+                # Only now: what memory holds is as new as this batch.
+                edge.admission.confirm()
+                heard()
+                first, wait = False, _FIRST_WAIT
+        except StoreUnavailable as error:
+            log.warning("the change feed is silent: %s; asking again in %.1f s", error, wait)
+        await asyncio.sleep(wait)
+        wait = min(2 * wait, _LONGEST_WAIT)
+
+
+async def _take_in(edge: Edge, changes: tuple[Change, ...]) -> None:
+    edge.admission.forget(changes)
+    touched: set[Downstream] = set()
+    for change in changes:
+        match change.kind:
+            case ChangeKind.CERTIFICATE:
+                touched.update(edge.connections.of(Fingerprint(change.key)))
+            case ChangeKind.USER:
+                touched.update(c for c in edge.connections if c.user == change.key)
+            case ChangeKind.SESSION:
+                touched.update(c for c in edge.connections if c.session == change.key)
+            case ChangeKind.CRL:
+                pass
+    await recheck(edge, touched)
+
+
+async def recheck(edge: Edge, connections: Iterable[Downstream]) -> None:
+    """Judge live connections anew and cut those that would not be let in now."""
+    known = [c for c in connections if c.fingerprint is not None]
+    known.sort(key=lambda c: c.fingerprint or "")
+    for fingerprint, group in groupby(known, key=lambda c: c.fingerprint):
+        if fingerprint is not None:
+            await _recheck_certificate(edge, fingerprint, [*group])
+
+
+async def _recheck_certificate(
+    edge: Edge, fingerprint: Fingerprint, same: list[Downstream]
+) -> None:
+    holder = edge.admission.holder(fingerprint)
+    while isinstance(holder, HolderMissing):
+        await edge.admission.learn(holder)
+        holder = edge.admission.holder(fingerprint)
+    refusal = edge.admission.judge_holder(holder, edge.clock())
+    if refusal is not None or holder is None:
+        # Those too that came in while the store was asked.
+        count = cut_all({*same, *edge.connections.of(fingerprint)}, str(refusal))
+        _tell_cut(edge, holder, str(refusal), count)
+        return
+    count = 0
+    for connection in same:
+        count += await _recheck_session(edge, holder, connection)
+    if count:
+        _tell_cut(edge, holder, "session or policy", count)
+
+
+async def _recheck_session(edge: Edge, holder: Holder, connection: Downstream) -> bool:
+    """Return whether *connection* had to be cut."""
+    if connection.session is None:
+        return False
+    session = edge.admission.session(connection.session)
+    while isinstance(session, SessionMissing):
+        await edge.admission.learn(session)
+        session = edge.admission.session(session.session)
+    if session is None or not session.live(edge.clock()):
+        connection.cut_session("session-ended")
+        return True
+    exchange = connection.exchange
+    grant = exchange.shape.grant if exchange is not None else None
+    if grant is not None and not edge.gate.still_allowed(grant, holder):
+        connection.cut("not-allowed")
+        return True
+    return False
+
+
+def _tell_cut(edge: Edge, holder: Holder | None, reason: str, count: int) -> None:
+    edge.tell(
+        AuditEvent(
+            AuditKind.CONNECTION_CUT,
+            edge.clock(),
+            user=holder.user if holder else "",
+            serial=holder.serial if holder else "",
+            device=holder.device if holder else "",
+            reason=reason,
+            detail={"connections": str(count)},
+        )
+    )

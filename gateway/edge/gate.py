@@ -1,0 +1,311 @@
+"""The gate: from a request to a verdict, the questions in their order.
+
+Reads top to bottom as the whole access rule of the edge. Every question is
+answered from memory; what memory lacks comes back as a `Missing` value, is
+learnt, and the gate is asked again from the top.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from urllib.parse import parse_qs, quote
+
+from gateway.core.audit import AuditEvent, AuditKind
+from gateway.core.cookies import cookie_header, mint_cookie, read_cookie, read_ticket
+from gateway.core.headers import (
+    EDGE_ADDRESS,
+    EDGE_FINGERPRINT,
+    EDGE_LISTENER,
+    EDGE_SESSION,
+    Listener,
+    session_cookies,
+)
+from gateway.core.people import Fingerprint, Holder
+from gateway.core.refusal_kinds import Refusal
+from gateway.core.routes import RESERVED_PREFIX
+from gateway.core.sessions import Session, SessionId
+from gateway.core.site import Application, Site
+from gateway.edge.admission import (
+    Admission,
+    Grant,
+    HolderMissing,
+    Missing,
+    RecordMissing,
+    SessionMissing,
+)
+from gateway.edge.answers import is_navigation
+from gateway.edge.forwarding import field_lines, forwarded_fields, request_tail
+from gateway.edge.heads import RequestHead
+from policies.decide import decide
+from policies.model import Allow, Deny, Level, Reason, RequestFacts, StepUp, Subject
+
+ENTER_PATH: Final = RESERVED_PREFIX.encode() + b"enter"
+
+
+class Door(StrEnum):
+    """How a connection came in; it never changes for the connection's life."""
+
+    PROTECTED = "protected"
+    """TLS on which a certificate was asked for."""
+    PUBLIC = "public"
+    """TLS under the public host's name; no certificate was asked for."""
+    PLAIN = "plain"
+    """No TLS: revocation lists only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The other end of a connection, as the handshake has shown it."""
+
+    door: Door
+    server_name: str | None
+    fingerprint: Fingerprint | None
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Pass the request on with *tail* behind its request line.
+
+    *grant* is what an application's request rests on; None leads to the portal.
+    """
+
+    tail: bytes
+    grant: Grant | None
+    session: SessionId | None = None
+    event: AuditEvent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Answer with a refusal; with *close* nothing more is to be expected of the connection."""
+
+    refusal: Refusal
+    event: AuditEvent | None = None
+    close: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Send the browser on, perhaps with a cookie."""
+
+    location: str
+    set_cookie: str | None = None
+    event: AuditEvent | None = None
+
+
+Verdict = Forward | Refuse | Redirect
+"""What becomes of a request. Its *event* is for the audit log, where it is worth a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The live session of a request, if any; *event* tells of cookies that were no good."""
+
+    session: Session | None
+    event: AuditEvent | None = None
+
+
+class Gate:
+    """Judges requests for one worker."""
+
+    def __init__(
+        self,
+        site: Site,
+        applications: Mapping[str, Application],
+        admission: Admission,
+        cookie_key: bytes,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """*applications* by name; replaced as a whole by `adopt`."""
+        self.site = site
+        self._admission = admission
+        self._cookie_key = cookie_key
+        self._clock = clock
+        self._by_host: dict[str, Application] = {}
+        self.adopt(applications)
+
+    def adopt(self, applications: Mapping[str, Application]) -> None:
+        """Judge by *applications* from now on; what was decided before is forgotten."""
+        self._by_host = {app.host: app for app in applications.values()}
+        self._admission.forget_decisions()
+
+    def judge(self, peer: Peer, head: RequestHead) -> Verdict | Missing:
+        """Say what becomes of a request, or what must be learnt first."""
+        if peer.door is Door.PLAIN:
+            return self._to_portal(Listener.PLAIN_HTTP, peer, head, _Found(None))
+        if peer.server_name != head.host:
+            # A connection made under one name never serves another (RFC 9110, 7.4).
+            return Refuse(Refusal.MISDIRECTED, close=True)
+        if peer.door is Door.PUBLIC:
+            return self._to_portal(Listener.PUBLIC, peer, head, _Found(None))
+        # A bad certificate is refused at once and never sent to the sign-in.
+        now = self._clock()
+        holder = self._certificate(peer, now)
+        if not isinstance(holder, Holder):
+            return holder
+        app = self._by_host.get(head.host)
+        if app is None and head.host != self.site.host:
+            return Refuse(Refusal.UNKNOWN_HOST, close=True)
+        if head.target.path.startswith(RESERVED_PREFIX.encode()):
+            return self._reserved(peer, holder, head, now)
+        found = self._session(peer, holder, head, now)
+        if isinstance(found, SessionMissing):
+            return found
+        if app is None:
+            return self._to_portal(Listener.PORTAL, peer, head, found)
+        return self._decide(peer, holder, found, app, head, now)
+
+    def _certificate(self, peer: Peer, now: datetime) -> Holder | Refuse | HolderMissing:
+        if peer.fingerprint is None:
+            return Refuse(Refusal.NO_CERTIFICATE, close=True)
+        holder = self._admission.holder(peer.fingerprint)
+        if isinstance(holder, HolderMissing):
+            return holder
+        refusal = self._admission.judge_holder(holder, now)
+        if refusal is None and holder is not None:
+            return holder
+        refusal = refusal or Refusal.CERTIFICATE_UNKNOWN
+        event = self._event(AuditKind.CERTIFICATE_REFUSED, peer, holder, "", refusal)
+        return Refuse(refusal, event, close=True)
+
+    def still_allowed(self, grant: Grant, holder: Holder) -> bool:
+        """Say whether what *grant* allowed would be allowed again now, by today's policies."""
+        app = self._by_host.get(grant.app.host)
+        if app is None or (app.name, app.upstream) != (grant.app.name, grant.app.upstream):
+            return False
+        # The path of a connection that is under way is not asked for again.
+        facts = RequestFacts("GET", "/")
+        decision = decide(app.policy, _subject(holder, grant.session), facts, self._clock())
+        return isinstance(decision, Allow)
+
+    def _decide(
+        self,
+        peer: Peer,
+        holder: Holder,
+        found: _Found,
+        app: Application,
+        head: RequestHead,
+        now: datetime,
+    ) -> Verdict | Missing:
+        session = found.session
+        facts = RequestFacts(head.method.decode(), head.target.path.decode())
+        match decide(app.policy, _subject(holder, session), facts, now):
+            case Deny(reason):
+                scoped = reason is Reason.OUTSIDE_CERTIFICATE_SCOPE
+                refusal = Refusal.OUTSIDE_CERTIFICATE_SCOPE if scoped else Refusal.NOT_ALLOWED
+                event = self._event(AuditKind.ACCESS_DENIED, peer, holder, app.name, reason)
+                return Refuse(refusal, event)
+            case Allow(rule) if session is not None:
+                grant: Grant | RecordMissing | None = self._admission.grant(session, app, now)
+                if grant is None:
+                    grant = self._admission.make_grant(holder, session, app, rule, peer.address)
+                if isinstance(grant, RecordMissing):
+                    return grant
+                ours = grant.lines + forwarded_fields(peer.address, head.authority)
+                return Forward(request_tail(head, ours), grant, session.id)
+            case Allow() | StepUp():
+                return self._sign_in(head, found.event)
+
+    def _session(
+        self, peer: Peer, holder: Holder, head: RequestHead, now: datetime
+    ) -> _Found | SessionMissing:
+        """Find the live session of the request among its cookies."""
+        cookies = [
+            value
+            for name, field in head.fields
+            if name.lower() == b"cookie"
+            for value in session_cookies(field.decode("latin-1"))
+        ]
+        trouble: str | None = None
+        for cookie in cookies:
+            number = read_cookie(self._cookie_key, cookie, head.host)
+            if number is None:
+                trouble = trouble or "forged-cookie"
+                continue
+            session = self._admission.session(number)
+            if isinstance(session, SessionMissing):
+                return session
+            if session is None or not session.live(now):
+                # Every session ends one day; its cookie is not worth a line.
+                continue
+            if session.fingerprint == peer.fingerprint:
+                return _Found(session)
+            trouble = Refusal.SESSION_OF_ANOTHER_CERTIFICATE
+        if trouble is None:
+            return _Found(None)
+        return _Found(None, self._event(AuditKind.SESSION_REFUSED, peer, holder, "", trouble))
+
+    def _sign_in(self, head: RequestHead, event: AuditEvent | None) -> Refuse | Redirect:
+        """Send a person to the sign-in and back; tell a program that it lacks a session."""
+        if not is_navigation(head):
+            return Refuse(Refusal.SESSION_REQUIRED, event)
+        wanted = self.site.origin(head.host) + head.target.wire.decode("latin-1")
+        portal = self.site.origin(self.site.host)
+        return Redirect(f"{portal}/sign-in?to={quote(wanted, safe='')}", event=event)
+
+    def _reserved(
+        self, peer: Peer, holder: Holder, head: RequestHead, now: datetime
+    ) -> Verdict | Missing:
+        """Answer what lies under our own prefix: the hand-over from the portal, nothing else."""
+        if head.target.path != ENTER_PATH or head.method not in {b"GET", b"HEAD"}:
+            return Refuse(Refusal.NOT_FOUND)
+        query = parse_qs((head.target.query or b"").decode("latin-1"), keep_blank_values=True)
+        ticket, to = query.get("ticket", [""])[0], query.get("to", ["/"])[0]
+        refused = Refuse(
+            Refusal.TICKET_REFUSED,
+            self._event(AuditKind.SESSION_REFUSED, peer, holder, "", Refusal.TICKET_REFUSED),
+        )
+        number = read_ticket(self._cookie_key, ticket, head.host, holder.fingerprint, to, now)
+        if number is None or not _is_path(to):
+            return refused
+        session = self._admission.session(number)
+        if isinstance(session, SessionMissing):
+            return session
+        if session is None or not session.live(now) or session.fingerprint != peer.fingerprint:
+            return refused
+        cookie = mint_cookie(self._cookie_key, session.id, head.host)
+        return Redirect(self.site.origin(head.host) + to, cookie_header(cookie))
+
+    def _to_portal(
+        self, listener: Listener, peer: Peer, head: RequestHead, found: _Found
+    ) -> Forward:
+        fields = [(EDGE_LISTENER, listener.value), (EDGE_ADDRESS, peer.address)]
+        if listener is Listener.PORTAL and peer.fingerprint is not None:
+            fields.append((EDGE_FINGERPRINT, peer.fingerprint))
+        session = None if found.session is None else found.session.id
+        if session is not None:
+            fields.append((EDGE_SESSION, session))
+        return Forward(request_tail(head, field_lines(*fields)), None, session, found.event)
+
+    def _event(
+        self, kind: AuditKind, peer: Peer, holder: Holder | None, app: str, reason: str
+    ) -> AuditEvent:
+        return AuditEvent(
+            kind,
+            self._clock(),
+            user=holder.user if holder else "",
+            serial=holder.serial if holder else "",
+            device=holder.device if holder else "",
+            app=app,
+            address=peer.address,
+            reason=str(reason),
+            detail={} if holder else {"fingerprint": peer.fingerprint or ""},
+        )
+
+
+def _subject(holder: Holder, session: Session | None) -> Subject:
+    assert holder.person is not None  # noqa: S101 - the certificate has been judged
+    return Subject(
+        user=holder.user,
+        groups=holder.person.groups,
+        scope=holder.scope,
+        level=Level.CERTIFICATE if session is None else session.level,
+    )
+
+
+def _is_path(to: str) -> bool:
+    # The ticket's MAC has covered it; this is the second lock on the door.
+    return to.startswith("/") and not to.startswith(("//", "/\\")) and to.isprintable()

@@ -1,0 +1,305 @@
+"""Heads of requests and responses: parsed by httptools (llhttp, strict), refused when ambiguous.
+
+Only a head is given to the parser here, never a body: the edge frames bodies
+itself (RFC 9112, section 6), since llhttp cannot know that a response answers
+HEAD. What a head says about its body has one reading or the head is refused.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import httptools
+
+from gateway.core.refusals import Refusal
+from gateway.core.routes import Target, normalise_host, normalise_target
+
+HEAD_END: Final = b"\r\n\r\n"
+TARGET_MAXIMUM: Final = 8 * 1024
+FIELDS_MAXIMUM: Final = 128
+
+Field = tuple[bytes, bytes]
+
+_HTTP_1_0: Final = "1.0"
+_HTTP_1_1: Final = "1.1"
+_REQUEST_FRAMING: Final = (b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade")
+_RESPONSE_FRAMING: Final = (b"content-length", b"transfer-encoding")
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+_AUTHORITY_PORT = re.compile(r":[0-9]{1,5}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class NoBody:
+    """The message ends with its head."""
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """The body has so many bytes."""
+
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunked:
+    """The body is in the chunked transfer coding."""
+
+
+@dataclass(frozen=True, slots=True)
+class UntilClose:
+    """The body ends when the connection does; only in responses."""
+
+
+RequestBody = NoBody | Length | Chunked
+ResponseBody = NoBody | Length | Chunked | UntilClose
+NO_BODY: Final = NoBody()
+CHUNKED: Final = Chunked()
+UNTIL_CLOSE: Final = UntilClose()
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """A request's head in its one reading.
+
+    *host* is normalised and without port; *authority* is what goes upstream as
+    Host. *fields* are as sent, without those that frame the message or name
+    the host (Host, Content-Length, Transfer-Encoding, Expect, Upgrade).
+    *websocket* says that the connection is to become one (RFC 6455, section 4.2.1).
+    """
+
+    method: bytes
+    target: Target
+    http_1_1: bool
+    host: str
+    authority: str
+    fields: tuple[Field, ...]
+    body: RequestBody
+    keep_alive: bool
+    expects_continue: bool
+    websocket: bool
+
+    def first(self, name: bytes) -> bytes | None:
+        """Return the value of the first field called *name* (lower case), or None."""
+        for key, value in self.fields:
+            if key.lower() == name:
+                return value
+        return None
+
+    @property
+    def rememberable(self) -> bool:
+        """Whether a further request with the same fields is the same but for its target."""
+        plain = self.method in {b"GET", b"HEAD"} and self.body is NO_BODY
+        return plain and self.http_1_1 and not self.websocket
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """A response's head in its one reading; *fields* without those that frame it."""
+
+    status: int
+    reason: bytes
+    fields: tuple[Field, ...]
+    body: ResponseBody
+    keep_alive: bool
+    upgraded: bool
+
+
+class UpstreamGarbled(Exception):  # noqa: N818 - it says what happened
+    """What an application sent is no HTTP/1.1 response with one reading."""
+
+
+class _Sink:
+    """Collects what the parser finds in one head."""
+
+    __slots__ = ("complete", "fields", "reason", "target")
+
+    def __init__(self) -> None:
+        self.target = b""
+        self.reason = b""
+        self.fields: list[Field] = []
+        self.complete = False
+
+    def on_url(self, url: bytes) -> None:
+        self.target += url
+
+    def on_status(self, status: bytes) -> None:
+        self.reason += status
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self.complete = True
+
+
+def parse_request(head: bytes) -> RequestHead | Refusal:
+    """Read one request head that ends with an empty line; say `Refusal` of anything else.
+
+    After a refusal the connection must be closed: nobody knows where the next
+    request would begin.
+    """
+    sink = _Sink()
+    parser = httptools.HttpRequestParser(sink)
+    try:
+        parser.feed_data(head)
+    except httptools.HttpParserUpgrade:
+        pass
+    except httptools.HttpParserInvalidMethodError:
+        return Refusal.METHOD_REFUSED
+    except httptools.HttpParserError:
+        return Refusal.BAD_REQUEST
+    version = parser.get_http_version()
+    method = parser.get_method()
+    if not sink.complete or version not in {_HTTP_1_1, _HTTP_1_0}:
+        return Refusal.BAD_REQUEST
+    if method == b"CONNECT":
+        return Refusal.METHOD_REFUSED
+    if len(sink.fields) > FIELDS_MAXIMUM:
+        return Refusal.HEAD_TOO_LARGE
+    if len(sink.target) > TARGET_MAXIMUM:
+        return Refusal.TARGET_TOO_LONG
+    return _understand_request(method, sink, version == _HTTP_1_1)
+
+
+def _understand_request(method: bytes, sink: _Sink, http_1_1: bool) -> RequestHead | Refusal:  # noqa: FBT001 - a fact, not a switch
+    special, fields = _sort(sink.fields, _REQUEST_FRAMING)
+    place = _place(sink.target, special[b"host"])
+    body = _request_body(special[b"content-length"], special[b"transfer-encoding"], http_1_1)
+    expects = [value.lower() for value in special[b"expect"]]
+    upgrades = [value.lower() for value in special[b"upgrade"]]
+    if place is None or body is None or expects not in ([], [b"100-continue"]):
+        return Refusal.BAD_REQUEST
+    target, host, authority = place
+    connection = _listed(fields, b"connection")
+    # Of all upgrades only WebSocket passes; h2c above all would carry requests
+    # that nobody judges.
+    upgrade = b"upgrade" in connection and upgrades == [b"websocket"]
+    return RequestHead(
+        method=method,
+        target=target,
+        http_1_1=http_1_1,
+        host=host,
+        authority=authority,
+        fields=tuple(fields),
+        body=body,
+        keep_alive=b"close" not in connection and (http_1_1 or b"keep-alive" in connection),
+        expects_continue=bool(expects) and body is not NO_BODY and http_1_1,
+        websocket=upgrade and method == b"GET" and http_1_1 and body is NO_BODY,
+    )
+
+
+def _sort(
+    fields: list[Field], names: tuple[bytes, ...]
+) -> tuple[dict[bytes, list[bytes]], list[Field]]:
+    """Take the fields called *names* out; return their values, and the others."""
+    special: dict[bytes, list[bytes]] = {name: [] for name in names}
+    others: list[Field] = []
+    for field in fields:
+        values = special.get(field[0].lower())
+        if values is None:
+            others.append(field)
+        else:
+            values.append(field[1])
+    return special, others
+
+
+def _request_body(lengths: list[bytes], codings: list[bytes], http_1_1: bool) -> RequestBody | None:  # noqa: FBT001 - a fact, not a switch
+    """Return how the body is framed, or None where two servers might see two bodies."""
+    if codings:
+        # Any other coding than plain chunked, or a coding in HTTP/1.0 (RFC
+        # 9112, section 6.1), might be cut at different places.
+        return CHUNKED if codings == [b"chunked"] and http_1_1 and not lengths else None
+    octets = _octets(lengths)
+    if octets is None:
+        return None if lengths else NO_BODY
+    return Length(octets) if octets else NO_BODY
+
+
+def _octets(lengths: list[bytes]) -> int | None:
+    return int(lengths[0]) if len(lengths) == 1 and _LENGTH.fullmatch(lengths[0]) else None
+
+
+def _place(raw: bytes, hosts: list[bytes]) -> tuple[Target, str, str] | None:
+    """Return target, host and authority, or None where they have no single reading."""
+    if len(hosts) != 1:
+        return None
+    authority = hosts[0].decode("latin-1").lower()
+    host = normalise_host(authority)
+    if host is None:
+        return None
+    if not raw.startswith(b"/"):
+        # absolute-form (RFC 9112, section 3.2.2): accepted where it says what Host says.
+        origin = b"https://" + authority.encode("latin-1")
+        if not raw.lower().startswith(origin):
+            return None
+        raw = raw[len(origin) :] or b"/"
+        if not raw.startswith(b"/"):
+            return None
+    target = normalise_target(raw)
+    if target is None:
+        return None
+    port = _AUTHORITY_PORT.search(authority)
+    return target, host, host + (port[0] if port else "")
+
+
+def parse_response(head: bytes, method: bytes) -> ResponseHead:
+    """Read one response head to a request with *method*; raise `UpstreamGarbled`."""
+    sink = _Sink()
+    parser = httptools.HttpResponseParser(sink)
+    try:
+        parser.feed_data(head)
+    except httptools.HttpParserUpgrade:
+        pass
+    except httptools.HttpParserError as error:
+        raise UpstreamGarbled(str(error)) from error
+    version = parser.get_http_version()
+    if not sink.complete or version not in {_HTTP_1_1, _HTTP_1_0}:
+        message = "the head of the response is not HTTP/1.1"
+        raise UpstreamGarbled(message)
+    status = parser.get_status_code()
+    special, fields = _sort(sink.fields, _RESPONSE_FRAMING)
+    lengths, codings = special[b"content-length"], special[b"transfer-encoding"]
+    length = _octets(lengths)
+    if (lengths and length is None) or (codings and (codings != [b"chunked"] or lengths)):
+        message = f"Content-Length {lengths}, Transfer-Encoding {codings}: no single reading"
+        raise UpstreamGarbled(message)
+    connection = _listed(fields, b"connection")
+    if method == b"HEAD" and length is not None:
+        # It tells what GET would have brought, and no body follows.
+        fields.append((b"Content-Length", str(length).encode()))
+    return ResponseHead(
+        status=status,
+        reason=sink.reason,
+        fields=tuple(fields),
+        body=_response_body(status, method, length, chunked=bool(codings)),
+        keep_alive=b"close" not in connection
+        and (version == _HTTP_1_1 or b"keep-alive" in connection),
+        upgraded=status == SWITCHING_PROTOCOLS,
+    )
+
+
+def _response_body(
+    status: int, method: bytes, length: int | None, *, chunked: bool
+) -> ResponseBody:
+    # The order is that of RFC 9112, section 6.3.
+    if method == b"HEAD" or status < OK or status in {NO_CONTENT, NOT_MODIFIED}:
+        return NO_BODY
+    if chunked:
+        return CHUNKED
+    if length is None:
+        return UNTIL_CLOSE
+    return Length(length)
+
+
+SWITCHING_PROTOCOLS: Final = 101
+OK: Final = 200
+NO_CONTENT: Final = 204
+NOT_MODIFIED: Final = 304
+
+
+def _listed(fields: list[Field] | tuple[Field, ...], name: bytes) -> list[bytes]:
+    members: list[bytes] = []
+    for key, value in fields:
+        if len(key) == len(name) and key.lower() == name:
+            members.extend(member.strip().lower() for member in value.split(b","))
+    return members

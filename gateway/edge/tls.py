@@ -1,0 +1,193 @@
+"""TLS for the edge: two contexts, and a thin layer over `ssl.MemoryBIO`.
+
+asyncio's own TLS sends no alert when it refuses a handshake, so a browser
+shows an empty response. Here every byte that OpenSSL wants sent is sent. All
+cryptography, and the verification of the chain, stays OpenSSL's.
+"""
+
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from gateway.core.people import Fingerprint
+from gateway.edge.hello import RECORD_MAXIMUM, Incomplete, read_server_name
+
+# X509_V_FLAG_NO_CHECK_TIME: an expired certificate shall reach our page that
+# says so. The dates are checked by `ca.trust`, at every request.
+_NO_CHECK_TIME: Final = 0x200000
+
+# Mozilla "intermediate" for TLS 1.2; TLS 1.3 suites are OpenSSL's own.
+_CIPHERS: Final = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
+    ":ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
+    ":ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+)
+# One buffer serves every connection of the process: it is filled and copied
+# out of within one call, never across an await.
+_buffer = memoryview(bytearray(RECORD_MAXIMUM))
+
+
+@dataclass(frozen=True, slots=True)
+class Contexts:
+    """The TLS contexts of one worker.
+
+    *protected* asks for a client certificate and verifies the chain of what is
+    sent; *public* asks for none and serves the public host alone.
+    """
+
+    protected: ssl.SSLContext
+    public: ssl.SSLContext
+    public_host: str
+
+
+def make_contexts(certificate: Path, key: Path, clients: Path, public_host: str) -> Contexts:
+    """Load the server's certificate and the CAs whose client certificates may come in."""
+    protected = _context(certificate, key)
+    # Requested, not required: who has none, or an expired one, is told so by
+    # a page, which a failed handshake cannot show.
+    protected.verify_mode = ssl.CERT_OPTIONAL
+    protected.load_verify_locations(cafile=clients)
+    protected.verify_flags = ssl.VerifyFlags(
+        protected.verify_flags | ssl.VERIFY_X509_STRICT | _NO_CHECK_TIME
+    )
+    public = _context(certificate, key)
+    public.verify_mode = ssl.CERT_NONE
+    public.set_servername_callback(_only(public_host))
+    return Contexts(protected, public, public_host)
+
+
+def _context(certificate: Path, key: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET
+    # A browser that resumes an anonymous session would go on reading "no
+    # certificate" after the person has chosen one.
+    context.num_tickets = 0
+    context.set_ciphers(_CIPHERS)
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def _only(
+    public_host: str,
+) -> Callable[[object, str | None, object], int | None]:
+    """Refuse, on the context without certificates, every name but the public host's.
+
+    This is OpenSSL's reading of the ClientHello, the other being ours.
+    """
+
+    def check(connection: object, name: str | None, context: object) -> int | None:
+        del connection, context
+        if name is not None and name.lower() == public_host:
+            return None
+        return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+
+    return check
+
+
+class HandshakeFailed(Exception):  # noqa: N818 - it says what happened
+    """OpenSSL refused the handshake; the alert that says so is among the pending bytes."""
+
+
+class Channel:
+    """One TLS connection as bytes in, bytes out; it owns no socket.
+
+    Until `established`, feed it with `receive`; what is to be sent lies in
+    `pending()`. *server_name* is what the client asked for.
+    """
+
+    __slots__ = (
+        "_contexts",
+        "_hello",
+        "_incoming",
+        "_outgoing",
+        "_tls",
+        "ended",
+        "established",
+        "fingerprint",
+        "server_name",
+    )
+
+    def __init__(self, contexts: Contexts) -> None:
+        """Begin a handshake in which the client speaks first."""
+        self._contexts = contexts
+        self._hello = b""
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls: ssl.SSLObject | None = None
+        self.established = False
+        self.ended = False
+        self.server_name: str | None = None
+        self.fingerprint: Fingerprint | None = None
+
+    def shake_hands(self, data: bytes) -> None:
+        """Take bytes of a handshake; raise `HandshakeFailed` where it has come to nothing."""
+        if self._tls is None:
+            self._hello += data
+            answer = read_server_name(self._hello)
+            if isinstance(answer, Incomplete):
+                return
+            self.server_name = answer.name
+            data, self._hello = self._hello, b""
+            public = answer.name == self._contexts.public_host
+            context = self._contexts.public if public else self._contexts.protected
+            self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._incoming.write(data)
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return
+        except ssl.SSLError as error:
+            raise HandshakeFailed(error.reason or str(error)) from error
+        der = self._tls.getpeercert(binary_form=True)
+        self.fingerprint = Fingerprint(sha256(der).hexdigest()) if der else None
+        self.established = True
+
+    def decrypt(self, data: bytes) -> bytes:
+        """Return the plaintext in *data*, as far as whole records go.
+
+        Sets `ended` at close_notify, and at a record that does not decrypt.
+        """
+        tls, incoming = self._tls, self._incoming
+        if tls is None or self.ended:
+            return b""
+        incoming.write(data)
+        parts: list[bytes] = []
+        try:
+            # One read takes one record. What is asked of an empty BIO ends in
+            # an exception, so it is asked only while there are bytes.
+            while incoming.pending:
+                # With a buffer it returns a number, which typeshed does not know.
+                count: int = tls.read(RECORD_MAXIMUM, _buffer)  # type: ignore[assignment]
+                if not count:
+                    self.ended = True
+                    break
+                parts.append(bytes(_buffer[:count]))
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError:
+            self.ended = True
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def encrypt(self, data: bytes) -> bytes:
+        """Return the records that carry *data*."""
+        assert self._tls is not None  # noqa: S101 - nobody writes before the handshake
+        self._tls.write(data)
+        return self._outgoing.read()
+
+    def pending(self) -> bytes:
+        """Return what OpenSSL wants sent: handshake messages, alerts."""
+        return self._outgoing.read()
+
+    def close(self) -> bytes:
+        """Return close_notify, for an end that is no truncation."""
+        if self._tls is not None and self.established:
+            # unwrap would also wait for the other side's close_notify.
+            with suppress(ssl.SSLError):
+                self._tls.unwrap()
+        return self._outgoing.read()

@@ -1,0 +1,183 @@
+"""Connections to applications: opened on demand, kept while they behave, thrown away otherwise."""
+
+import asyncio
+import logging
+from typing import Protocol, cast
+
+from gateway.core.site import Upstream
+
+log = logging.getLogger("pusterla.edge")
+
+IDLE_MAXIMUM = 128
+IDLE_SECONDS = 50.0
+
+
+class Customer(Protocol):
+    """Whoever has taken a connection out of the pool."""
+
+    def response_data(self, data: bytes) -> None:
+        """Take bytes from the application."""
+        ...
+
+    def response_end(self, *, clean: bool) -> None:
+        """Learn that the connection is over; not *clean*: it was broken, not closed."""
+        ...
+
+    def upstream_writable(self, writable: bool) -> None:  # noqa: FBT001 - what it says
+        """Learn whether the application takes more bytes."""
+        ...
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One connection to an application, used by one customer at a time."""
+
+    __slots__ = ("_pool", "customer", "idle_since", "transport", "used")
+
+    def __init__(self, pool: "Pool") -> None:
+        """Begin unconnected, in the care of *pool*."""
+        self._pool = pool
+        self.customer: Customer | None = None
+        self.transport: asyncio.Transport | None = None
+        self.used = False
+        self.idle_since = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self.transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand bytes to the customer; bytes that nobody asked for end the connection."""
+        if self.customer is None:
+            log.warning("%s sent bytes that nobody asked for; closed", self._pool.upstream)
+            self.discard()
+        else:
+            self.customer.response_data(data)
+
+    def eof_received(self) -> None:
+        """Take the application's end as the end of the connection."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the customer, or the pool that it has one fewer."""
+        customer, self.customer = self.customer, None
+        if customer is None:
+            self._pool.forget(self)
+        else:
+            customer.response_end(clean=exc is None)
+
+    def pause_writing(self) -> None:
+        """Pass backpressure on to whoever sends."""
+        if self.customer is not None:
+            self.customer.upstream_writable(False)
+
+    def resume_writing(self) -> None:
+        """Pass the end of backpressure on."""
+        if self.customer is not None:
+            self.customer.upstream_writable(True)
+
+    def discard(self) -> None:
+        """Close for good, without a word to the customer."""
+        self.customer = None
+        self._pool.forget(self)
+        if self.transport is not None:
+            self.transport.abort()
+
+    def release(self) -> None:
+        """Give the connection back; the response was read to its end and nothing was odd."""
+        self.customer = None
+        self.used = True
+        self._pool.keep(self)
+
+
+class Pool:
+    """The idle connections to one upstream."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        """Begin empty."""
+        self.upstream = upstream
+        self._idle: list[UpstreamConnection] = []
+
+    def take(self) -> UpstreamConnection | None:
+        """Return the connection that was used last, or None where none is idle.
+
+        The last one, so that in quiet times the others grow old and are closed.
+        """
+        while self._idle:
+            connection = self._idle.pop()
+            transport = connection.transport
+            if transport is not None and not transport.is_closing():
+                return connection
+        return None
+
+    async def connect(self, seconds: float) -> UpstreamConnection:
+        """Open a connection; raise `OSError` or `TimeoutError`."""
+        loop = asyncio.get_running_loop()
+        upstream = self.upstream
+        async with asyncio.timeout(seconds):
+            if upstream.unix_path is not None:
+                _, connection = await loop.create_unix_connection(
+                    lambda: UpstreamConnection(self), upstream.unix_path
+                )
+            else:
+                _, connection = await loop.create_connection(
+                    lambda: UpstreamConnection(self), upstream.host, upstream.port
+                )
+        return connection
+
+    def keep(self, connection: UpstreamConnection) -> None:
+        """Take a connection back, unless there are plenty."""
+        transport = connection.transport
+        if transport is None or transport.is_closing():
+            return
+        if len(self._idle) >= IDLE_MAXIMUM:
+            transport.close()
+            return
+        connection.idle_since = asyncio.get_running_loop().time()
+        self._idle.append(connection)
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """Strike out a connection that has ended while idle."""
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def sweep(self, tick: float) -> None:
+        """Close what has been idle for long."""
+        while self._idle and self._idle[0].idle_since < tick - IDLE_SECONDS:
+            transport = self._idle.pop(0).transport
+            if transport is not None:
+                transport.close()
+
+    def close(self) -> None:
+        """Close every idle connection."""
+        while (connection := self.take()) is not None:
+            connection.discard()
+
+
+class Pools:
+    """One pool an upstream, made when it is first asked for."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._pools: dict[Upstream, Pool] = {}
+
+    def to(self, upstream: Upstream) -> Pool:
+        """Return the pool of *upstream*."""
+        pool = self._pools.get(upstream)
+        if pool is None:
+            pool = self._pools[upstream] = Pool(upstream)
+        return pool
+
+    def retain(self, upstreams: frozenset[Upstream]) -> None:
+        """Close the idle connections to every upstream that is not among *upstreams*."""
+        for upstream in [*self._pools]:
+            if upstream not in upstreams:
+                self._pools.pop(upstream).close()
+
+    def sweep(self, tick: float) -> None:
+        """Close what has been idle for long."""
+        for pool in self._pools.values():
+            pool.sweep(tick)
+
+    def close(self) -> None:
+        """Close every idle connection."""
+        for pool in self._pools.values():
+            pool.close()

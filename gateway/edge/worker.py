@@ -1,0 +1,128 @@
+"""One worker of the edge: takes connections from its sockets until it is told to end."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from gateway.core.assertion import Asserter
+from gateway.core.ports import EdgeStore
+from gateway.core.site import Application, Site, Upstream
+from gateway.edge.admission import Admission
+from gateway.edge.downstream import Downstream
+from gateway.edge.edge import Edge
+from gateway.edge.follower import follow, recheck
+from gateway.edge.gate import Gate
+from gateway.edge.tls import make_contexts
+
+log = logging.getLogger("pusterla.edge")
+
+BACKLOG = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a worker proves itself with, and whom it believes."""
+
+    server_certificate: Path
+    server_key: Path
+    client_trust: Path
+    cookie_key: bytes
+    asserter: Asserter
+
+
+class Worker:
+    """A worker between `run` and the end of it; `adopt` changes what it serves meanwhile."""
+
+    def __init__(
+        self,
+        *,
+        site: Site,
+        applications: Mapping[str, Application],
+        credentials: Credentials,
+        portal_socket: Path,
+        store: EdgeStore,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """Prepare a worker; must be called in the loop that it will run in."""
+        admission = Admission(store, credentials.asserter, site.feed_grace, clock)
+        self.edge = Edge(
+            site=site,
+            contexts=make_contexts(
+                credentials.server_certificate,
+                credentials.server_key,
+                credentials.client_trust,
+                site.public_host,
+            ),
+            portal=Upstream("localhost", 0, unix_path=str(portal_socket)),
+            store=store,
+            admission=admission,
+            gate=Gate(site, applications, admission, credentials.cookie_key, clock),
+            clock=clock,
+        )
+
+    def adopt(self, applications: Mapping[str, Application]) -> None:
+        """Serve *applications* from now on, and cut what they no longer allow."""
+        self.edge.adopt(applications)
+        self.edge.spawn(recheck(self.edge, self.edge.connections))
+
+    async def run(
+        self,
+        https: socket.socket,
+        http: socket.socket,
+        ready: Callable[[], None],
+        stopping: asyncio.Event,
+    ) -> None:
+        """Serve on both sockets until *stopping*, then finish what is under way.
+
+        *ready* is called when the change feed has been heard and connections
+        are taken. What is not finished within the limit for draining is cut.
+        """
+        edge = self.edge
+        loop = asyncio.get_running_loop()
+        heard = asyncio.Event()
+        following = edge.spawn(follow(edge, heard.set))
+        sweeping = edge.spawn(edge.sweep())
+        # Not before the feed was heard: until then everybody would be refused.
+        if await _first(heard, stopping):
+            secure = await loop.create_server(
+                lambda: Downstream(edge, encrypted=True), sock=https, backlog=BACKLOG
+            )
+            plain = await loop.create_server(
+                lambda: Downstream(edge, encrypted=False), sock=http, backlog=BACKLOG
+            )
+            ready()
+            await stopping.wait()
+            secure.close()
+            plain.close()
+            await self._drain()
+        following.cancel()
+        sweeping.cancel()
+        edge.pools.close()
+
+    async def _drain(self) -> None:
+        edge = self.edge
+        edge.draining = True
+        for connection in edge.connections:
+            connection.drain()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(edge.limits.drain.total_seconds()):
+                await edge.connections.vacant.wait()
+        if len(edge.connections):
+            log.info("%d connections are cut: their time is over", len(edge.connections))
+        for connection in edge.connections:
+            connection.cut("drained")
+
+
+async def _first(wanted: asyncio.Event, other: asyncio.Event) -> bool:
+    """Wait for either event; say whether the *wanted* one came."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(event.wait()) for event in (wanted, other)]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+    return wanted.is_set() and not other.is_set()
