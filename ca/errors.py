@@ -9,7 +9,7 @@
     |   +-- IssuanceRefused     a request that the profile does not permit
     |   +-- StatusRefused       a CRL that must not be signed
     |   +-- BundleRefused       a bundle that would not protect its key
-    +-- LintFailed              a draft that breaks the rules: our fault, nothing was signed
+    +-- LintFailed              a certificate that breaks the rules: our fault, never released
     +-- NameUnreadable          a certificate whose names this CA cannot have written
     +-- FileRefused             a key or certificate file that is not as it must be
     +-- LedgerError             the ledger contradicts what was to be written
@@ -57,11 +57,11 @@ class BundleRefused(Refused):
 
 
 class LintFailed(CAError):
-    """A draft breaks the rules. Nothing was signed with the CA's key; the fault is ours."""
+    """A certificate breaks the rules. The fault is ours, and it must not be released."""
 
     def __init__(self, findings: Sequence[str]) -> None:
-        """Take *findings*, every broken rule of the draft."""
-        super().__init__("the draft breaks " + "; ".join(findings))
+        """Take *findings*, every broken rule."""
+        super().__init__("; ".join(findings))
         self.findings = tuple(findings)
 
 

@@ -3,16 +3,18 @@
 A client certificate says who holds it in two places:
 
 - subject: ``DC=localhost, DC=pusterla, OU=stick-1, CN=anna`` for the site pusterla.localhost;
-- subject alternative names: the URI ``acct:anna@pusterla.localhost``, and the person's mail
-  address as rfc822Name where there is one.
+- subject alternative names: the URI ``https://pusterla.localhost/people/anna/stick-1``, and the
+  person's mail address as rfc822Name where there is one.
 
 Why so. ``domainComponent`` is how a domain is written in a distinguished name (RFC 4519, 2.4),
-and unlike O it holds names of any length, a label at a time. ``acct`` (RFC 7565) is the registered
-URI scheme for *the account of a user at a host*, needs no authority part and so stays clear of
-the host rules for URIs of RFC 5280 (4.2.1.6). The device is an OU, the free-text attribute that
-every tool shows: serialNumber is for the numbers of physical devices and, like dnQualifier, a
-PrintableString, which has no underscore. CN is the name that a person signs in with, which is
-unique and stays; the full name is left out, since it may change while the certificate may not.
+and unlike O it holds names of any length, a label at a time. The device is an OU, the free-text
+attribute that every tool shows: serialNumber is for the numbers of physical devices and, like
+dnQualifier, a PrintableString, which has no underscore. CN is the name that a person signs in
+with, which is unique and stays; the full name is left out, since it may change while the
+certificate may not. The URI names the person by an address under the site's own host, as WebID
+does: it says site, user and device at once, comes under the name constraints for URIs of
+RFC 5280 (4.2.1.10), and needs no scheme that validators do not know (they refuse ``acct`` of
+RFC 7565, the runner-up). Nothing needs to answer there.
 
 Lengths are those of RFC 5280, appendix A.1: 64 for CN and OU.
 """
@@ -39,8 +41,9 @@ _EMAIL_LIMIT = 254
 _LOCAL_LIMIT = 64
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LOCAL_PART = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
-_ACCOUNT_SAFE = "!$&'()*+,;="
-"""The sub-delims of RFC 3986, which an acct URI may hold unescaped (RFC 7565, section 7)."""
+_SEGMENT_SAFE = "!$&'()*+,;=:@"
+"""What a path segment may hold unescaped besides letters and digits (RFC 3986, 3.3)."""
+_URI = re.compile(r"https://(?P<host>[^/]*)/people/(?P<user>[^/]*)/(?P<device>[^/]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +73,9 @@ class Identity:
             raise IdentityRefused(reasons)
 
     @property
-    def account(self) -> str:
-        """The user at the site as an acct URI."""
-        return f"acct:{quote(self.user, safe=_ACCOUNT_SAFE)}@{self.host}"
+    def uri(self) -> str:
+        """Site, user and device as one URI."""
+        return f"https://{self.host}/people/{quote(self.user, safe=_SEGMENT_SAFE)}/{self.device}"
 
 
 def _user_faults(user: str) -> Iterator[str]:
@@ -81,17 +84,22 @@ def _user_faults(user: str) -> Iterator[str]:
     if not 1 <= octets <= NAME_LIMIT:
         yield f"a user name has 1 to {NAME_LIMIT} octets of UTF-8, not {octets}"
         return
-    if hidden := sorted({character for character in user if not _is_visible(character)}):
+    if hidden := sorted({character for character in user if not is_visible(character)}):
         names = ", ".join(f"U+{ord(character):04X}" for character in hidden)
         yield f"the user name {user!a} holds characters that cannot be seen or that deceive: {names}"
     elif unicodedata.normalize("NFC", user) != user:
         yield f"the user name {user!a} is not in Unicode's composed form (NFC)"
+    if user in {".", ".."}:
+        yield f"the user name {user} means a folder in every path"
     if user.strip(" ") != user or "  " in user:
         yield f"the user name {user!a} begins or ends with a space, or holds two in a row"
 
 
-def _is_visible(character: str) -> bool:
-    """Tell whether *character* shows as itself: no control, bidi, private or unassigned one."""
+def is_visible(character: str) -> bool:
+    """Tell whether *character* shows as itself: no control, bidi, private or unassigned one.
+
+    Of all the spaces only the ordinary one counts as visible.
+    """
     return character == " " or unicodedata.category(character)[0] not in "CZ"
 
 
@@ -152,7 +160,7 @@ def subject_of(identity: Identity) -> x509.Name:
 
 def alternative_names_of(identity: Identity) -> x509.SubjectAlternativeName:
     """Write the subject alternative names of a client certificate."""
-    names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(identity.account)]
+    names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(identity.uri)]
     if identity.email is not None:
         names.append(x509.RFC822Name(identity.email))
     return x509.SubjectAlternativeName(names)
@@ -176,7 +184,7 @@ def identity_of(certificate: x509.Certificate) -> Identity:
     """
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        found = _parts(certificate.subject, names)
+        found = _parts(names)
     except _UNREADABLE as error:
         raise NameUnreadable(f"the certificate's names are not ours: {error}") from error
     if (subject_of(found), alternative_names_of(found)) != (certificate.subject, names):
@@ -184,16 +192,16 @@ def identity_of(certificate: x509.Certificate) -> Identity:
     return found
 
 
-def _parts(subject: x509.Name, names: x509.SubjectAlternativeName) -> Identity:
-    """Take the names apart; what is said twice is compared by the caller."""
-    (account,) = names.get_values_for_type(x509.UniformResourceIdentifier)
-    (device,) = subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
-    user, _, host = account.removeprefix("acct:").rpartition("@")
+def _parts(names: x509.SubjectAlternativeName) -> Identity:
+    """Take the names apart; whether the subject agrees is for the caller to compare."""
+    (uri,) = names.get_values_for_type(x509.UniformResourceIdentifier)
     emails = names.get_values_for_type(x509.RFC822Name)
+    if (match := _URI.fullmatch(uri)) is None:
+        raise NameUnreadable(f"{shortened(uri)} is not the address of a person and a device")
     return Identity(
-        user=unquote(user, errors="strict"),
-        device=str(device.value),
-        host=host,
+        user=unquote(match["user"], errors="strict"),
+        device=match["device"],
+        host=match["host"],
         email=emails[0] if emails else None,
     )
 
