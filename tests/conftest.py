@@ -5,6 +5,9 @@ from collections.abc import Generator
 
 import pytest
 
+# A PostgreSQL for whoever asks for one; only the root's conftest may name plugins.
+pytest_plugins = ("tests.postgres",)
+
 # Where every program is installed, a skip means that something was not tested.
 NO_SKIP = os.environ.get("PUSTERLA_NO_SKIP") == "1"
 
