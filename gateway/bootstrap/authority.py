@@ -1,0 +1,161 @@
+"""The authority's process: the only one that runs with the CA's key.
+
+It has no socket that listens. The store's feed tells it that a certificate was revoked, and it
+signs a new CRL at once; and it looks each minute, since a CRL must be followed by the next one
+long before its end, whether anything was revoked or not.
+"""
+
+import asyncio
+import sys
+from contextlib import aclosing, suppress
+from pathlib import Path
+
+from ca.errors import CAError, FileRefused
+from gateway.bootstrap.folder import SiteFolder, clock, open_folder
+from gateway.bootstrap.process import (
+    Lifecycle,
+    ProcessFailed,
+    argument_parser,
+    log,
+    read_arguments,
+    run_process,
+)
+from gateway.bootstrap.signer import open_authority
+from gateway.bootstrap.stores import store_of
+from gateway.config import Problems, read_site
+from gateway.core.changes import Batch, ChangeKind
+from gateway.core.ports import StoreUnavailable
+from gateway.core.site import Site
+from gateway.store import Store, StoreError
+
+LOOK_SECONDS = 60.0
+"""How often it looks for something to sign when the feed says nothing."""
+FIRST_WAIT = 0.5
+LONGEST_WAIT = 30.0
+BY = "authority"
+
+
+def wait_after(previous: float | None) -> float:
+    """Return the seconds to wait after a failure; *previous* is the wait before it, if any."""
+    return FIRST_WAIT if previous is None else min(LONGEST_WAIT, previous * 2)
+
+
+def calls_for_a_look(batch: Batch) -> bool:
+    """Say whether *batch* may mean that a CRL is due: a certificate changed, or nobody knows."""
+    return batch.gap or any(change.kind is ChangeKind.CERTIFICATE for change in batch.changes)
+
+
+async def serve_authority(site: Path, lifecycle: Lifecycle) -> None:
+    """Keep the CRL of the site in *site* up to date until *lifecycle* stops."""
+    folder = open_folder(site)
+    settings = read_site(folder.settings)
+    if isinstance(settings, Problems):
+        raise ProcessFailed(str(settings))
+    async with store_of(folder, settings) as store:
+        publisher = Publisher(folder, settings, store)
+        await publisher.begin()
+        lifecycle.ready()
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(publisher.follow_feed()),
+                group.create_task(publisher.publish_for_ever()),
+            ]
+            await lifecycle.stopping.wait()
+            # What is being signed is brought to its end; a CRL half-way is nobody's.
+            await publisher.settle()
+            for task in tasks:
+                task.cancel()
+
+
+class Publisher:
+    """Signs the CRL when it is due; outlives every trouble of store and files."""
+
+    def __init__(self, folder: SiteFolder, site: Site, store: Store) -> None:
+        """Publish for the site in *folder*."""
+        self._folder = folder
+        self._site = site
+        self._store = store
+        self._due = asyncio.Event()
+        self._signing = asyncio.Lock()
+
+    async def begin(self) -> None:
+        """Publish for the first time; raise `ProcessFailed` when this can never succeed.
+
+        A store that is away for the moment is no reason not to begin.
+        """
+        try:
+            await self._publish()
+        except FileRefused as error:
+            raise ProcessFailed(str(error)) from error
+        except (CAError, StoreError, StoreUnavailable) as error:
+            log.error("the CRL could not be brought up to date: %s", error)
+            self._due.set()
+
+    async def follow_feed(self) -> None:
+        """Hear of revocations for ever; a broken feed is taken up again."""
+        wait: float | None = None
+        while True:
+            try:
+                async with aclosing(self._store.follow()) as batches:
+                    # What came before the feed is followed may have been missed.
+                    self._due.set()
+                    async for batch in batches:
+                        wait = None
+                        if calls_for_a_look(batch):
+                            self._due.set()
+            except (StoreError, StoreUnavailable) as error:
+                wait = wait_after(wait)
+                log.error("the feed is broken, again in %.1f s: %s", wait, error)
+            else:
+                wait = wait_after(wait)
+            await asyncio.sleep(wait)
+
+    async def publish_for_ever(self) -> None:
+        """Publish what is due, whenever the feed calls for it and at least each minute."""
+        wait: float | None = None
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._due.wait()
+            # Cleared before it looks: what is revoked meanwhile calls for another look.
+            self._due.clear()
+            try:
+                await self._publish()
+            except (CAError, StoreError, StoreUnavailable) as error:
+                wait = wait_after(wait)
+                log.error("no CRL could be signed, again in %.1f s: %s", wait, error)
+                await asyncio.sleep(wait)
+                self._due.set()
+            else:
+                wait = None
+
+    async def settle(self) -> None:
+        """Return when nothing is being signed, and see to it that nothing begins to be."""
+        await self._signing.acquire()
+
+    async def _publish(self) -> None:
+        async with self._signing:
+            # Opened for each look, so the key of a CA that was repaired or replaced
+            # is taken up, and one that others may read is noticed, while we run.
+            authority = open_authority(self._folder, self._site, self._store, by=BY)
+            published = await authority.publish_if_due(clock())
+        if published is not None:
+            log.info(
+                "CRL %d of %s signed, good until %s",
+                published.number,
+                published.issuer,
+                published.next_update.isoformat(),
+            )
+
+
+def main() -> int:
+    """Run the process; return its exit status."""
+    parser = argument_parser("authority", "Signs certificate revocation lists.")
+    arguments = read_arguments(parser.parse_args())
+    return run_process(
+        lambda lifecycle: serve_authority(arguments.site, lifecycle), "authority", arguments
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
