@@ -2,10 +2,12 @@
 
 An application believes these fields, so a client must not be able to send
 them (promise P5). The list is by meaning: who somebody is (`X-Forwarded-User`,
-`Remote-User` …), where they come from (`Forwarded`, RFC 7239), which
-certificate they hold (`Client-Cert`, RFC 9440), and everything of ours.
+`Remote-User` and their kin of other gateways), where they come from
+(`Forwarded`, RFC 7239), which certificate they hold (`Client-Cert`, RFC 9440),
+for which path the proxy was asked (`Script-Name`), and everything of ours.
 """
 
+import string
 from enum import StrEnum
 
 from gateway.core.cookies import COOKIE_NAME
@@ -14,38 +16,72 @@ ASSERTION = "Pusterla-Assertion"
 
 _IDENTITY = frozenset(
     {
-        "forwarded",
-        "remote-user",
-        "remote-groups",
-        "remote-email",
-        "remote-name",
-        "x-remote-user",
-        "x-remote-groups",
-        "x-remote-email",
-        "x-remote-name",
-        "x-auth-request-user",
-        "x-auth-request-email",
-        "x-auth-request-groups",
-        "x-authenticated-user",
-        "x-webauth-user",
+        # who
         "x-user",
-        "x-real-ip",
+        "x-username",
+        "sm-user",  # SiteMinder
+        "teleport-jwt-assertion",
+        # from where
+        "forwarded",
+        "forwarded-for",
+        "client-ip",
         "x-client-ip",
+        "x-real-ip",
         "true-client-ip",
         "cf-connecting-ip",
+        "cf-connecting-ipv6",
+        "fastly-client-ip",
         "x-cluster-client-ip",
-        "client-cert",
-        "client-cert-chain",
-        "x-client-cert",
+        "x-originating-ip",
+        # with which certificate
         "x-client-dn",
         "x-client-verify",
-        "x-ssl-cert",
-        "x-original-url",
-        "x-rewrite-url",
-        "proxy",
+        "x-arr-clientcert",  # IIS
+        # what a proxy was asked for: gunicorn takes the first two from any neighbour it
+        # trusts and Rack the next two from anybody, and so reaches another path or file
+        "script-name",
+        "path-info",
+        "x-sendfile-type",
+        "x-accel-mapping",
+        "x-host",
+        "x-http-host-override",
+        "front-end-https",
+        "proxy",  # HTTP_PROXY in CGI
     }
 )
-_IDENTITY_PREFIXES = ("x-forwarded-", "pusterla-", "x-pusterla-", "ssl-client-", "x-ssl-client-")
+_IDENTITY_PREFIXES = (
+    "pusterla-",
+    "x-pusterla-",
+    "x-forwarded",
+    "remote-",  # Authelia, and REMOTE_USER of CGI
+    "x-remote-",  # Kubernetes
+    "x-auth-request-",  # oauth2-proxy
+    "x-authenticated-",
+    "x-authentik-",
+    "x-pomerium-",
+    "x-vouch-",
+    "x-webauth-",  # Grafana, Gitea
+    "oidc-claim-",  # mod_auth_openidc
+    "tailscale-user-",
+    "cf-access-",
+    "x-goog-authenticated-user-",
+    "x-goog-iap-",
+    "x-ms-client-principal",
+    "x-amzn-oidc-",
+    "x-amzn-mtls-",
+    "x-envoy-",
+    "client-cert",
+    "x-client-cert",
+    "ssl-client-",
+    "x-ssl-",
+    "x-tls-client-",
+    "x-original-",
+    "x-rewrite-",
+)
+# CGI, WSGI and PHP make one underscore of "-" and "_", some servers (lighttpd) of
+# all that a name may hold besides letters and digits (RFC 9110, section 5.6.2).
+_ONE_MARK = str.maketrans(dict.fromkeys(string.punctuation, "-"))
+_OWS = " \t"  # RFC 9110, section 5.6.3
 
 # RFC 9110 section 7.6.1: these are between two neighbours only. Transfer-Encoding,
 # Content-Length, Upgrade and Expect are left to the edge, which frames messages itself.
@@ -65,39 +101,46 @@ HOP_BY_HOP = frozenset(
 def claims_identity(name: str) -> bool:
     """Say whether a client's field *name* must not reach an application.
 
-    Underscores count as hyphens, since WSGI and CGI cannot tell them apart.
+    Underscores and all other punctuation count as hyphens, since an
+    application may not see the difference.
     """
-    plain = name.lower().replace("_", "-")
+    plain = name.lower().translate(_ONE_MARK)
     return plain in _IDENTITY or plain.startswith(_IDENTITY_PREFIXES)
 
 
 def session_cookies(cookie: str) -> list[str]:
     """Return the values of our cookie in a Cookie field, in their order."""
-    prefix = COOKIE_NAME + "="
-    pairs = (pair.strip() for pair in cookie.split(";"))
-    return [pair.removeprefix(prefix) for pair in pairs if pair.startswith(prefix)]
+    pairs = (pair.partition("=") for pair in cookie.split(";"))
+    return [value.strip(_OWS) for name, _, value in pairs if name.strip(_OWS) == COOKIE_NAME]
 
 
 def without_session_cookie(cookie: str) -> str:
     """Return a Cookie field without ours, everything else untouched."""
     if COOKIE_NAME not in cookie:
         return cookie
-    prefix = COOKIE_NAME + "="
-    pairs = (pair.strip() for pair in cookie.split(";"))
-    return "; ".join(pair for pair in pairs if pair and not pair.startswith(prefix))
+    pairs = cookie.split(";")
+    kept = [pair for pair in pairs if pair.partition("=")[0].strip(_OWS) != COOKIE_NAME]
+    return ";".join(kept).strip(_OWS)
 
 
 def field_value(text: str) -> str:
     """Return *text* as a field value can carry it: ASCII, one line.
 
-    What lies outside is percent-encoded as UTF-8, as RFC 8187 does it.
+    What lies outside is percent-encoded as UTF-8, as RFC 8187 does it, and so
+    are blanks at both ends, which every parser drops.
     """
-    return "".join(
-        character
-        if " " <= character <= "~" and character != "%"
-        else "".join(f"%{octet:02X}" for octet in character.encode())
-        for character in text
-    )
+    inner = text.strip(" ")
+    before = text.index(inner)
+    after = len(text) - before - len(inner)
+    return "%20" * before + "".join(map(_carried, inner)) + "%20" * after
+
+
+def _carried(character: str) -> str:
+    if " " <= character <= "~" and character != "%":
+        return character
+    # Half a surrogate pair is no text, but no reason to fail at every request either.
+    octets = character.encode(errors="surrogatepass")
+    return "".join(f"%{octet:02X}" for octet in octets)
 
 
 # What the edge tells the portal over the unix socket. A client cannot send
