@@ -7,13 +7,14 @@ application understands.
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
 
 import pyotp
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import VerificationError
 
 STEP_SECONDS = 30
 WINDOW = 1
@@ -46,7 +47,11 @@ class CodeUsed:
 
 @dataclass(frozen=True, slots=True)
 class ClockOutOfStep:
-    """The code belongs to a step some way off; *seconds* > 0: the device is ahead."""
+    """The code belongs to a step some way off; *seconds* > 0: the device is ahead.
+
+    For the audit log. Whoever typed the code must not be told: a guesser
+    would only have to wait until the code becomes right.
+    """
 
     seconds: int
 
@@ -56,15 +61,23 @@ CodeResult = CodeAccepted | CodeWrong | CodeUsed | ClockOutOfStep
 
 def hash_password(password: str) -> str:
     """Return the argon2id hash of *password*; takes tens of milliseconds."""
-    return _hasher.hash(password)
+    return _hasher.hash(_stable(password))
 
 
 def verify_password(hashed: str, password: str) -> bool:
-    """Say whether *password* is the one that was hashed; takes tens of milliseconds."""
+    """Say whether *password* is the one that was hashed; takes tens of milliseconds.
+
+    Never raises: what is no hash, or no text (half a surrogate pair), is not right.
+    """
     try:
-        return _hasher.verify(hashed, password)
-    except (VerificationError, InvalidHashError):
+        return _hasher.verify(hashed, _stable(password))
+    except (VerificationError, ValueError):
         return False
+
+
+def _stable(password: str) -> str:
+    # Two keyboards write one "è" in two ways (NIST SP 800-63B, section 5.1.1.2).
+    return unicodedata.normalize("NFKC", password)
 
 
 def password_problem(password: str) -> str | None:
@@ -76,6 +89,8 @@ def password_problem(password: str) -> str | None:
         return f"a password has at least {PASSWORD_MINIMUM} characters"
     if len(password) > PASSWORD_MAXIMUM:
         return f"a password has at most {PASSWORD_MAXIMUM} characters"
+    if any("\ud800" <= character <= "\udfff" for character in password):
+        return "this password is not text in UTF-8"
     return None
 
 
@@ -105,12 +120,12 @@ def check_totp(secret: str, code: str, now: datetime, last_step: int) -> CodeRes
     if not _CODE.fullmatch(code):
         return CodeWrong()
     present = _step(now)
-    for step in range(present - WINDOW, present + WINDOW + 1):
+    for step in range(max(0, present - WINDOW), present + WINDOW + 1):
         if compare_digest(_code_at(secret, step), code):
             return CodeAccepted(step) if step > last_step else CodeUsed()
     for distance in range(WINDOW + 1, DRIFT_STEPS + 1):
         for step in (present - distance, present + distance):
-            if compare_digest(_code_at(secret, step), code):
+            if step >= 0 and compare_digest(_code_at(secret, step), code):
                 return ClockOutOfStep(seconds=(step - present) * STEP_SECONDS)
     return CodeWrong()
 
