@@ -8,9 +8,11 @@ for that the newest hash must be kept somewhere else.
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class AuditKind(StrEnum):
@@ -63,7 +65,8 @@ class AuditEvent:
         return json.dumps(
             {
                 "kind": self.kind.value,
-                "at": int(self.at.timestamp() * 1_000_000),
+                # Whole numbers: from 2038 on a float confuses neighbouring microseconds.
+                "at": (self.at - _EPOCH) // timedelta(microseconds=1),
                 "user": self.user,
                 "serial": self.serial,
                 "device": self.device,
