@@ -16,7 +16,14 @@ class SealBroken(Exception):
 
 
 def seal(key: bytes, owner: str, secret: str, nonce: bytes) -> bytes:
-    """Seal *secret* for *owner*; *nonce* is fresh random bytes, never used before."""
+    """Seal *secret* for *owner*; *nonce* is `NONCE_BYTES` fresh random bytes, never used before.
+
+    Another length raises `ValueError`: the cipher would take it, and nobody
+    could open the secret again.
+    """
+    if len(nonce) != NONCE_BYTES:
+        message = f"a nonce has {NONCE_BYTES} bytes, not {len(nonce)}"
+        raise ValueError(message)
     return nonce + AESGCM(key).encrypt(nonce, secret.encode(), owner.encode())
 
 
