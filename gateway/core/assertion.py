@@ -12,6 +12,7 @@ from hashlib import sha256
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
     EllipticCurvePrivateKey,
     EllipticCurvePublicKey,
 )
@@ -24,7 +25,13 @@ JWKS_PATH = "/.well-known/jwks.json"
 
 
 def public_jwk(key: EllipticCurvePublicKey) -> dict[str, str]:
-    """Return *key* as a JWK (RFC 7517) with its thumbprint (RFC 7638) as `kid`."""
+    """Return *key* as a JWK (RFC 7517) with its thumbprint (RFC 7638) as `kid`.
+
+    ES256 is defined for P-256 alone; another key raises `ValueError`.
+    """
+    if key.curve.name != SECP256R1.name:
+        message = f"assertions are signed by a P-256 key, and this one is {key.curve.name}"
+        raise ValueError(message)
     jwk: dict[str, str] = ECAlgorithm.to_jwk(key, as_dict=True)
     members = {name: jwk[name] for name in ("crv", "kty", "x", "y")}
     text = json.dumps(members, sort_keys=True, separators=(",", ":"))
