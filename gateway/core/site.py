@@ -3,12 +3,21 @@
 Only values; `gateway.config` reads them from pusterla.toml and apps/*.toml.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import IPv6Address
 from pathlib import PurePath
-from urllib.parse import urlsplit
 
 from policies.model import AppPolicy
+
+# Not urllib's idea of an address: that one drops line ends and takes blanks in a host.
+_UPSTREAM = re.compile(
+    r"http://(?:(?P<name>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)|\[(?P<literal>[^\]]+)\])"
+    r"(?::(?P<port>[0-9]{1,9}))?/?",
+    re.IGNORECASE | re.ASCII,
+)
+_PORT_MAXIMUM = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +43,28 @@ def parse_upstream(text: str) -> Upstream:
     """
     if text.startswith("unix:"):
         path = text.removeprefix("unix:")
-        if not PurePath(path).is_absolute():
+        if not PurePath(path).is_absolute() or "\0" in path:
             message = f"the socket path in {text!r} must be absolute, as in unix:/run/wiki.sock"
             raise ValueError(message)
         return Upstream(host="localhost", port=0, unix_path=path)
-    parts = urlsplit(text)
-    if parts.scheme != "http" or not parts.hostname:
+    match = _UPSTREAM.match(text)
+    if match is None:
         message = f"{text!r} is not an upstream; write http://127.0.0.1:9000 or unix:/run/wiki.sock"
         raise ValueError(message)
-    if parts.path not in {"", "/"} or parts.query or parts.fragment or parts.username is not None:
+    if match.end() != len(text):
         message = f"an upstream is only a scheme, a host and a port: {text!r} has more"
         raise ValueError(message)
-    return Upstream(host=parts.hostname, port=parts.port or 80)
+    port = int(match["port"] or HTTP_PORT)
+    if not 0 < port <= _PORT_MAXIMUM:
+        message = f"the port in {text!r} must be from 1 to {_PORT_MAXIMUM}"
+        raise ValueError(message)
+    if match["name"]:
+        return Upstream(host=match["name"].lower(), port=port)
+    try:
+        return Upstream(host=str(IPv6Address(match["literal"])), port=port)
+    except ValueError as error:
+        message = f"{match['literal']!r} in {text!r} is not an IPv6 address"
+        raise ValueError(message) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,4 +130,5 @@ class Site:
         return f"https://{host}" if self.port == HTTPS_PORT else f"https://{host}:{self.port}"
 
 
+HTTP_PORT = 80
 HTTPS_PORT = 443
