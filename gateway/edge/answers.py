@@ -68,6 +68,6 @@ def _response(page: Page, content: bytes, kind: str, *, close: bool, bodiless: b
     head = (
         f"HTTP/1.1 {page.status} {page.reason}\r\n"
         f"Content-Type: {kind}\r\nContent-Length: {len(content)}\r\n"
-        f"{fields}Vary: Accept, Accept-Language\r\n{connection}\r\n"
+        f"{fields}{connection}\r\n"
     ).encode("latin-1")
     return head if bodiless else head + content

@@ -264,7 +264,12 @@ class Exchange:
             self.keep_alive = False
         keep_alive = self.keep_alive and not self._down.closing
         self.keep_alive = keep_alive
-        block = response_block(response, http_1_1=self._http_1_1, keep_alive=keep_alive)
+        block = response_block(
+            response,
+            http_1_1=self._http_1_1,
+            keep_alive=keep_alive,
+            ours=self.shape.grant is None,
+        )
         self._phase = _Phase.BODY
         if isinstance(body, Length):
             self._remaining = body.octets

@@ -89,11 +89,14 @@ def _judge_name(lower: bytes) -> bool:
     return passes
 
 
-def response_block(head: ResponseHead, *, http_1_1: bool, keep_alive: bool) -> bytes:
+def response_block(
+    head: ResponseHead, *, http_1_1: bool, keep_alive: bool, ours: bool = False
+) -> bytes:
     """Return the head that goes to the client, framed for what it speaks.
 
     A body of unknown length goes out chunked, or to an HTTP/1.0 client until
-    the connection closes, for which *keep_alive* must be false.
+    the connection closes, for which *keep_alive* must be false. *ours* is an
+    answer of the portal, which alone may set the gateway's cookie.
     """
     nominated = _nominated(head.fields)
     lines = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)]
@@ -101,8 +104,7 @@ def response_block(head: ResponseHead, *, http_1_1: bool, keep_alive: bool) -> b
         lower = name.lower()
         if lower in _NEIGHBOURS or lower in nominated:
             continue
-        if lower == b"set-cookie" and value.lstrip().startswith(_COOKIE_BYTES):
-            # An application has no business with the gateway's session.
+        if not ours and lower == b"set-cookie" and value.lstrip().startswith(_COOKIE_BYTES):
             continue
         lines.append(b"%b: %b\r\n" % (name, value))
     if head.upgraded:
