@@ -20,7 +20,7 @@ from gateway.bootstrap.process import (
     read_arguments,
     run_process,
 )
-from gateway.bootstrap.signer import open_authority
+from gateway.bootstrap.signing import open_authority
 from gateway.bootstrap.stores import store_of
 from gateway.config import Problems, read_site
 from gateway.core.changes import Batch, ChangeKind
@@ -137,7 +137,7 @@ class Publisher:
         async with self._signing:
             # Opened for each look, so the key of a CA that was repaired or replaced
             # is taken up, and one that others may read is noticed, while we run.
-            authority = open_authority(self._folder, self._site, self._store, by=BY)
+            authority = open_authority(self._folder, self._site, self._store, clock, BY)
             published = await authority.publish_if_due(clock())
         if published is not None:
             log.info(
