@@ -4,6 +4,11 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is not a failure: only pytest's own time limit ends a test.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 # A PostgreSQL for whoever asks for one; only the root's conftest may name plugins.
 pytest_plugins = ("tests.postgres",)

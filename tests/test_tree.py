@@ -94,7 +94,7 @@ def test_no_file_names_a_place_to_download_from() -> None:
 
 def test_no_file_names_a_place_on_somebodys_machine() -> None:
     """No home folder or workplace of whoever wrote a file is left in it."""
-    homes = ["/ho" + r"me/[\w.-]+", "/ro" + r"ot/[\w.-]+", "/Us" + r"ers/[\w.-]+"]
+    homes = ["/ho" + r"me/[\w.-]+", "/r" + r"oot/[\w.-]+", "/Us" + r"ers/[\w.-]+"]
     workplaces = [
         "/wo" + r"rk/(?:main|shared|\.library)",
         "/tmp/" + "house",
