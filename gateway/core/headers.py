@@ -98,13 +98,21 @@ HOP_BY_HOP = frozenset(
 )
 
 
+def plain_name(name: str) -> str:
+    """Return *name* as the least careful application reads it; two that are equal are one field.
+
+    In lower case, with underscores and all other punctuation as hyphens.
+    """
+    return name.lower().translate(_ONE_MARK)
+
+
 def claims_identity(name: str) -> bool:
     """Say whether a client's field *name* must not reach an application.
 
-    Underscores and all other punctuation count as hyphens, since an
-    application may not see the difference.
+    The further header that an application has chosen (`Application.user_header`)
+    is not known here: compare its `plain_name` too.
     """
-    plain = name.lower().translate(_ONE_MARK)
+    plain = plain_name(name)
     return plain in _IDENTITY or plain.startswith(_IDENTITY_PREFIXES)
 
 

@@ -18,6 +18,7 @@ from gateway.core.headers import (
     Listener,
     claims_identity,
     field_value,
+    plain_name,
     session_cookies,
     without_session_cookie,
 )
@@ -62,6 +63,12 @@ def test_no_spelling_of_a_claim_passes(data: st.DataObject) -> None:
         for letter in name
     )
     assert claims_identity(spelt)
+
+
+@pytest.mark.parametrize("spelt", ["X_Employee", "x-employee", "X.EMPLOYEE", "X~employee"])
+def test_two_names_of_one_field_are_equal(spelt: str) -> None:
+    """For comparing with the header that an application has chosen."""
+    assert plain_name(spelt) == plain_name("X-Employee") != plain_name("XEmployee")
 
 
 @pytest.mark.parametrize("name", HARMLESS)
