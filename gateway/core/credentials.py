@@ -49,8 +49,8 @@ class CodeUsed:
 class ClockOutOfStep:
     """The code belongs to a step some way off; *seconds* > 0: the device is ahead.
 
-    For the audit log. Whoever typed the code must not be told: a guesser
-    would only have to wait until the code becomes right.
+    To be told only to somebody whose password held: it says that a guess will
+    be right in a while. A guesser who is made to wait (`lockout`) cannot use it.
     """
 
     seconds: int

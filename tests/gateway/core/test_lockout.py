@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.core.credentials import DRIFT_STEPS, STEP_SECONDS, WINDOW
 from gateway.core.lockout import FIRST_WAIT, FREE_FAILURES, LONGEST_WAIT, wait_after
 
 
@@ -36,3 +37,9 @@ def test_the_wait_never_shrinks(failures: int, more: int) -> None:
 def test_a_guesser_has_few_guesses_a_day() -> None:
     """The ceiling leaves 96 a day."""
     assert timedelta(days=1) / LONGEST_WAIT == 96
+
+
+def test_a_guesser_cannot_wait_for_a_code_to_become_right() -> None:
+    """Who is told that a guess belongs to a coming step waits until that step is over."""
+    over = timedelta(seconds=(DRIFT_STEPS + WINDOW + 1) * STEP_SECONDS)
+    assert wait_after(FREE_FAILURES + 5) > over
