@@ -1,0 +1,190 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from ca.authority import Order
+from ca.hierarchy import ISSUER_NAME
+from ca.keys import make_key
+from ca.ledger import CRLRecord
+from ca.trust import RevocationReason
+from gateway.bootstrap.authority import (
+    FIRST_WAIT,
+    LONGEST_WAIT,
+    calls_for_a_look,
+    serve_authority,
+    wait_after,
+)
+from gateway.bootstrap.creation import NewSite, create_site
+from gateway.bootstrap.folder import SiteFolder, clock
+from gateway.bootstrap.process import Lifecycle, ProcessFailed
+from gateway.bootstrap.signing import open_authority
+from gateway.config import read_site
+from gateway.core.changes import Batch, Change, ChangeKind
+from gateway.core.credentials import hash_password
+from gateway.core.site import Site
+from gateway.store import NewPerson, Store, open_store
+
+
+async def new_site(directory: Path, now: Callable[[], datetime] = clock) -> SiteFolder:
+    """Make a site with one person, anna, as it would have been made at *now*."""
+    folder = await create_site(directory, NewSite("pusterla.localhost", 8443), now)
+    async with open_store(folder.store_url(None), now) as store:
+        await store.add_person(
+            NewPerson("anna", "Anna Rossi", "", frozenset(), hash_password("x" * 12), b"sealed")
+        )
+    return folder
+
+
+@pytest.fixture
+async def folder(tmp_path: Path) -> SiteFolder:
+    """Make a site of this moment."""
+    return await new_site(tmp_path / "site")
+
+
+@pytest.fixture
+async def store(folder: SiteFolder) -> AsyncIterator[Store]:
+    """Open the store of the site, as the command does."""
+    async with open_store(folder.store_url(None), clock) as store:
+        yield store
+
+
+async def issue(folder: SiteFolder, store: Store) -> str:
+    """Issue a certificate to anna and return its serial."""
+    site = read_site(folder.settings)
+    assert isinstance(site, Site)
+    authority = open_authority(folder, site, store, clock, "test")
+    order = Order("anna", "stick-1", lifetime=timedelta(days=30))
+    return (await authority.enrol(order, make_key().public_key(), clock())).record.serial
+
+
+@asynccontextmanager
+async def running(folder: SiteFolder) -> AsyncIterator[None]:
+    """Run the authority's process of *folder* in this one."""
+    ready = asyncio.Event()
+    lifecycle = Lifecycle("authority", ready.set)
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        group.create_task(serve_authority(folder.path, lifecycle))
+        await ready.wait()
+        yield
+        lifecycle.stop()
+
+
+async def crl(store: Store) -> CRLRecord:
+    """Return the newest CRL."""
+    found = await store.latest_crl(ISSUER_NAME)
+    assert found is not None
+    return found
+
+
+async def crl_after(store: Store, number: int) -> CRLRecord:
+    """Wait for a CRL newer than *number*."""
+    async with aclosing(store.follow()) as batches:
+        async for _ in batches:
+            if (found := await crl(store)).number > number:
+                return found
+    raise AssertionError("the feed came to an end")
+
+
+class TestServeAuthority:
+    async def test_a_revocation_is_in_a_crl_within_a_second(
+        self, folder: SiteFolder, store: Store
+    ) -> None:
+        """Whoever revokes needs no key: the authority hears of it and signs at once."""
+        serial = await issue(folder, store)
+        before = await crl(store)
+        async with running(folder):
+            reason = RevocationReason.KEY_COMPROMISE
+            await store.revoke_certificates(serial=serial, reason=reason, by="test")
+            async with asyncio.timeout(1):
+                after = await crl_after(store, before.number)
+        listed = {entry.serial_number for entry in x509.load_der_x509_crl(after.der)}
+        assert listed == {int(serial, 16)}
+
+    async def test_what_was_revoked_while_it_was_away_is_caught_up(
+        self, folder: SiteFolder, store: Store
+    ) -> None:
+        """It looks before it says that it serves, not only when the feed calls."""
+        serial = await issue(folder, store)
+        before = await crl(store)
+        reason = RevocationReason.KEY_COMPROMISE
+        await store.revoke_certificates(serial=serial, reason=reason, by="test")
+        async with running(folder):
+            assert (await crl(store)).number == before.number + 1
+
+    async def test_a_fresh_crl_is_left_alone(self, folder: SiteFolder, store: Store) -> None:
+        """Starting signs nothing when nothing is due."""
+        before = await crl(store)
+        async with running(folder):
+            await asyncio.sleep(0.2)
+        assert await crl(store) == before
+
+    async def test_an_old_crl_is_followed_long_before_its_end(self, tmp_path: Path) -> None:
+        """A CRL that has used up a quarter of its life is signed again."""
+        folder = await new_site(tmp_path / "old", lambda: clock() - timedelta(days=2))
+        async with running(folder), open_store(folder.store_url(None), clock) as store:
+            found = await crl(store)
+            assert found.number == 2
+            assert found.next_update > clock() + timedelta(days=6)
+
+    async def test_it_outlives_a_store_that_goes_away(
+        self, folder: SiteFolder, store: Store, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A store that is gone is logged and asked again; what was revoked meanwhile is signed."""
+        serial = await issue(folder, store)
+        before = await crl(store)
+        async with running(folder):
+            aside = folder.path / "aside.sqlite3"
+            folder.database.rename(aside)
+            while "the feed is broken" not in caplog.text:  # noqa: ASYNC110 - a log has no event
+                await asyncio.sleep(0.01)
+            aside.rename(folder.database)
+            reason = RevocationReason.KEY_COMPROMISE
+            await store.revoke_certificates(serial=serial, reason=reason, by="test")
+            async with asyncio.timeout(10):
+                await crl_after(store, before.number)
+
+    async def test_without_the_ca_key_it_does_not_start(self, folder: SiteFolder) -> None:
+        """A key that is missing, or open to others, is named."""
+        folder.issuing_key.chmod(0o640)
+        with pytest.raises(ProcessFailed, match=r"issuing\.key"):
+            await serve_authority(folder.path, Lifecycle("authority"))
+
+    async def test_the_key_of_the_root_is_not_needed(
+        self, folder: SiteFolder, store: Store
+    ) -> None:
+        """The root's key may be kept somewhere else."""
+        folder.root_key.unlink()
+        serial = await issue(folder, store)
+        before = await crl(store)
+        async with running(folder):
+            reason = RevocationReason.KEY_COMPROMISE
+            await store.revoke_certificates(serial=serial, reason=reason, by="test")
+            await crl_after(store, before.number)
+
+
+@pytest.mark.parametrize(
+    "batch, looks",
+    [
+        (Batch(()), False),
+        (Batch((Change(1, ChangeKind.USER, "anna"), Change(2, ChangeKind.CRL, "x"))), False),
+        (Batch((Change(1, ChangeKind.USER, "anna"), Change(2, ChangeKind.CERTIFICATE, "f"))), True),
+        (Batch((), gap=True), True),
+    ],
+)
+def test_what_calls_for_a_look(batch: Batch, *, looks: bool) -> None:
+    """A certificate in the feed, or a gap in it; a CRL of its own does not."""
+    assert calls_for_a_look(batch) is looks
+
+
+def test_failures_are_tried_again_ever_more_seldom() -> None:
+    """Half a second at first, then doubling, at most every half minute."""
+    waits = [wait_after(None)]
+    for _ in range(8):
+        waits.append(wait_after(waits[-1]))
+    assert waits[:4] == [FIRST_WAIT, 1.0, 2.0, 4.0]
+    assert waits[-1] == LONGEST_WAIT
