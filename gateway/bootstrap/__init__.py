@@ -1,10 +1,28 @@
 """Where processes begin: the clock, the files and the wiring, for one process each.
 
-- `folder`     where everything in a site folder lies, and reading keys from it
-- `command`    what the `pusterla` command opens
-- `creation`   a new site, out of nothing
-- `portal`     the portal's process
-- `authority`  the authority's process
-- `edge`       one worker of the edge
-- `demo`       a throwaway site with real applications behind it
+Every process:
+
+- `folder`       where everything in a site folder lies, and reading keys from it
+- `process`      log lines, signals, and the two pipes of a process's life
+- `keeper`       one program that is kept running
+- `listeners`    the sockets that are opened for the workers of the edge
+- `reload`       the configuration in force while the files change
+- `stores`       the site's store, for a process that cannot do without it
+
+One process each:
+
+- `edge`         one worker of the edge
+- `portal`       the portal
+- `authority`    the authority
+- `demo`         a throwaway site with real applications behind it
+
+The `pusterla` command:
+
+- `command`      what it opens
+- `creation`     a new site, out of nothing
+- `accounts`     people and their sign-ins
+- `applications` the files in apps/
+- `signing`      the CA's key, wired to the site (the authority's process too)
+- `certificates` issuing, revoking, publishing
+- `doctor`       all that is looked at: `examination` and `keypairs`
 """

@@ -4,7 +4,6 @@ Everything of a site is in one folder and nothing of it is outside. Which
 process may read which file is decided by the files' owners and modes; here a
 key that others could read is refused, whoever asks for it.
 """
-# ruff: noqa: N818 - what is wrong is a better name than that it is an error
 
 import os
 import stat

@@ -52,11 +52,46 @@ def read_site(path: Path) -> Site | Problems:
     return Problems(tuple(problems)) if problems or site is None else site
 
 
+def parse_site(text: str) -> Site | Problems:
+    """Read *text* as if it were a pusterla.toml."""
+    problems: list[Problem] = []
+    data = parse_toml(text, SETTINGS_FILE, problems)
+    site = None if data is None else read_settings(Section(data, SETTINGS_FILE, problems), cores())
+    return Problems(tuple(problems)) if problems or site is None else site
+
+
 def read_applications(directory: Path, site: Site) -> dict[str, Application] | Problems:
     """Read every NAME.toml in *directory*: NAME is the application's name."""
     problems: list[Problem] = []
     applications = _read_applications(directory, site, problems)
     return Problems(tuple(problems)) if problems else applications
+
+
+def read_new_application(
+    directory: Path, site: Site, name: str, text: str
+) -> Application | Problems:
+    """Read *text* as if it were the file of a further application *name* in *directory*.
+
+    Only its own problems are answered, among them a host that an application
+    which is there already has; what is wrong with those is not its fault.
+    """
+    problems: list[Problem] = []
+    reader = ApplicationReader(site, problems)
+    _read_files(reader, directory, problems)
+    problems.clear()
+    place = f"{directory.name}/{name}{APP_SUFFIX}"
+    data = parse_toml(text, place, problems)
+    document = Section(data or {}, place, problems)
+    application = None if data is None else reader.read(name, place, document)
+    return application or Problems(tuple(problems))
+
+
+def application_names(directory: Path) -> list[str]:
+    """Return what the applications in *directory* are called; raise `OSError` if that fails.
+
+    None of the files is read.
+    """
+    return [path.name.removesuffix(APP_SUFFIX) for path in application_files(directory)]
 
 
 def application_files(directory: Path) -> list[Path]:
@@ -86,13 +121,18 @@ def _read_site(path: Path, problems: list[Problem]) -> Site | None:
 def _read_applications(
     directory: Path, site: Site | None, problems: list[Problem]
 ) -> dict[str, Application]:
+    return _read_files(ApplicationReader(site, problems), directory, problems)
+
+
+def _read_files(
+    reader: ApplicationReader, directory: Path, problems: list[Problem]
+) -> dict[str, Application]:
     try:
         files = application_files(directory)
     except OSError as error:
         # A directory that is gone would otherwise be a site that serves nothing.
         problems.append(Problem(directory.name, f"cannot be read: {error.strerror}"))
         return {}
-    reader = ApplicationReader(site, problems)
     applications: dict[str, Application] = {}
     for path in files:
         place = f"{directory.name}/{path.name}"

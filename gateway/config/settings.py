@@ -92,7 +92,7 @@ def check_host(text: str) -> str:
         raise ValueError(message)
     if plain != text:
         raise ValueError(f"write the host as {plain!r}: small letters, no port, no dot at the end")
-    if _is_address(plain):
+    if _is_address(plain) or plain.rpartition(".")[2].isdigit():
         message = f"{text!r} is an address; give a name, for addresses are not asked for in TLS"
         raise ValueError(message)
     if len(plain) > _LONGEST_HOST or max(map(len, plain.split("."))) > _LONGEST_LABEL:

@@ -60,7 +60,7 @@ def settings_text(
     head = (
         f"# The settings of the Pusterla at {host}; docs/configuration.md explains them too.\n"
         "# A key behind a # is not set: take the # away to choose. `pusterla app check` reads\n"
-        "# this file as `pusterla serve` does.\n"
+        "# this file as `pusterla serve` does. Changes take effect at the next start.\n"
     )
     return head + "".join(
         f"\n[{title}]\n" + "\n".join(map(str, settings)) for title, settings in sections
@@ -209,8 +209,8 @@ def _crl_settings() -> tuple[Setting, ...]:
         _duration(
             "lifetime",
             DEFAULT_CRL_LIFETIME,
-            "How long a certificate revocation list is good for. A new one is signed at\n"
-            "half of it, and with every revocation.",
+            "How long a certificate revocation list is good for. A new one is signed\n"
+            "after a quarter of it, and with every revocation.",
         ),
     )
 
