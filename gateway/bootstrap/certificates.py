@@ -1,0 +1,230 @@
+"""Issuing, revoking and publishing, for the command: in the order in which they take effect."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+
+from ca.authority import Authority, Enrolled, Order
+from ca.errors import FileRefused, SignerBusy
+from ca.hierarchy import ISSUER_NAME
+from ca.ledger import CertificateRecord, CertificateState, CRLRecord
+from ca.serials import parse_serial
+from ca.trust import RevocationReason
+from gateway.bootstrap.applications import refuse_unknown_application
+from gateway.bootstrap.command import Command, CommandRefused
+from gateway.bootstrap.signing import crl_address, open_authority
+from policies.values import suggest
+
+AUTHORITY_SECONDS = 10.0
+"""How long a command that may not sign waits for the running authority to do it."""
+
+_LOOK_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A certificate that somebody is to get. *apps* None opens every application."""
+
+    user: str
+    device: str
+    days: int
+    apps: tuple[str, ...] | None
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """What a command revoked: by itself, and before it; and whether a CRL says so yet.
+
+    *unpublished* is why no CRL lists them yet, and None when one does.
+    """
+
+    revoked: tuple[CertificateRecord, ...]
+    already: tuple[CertificateRecord, ...]
+    unpublished: str | None
+
+    def raise_unless_published(self) -> None:
+        """Raise `CommandRefused`, which says what holds already, unless a CRL is published."""
+        if self.unpublished is not None:
+            raise CommandRefused(
+                "revoked, and its connections are cut; but the revocation list that says so to "
+                f"everybody else is still to come: {self.unpublished}; "
+                "it comes when the authority runs, or with pusterla crl publish"
+            )
+
+
+async def issue_certificate(command: Command, wanted: Wanted, passphrase: str) -> Enrolled:
+    """Issue a certificate and write it, with its new key, to the new file *wanted* names.
+
+    Raises `CommandRefused`, and what `Authority.enrol_to_file` raises.
+    """
+    person = await command.person(wanted.user)
+    if not person.enabled:
+        raise CommandRefused(f"{person.user} is disabled: pusterla user enable {person.user} first")
+    for app in wanted.apps or ():
+        refuse_unknown_application(command.folder, app)
+    order = Order(
+        user=person.user,
+        device=wanted.device,
+        email=person.email or None,
+        scope=wanted.apps,
+        lifetime=timedelta(days=wanted.days),
+    )
+    return await _authority(command).enrol_to_file(
+        order,
+        name=person.name,
+        path=wanted.file,
+        passphrase=passphrase,
+        now=command.clock(),
+    )
+
+
+async def list_certificates(
+    command: Command, user: str | None
+) -> tuple[datetime, list[CertificateRecord]]:
+    """Return the certificates, of *user* or of all, and when we looked.
+
+    Those of somebody who has been removed are there too; a name that nobody
+    has or had is `CommandRefused`.
+    """
+    found = await command.store.certificates(user=user)
+    if user is not None and not found:
+        await command.person(user)
+    return command.clock(), found
+
+
+async def find_certificate(command: Command, serial: str) -> CertificateRecord:
+    """Return the certificate with *serial*, however it is spelt, or raise `CommandRefused`."""
+    plain = parse_serial(serial)
+    found = None if plain is None else await command.store.certificate(plain)
+    if found is None:
+        known = [record.serial for record in await command.store.certificates()]
+        hint = suggest(serial, known) or "; `pusterla cert list` names them all"
+        raise CommandRefused(f"no certificate with the serial {serial!r}{hint}")
+    return found
+
+
+async def revoke_certificates(
+    command: Command,
+    *,
+    serial: str | None,
+    user: str | None,
+    device: str | None,
+    reason: RevocationReason,
+) -> Revocation:
+    """Revoke what fits every criterion, and see to it that a CRL says so.
+
+    When this returns, the revocation is durable and on its way to every edge.
+    """
+    fitting = await _fitting(command, serial, user, device)
+    revoked = await command.store.revoke_certificates(
+        serial=fitting[0].serial if serial is not None else None,
+        user=user,
+        device=device,
+        reason=reason,
+        by=command.by,
+    )
+    new = {record.serial for record in revoked}
+    already = [record for record in fitting if record.serial not in new]
+    return await _published(command, revoked, already)
+
+
+async def remove_person(command: Command, user: str) -> Revocation:
+    """Take *user* out, revoke their certificates, and see to it that a CRL says so."""
+    person = await command.person(user)
+    before = await command.store.certificates(user=person.user)
+    await command.store.remove_person(person.user, by=command.by)
+    open_ = [record for record in before if record.state is not CertificateState.REVOKED]
+    return await _published(command, open_, [])
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedCRL:
+    """A CRL, how many certificates it lists, where it is had, and when we looked."""
+
+    record: CRLRecord
+    entries: int
+    address: str
+    now: datetime
+
+
+async def publish(command: Command) -> PublishedCRL:
+    """Sign a CRL of all that is revoked now, needed or not."""
+    return _shown(command, await _authority(command).publish(command.clock()))
+
+
+async def published_crl(command: Command) -> PublishedCRL:
+    """Return the CRL that is published, or raise `CommandRefused` when there is none."""
+    record = await command.store.latest_crl(ISSUER_NAME)
+    if record is None:
+        raise CommandRefused("no revocation list was ever published: pusterla crl publish")
+    return _shown(command, record)
+
+
+def _shown(command: Command, record: CRLRecord) -> PublishedCRL:
+    return PublishedCRL(
+        record,
+        entries=len(x509.load_der_x509_crl(record.der)),
+        address=crl_address(command.site),
+        now=command.clock(),
+    )
+
+
+def _authority(command: Command) -> Authority:
+    return open_authority(command.folder, command.site, command.store, command.clock, command.by)
+
+
+async def _fitting(
+    command: Command, serial: str | None, user: str | None, device: str | None
+) -> list[CertificateRecord]:
+    """Find what is to be revoked, or raise `CommandRefused` that helps to name it."""
+    if serial is not None:
+        return [await find_certificate(command, serial)]
+    found = await command.store.certificates(user=user)
+    if not found and user is not None:
+        # Their certificates outlive people, so this is asked only when there are none.
+        await command.person(user)
+        raise CommandRefused(f"{user} has no certificates")
+    fitting = [record for record in found if device in {None, record.device}]
+    if not fitting:
+        known = sorted({record.device for record in found})
+        hint = suggest(device or "", known) or f"; there is {', '.join(known)}"
+        raise CommandRefused(f"{user} has no certificate on a device {device!r}{hint}")
+    return fitting
+
+
+async def _published(
+    command: Command, revoked: Sequence[CertificateRecord], already: Sequence[CertificateRecord]
+) -> Revocation:
+    problem = await _list_them(command, [*revoked, *already])
+    return Revocation(tuple(revoked), tuple(already), problem)
+
+
+async def _list_them(command: Command, records: Sequence[CertificateRecord]) -> str | None:
+    """Return None once a CRL lists *records*, or why none does."""
+    try:
+        await _authority(command).publish_if_due(command.clock())
+    except (FileRefused, SignerBusy) as error:
+        # Not everybody who may revoke may read the key. The authority may, if it runs.
+        return None if await _listed_in_time(command, records) else str(error)
+    return None
+
+
+async def _listed_in_time(command: Command, records: Sequence[CertificateRecord]) -> bool:
+    try:
+        async with asyncio.timeout(AUTHORITY_SECONDS):
+            for record in records:
+                while not await _is_listed(command, record.serial):  # noqa: ASYNC110 - in another process
+                    await asyncio.sleep(_LOOK_SECONDS)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _is_listed(command: Command, serial: str) -> bool:
+    record = await command.store.certificate(serial)
+    return record is not None and record.crl_number is not None

@@ -1,0 +1,191 @@
+"""What `pusterla doctor` looks at: is everything of a site as it must be, and what to do if not.
+
+Looks only, and changes nothing. What the one who asks may not read is said to
+be unseen, not well.
+"""
+
+import socket
+import stat
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+
+from gateway.bootstrap.folder import SiteFolder, too_open
+from gateway.config import Configuration, Problems, read_configuration, read_site
+from gateway.core.ports import StoreUnavailable
+from gateway.core.site import Site
+from gateway.store import Store, StoreError, StoreOutdated
+
+CLOCK_SLACK = timedelta(minutes=5)
+_SOCKET_SECONDS = 2.0
+
+
+class Health(StrEnum):
+    """How one thing is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    """Works, but somebody should look at it; or could not be looked at."""
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at, how it is, and what to do where it is not well."""
+
+    health: Health
+    subject: str
+    words: str
+    way_out: str = ""
+
+
+def ok(subject: str, words: str) -> Finding:
+    """Say that *subject* is well."""
+    return Finding(Health.OK, subject, words)
+
+
+def warning(subject: str, words: str, way_out: str = "") -> Finding:
+    """Say that somebody should look at *subject*."""
+    return Finding(Health.WARNING, subject, words, way_out)
+
+
+def problem(subject: str, words: str, way_out: str) -> Finding:
+    """Say that *subject* is not as it must be."""
+    return Finding(Health.PROBLEM, subject, words, way_out)
+
+
+def examine_files(folder: SiteFolder) -> Iterator[Finding]:
+    """Look whether files are there, and for whom."""
+    before = 0
+    for path, group in _secrets(folder):
+        for finding in _examine_secret(path, group=group):
+            before += 1
+            yield finding
+    for path in (folder.ca, folder.edge, folder.store):
+        mode = _mode(path)
+        if mode is not None and too_open(mode, group=True):
+            before += 1
+            yield problem("files", f"others can look into {path}", f"chmod 700 {path}")
+    if not before:
+        yield ok("files", "all there, and no secret is open to others")
+
+
+def examine_configuration(folder: SiteFolder) -> Iterator[Finding]:
+    """Read pusterla.toml and apps/ as `serve` does."""
+    found = read_configuration(folder.path)
+    if isinstance(found, Configuration):
+        yield ok("configuration", f"no problems, {len(found.applications)} applications")
+        return
+    for each in found.problems:
+        yield problem("configuration", str(each), "correct the file")
+
+
+def examine_portal(folder: SiteFolder) -> Finding:
+    """Try the portal's socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_SOCKET_SECONDS)
+        try:
+            probe.connect(str(folder.portal_socket))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return warning("portal", "does not run", "pusterla serve")
+        except OSError as error:
+            return warning("portal", f"{folder.portal_socket}: {error.strerror or error}")
+    return ok("portal", "answers on its socket")
+
+
+async def examine_store(store: Store, now: datetime) -> AsyncIterator[Finding]:
+    """Look at what the store holds: the audit log, the clock by it, and the CRL."""
+    broken = await store.audit_break()
+    if broken is not None:
+        yield problem(
+            "audit log",
+            f"changed by somebody: line {broken} does not follow from those before it",
+            "compare with a backup, and ask who could write to the store",
+        )
+    else:
+        yield ok("audit log", "the chain holds")
+    yield await _examine_clock(store, now)
+    for issuer in await store.issuers():
+        crl = await store.latest_crl(issuer.name)
+        if crl is None:
+            yield problem("CRL", f"{issuer.name} has never published one", "pusterla crl publish")
+        else:
+            yield _examine_crl(crl.number, crl.this_update, crl.next_update, now)
+    waiting = [
+        record
+        for record in await store.certificates()
+        if record.revoked_at is not None and record.crl_number is None
+    ]
+    if waiting:
+        words = f"{len(waiting)} revoked certificates are in none yet"
+        yield problem("CRL", words, "pusterla crl publish, or start the authority")
+
+
+def store_finding(error: StoreError | StoreUnavailable | ValueError) -> Finding:
+    """Say why the store could not be opened, or not be read."""
+    if isinstance(error, StoreOutdated):
+        way_out = "stop the site, make a backup, then pusterla doctor --migrate"
+        return problem("store", "its tables are those of another version", way_out)
+    return problem("store", str(error), "see that it is there and runs, or restore a backup")
+
+
+def site_of(folder: SiteFolder) -> Site | None:
+    """Return the settings, or None when they have problems (of which there is a finding)."""
+    found = read_site(folder.settings)
+    return None if isinstance(found, Problems) else found
+
+
+def _secrets(folder: SiteFolder) -> Iterable[tuple[Path, bool]]:
+    """Name the secret files, and whether their group may read them."""
+    for path in (folder.root_key, folder.issuing_key, folder.server_key, folder.assertion_key):
+        yield path, False
+    yield folder.site_key, False
+    yield folder.cookie_key, True
+
+
+def _examine_secret(path: Path, *, group: bool) -> Iterator[Finding]:
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        yield problem("files", f"{path} is missing", "restore it from a backup")
+    except PermissionError:
+        yield warning("files", f"{path} cannot be looked at by this user", "ask as root")
+    else:
+        if too_open(mode, group=group):
+            words = f"others can reach {path} (mode {mode:04o})"
+            yield problem("files", words, f"chmod 600 {path}; who could read it may have it")
+
+
+def _mode(path: Path) -> int | None:
+    with suppress(OSError):
+        return stat.S_IMODE(path.stat().st_mode)
+    return None
+
+
+async def _examine_clock(store: Store, now: datetime) -> Finding:
+    lines = await store.audit_tail(1)
+    if lines and lines[-1].event.at > now + CLOCK_SLACK:
+        ahead = lines[-1].event.at - now
+        return problem(
+            "clock",
+            f"behind: the newest line of the audit log is {ahead} later than now",
+            "set the clock (timedatectl); until then certificates and codes may be refused",
+        )
+    return ok("clock", "not behind what the store has seen")
+
+
+def _examine_crl(number: int, begins: datetime, ends: datetime, now: datetime) -> Finding:
+    way_out = "start the authority, or pusterla crl publish"
+    if now >= ends:
+        return problem("CRL", f"number {number} ended at {ends:%F %T} UTC", way_out)
+    if begins > now + CLOCK_SLACK:
+        return problem(
+            "CRL", f"number {number} begins in the future", "set the clock, then publish"
+        )
+    if now >= begins + (ends - begins) / 2:
+        words = f"number {number} is past half of its life and was not followed by another"
+        return warning("CRL", words, way_out)
+    return ok("CRL", f"number {number}, good until {ends:%F %T} UTC")

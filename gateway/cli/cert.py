@@ -1,0 +1,261 @@
+"""pusterla cert: certificates of people, each for one device."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ca.trust import RevocationReason
+from gateway.cli.output import (
+    ExampleCommand,
+    json_option,
+    local,
+    names,
+    say,
+    say_facts,
+    say_json,
+    say_table,
+    utc,
+)
+from gateway.cli.secret import read_secret_line
+from gateway.cli.surroundings import Surroundings, pass_surroundings
+
+if TYPE_CHECKING:
+    from ca.ledger import CertificateRecord
+    from gateway.bootstrap.command import Command
+
+DEFAULT_DAYS = 365
+
+
+@click.group()
+def cert() -> None:
+    """Certificates of people, each for one device."""
+
+
+@cert.command(
+    cls=ExampleCommand,
+    example="cert issue anna --device stick-1 --days 365 --p12 anna.p12 --apps wiki,crm",
+)
+@click.argument("user")
+@click.option("--device", required=True, help="What it will be on, for example stick-1.")
+@click.option(
+    "--days",
+    type=click.IntRange(min=1),
+    default=DEFAULT_DAYS,
+    show_default=True,
+    help="How long it lasts.",
+)
+@click.option(
+    "--p12",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="The new file for certificate and key; nothing is ever overwritten.",
+)
+@click.option(
+    "--p12-password-stdin",
+    is_flag=True,
+    help="Take the passphrase of that file from the first line of stdin.",
+)
+@click.option(
+    "--apps",
+    metavar="NAME,NAME",
+    help="The only applications it opens.  [default: whatever the rules allow]",
+)
+@json_option
+@pass_surroundings
+def issue(
+    here: Surroundings,
+    *,
+    user: str,
+    device: str,
+    days: int,
+    file: Path,
+    p12_password_stdin: bool,
+    apps: str | None,
+    as_json: bool,
+) -> None:
+    """Issue a certificate for USER, and write it with its key to a PKCS#12 file.
+
+    The key is made here and kept nowhere else: the file, with its passphrase, is
+    what the person imports on that device.
+    """
+    from gateway.bootstrap.certificates import Wanted, issue_certificate
+
+    wanted = Wanted(user, device, days, _apps(apps), file)
+    # Asked before a passphrase is typed for nobody.
+    here.run(lambda command: command.person(user))
+    passphrase = read_secret_line(
+        "--p12-password-stdin", from_stdin=p12_password_stdin, prompt=f"Passphrase for {file}"
+    )
+    enrolled = here.run(lambda command: issue_certificate(command, wanted, passphrase))
+    record = enrolled.record
+    if as_json:
+        say_json(_facts(record) | {"p12": str(file)})
+        return
+    say_facts(
+        [
+            ("file", file),
+            ("serial", record.serial),
+            ("for", f"{record.username} on {record.device}"),
+            ("opens", names(record.scope, everything="whatever the rules allow")),
+            ("until", local(record.not_after)),
+        ]
+    )
+
+
+@cert.command("list", cls=ExampleCommand, example="cert list --user anna")
+@click.option("--user", help="Only those of USER.")
+@json_option
+@pass_surroundings
+def list_(here: Surroundings, *, user: str | None, as_json: bool) -> None:
+    """List certificates, the oldest first."""
+    from gateway.bootstrap.certificates import list_certificates
+
+    now, found = here.run(lambda command: list_certificates(command, user))
+    if as_json:
+        say_json([_facts(record) for record in found])
+        return
+    say_table(
+        ("SERIAL", "USER", "DEVICE", "APPS", "STATE", "ENDS"),
+        [
+            (
+                record.serial,
+                record.username,
+                record.device,
+                names(record.scope, everything="any"),
+                _state(record, now),
+                local(record.not_after),
+            )
+            for record in found
+        ],
+        empty="there are no certificates; `pusterla cert issue` makes one",
+    )
+
+
+@cert.command(cls=ExampleCommand, example="cert show 4a0f66c1d2e3")
+@click.argument("serial")
+@json_option
+@pass_surroundings
+def show(here: Surroundings, *, serial: str, as_json: bool) -> None:
+    """Show one certificate. SERIAL may be copied from a browser, colons and capitals included."""
+    from gateway.bootstrap.certificates import find_certificate
+
+    async def look(command: "Command") -> "tuple[datetime, CertificateRecord]":
+        return command.clock(), await find_certificate(command, serial)
+
+    now, record = here.run(look)
+    if as_json:
+        say_json(_facts(record))
+        return
+    say_facts(
+        [
+            ("serial", record.serial),
+            ("issuer", record.issuer),
+            ("fingerprint", record.fingerprint or ""),
+            ("user", record.username),
+            ("device", record.device),
+            ("opens", names(record.scope, everything="whatever the rules allow")),
+            ("state", _state(record, now)),
+            ("from", local(record.not_before)),
+            ("until", local(record.not_after)),
+            ("issued", local(record.issued_at)),
+            ("revoked", local(record.revoked_at)),
+            ("reason", record.reason or ""),
+            ("in CRL since", record.crl_number or ""),
+        ]
+    )
+
+
+@cert.command(
+    cls=ExampleCommand,
+    example="cert revoke --user anna --device stick-1 --reason keyCompromise",
+)
+@click.option("--serial", metavar="S", help="The certificate with this serial.")
+@click.option("--user", help="All certificates of USER.")
+@click.option("--device", help="With --user: only those for DEVICE.")
+@click.option(
+    "--reason",
+    type=click.Choice([reason.value for reason in RevocationReason], case_sensitive=False),
+    required=True,
+    help="Why; it stands in the certificate revocation list. A lost stick: keyCompromise.",
+)
+@json_option
+@pass_surroundings
+def revoke(
+    here: Surroundings,
+    *,
+    serial: str | None,
+    user: str | None,
+    device: str | None,
+    reason: str,
+    as_json: bool,
+) -> None:
+    """Revoke certificates for good: open connections are cut at once.
+
+    Returns when that is durable and a certificate revocation list that says so is
+    published. Exit status 1 when only the list is still to come.
+    """
+    from gateway.bootstrap.certificates import revoke_certificates
+
+    if (serial is None) is (user is None):
+        raise click.UsageError("name the certificates: either --serial S or --user USER")
+    if device is not None and user is None:
+        raise click.UsageError("--device goes with --user")
+    outcome = here.run(
+        lambda command: revoke_certificates(
+            command, serial=serial, user=user, device=device, reason=RevocationReason(reason)
+        )
+    )
+    if as_json:
+        say_json(
+            {
+                "revoked": [_facts(record) for record in outcome.revoked],
+                "already": [_facts(record) for record in outcome.already],
+                "crl_published": outcome.unpublished is None,
+            }
+        )
+    else:
+        for record in outcome.revoked:
+            say(f"revoked {record.serial} of {record.username} on {record.device}")
+        for record in outcome.already:
+            say(
+                f"{record.serial} of {record.username} on {record.device} was revoked already, "
+                f"at {local(record.revoked_at)}"
+            )
+    outcome.raise_unless_published()
+
+
+def _apps(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    found = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    if "" in found:
+        raise click.BadParameter(
+            "write the names with commas between them, as in wiki,crm", param_hint="'--apps'"
+        )
+    return found
+
+
+def _state(record: "CertificateRecord", now: datetime) -> str:
+    if record.revoked_at is None and record.not_after < now:
+        return "expired"
+    return record.state.value
+
+
+def _facts(record: "CertificateRecord") -> dict[str, Any]:
+    return {
+        "serial": record.serial,
+        "fingerprint": record.fingerprint,
+        "issuer": record.issuer,
+        "user": record.username,
+        "device": record.device,
+        "apps": None if record.scope is None else sorted(record.scope),
+        "state": record.state.value,
+        "not_before": utc(record.not_before),
+        "not_after": utc(record.not_after),
+        "revoked_at": utc(record.revoked_at),
+        "reason": None if record.reason is None else record.reason.value,
+        "crl_number": record.crl_number,
+    }

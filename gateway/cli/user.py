@@ -1,0 +1,281 @@
+"""pusterla user: people, and what they sign in with."""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway.cli.output import (
+    ExampleCommand,
+    json_option,
+    local,
+    names,
+    note,
+    say,
+    say_facts,
+    say_json,
+    say_table,
+    utc,
+)
+from gateway.cli.secret import read_secret_line
+from gateway.cli.surroundings import Surroundings, pass_surroundings
+from gateway.core.people import Person
+
+if TYPE_CHECKING:
+    from ca.ledger import CertificateRecord
+    from gateway.bootstrap.command import Command
+    from gateway.core.sessions import Session
+
+password_stdin = click.option(
+    "--password-stdin", is_flag=True, help="Take the password from the first line of stdin."
+)
+
+
+@click.group()
+def user() -> None:
+    """People, and what they sign in with."""
+
+
+@user.command(
+    cls=ExampleCommand,
+    example='user add anna --name "Anna Rossi" --email anna@example.it --group technicians',
+)
+@click.argument("user")
+@click.option("--name", help="Their full name.  [default: USER]")
+@click.option("--email", default="", help="Their mail address; applications are told.")
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    metavar="NAME",
+    help="A group they are in; may be given several times.",
+)
+@password_stdin
+@json_option
+@pass_surroundings
+def add(
+    here: Surroundings,
+    *,
+    user: str,
+    name: str | None,
+    email: str,
+    groups: tuple[str, ...],
+    password_stdin: bool,
+    as_json: bool,
+) -> None:
+    """Add a person, and answer with the otpauth:// URI for their authenticator application.
+
+    The URI holds the secret of their one-time codes, and is shown this once.
+    """
+    from gateway.bootstrap.accounts import Wishes, add_account
+
+    wishes = Wishes(user, name or user, email, frozenset(groups))
+    password = _password(user, from_stdin=password_stdin)
+    uri = here.run(lambda command: add_account(command, wishes, password))
+    _say_uri(user, uri, f"{user} added", as_json=as_json)
+
+
+@user.command("list", cls=ExampleCommand, example="user list --json")
+@json_option
+@pass_surroundings
+def list_(here: Surroundings, *, as_json: bool) -> None:
+    """List everybody."""
+    people = here.run(lambda command: command.store.people())
+    if as_json:
+        say_json([_facts(person) for person in people])
+        return
+    say_table(
+        ("USER", "NAME", "EMAIL", "GROUPS", "STATE"),
+        [
+            (
+                person.user,
+                person.name,
+                person.email,
+                names(person.groups, everything=""),
+                _state(person),
+            )
+            for person in people
+        ],
+        empty="there are no users; `pusterla user add` adds one",
+    )
+
+
+@user.command(cls=ExampleCommand, example="user show anna")
+@click.argument("user")
+@json_option
+@pass_surroundings
+def show(here: Surroundings, *, user: str, as_json: bool) -> None:
+    """Show a person with their certificates and live sessions."""
+
+    async def look(
+        command: "Command",
+    ) -> "tuple[Person, list[CertificateRecord], list[Session]]":
+        person = await command.person(user)
+        return (
+            person,
+            await command.store.certificates(user=user),
+            await command.store.sessions(user=user),
+        )
+
+    person, certificates, sessions = here.run(look)
+    if as_json:
+        say_json(
+            _facts(person)
+            | {
+                "certificates": [
+                    {
+                        "serial": each.serial,
+                        "device": each.device,
+                        "state": each.state.value,
+                        "not_after": utc(each.not_after),
+                    }
+                    for each in certificates
+                ],
+                "sessions": [
+                    {"id": each.id, "expires_at": utc(each.expires_at)} for each in sessions
+                ],
+            }
+        )
+        return
+    say_facts(
+        [
+            ("user", person.user),
+            ("name", person.name),
+            ("email", person.email),
+            ("groups", names(person.groups, everything="")),
+            ("state", _state(person)),
+        ]
+    )
+    say()
+    say_table(
+        ("SERIAL", "DEVICE", "STATE", "ENDS"),
+        [(each.serial, each.device, each.state, local(each.not_after)) for each in certificates],
+        empty="no certificates; `pusterla cert issue` makes one",
+    )
+    say()
+    say_table(
+        ("SESSION", "SINCE", "ENDS", "FROM"),
+        [
+            (each.id[:12], local(each.created_at), local(each.expires_at), each.address)
+            for each in sessions
+        ],
+        empty="not signed in",
+    )
+
+
+@user.command(cls=ExampleCommand, example="user disable anna")
+@click.argument("user")
+@json_option
+@pass_surroundings
+def disable(here: Surroundings, *, user: str, as_json: bool) -> None:
+    """Keep a person out: sessions end and connections are cut. Certificates stay as they are."""
+    _set_enabled(here, user, enabled=False, as_json=as_json)
+
+
+@user.command(cls=ExampleCommand, example="user enable anna")
+@click.argument("user")
+@json_option
+@pass_surroundings
+def enable(here: Surroundings, *, user: str, as_json: bool) -> None:
+    """Let a person in again who was disabled."""
+    _set_enabled(here, user, enabled=True, as_json=as_json)
+
+
+@user.command(cls=ExampleCommand, example="user passwd anna")
+@click.argument("user")
+@password_stdin
+@json_option
+@pass_surroundings
+def passwd(here: Surroundings, *, user: str, password_stdin: bool, as_json: bool) -> None:
+    """Give a person another password; their sessions end."""
+    from gateway.bootstrap.accounts import change_password
+
+    # Asked before a password is typed for nobody.
+    here.run(lambda command: command.person(user))
+    password = _password(user, from_stdin=password_stdin)
+    here.run(lambda command: change_password(command, user, password))
+    if as_json:
+        say_json({"user": user})
+    else:
+        say(f"{user} has another password now; sessions have ended")
+
+
+@user.command("totp-reset", cls=ExampleCommand, example="user totp-reset anna")
+@click.argument("user")
+@json_option
+@pass_surroundings
+def totp_reset(here: Surroundings, *, user: str, as_json: bool) -> None:
+    """Give a person another authenticator secret; their sessions end.
+
+    Codes of the old one are worth nothing from then on.
+    """
+    from gateway.bootstrap.accounts import reset_totp
+
+    uri = here.run(lambda command: reset_totp(command, user))
+    _say_uri(user, uri, f"{user} has another secret now; sessions have ended", as_json=as_json)
+
+
+@user.command(cls=ExampleCommand, example="user remove anna")
+@click.argument("user")
+@json_option
+@pass_surroundings
+def remove(here: Surroundings, *, user: str, as_json: bool) -> None:
+    """Take a person out for good: their certificates are revoked, connections are cut.
+
+    Returns when a certificate revocation list that says so is published.
+    """
+    from gateway.bootstrap.certificates import remove_person
+
+    outcome = here.run(lambda command: remove_person(command, user))
+    serials = [record.serial for record in outcome.revoked]
+    if as_json:
+        say_json({"user": user, "revoked": serials, "crl_published": outcome.unpublished is None})
+    else:
+        count = len(serials)
+        say(f"{user} removed, {count} certificate{'' if count == 1 else 's'} revoked")
+    outcome.raise_unless_published()
+
+
+def _set_enabled(here: Surroundings, user: str, *, enabled: bool, as_json: bool) -> None:
+    from gateway.bootstrap.accounts import set_enabled
+
+    changed = here.run(lambda command: set_enabled(command, user, enabled=enabled))
+    word = "enabled" if enabled else "disabled"
+    if as_json:
+        say_json({"user": user, "enabled": enabled, "changed": changed})
+    else:
+        say(f"{user} is {word} now" if changed else f"{user} was {word} already")
+
+
+def _password(user: str, *, from_stdin: bool) -> str:
+    return read_secret_line(
+        "--password-stdin", from_stdin=from_stdin, prompt=f"Password for {user}"
+    )
+
+
+def _say_uri(user: str, uri: str, done: str, *, as_json: bool) -> None:
+    """Show the URI; as a picture too where somebody can point a phone at it."""
+    if as_json:
+        say_json({"user": user, "totp_uri": uri})
+        return
+    note(done)
+    if sys.stdout.isatty():
+        import segno
+
+        note("to be scanned now with an authenticator application; it is not shown again:")
+        segno.make(uri, error="m").terminal(compact=True)
+    say(uri)
+
+
+def _state(person: Person) -> str:
+    return "enabled" if person.enabled else "disabled"
+
+
+def _facts(person: Person) -> dict[str, Any]:
+    return {
+        "user": person.user,
+        "name": person.name,
+        "email": person.email,
+        "groups": sorted(person.groups),
+        "enabled": person.enabled,
+    }
