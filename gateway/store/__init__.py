@@ -15,7 +15,7 @@
 - `errors`       what is refused, and the border that no SQLAlchemy error passes
 """
 
-from gateway.store.address import POSTGRESQL, SQLITE
+from gateway.store.address import POSTGRESQL, SQLITE, address_of
 from gateway.store.attempts import AttemptReserved, LockedUntil
 from gateway.store.certificates import IssuerRecord
 from gateway.store.errors import (
@@ -51,6 +51,7 @@ __all__ = [
     "StoreExists",
     "StoreMissing",
     "StoreOutdated",
+    "address_of",
     "create_store",
     "migrate_store",
     "open_store",

@@ -15,16 +15,26 @@ def parse_address(text: str) -> URL:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
+        fits = False
+    else:
+        # A question mark ends an SQLite path: what stands behind it was meant to be part of it.
+        fits = (
+            Path(url.database or "").is_absolute() and "?" not in text
+            if url.drivername == SQLITE
+            else url.drivername == POSTGRESQL and bool(url.database)
+        )
+    if not fits:
         # The text may hold a password, so it is not repeated.
-        url = None
-    if url is not None and url.drivername == SQLITE and Path(url.database or "").is_absolute():
-        return url
-    if url is not None and url.drivername == POSTGRESQL and url.database:
-        return url
-    raise ValueError(
-        f"a store's address is {SQLITE}:////absolute/path/pusterla.sqlite3"
-        f" or {POSTGRESQL}://user:password@host/database"
-    )
+        raise ValueError(
+            f"a store's address is {SQLITE}:////absolute/path/pusterla.sqlite3"
+            f" or {POSTGRESQL}://user:password@host/database"
+        )
+    return url
+
+
+def address_of(path: Path) -> str:
+    """Return the address of the SQLite store in *path*, which is absolute."""
+    return URL.create(SQLITE, database=str(path)).render_as_string()
 
 
 def file_of(url: URL) -> Path | None:

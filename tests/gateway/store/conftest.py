@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.store import Store, create_store, open_store
+from gateway.store import Store, address_of, create_store, open_store
 from tests.gateway.store.scenes import Clock
 
 
@@ -20,7 +20,7 @@ def empty_url(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> 
     """Return an address at which there is no store yet."""
     if database == "postgresql":
         return str(request.getfixturevalue("postgres_url"))
-    return f"sqlite+aiosqlite:///{tmp_path}/store/pusterla.sqlite3"
+    return address_of(tmp_path / "store" / "pusterla.sqlite3")
 
 
 @pytest.fixture
@@ -54,6 +54,6 @@ async def store(store_url: str, clock: Clock) -> AsyncIterator[Store]:
 
 async def sqlite_store(folder: Path) -> str:
     """Make an SQLite store in *folder* and return its address."""
-    url = f"sqlite+aiosqlite:///{folder}/store/pusterla.sqlite3"
+    url = address_of(folder / "store" / "pusterla.sqlite3")
     await create_store(url)
     return url

@@ -1,0 +1,187 @@
+"""Certificates, their holders and their revocation, on both databases."""
+
+import pytest
+
+from ca import ledger
+from ca.errors import LedgerError
+from ca.ledger import CertificateState, CRLRecord
+from ca.trust import RevocationReason
+from gateway.core.audit import AuditKind
+from gateway.core.people import Fingerprint, Holder
+from gateway.store import IssuerRecord, NoSuchCertificate, Store
+from tests.gateway.store.scenes import (
+    DAY,
+    ISSUER,
+    NOON,
+    Clock,
+    fingerprint_of,
+    issue,
+    new_person,
+    reserve,
+    sign_in,
+)
+
+STOLEN = RevocationReason.KEY_COMPROMISE
+
+
+async def test_a_certificate_leads_to_its_holder(store: Store) -> None:
+    """Everything the edge decides on comes in one answer."""
+    await store.add_person(new_person())
+    record = await issue(store)
+    person = await store.person("anna")
+    assert await store.holder(fingerprint_of(record.serial)) == Holder(
+        fingerprint=fingerprint_of(record.serial),
+        issuer=ISSUER,
+        serial=record.serial,
+        device="stick-1",
+        scope=frozenset({"crm", "wiki"}),
+        not_before=NOON,
+        not_after=NOON + 365 * DAY,
+        revoked_at=None,
+        reason=None,
+        user="anna",
+        person=person,
+    )
+
+
+async def test_a_certificate_that_we_never_issued_has_no_holder(store: Store) -> None:
+    """Unknown and merely reserved certificates are nobody's."""
+    await store.add_person(new_person())
+    serial = await reserve(store, "anna", "stick-1")
+    assert await store.holder(fingerprint_of(serial)) is None
+    assert await store.holder(Fingerprint("")) is None
+
+
+async def test_certificates_are_listed_and_found_by_serial(store: Store) -> None:
+    """Filters are joined by *and*; a serial is found under any of our issuers."""
+    await store.add_person(new_person())
+    first, second = await issue(store, device="stick-1"), await issue(store, device="stick-2")
+    assert await store.certificates(user="anna") == [first, second]
+    assert await store.certificates(user="anna", device="stick-2") == [second]
+    assert await store.certificates(state=CertificateState.REVOKED) == []
+    assert await store.certificate(second.serial) == second
+    assert await store.certificate("abcdef") is None
+
+
+@pytest.mark.parametrize("choice", ["serial", "user", "device"])
+async def test_revocation_takes_what_was_named(store: Store, clock: Clock, choice: str) -> None:
+    """By serial, by user, or by user and device; the others stay as they are."""
+    await store.add_person(new_person("anna"))
+    await store.add_person(new_person("bruno"))
+    first = await issue(store, "anna", "stick-1")
+    second = await issue(store, "anna", "stick-2")
+    other = await issue(store, "bruno", "stick-1")
+    match choice:
+        case "serial":
+            wanted = {"serial": first.serial}
+        case "user":
+            wanted = {"user": "anna"}
+        case _:
+            wanted = {"user": "anna", "device": "stick-1"}
+    revoked = await store.revoke_certificates(**wanted, reason=STOLEN, by="admin")
+    expected = [first, second] if choice == "user" else [first]
+    assert {record.serial for record in revoked} == {record.serial for record in expected}
+    for record in revoked:
+        holder = await store.holder(Fingerprint(record.fingerprint or ""))
+        assert holder is not None
+        assert (holder.revoked_at, holder.reason) == (clock.now, "keyCompromise")
+    untouched = await store.holder(fingerprint_of(other.serial))
+    assert untouched is not None
+    assert untouched.revoked_at is None
+
+
+async def test_revocation_ends_the_sessions_bound_to_it(store: Store) -> None:
+    """Sessions of the revoked certificate end, those of the same person's other one do not."""
+    await store.add_person(new_person())
+    lost, kept = await issue(store, device="stick-1"), await issue(store, device="stick-2")
+    mine, other = await sign_in(store, lost), await sign_in(store, kept)
+    await store.revoke_certificates(serial=lost.serial, reason=STOLEN, by="admin")
+    assert await store.sessions() == [other]
+    revoked, ended = await store.audit_tail(2)
+    assert revoked.event.kind is AuditKind.CERTIFICATE_REVOKED
+    assert (revoked.event.serial, revoked.event.user) == (lost.serial, "anna")
+    assert (revoked.event.reason, revoked.event.detail) == ("keyCompromise", {"by": "admin"})
+    assert ended.event.kind is AuditKind.SESSION_ENDED
+    assert ended.event.detail == {"by": "admin", "session": mine.id}
+
+
+async def test_a_revocation_stands_as_it_was(store: Store, clock: Clock) -> None:
+    """Revoking again changes neither date nor reason, and says that nothing was new."""
+    await store.add_person(new_person())
+    record = await issue(store)
+    await store.revoke_certificates(serial=record.serial, reason=STOLEN, by="admin")
+    then, lines = clock.now, await store.audit_tail(100)
+    clock.now += DAY
+    again = await store.revoke_certificates(
+        serial=record.serial, reason=RevocationReason.SUPERSEDED, by="admin"
+    )
+    assert again == []
+    holder = await store.holder(fingerprint_of(record.serial))
+    assert holder is not None
+    assert (holder.revoked_at, holder.reason) == (then, "keyCompromise")
+    assert await store.audit_tail(100) == lines
+
+
+async def test_a_certificate_revoked_while_it_is_signed_is_not_recorded(store: Store) -> None:
+    """The reservation is revoked too, so the authority cannot hand the certificate out."""
+    await store.add_person(new_person())
+    serial = await reserve(store, "anna", "stick-1")
+    await store.revoke_certificates(user="anna", reason=STOLEN, by="admin")
+    with pytest.raises(LedgerError):
+        async with store.begin() as connection:
+            await ledger.record_certificate(
+                connection,
+                issuer=ISSUER,
+                serial=serial,
+                fingerprint=fingerprint_of(serial),
+                der=b"",
+                now=NOON,
+            )
+    assert await store.holder(fingerprint_of(serial)) is None
+
+
+async def test_what_does_not_exist_cannot_be_revoked(store: Store) -> None:
+    """Nothing that fits is an error that names what was asked for."""
+    await store.add_person(new_person())
+    await issue(store, device="stick-1")
+    with pytest.raises(NoSuchCertificate, match="serial '4a0f'"):
+        await store.revoke_certificates(serial="4a0f", reason=STOLEN, by="admin")
+    with pytest.raises(NoSuchCertificate, match="user 'anna', device 'stick-9'"):
+        await store.revoke_certificates(user="anna", device="stick-9", reason=STOLEN, by="x")
+    with pytest.raises(ValueError, match="name the certificates"):
+        await store.revoke_certificates(device="stick-1", reason=STOLEN, by="admin")
+
+
+async def test_what_the_authority_does_is_told(store: Store, clock: Clock) -> None:
+    """Issuing and publishing leave a line in the audit log, in their own transaction."""
+    await store.add_person(new_person())
+    record = await issue(store)
+    crl = CRLRecord(ISSUER, 7, NOON, NOON + 7 * DAY, b"crl")
+    async with store.begin() as connection:
+        await ledger.record_crl(connection, crl, [])
+        await store.witness("authority").published(connection, crl)
+    issued, published = await store.audit_tail(2)
+    assert issued.event.kind is AuditKind.CERTIFICATE_ISSUED
+    assert (issued.event.serial, issued.event.device) == (record.serial, "stick-1")
+    assert issued.event.detail["scope"] == "crm wiki"
+    assert published.event.kind is AuditKind.CRL_PUBLISHED
+    assert published.event.detail["number"] == "7"
+    assert published.event.detail["by"] == "authority"
+    assert await store.latest_crl(ISSUER) == crl
+    assert await store.latest_crl("another") is None
+    assert await store.issuers() == [IssuerRecord(ISSUER, b"certificate")]
+
+
+async def test_a_certificate_that_is_taken_back_is_told(store: Store) -> None:
+    """What the authority revokes by itself has its line, and its sessions end."""
+    await store.add_person(new_person())
+    record = await issue(store)
+    await sign_in(store, record)
+    async with store.begin() as connection:
+        outcome = await ledger.revoke(connection, serials=[record.serial], reason=STOLEN, now=NOON)
+        await store.witness("authority").revoked(connection, outcome)
+    assert await store.sessions() == []
+    assert [line.event.kind for line in await store.audit_tail(2)] == [
+        AuditKind.CERTIFICATE_REVOKED,
+        AuditKind.SESSION_ENDED,
+    ]
