@@ -16,10 +16,6 @@
     +-- SignerBusy              another process holds the signer's lock
 """
 
-# ruff: noqa: N818
-# Named for what happened, as `IssuanceRefused` is in the design, not "...Error": most of these
-# are answers to somebody's request rather than faults.
-
 from collections.abc import Sequence
 
 

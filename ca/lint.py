@@ -99,6 +99,7 @@ _UPPER_BOUNDS = {
 }
 _SERIAL_BITS = range(65, 160)
 _URI = re.compile(r"http://[!-~]+")
+_VERSION = 0xA0
 _UTC_TIME = 0x17
 _GENERALIZED_TIME = 0x18
 _FIRST_GENERALIZED_YEAR = 2050
@@ -111,7 +112,11 @@ def lint(draft: Draft) -> None:
 
 
 def findings(draft: Draft) -> list[str]:
-    """Return every rule that *draft* breaks, in words."""
+    """Return every rule that *draft* breaks, in words; only the first, where it cannot be read."""
+    try:
+        _ = draft.certificate.extensions
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        return [f"extensions: cannot be read: {error}"]
     return [finding for rule in RULES for finding in rule(draft)]
 
 
@@ -185,18 +190,19 @@ def _validity_encoding(draft: Draft) -> Iterator[str]:
 def _times(certificate: x509.Certificate) -> list[tuple[int, bytes]]:
     """Return tag and content of the two dates, which the library shows only after reading."""
     ((_, body),) = elements(certificate.tbs_certificate_bytes)
-    # The fifth field, after version, serial, algorithm and issuer (RFC 5280, 4.1).
-    _, dates = list(elements(body))[4]
+    # After serial, algorithm and issuer; before them the version, which may be left out (4.1).
+    fields = [content for tag, content in elements(body) if tag != _VERSION]
+    dates = fields[3]
     return list(elements(dates))
 
 
 def _extension_set(draft: Draft) -> Iterator[str]:
     present = {extension.oid: extension.critical for extension in draft.certificate.extensions}
     for oid in _REQUIRED[draft.role] - present.keys():
-        yield f"extensions: {oid.dotted_string} is missing from a {draft.role} certificate"
+        yield f"extensions: {oid.dotted_string} is missing ({draft.role})"
     for oid, critical in present.items():
         if oid not in _PERMITTED[draft.role]:
-            yield f"extensions: {oid.dotted_string} has no place in a {draft.role} certificate"
+            yield f"extensions: {oid.dotted_string} has no place here ({draft.role})"
         elif critical is not _CRITICAL[oid]:
             yield f"extensions: the criticality of {oid.dotted_string} is wrong"
 
@@ -215,7 +221,7 @@ def _basic_constraints(draft: Draft) -> Iterator[str]:
         draft.role.is_authority,
         _PATH_LENGTH[draft.role],
     ):
-        yield f"basicConstraints: wrong for a {draft.role} certificate (4.2.1.9)"
+        yield f"basicConstraints: wrong for role {draft.role} (4.2.1.9)"
 
 
 def _key_usage(draft: Draft) -> Iterator[str]:
@@ -223,13 +229,13 @@ def _key_usage(draft: Draft) -> Iterator[str]:
     if value is not None:
         used = {usage for usage in _USAGES if getattr(value, usage)}
         if used != _USAGE[draft.role]:
-            yield f"keyUsage: {sorted(used)} is wrong for a {draft.role} certificate (4.2.1.3)"
+            yield f"keyUsage: {sorted(used)} is wrong for role {draft.role} (4.2.1.3)"
 
 
 def _extended_key_usage(draft: Draft) -> Iterator[str]:
     value = _value(draft, x509.ExtendedKeyUsage)
     if value is not None and list(value) != [_EXTENDED_USAGE.get(draft.role)]:
-        yield f"extKeyUsage: wrong for a {draft.role} certificate (4.2.1.12)"
+        yield f"extKeyUsage: wrong for role {draft.role} (4.2.1.12)"
 
 
 def _key_identifiers(draft: Draft) -> Iterator[str]:

@@ -4,15 +4,30 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from ca import ledger
 from tests.ca.databases import Begin, sqlite_engine
+from tests.ca.makers import CA, make_ca
+
+
+@pytest.fixture(scope="session")
+def ca() -> CA:
+    """Return root and issuing CA, made at `makers.NOW`."""
+    return make_ca()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncEngine:
+    """Return an empty, real database."""
+    if request.param == "postgresql":
+        return create_async_engine(request.getfixturevalue("postgres_url"))
+    return sqlite_engine(tmp_path / "ledger.sqlite3")
 
 
 @pytest.fixture
-async def begin(tmp_path: Path) -> AsyncIterator[Begin]:
-    """Yield what opens a transaction on a real database with the ledger's tables."""
-    engine = sqlite_engine(tmp_path / "ledger.sqlite3")
+async def begin(engine: AsyncEngine) -> AsyncIterator[Begin]:
+    """Yield what opens a transaction on a database with the ledger's tables."""
     async with engine.begin() as connection:
         await connection.run_sync(ledger.metadata.create_all)
     yield engine.begin
