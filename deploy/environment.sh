@@ -55,14 +55,12 @@ choose_python() {
 fingerprint() {
     "$1" -c 'import sys; print(sys.version, sys.base_prefix)'
     printf '%s\n' "$root"
-    sha256sum "$requirements" "$root/pyproject.toml" "$0" | cut -d ' ' -f 1
+    sha256sum "$requirements" "$root/pyproject.toml" "$root/deploy/environment.sh" | cut -d ' ' -f 1
 }
 
 is_complete() {
     [[ -x $environment/bin/python && -f $stamp ]] || return 1
-    local python=$environment/bin/python
-    if [[ -n ${PYTHON:-} ]]; then python=$(choose_python); fi
-    [[ $(fingerprint "$python") == "$(<"$stamp")" ]]
+    [[ $(fingerprint "${asked:-$environment/bin/python}") == "$(<"$stamp")" ]]
 }
 
 has_pip() { "$environment/bin/python" -m pip --version >/dev/null 2>&1; }
@@ -88,12 +86,12 @@ make_environment() {
             say "This Python cannot make virtual environments; installing Debian's $package ..."
             "${as_root[@]}" apt-get update -qq >&2 || true
             if "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-                apt-get install -y -qq --no-install-recommends "$package" >&2 </dev/null \
+                apt-get install -y -qq --no-install-recommends "$package" >/dev/null </dev/null \
                 && "$python" -m venv "$environment" && has_pip; then return; fi
             rm -rf "$environment"
         fi
     fi
-    fail "$python cannot make a virtual environment (no ensurepip and no pip).
+    fail "$python cannot make a virtual environment with a pip in it.
   On Debian:  sudo apt-get install $package     then run the same command again.
   Or name another Python:  make PYTHON=/path/to/python3.12 ..."
 }
@@ -132,6 +130,8 @@ fill_environment() {
 }
 
 cd "$root"
+asked=
+if [[ -n ${PYTHON:-} ]]; then asked=$(choose_python); fi
 if is_complete; then exit 0; fi
 
 # Two makes in one tree would tread on each other's packages.
@@ -142,7 +142,7 @@ if command -v flock >/dev/null; then
     if is_complete; then exit 0; fi
 fi
 
-python=$(choose_python)
+python=${asked:-$(choose_python)}
 started=$SECONDS
 if [[ -x $environment/bin/python ]] && has_pip \
     && [[ $("$environment/bin/python" -c 'import sys; print(sys.version)') == \
