@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from gateway.portal.doors import dispatch
+from gateway.portal.pages import guard
 from gateway.portal.refuse import refuse_middleware
 from gateway.portal.services import SERVICES, Services
 from gateway.portal.sign_in import SIGN_IN
@@ -23,5 +24,6 @@ def make_app(services: Services) -> web.Application:
     app = web.Application(middlewares=[refuse_middleware], client_max_size=BODY_MAXIMUM)
     app[SERVICES] = services
     app[SIGN_IN] = SignIn(services)
+    app.on_response_prepare.append(guard)
     app.router.add_route("*", "/{path:.*}", dispatch)
     return app

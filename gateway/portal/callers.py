@@ -44,7 +44,7 @@ class Visitor:
     session: Session | None
 
 
-class NotBehindTheEdge(Exception):  # noqa: N818 - what is wrong is the better name
+class NotBehindTheEdge(Exception):
     """The words of the edge are missing or senseless: somebody else speaks on our socket."""
 
 

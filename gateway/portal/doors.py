@@ -22,6 +22,12 @@ OpenPage = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Page = TypeVar("Page")
 VisitorPage = Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]]
 
+
+async def _show_asset(request: web.Request, visitor: Visitor) -> web.StreamResponse:
+    del visitor  # whoever got here may have it
+    return await pages.show_asset(request)
+
+
 # A path that ends with * stands for one more segment.
 PORTAL: Final[Mapping[str, Mapping[str, VisitorPage]]] = {
     "/": {"GET": home.show_home},
@@ -29,6 +35,7 @@ PORTAL: Final[Mapping[str, Mapping[str, VisitorPage]]] = {
     "/continue": {"GET": sign_in.go_on},
     "/sign-out": {"POST": sign_in.sign_out},
     "/signed-out": {"GET": sign_in.show_signed_out},
+    "/static/*": {"GET": _show_asset},
 }
 PUBLIC: Final[Mapping[str, Mapping[str, OpenPage]]] = {
     "/": {"GET": public.show_help},
@@ -48,22 +55,18 @@ async def dispatch(request: web.Request) -> web.StreamResponse:
     caller = read_caller(request)
     match caller.listener:
         case Listener.PORTAL:
-            response = await _through_the_portal(request, caller)
+            return await _through_the_portal(request, caller)
         case Listener.PUBLIC:
-            response = await find_page(PUBLIC, request)(request)
+            return await find_page(PUBLIC, request)(request)
         case Listener.PLAIN_HTTP:
-            response = await _over_plain_http(request)
+            return await _over_plain_http(request)
         case _:
             assert_never(caller.listener)
-    pages.secure(response, caller.listener, request.app[SERVICES].site)
-    return response
 
 
 async def _through_the_portal(request: web.Request, caller: Caller) -> web.StreamResponse:
     services = request.app[SERVICES]
     visitor = await admit(caller, services.store, services.clock())
-    if request.rel_url.raw_path.startswith(pages.STATIC):
-        return await pages.show_asset(request)
     own = services.site.origin(services.site.host)
     fields = request.headers
     if is_foreign(request.method, fields.get("Sec-Fetch-Site"), fields.get("Origin"), own):

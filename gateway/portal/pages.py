@@ -9,11 +9,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from gateway.core.headers import Listener
+from gateway.core.headers import EDGE_LISTENER, Listener
 from gateway.core.look import GATE, STYLE
 from gateway.core.refusals import Language, choose_language, contact_address, hsts
 from gateway.core.site import Site
@@ -129,13 +129,19 @@ def see_other(location: str) -> web.Response:
     return web.Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
 
 
-def secure(response: web.StreamResponse, listener: Listener, site: Site) -> None:
-    """Add what every answer carries, unless the handler said otherwise."""
+async def guard(request: web.Request, response: web.StreamResponse) -> None:
+    """Add what every answer carries, refusals included, unless it says otherwise itself."""
+    site = request.app[SERVICES].site
     for name, value in SECURITY.items():
         response.headers.setdefault(name, value)
-    if listener is not Listener.PLAIN_HTTP:
-        # Meaningless and forbidden on plain http (RFC 6797, section 7.2).
-        for name, value in hsts(site.origin(site.host)):
+    # What we are built of is nobody's business.
+    response.headers[hdrs.SERVER] = "pusterla"
+    plain = request.headers.get(EDGE_LISTENER) == Listener.PLAIN_HTTP
+    for name, value in hsts(site.origin(site.host)):
+        if plain:
+            # Meaningless there, and forbidden (RFC 6797, section 7.2).
+            response.headers.popall(name, None)
+        else:
             response.headers.setdefault(name, value)
 
 

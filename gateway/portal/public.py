@@ -30,7 +30,7 @@ async def show_help(request: web.Request) -> web.StreamResponse:
     services = request.app[SERVICES]
     values: dict[str, object] = {
         "portal": services.site.origin(services.site.host) + "/",
-        "issuers": list(await services.store.issuers()),
+        "issuers": [issuer.name for issuer in await services.store.issuers()],
         "jwks": JWKS_PATH,
     }
     return render(request, "help.html", values)
@@ -52,10 +52,10 @@ async def show_crl(request: web.Request) -> web.StreamResponse:
 async def show_ca(request: web.Request) -> web.StreamResponse:
     """Serve the certificate of an issuer (RFC 5280, section 4.2.2.1, id-ad-caIssuers)."""
     wanted = _issuer(_CA_PATH, request)
-    der = (await request.app[SERVICES].store.issuers()).get(wanted)
-    if der is None:
-        raise Refused(Refusal.NOT_FOUND)
-    return _unless_unchanged(request, _kept("application/pkix-cert", der, CA_KEPT))
+    for issuer in await request.app[SERVICES].store.issuers():
+        if issuer.name == wanted:
+            return _unless_unchanged(request, _kept("application/pkix-cert", issuer.der, CA_KEPT))
+    raise Refused(Refusal.NOT_FOUND)
 
 
 async def show_keys(request: web.Request) -> web.StreamResponse:

@@ -26,7 +26,7 @@ _OF_AIOHTTP: Final = {
 }
 
 
-class Refused(Exception):  # noqa: N818 - an answer to a request, and no fault of ours
+class Refused(Exception):
     """The request ends here, for a reason that has a name."""
 
     def __init__(self, refusal: Refusal, **fields: str) -> None:

@@ -18,8 +18,12 @@ ENTER_PATH = f"{RESERVED_PREFIX}enter"
 """Where the edge takes a hand-over ticket, on the host of each application."""
 TO_MAXIMUM = 4096
 
-# No userinfo, no backslash, no control or non-ASCII character, no fragment gets past this.
-_URL = re.compile(r'(?P<origin>https://[a-z0-9.:\[\]-]+)(?P<target>/[!"$-\[\]-~]*)')
+# No userinfo, no control or non-ASCII character and no fragment gets past this, and a
+# backslash, which browsers take for a slash, only behind the question mark.
+_URL = re.compile(
+    r"(?P<origin>https://[a-z0-9.:\[\]-]+)"
+    r"(?P<target>/[!\"$->@-\[\]-~]*(?:\?[!\"$-~]*)?)"
+)
 # Paths of the portal that lead back here, or that are not pages.
 _NO_DESTINATION = ("/sign-in", "/sign-out", "/signed-out", "/continue")
 

@@ -1,0 +1,74 @@
+"""The catalogue of sentences is complete, and every template speaks through it."""
+
+import re
+from string import Formatter
+
+import pytest
+from jinja2 import nodes
+
+from gateway.portal.messages import MESSAGES, say
+from gateway.portal.pages import TEMPLATES
+
+# Said by Python code, beside those in templates.
+SAID_BY_CODE = {"wrong", "code-used", "clock-ahead", "clock-behind", "locked"}
+
+
+def said_by_templates() -> dict[str, set[str]]:
+    """Return the keys that templates say, with the values they bring."""
+    assert TEMPLATES.loader is not None
+    said: dict[str, set[str]] = {}
+    for name in TEMPLATES.list_templates():
+        source = TEMPLATES.loader.get_source(TEMPLATES, name)[0]
+        for call in TEMPLATES.parse(source).find_all(nodes.Call):
+            if isinstance(call.node, nodes.Name) and call.node.name == "say":
+                [key] = call.args
+                assert isinstance(key, nodes.Const)
+                said.setdefault(key.value, set()).update(word.key for word in call.kwargs)
+    return said
+
+
+def places(sentence: str) -> set[str]:
+    """Return the names of the places in *sentence*."""
+    return {name for _, name, _, _ in Formatter().parse(sentence) if name}
+
+
+@pytest.mark.parametrize("key", MESSAGES)
+def test_every_sentence_is_there_in_both_languages(key: str) -> None:
+    """No sentence is missing, empty, or without a value that the other language has."""
+    sentences = MESSAGES[key]
+    assert set(sentences) == {"en", "it"}
+    assert all(sentences.values())
+    assert places(sentences["en"]) == places(sentences["it"])
+
+
+def test_templates_and_catalogue_agree() -> None:
+    """Every sentence that is said exists with its values, and none is left over."""
+    said = said_by_templates()
+    assert set(said) | SAID_BY_CODE == set(MESSAGES)
+    assert {key: places(MESSAGES[key]["en"]) for key in said} == said
+
+
+def test_templates_have_no_sentence_of_their_own() -> None:
+    """What people read comes from the catalogue, so that no page is half translated."""
+    assert TEMPLATES.loader is not None
+    for name in TEMPLATES.list_templates():
+        source = TEMPLATES.loader.get_source(TEMPLATES, name)[0]
+        bare = re.sub(r"\{%.*?%\}|\{\{.*?\}\}|<[^>]*>", " ", source, flags=re.DOTALL)
+        assert re.findall(r"[A-Za-z]{2,}", bare) == [], name
+
+
+@pytest.mark.parametrize("language,word", [("en", "Welcome, <b>"), ("it", "benvenuto, <b>")])
+def test_say_puts_values_in_their_places(language: str, word: str) -> None:
+    """Values are put in as they are: escaping is the template's."""
+    assert word in say("welcome", "it" if language == "it" else "en", name="<b>")
+
+
+def test_both_languages_differ() -> None:
+    """No English sentence was copied into the Italian ones (but for words that are the same)."""
+    same = [key for key, words in MESSAGES.items() if words["en"] == words["it"]]
+    assert same == ["password"]
+
+
+def test_apostrophes_are_typographic() -> None:
+    """The page looks set, not typed."""
+    assert [key for key, words in MESSAGES.items() if "'" in words["en"] + words["it"]] == []
