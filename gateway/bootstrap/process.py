@@ -216,5 +216,7 @@ def start_log(name: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
+    # Tells how it is put together, at every start.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     # A reader of the log that went away must not end the process or fill it with tracebacks.
     logging.raiseExceptions = False

@@ -32,7 +32,7 @@ from gateway.store import NewPerson, Store, open_store
 
 async def new_site(directory: Path, now: Callable[[], datetime] = clock) -> SiteFolder:
     """Make a site with one person, anna, as it would have been made at *now*."""
-    folder = await create_site(directory, NewSite("pusterla.localhost", 8443), now)
+    folder = await create_site(directory, NewSite("pusterla.localhost", 8443), now, print)
     async with open_store(folder.store_url(None), now) as store:
         await store.add_person(
             NewPerson("anna", "Anna Rossi", "", frozenset(), hash_password("x" * 12), b"sealed")

@@ -27,7 +27,7 @@ groups = ["technicians"]
 @pytest.fixture
 async def folder(tmp_path: Path) -> SiteFolder:
     """Make a site as `pusterla init` does."""
-    return await create_site(tmp_path / "site", NewSite("pusterla.localhost", 8443), clock)
+    return await create_site(tmp_path / "site", NewSite("pusterla.localhost", 8443), clock, print)
 
 
 @asynccontextmanager
