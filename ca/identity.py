@@ -244,6 +244,8 @@ def server_alternative_names(hosts: tuple[str, ...]) -> x509.SubjectAlternativeN
 
 def _domain(host: str) -> list[x509.NameAttribute[str]]:
     """Write *host* as domain components, the top level first, as RFC 2247 does."""
+    if faults := [*host_faults(host)]:
+        raise IdentityRefused(faults)
     return [
         x509.NameAttribute(NameOID.DOMAIN_COMPONENT, label) for label in reversed(host.split("."))
     ]

@@ -3,6 +3,7 @@
 import secrets
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -106,3 +107,11 @@ def ask(program: str, *arguments: str | Path, stdin: str = "") -> subprocess.Com
         check=False,
         timeout=30,
     )
+
+
+def lint_with_pkilint(program: str, *arguments: str | Path) -> list[str]:
+    """Return pkilint's findings from warnings up."""
+    path = Path(sys.executable).parent / program
+    answer = ask(str(path), "lint", "-s", "WARNING", *arguments)
+    assert "usage:" not in answer.stdout
+    return [line.strip() for line in answer.stdout.splitlines() if line.startswith("    ")]

@@ -1,6 +1,5 @@
 """Issuing, judged by programs that nobody here wrote."""
 
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from tests.ca.makers import (
     ask,
     client_request,
     judge,
+    lint_with_pkilint,
     make_ca,
     new_serial,
     write_pem,
@@ -31,13 +31,6 @@ from tests.ca.makers import (
 KEY = make_key()
 SOON = NOW + timedelta(minutes=1)
 UNUSUAL = Identity("Łukasz d'Àbc", "stick_2.b-1", HOST, "lukasz+stick@example.pl")
-
-
-def lint_with_pkilint(program: str, *files: Path) -> list[str]:
-    """Return pkilint's findings from warnings up."""
-    path = Path(sys.executable).parent / program
-    answer = ask(str(path), "lint", "-s", "WARNING", *files)
-    return [line.strip() for line in answer.stdout.splitlines() if line.startswith("    ")]
 
 
 @pytest.fixture(scope="session")

@@ -123,6 +123,15 @@ class TestInstant:
             )
             assert await connection.scalar(select(ledger.crl.c.next_update)) == far
 
+    async def test_no_moment(self, begin: Begin) -> None:
+        """None stays None, both ways."""
+        async with begin() as connection:
+            await issue(connection, 1)
+            await connection.execute(ledger.certificate.update().values(issued_at=None))
+            record = await ledger.find_by_fingerprint(connection, fingerprint_of(1))
+        assert record is not None
+        assert record.issued_at is None
+
     async def test_naive_moments_are_refused(self, begin: Begin) -> None:
         """A moment without a zone is a mistake, not UTC by luck."""
         with pytest.raises(StatementError, match="no time zone"):

@@ -1,0 +1,452 @@
+"""The authority: the order of effects, on real databases and real files."""
+
+import asyncio
+import secrets
+import shutil
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import pkcs12
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ca import ledger
+from ca.authority import CRL_LIFETIME, Authority, Due, Order, due_at, why_due
+from ca.errors import (
+    BundleRefused,
+    FileRefused,
+    IdentityRefused,
+    IssuanceRefused,
+    LedgerError,
+    SignerBusy,
+)
+from ca.identity import identity_of
+from ca.issue import der, fingerprint
+from ca.keys import SignerLock, make_key
+from ca.ledger import CertificateRecord, CertificateState, CRLRecord, RevocationOutcome
+from ca.serials import parse_serial
+from ca.trust import RevocationReason
+from tests.ca.databases import Begin
+from tests.ca.makers import ANNA, CA, CLIENT_PROFILE, HOST, NOW
+
+HOUR = timedelta(hours=1)
+KEY = make_key()
+ORDER = Order("anna", "stick-1", "anna@example.it", scope=("wiki", "crm"))
+PASSPHRASE = "correct horse"
+
+
+class Notes:
+    """A witness that writes down what it was told, in order; and fails if asked to."""
+
+    def __init__(self, failing: str = "") -> None:
+        self.told: list[str] = []
+        self.failing = failing
+
+    def note(self, what: str) -> None:
+        """Write down *what*."""
+        if what == self.failing:
+            raise RuntimeError(f"cannot write {what}")
+        self.told.append(what)
+
+    async def issued(self, connection: AsyncConnection, record: CertificateRecord) -> None:
+        """A certificate was issued."""
+        # The witness sees, in the same transaction, what is being recorded.
+        assert record.fingerprint is not None
+        assert await ledger.find_by_fingerprint(connection, record.fingerprint) == record
+        self.note(f"issued {record.username}")
+
+    async def revoked(self, connection: AsyncConnection, outcome: RevocationOutcome) -> None:
+        """A certificate was taken back."""
+        self.note(f"revoked {[one.username for one in outcome.newly]}")
+
+    async def published(self, connection: AsyncConnection, crl: CRLRecord) -> None:
+        """A CRL was published."""
+        assert await ledger.latest_crl(connection, crl.issuer) == crl
+        self.note(f"published {crl.number}")
+
+
+@pytest.fixture
+async def notes() -> Notes:
+    """Return a witness."""
+    return Notes()
+
+
+def authority_of(ca: CA, begin: Begin, tmp_path: Path, notes: Notes | None = None) -> Authority:
+    """Make an authority that writes to a real database."""
+    return Authority(
+        begin=begin,
+        issuer=ca.issuing,
+        profile=CLIENT_PROFILE,
+        host=HOST,
+        lock=SignerLock(tmp_path / "lock", patience=0.2),
+        entropy=secrets.token_bytes,
+        witness=notes,
+    )
+
+
+@pytest.fixture
+async def authority(ca: CA, begin: Begin, tmp_path: Path, notes: Notes) -> Authority:
+    """Return an authority whose issuer the ledger knows."""
+    async with begin() as connection:
+        await ledger.record_issuer(
+            connection, name=ca.issuing.name, der=der(ca.issuing.certificate)
+        )
+    return authority_of(ca, begin, tmp_path, notes)
+
+
+async def records(begin: Begin) -> list[CertificateRecord]:
+    """Return all that the ledger knows."""
+    async with begin() as connection:
+        return await ledger.list_certificates(connection)
+
+
+async def revoke(begin: Begin, now: datetime, user: str = "anna") -> None:
+    """Revoke somebody's certificates, as portal and command do, without any key."""
+    async with begin() as connection:
+        await ledger.revoke(connection, user=user, reason=RevocationReason.KEY_COMPROMISE, now=now)
+
+
+def failing_at(begin: Begin, step: int, *, before: bool) -> Begin:
+    """Open transactions of which the one number *step* cannot be opened, or not committed."""
+    count = 0
+
+    @asynccontextmanager
+    async def transaction() -> AsyncIterator[AsyncConnection]:
+        nonlocal count
+        count += 1
+        if count == step and before:
+            raise ConnectionError("the database is away")
+        async with begin() as connection:
+            yield connection
+            if count == step:
+                raise ConnectionError("the database went away")
+
+    return transaction
+
+
+def doing_after(begin: Begin, step: int, action: Callable[[], Awaitable[None]]) -> Begin:
+    """Open transactions, and do *action* as soon as the one number *step* is committed."""
+    count = 0
+
+    @asynccontextmanager
+    async def transaction() -> AsyncIterator[AsyncConnection]:
+        nonlocal count
+        count += 1
+        this = count
+        async with begin() as connection:
+            yield connection
+        if this == step:
+            await action()
+
+    return transaction
+
+
+class TestEnrol:
+    async def test_the_certificate_and_its_record(
+        self, authority: Authority, begin: Begin, notes: Notes, ca: CA
+    ) -> None:
+        """What is handed out is what the ledger has, to the byte."""
+        now = NOW + timedelta(days=1, microseconds=7)
+        enrolled = await authority.enrol(ORDER, KEY.public_key(), now)
+        assert identity_of(enrolled.certificate) == ANNA
+        assert enrolled.certificate.public_key() == KEY.public_key()
+        assert enrolled.chain == ca.issuing.chain
+        record = enrolled.record
+        assert await records(begin) == [record]
+        assert record.state is CertificateState.VALID
+        assert record.scope == ("crm", "wiki")
+        assert record.serial == parse_serial(f"{enrolled.certificate.serial_number:X}")
+        assert record.not_before == enrolled.certificate.not_valid_before_utc
+        assert record.not_after == enrolled.certificate.not_valid_after_utc
+        assert (record.reserved_at, record.issued_at) == (now, now)
+        async with begin() as connection:
+            kept = await ledger.certificate_der(connection, record.issuer, record.serial)
+        assert kept == der(enrolled.certificate)
+        assert notes.told == ["issued anna"]
+
+    async def test_lifetime(self, authority: Authority) -> None:
+        """A certificate lasts as long as ordered."""
+        order = replace(ORDER, lifetime=timedelta(days=30))
+        enrolled = await authority.enrol(order, KEY.public_key(), NOW)
+        assert enrolled.record.not_after == NOW + timedelta(days=30)
+
+    @pytest.mark.parametrize(
+        "order, refusal",
+        [
+            (replace(ORDER, user="an\0na"), IdentityRefused),
+            (replace(ORDER, device="Stick"), IdentityRefused),
+            (replace(ORDER, email="anna"), IdentityRefused),
+            (replace(ORDER, scope=()), IssuanceRefused),
+            (replace(ORDER, scope=("wiki", "")), IssuanceRefused),
+            (replace(ORDER, lifetime=timedelta(days=3650)), IssuanceRefused),
+        ],
+    )
+    async def test_orders_that_cannot_be_met(
+        self,
+        authority: Authority,
+        begin: Begin,
+        order: Order,
+        refusal: type[IdentityRefused | IssuanceRefused],
+    ) -> None:
+        """A refused order leaves no trace, not even a serial."""
+        with pytest.raises(refusal):
+            await authority.enrol(order, KEY.public_key(), NOW)
+        assert await records(begin) == []
+
+    @pytest.mark.parametrize("step", [1, 2])
+    @pytest.mark.parametrize("before", [True, False])
+    async def test_a_failure_at_any_step(
+        self, ca: CA, authority: Authority, begin: Begin, tmp_path: Path, step: int, before: bool
+    ) -> None:
+        """At most a reserved serial is left; what was not recorded was not handed out."""
+        broken = authority_of(ca, failing_at(begin, step, before=before), tmp_path)
+        with pytest.raises(ConnectionError):
+            await broken.enrol(ORDER, KEY.public_key(), NOW)
+        left = [record.state for record in await records(begin)]
+        assert left == ([] if step == 1 else [CertificateState.RESERVED])
+
+    async def test_a_witness_that_fails(
+        self, ca: CA, authority: Authority, begin: Begin, tmp_path: Path
+    ) -> None:
+        """No line in the log, no certificate: both are one transaction."""
+        broken = authority_of(ca, begin, tmp_path, Notes(failing="issued anna"))
+        with pytest.raises(RuntimeError, match="cannot write"):
+            await broken.enrol(ORDER, KEY.public_key(), NOW)
+        assert [record.state for record in await records(begin)] == [CertificateState.RESERVED]
+
+    async def test_revoked_while_it_was_signed(
+        self, ca: CA, authority: Authority, begin: Begin, tmp_path: Path
+    ) -> None:
+        """A user revoked between the two steps gets nothing, and the serial is revoked."""
+
+        async def revoke_anna() -> None:
+            await revoke(begin, NOW)
+
+        interrupted = authority_of(ca, doing_after(begin, 1, revoke_anna), tmp_path)
+        with pytest.raises(LedgerError, match="must not be handed out"):
+            await interrupted.enrol(ORDER, KEY.public_key(), NOW)
+        assert [record.state for record in await records(begin)] == [CertificateState.REVOKED]
+
+    async def test_an_issuer_that_the_ledger_does_not_know(
+        self, ca: CA, begin: Begin, tmp_path: Path
+    ) -> None:
+        """Without its issuer on record nothing is signed."""
+        with pytest.raises(LedgerError, match="the issuer is not recorded"):
+            await authority_of(ca, begin, tmp_path).enrol(ORDER, KEY.public_key(), NOW)
+
+
+class TestBundles:
+    async def enrol(self, authority: Authority, path: Path, **changes: str) -> None:
+        """Order a bundle."""
+        await authority.enrol_to_file(
+            ORDER,
+            name=changes.get("name", "Anna Rossi"),
+            path=path,
+            passphrase=changes.get("passphrase", PASSPHRASE),
+            now=NOW,
+        )
+
+    async def test_key_certificate_and_chain(
+        self, authority: Authority, begin: Begin, tmp_path: Path, ca: CA
+    ) -> None:
+        """The file is for its owner only, and holds all a browser needs, under the name."""
+        path = tmp_path / "anna.p12"
+        await self.enrol(authority, path)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        bundle = pkcs12.load_pkcs12(path.read_bytes(), PASSPHRASE.encode())
+        assert bundle.key is not None
+        assert bundle.cert is not None
+        assert bundle.cert.friendly_name == b"Anna Rossi (stick-1)"
+        assert bundle.cert.certificate.public_key() == bundle.key.public_key()
+        assert {one.certificate for one in bundle.additional_certs} == set(ca.issuing.chain)
+        (record,) = await records(begin)
+        assert record.fingerprint == fingerprint(bundle.cert.certificate)
+
+    async def test_a_place_that_is_taken(
+        self, authority: Authority, begin: Begin, tmp_path: Path
+    ) -> None:
+        """An existing file stays as it is, and costs no certificate."""
+        path = tmp_path / "anna.p12"
+        path.write_bytes(b"older")
+        with pytest.raises(FileRefused, match="never overwritten"):
+            await self.enrol(authority, path)
+        assert path.read_bytes() == b"older"
+        assert await records(begin) == []
+
+    @pytest.mark.parametrize("changes", [{"passphrase": ""}, {"name": "Anna\0"}])
+    async def test_what_no_bundle_may_have(
+        self, authority: Authority, begin: Begin, tmp_path: Path, changes: dict[str, str]
+    ) -> None:
+        """A bad passphrase or name is told before anything is issued."""
+        with pytest.raises(BundleRefused):
+            await self.enrol(authority, tmp_path / "anna.p12", **changes)
+        assert await records(begin) == []
+        assert not (tmp_path / "anna.p12").exists()
+
+    async def test_a_refused_order_leaves_no_file(
+        self, authority: Authority, tmp_path: Path
+    ) -> None:
+        """The file that was made first is gone again."""
+        path = tmp_path / "anna.p12"
+        with pytest.raises(IssuanceRefused):
+            await authority.enrol_to_file(
+                replace(ORDER, scope=()), name="Anna", path=path, passphrase=PASSPHRASE, now=NOW
+            )
+        assert not path.exists()
+
+    @pytest.mark.parametrize("told", [True, False])
+    async def test_a_stick_that_is_pulled_out(
+        self,
+        ca: CA,
+        authority: Authority,
+        begin: Begin,
+        tmp_path: Path,
+        notes: Notes,
+        told: bool,
+    ) -> None:
+        """A certificate whose bundle could not be written is revoked again at once."""
+        stick = tmp_path / "stick"
+        stick.mkdir()
+
+        async def pull_out() -> None:
+            shutil.rmtree(stick)
+
+        begin_and_pull = doing_after(begin, 2, pull_out)
+        pulled = authority_of(ca, begin_and_pull, tmp_path, notes if told else None)
+        with pytest.raises(FileRefused, match="cannot be written"):
+            await self.enrol(pulled, stick / "anna.p12")
+        (record,) = await records(begin)
+        assert record.state is CertificateState.REVOKED
+        assert record.reason is RevocationReason.CESSATION_OF_OPERATION
+        assert notes.told == (["issued anna", "revoked ['anna']"] if told else [])
+
+    async def test_a_task_that_is_cancelled(
+        self, ca: CA, authority: Authority, begin: Begin, tmp_path: Path
+    ) -> None:
+        """Stopped half-way, neither a file nor a valid certificate is left."""
+
+        async def cancel() -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+
+        cancelled = authority_of(ca, doing_after(begin, 2, cancel), tmp_path)
+        task = asyncio.get_running_loop().create_task(self.enrol(cancelled, tmp_path / "anna.p12"))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert [record.state for record in await records(begin)] == [CertificateState.REVOKED]
+        assert not (tmp_path / "anna.p12").exists()
+
+
+class TestDue:
+    LAST = CRLRecord("issuing-1", 1, NOW, NOW + timedelta(days=8), b"")
+
+    @pytest.mark.parametrize(
+        "now, expected",
+        [
+            (NOW, None),
+            (NOW + timedelta(days=2, seconds=-1), None),
+            (NOW + timedelta(days=2), Due.AGE),
+            (NOW + timedelta(days=80), Due.AGE),
+            (NOW - timedelta(minutes=5), None),
+            (NOW - timedelta(minutes=6), Due.FUTURE),
+        ],
+    )
+    def test_by_age(self, now: datetime, expected: Due | None) -> None:
+        """A CRL is followed after a quarter of its life, or when it comes from the future."""
+        assert why_due(self.LAST, unlisted=False, now=now) == expected
+        assert why_due(self.LAST, unlisted=True, now=now) == Due.UNLISTED
+
+    def test_when(self) -> None:
+        """The next one is due while three quarters of the life are left."""
+        assert due_at(self.LAST) == NOW + timedelta(days=2)
+
+    @pytest.mark.parametrize("unlisted", [True, False])
+    def test_the_first(self, unlisted: bool) -> None:
+        """Without any CRL one is due at once, though nobody is revoked."""
+        assert why_due(None, unlisted=unlisted, now=NOW) == Due.NONE_YET
+
+
+def listed(crl: CRLRecord) -> list[int]:
+    """Return the serials that a CRL lists."""
+    return [one.serial_number for one in x509.load_der_x509_crl(crl.der)]
+
+
+class TestPublish:
+    async def test_at_three_dates(
+        self, authority: Authority, begin: Begin, notes: Notes, ca: CA
+    ) -> None:
+        """Empty at first, then with the revocation, and again on schedule: 0, 1, 1 entries."""
+        enrolled = await authority.enrol(ORDER, KEY.public_key(), NOW)
+        first = await authority.publish_if_due(NOW)
+        assert first is not None
+        assert await authority.publish_if_due(NOW + HOUR) is None
+        await revoke(begin, NOW + HOUR)
+        second = await authority.publish_if_due(NOW + 2 * HOUR)
+        assert second is not None
+        assert await authority.publish_if_due(NOW + 3 * HOUR) is None
+        third = await authority.publish_if_due(NOW + 2 * HOUR + CRL_LIFETIME / 4)
+        assert third is not None
+        serial = enrolled.certificate.serial_number
+        assert [listed(crl) for crl in (first, second, third)] == [[], [serial], [serial]]
+        assert [crl.number for crl in (first, second, third)] == [1, 2, 3]
+        assert notes.told[1:] == ["published 1", "published 2", "published 3"]
+        async with begin() as connection:
+            assert await ledger.latest_crl(connection, ca.issuing.name) == third
+
+    async def test_the_record_says_what_the_list_says(self, authority: Authority, ca: CA) -> None:
+        """Number and dates of the row are those inside the signed bytes."""
+        record = await authority.publish(NOW + timedelta(microseconds=999))
+        crl = x509.load_der_x509_crl(record.der)
+        assert crl.is_signature_valid(ca.issuing.key.public_key())
+        number = crl.extensions.get_extension_for_class(x509.CRLNumber).value
+        assert number.crl_number == record.number == 1
+        assert (crl.last_update_utc, crl.next_update_utc) == (NOW, NOW + CRL_LIFETIME)
+        assert (record.this_update, record.next_update) == (NOW, NOW + CRL_LIFETIME)
+
+    async def test_many_at_once(
+        self, ca: CA, authority: Authority, begin: Begin, tmp_path: Path
+    ) -> None:
+        """Signers at the same moment take turns: a number each, or nothing left to do."""
+        others = [authority_of(ca, begin, tmp_path) for _ in range(4)]
+        async with asyncio.TaskGroup() as group:
+            forced = [group.create_task(one.publish(NOW)) for one in others]
+        assert sorted(task.result().number for task in forced) == [1, 2, 3, 4]
+        await authority.enrol(ORDER, KEY.public_key(), NOW)
+        await revoke(begin, NOW)
+        async with asyncio.TaskGroup() as group:
+            asked = [group.create_task(one.publish_if_due(NOW)) for one in others]
+        published = [crl for task in asked if (crl := task.result()) is not None]
+        assert [crl.number for crl in published] == [5]
+
+    async def test_a_signer_that_does_not_end(
+        self, authority: Authority, begin: Begin, tmp_path: Path
+    ) -> None:
+        """Whoever waits in vain is told so, and nothing is published."""
+        async with SignerLock(tmp_path / "lock").hold():
+            with pytest.raises(SignerBusy):
+                await authority.publish(NOW)
+        async with begin() as connection:
+            assert await ledger.latest_crl(connection, "issuing-1") is None
+
+    async def test_a_failure_leaves_the_last_one_in_force(
+        self, ca: CA, authority: Authority, begin: Begin, tmp_path: Path
+    ) -> None:
+        """What could not be recorded was not published, and its revocation still waits."""
+        last = await authority.publish(NOW)
+        await authority.enrol(ORDER, KEY.public_key(), NOW)
+        await revoke(begin, NOW)
+        broken = authority_of(ca, begin, tmp_path, Notes(failing="published 2"))
+        with pytest.raises(RuntimeError, match="cannot write"):
+            await broken.publish(NOW + HOUR)
+        async with begin() as connection:
+            assert await ledger.latest_crl(connection, "issuing-1") == last
+            assert len(await ledger.unlisted_revocations(connection, "issuing-1")) == 1
+        following = await authority.publish_if_due(NOW + HOUR)
+        assert following is not None
+        assert following.number == 2

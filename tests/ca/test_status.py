@@ -1,0 +1,164 @@
+"""CRLs, judged by programs that nobody here wrote."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from ca.errors import StatusRefused
+from ca.issue import Issuer
+from ca.keys import make_key
+from ca.status import build_crl
+from ca.trust import Revocation, RevocationReason, RevokedEntry
+from tests.ca.makers import CA, NOW, ask, judge, lint_with_pkilint, write_pem
+
+WEEK = timedelta(days=7)
+HOUR = timedelta(hours=1)
+KEY = make_key()
+ENTRIES = [
+    RevokedEntry(serial, Revocation(NOW - serial * HOUR, reason))
+    for serial, reason in enumerate(RevocationReason, 1)
+]
+
+
+def crl_of(
+    ca: CA, *entries: RevokedEntry, number: int = 1, now: datetime = NOW
+) -> x509.CertificateRevocationList:
+    """Sign a CRL of *entries*."""
+    return build_crl(ca.issuing, entries, number=number, this_update=now, next_update=now + WEEK)
+
+
+class TestContents:
+    def test_what_it_says(self, ca: CA) -> None:
+        """Issuer, number, key and dates stand in the list, and it is signed."""
+        crl = crl_of(ca, number=42, now=NOW + timedelta(microseconds=5))
+        assert crl.issuer == ca.issuing.certificate.subject
+        assert (crl.last_update_utc, crl.next_update_utc) == (NOW, NOW + WEEK)
+        assert crl.is_signature_valid(ca.issuing.key.public_key())
+        assert not crl.is_signature_valid(ca.root.key.public_key())
+        found = {type(one.value): (one.critical, one.value) for one in crl.extensions}
+        assert found.pop(x509.CRLNumber) == (False, x509.CRLNumber(42))
+        critical, identifier = found.popitem()[1]
+        assert isinstance(identifier, x509.AuthorityKeyIdentifier)
+        subject = ca.issuing.certificate.extensions.get_extension_for_class(
+            x509.SubjectKeyIdentifier
+        )
+        assert (critical, identifier.key_identifier) == (False, subject.value.digest)
+        assert found == {}
+
+    def test_nobody_revoked(self, ca: CA) -> None:
+        """An empty list is valid, and lists nobody."""
+        assert list(crl_of(ca)) == []
+
+    def test_dates_and_reasons(self, ca: CA) -> None:
+        """Each entry keeps its date and reason; "unspecified" is said by saying nothing."""
+        listed = {one.serial_number: one for one in crl_of(ca, *ENTRIES)}
+        assert len(listed) == len(ENTRIES)
+        for entry in ENTRIES:
+            one = listed[entry.serial]
+            assert one.revocation_date_utc == entry.revocation.at
+            reasons = [extension.value for extension in one.extensions]
+            if entry.revocation.reason is RevocationReason.UNSPECIFIED:
+                assert reasons == []
+            else:
+                flag = x509.ReasonFlags(entry.revocation.reason.value)
+                assert reasons == [x509.CRLReason(flag)]
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        "number, life, entries",
+        [
+            (-1, WEEK, ENTRIES),
+            (1 << 159, WEEK, ENTRIES),
+            (1, timedelta(), ENTRIES),
+            (1, -WEEK, ENTRIES),
+            (1, WEEK, [ENTRIES[0], ENTRIES[0]]),
+        ],
+    )
+    def test_lists_that_cannot_be_right(
+        self, ca: CA, number: int, life: timedelta, entries: list[RevokedEntry]
+    ) -> None:
+        """Impossible numbers and dates, and a certificate listed twice, are not signed."""
+        with pytest.raises(StatusRefused):
+            build_crl(ca.issuing, entries, number=number, this_update=NOW, next_update=NOW + life)
+
+    def test_all_reasons_at_once(self, ca: CA) -> None:
+        """One refusal says everything that is wrong."""
+        with pytest.raises(StatusRefused) as caught:
+            build_crl(ca.issuing, [], number=-1, this_update=NOW, next_update=NOW)
+        assert len(caught.value.reasons) == 2
+
+    def test_a_key_that_signs_wrongly(self, ca: CA) -> None:
+        """A list that the issuer's certificate does not verify is not released."""
+        broken = Issuer(ca.issuing.name, ca.issuing.certificate, ca.issuing.key)
+        object.__setattr__(broken, "key", KEY)
+        with pytest.raises(StatusRefused, match="signs wrongly"):
+            build_crl(broken, [], number=1, this_update=NOW, next_update=NOW + WEEK)
+
+
+class TestJudges:
+    def test_openssl_verifies_against_it(self, ca: CA, tmp_path: Path) -> None:
+        """At three dates: nothing listed, revoked and listed, and the list itself over."""
+        anna, bruno = ca.client(KEY, NOW), ca.client(KEY, NOW)
+        root = write_pem(tmp_path / "root.pem", ca.root.certificate)
+        chain = write_pem(tmp_path / "issuing.pem", ca.issuing.certificate)
+        files = {
+            "anna": write_pem(tmp_path / "anna.pem", anna),
+            "bruno": write_pem(tmp_path / "bruno.pem", bruno),
+        }
+        revoked = RevokedEntry(
+            anna.serial_number, Revocation(NOW + HOUR, RevocationReason.KEY_COMPROMISE)
+        )
+
+        def verdict(crl: x509.CertificateRevocationList, who: str, when: datetime) -> str:
+            crl_file = tmp_path / "crl.pem"
+            crl_file.write_bytes(crl.public_bytes(Encoding.PEM))
+            return ask(
+                "openssl", "verify", "-x509_strict", "-crl_check", "-CRLfile", crl_file,
+                "-CAfile", root, "-untrusted", chain, "-attime", f"{when.timestamp():.0f}",
+                files[who],
+            ).stdout  # fmt: skip
+
+        first = crl_of(ca, now=NOW)
+        second = crl_of(ca, revoked, number=2, now=NOW + HOUR)
+        assert "anna.pem: OK" in verdict(first, "anna", NOW + HOUR)
+        assert "certificate revoked" in verdict(second, "anna", NOW + 2 * HOUR)
+        assert "bruno.pem: OK" in verdict(second, "bruno", NOW + 2 * HOUR)
+        assert "CRL has expired" in verdict(second, "bruno", NOW + 2 * WEEK)
+        assert "CRL is not yet valid" in verdict(second, "bruno", NOW)
+
+    def test_openssl_reads_it(self, ca: CA, tmp_path: Path) -> None:
+        """`openssl crl` shows number, reasons and a good signature."""
+        crl_file = tmp_path / "crl.der"
+        crl_file.write_bytes(crl_of(ca, *ENTRIES, number=7).public_bytes(Encoding.DER))
+        issuer = write_pem(tmp_path / "issuing.pem", ca.issuing.certificate)
+        answer = judge(
+            "openssl", "crl", "-inform", "DER", "-in", crl_file, "-CAfile", issuer, "-text",
+            "-noout", "-verify",
+        )  # fmt: skip
+        assert "verify OK" in answer
+        assert "Key Compromise" in answer
+        assert answer.count("Serial Number:") == len(ENTRIES)
+
+    @pytest.mark.parametrize("entries", [[], ENTRIES])
+    def test_gnutls(self, ca: CA, entries: list[RevokedEntry], tmp_path: Path) -> None:
+        """`certtool --verify-crl` trusts the list, empty or not."""
+        crl_file = tmp_path / "crl.pem"
+        crl_file.write_bytes(
+            crl_of(ca, *entries, now=datetime.now(NOW.tzinfo)).public_bytes(Encoding.PEM)
+        )
+        issuer = write_pem(tmp_path / "issuing.pem", ca.issuing.certificate)
+        answer = judge(
+            "certtool", "--verify-crl", "--load-ca-certificate", issuer, "--infile", crl_file
+        )
+        assert "Verified. The certificate is trusted" in answer
+
+    @pytest.mark.parametrize("entries", [[], ENTRIES])
+    def test_pkilint(self, ca: CA, entries: list[RevokedEntry], tmp_path: Path) -> None:
+        """Pkilint finds nothing in the list, empty or not."""
+        crl_file = tmp_path / "crl.pem"
+        crl_file.write_bytes(crl_of(ca, *entries).public_bytes(Encoding.PEM))
+        assert lint_with_pkilint("lint_crl", "-t", "CRL", "-p", "PKIX", crl_file) == []
