@@ -19,6 +19,15 @@ AT_ONCE = 500
 """How many lines are verified in one go."""
 
 _LOG = "audit"
+# All that parsing can raise over text that somebody else wrote.
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -112,5 +121,5 @@ def read_event(text: str) -> AuditEvent:
         kind = AuditKind(fields.pop("kind"))
         at = _EPOCH + timedelta(microseconds=fields.pop("at"))
         return AuditEvent(kind=kind, at=at, **fields)
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+    except _UNREADABLE as error:
         raise StoreDamaged("this is not an audit event") from error

@@ -93,6 +93,9 @@ def border(*kinds: type[Exception]) -> Iterator[None]:
     try:
         yield
     except translated as error:
-        cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+        cause: BaseException = error
+        if isinstance(error, DBAPIError) and error.orig is not None:
+            # What the driver raised, where SQLAlchemy has put its own error around it.
+            cause = error.orig.__cause__ or error.orig
         said = str(cause).partition("\n")[0] or type(cause).__name__
         raise StoreUnavailable(f"the store did not answer: {said}") from error

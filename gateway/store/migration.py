@@ -74,8 +74,9 @@ async def _database(address: str) -> AsyncIterator[Database]:
 
 
 def _make_file(path: Path) -> None:
-    with border(PermissionError, NotADirectoryError):
+    with border(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with border(OSError):
         try:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         except FileExistsError as error:
