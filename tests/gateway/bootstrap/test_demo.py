@@ -1,0 +1,244 @@
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gateway.bootstrap.demo_apps import missing_modules
+from gateway.bootstrap.demo_sheet import Listed, Sheet, curl_line, render
+
+RUN = "import sys; from gateway.bootstrap.demo import run; sys.exit(run(int(sys.argv[1])))"
+END_WORDS = "Ctrl-C ends the demo."
+
+
+@dataclass
+class Demo:
+    """A demo in a process group of its own, as a terminal would start it."""
+
+    process: "subprocess.Popen[bytes]"
+    output: Path
+    temporary: Path
+
+    def said(self) -> str:
+        """Return everything that it has printed."""
+        return self.output.read_text()
+
+    def wait_for(self, words: str, seconds: float = 40) -> str:
+        """Wait until it has printed *words*, and return everything that it printed."""
+        end = time.monotonic() + seconds
+        while words not in (said := self.said()):
+            assert self.process.poll() is None, said
+            assert time.monotonic() < end, said
+            time.sleep(0.05)
+        return said
+
+    def line(self, beginning: str) -> str:
+        """Return the line that begins with *beginning*, as somebody would copy it."""
+        return next(line for line in self.said().splitlines() if line.startswith(beginning))
+
+    def family(self) -> set[int]:
+        """Return all processes that work in its temporary folder."""
+        needle = str(self.temporary).encode()
+        found = set()
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdecimal():
+                try:
+                    if needle in (entry / "cmdline").read_bytes():
+                        found.add(int(entry.name))
+                except OSError:
+                    continue
+        return found
+
+
+def free_port() -> int:
+    """Return a port that nobody had a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def demo(folder: Path, port: int) -> Iterator[Demo]:
+    """Start a demo whose temporary folder is below *folder*."""
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    output = folder / "output"
+    with output.open("wb") as written:
+        process = subprocess.Popen(
+            [sys.executable, "-c", RUN, str(port)],
+            stdout=written,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            process_group=0,
+            env={**os.environ, "TMPDIR": str(temporary), "PYTHONUTF8": "1"},
+        )
+    with process:
+        try:
+            yield Demo(process, output, temporary)
+        finally:
+            # Its children end with it, even now.
+            process.kill()
+
+
+@pytest.fixture(autouse=True)
+def applications() -> None:
+    """Skip where the applications are not installed."""
+    if missing := missing_modules():
+        pytest.skip(f"the demo's applications are not installed: {', '.join(missing)}")
+
+
+@pytest.fixture
+def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a short path: a socket has to be named below it."""
+    return tmp_path_factory.mktemp("d")
+
+
+def curl(line: str) -> str:
+    """Paste *line* into a shell and return what it printed."""
+    done = subprocess.run(
+        ["sh", "-c", line], capture_output=True, text=True, timeout=60, check=False
+    )
+    return done.stdout + done.stderr
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_from_nothing_to_an_application_and_cut_off(short: Path) -> None:
+    """What is printed works when pasted: sign in with curl, revoke, be refused; then Ctrl-C."""
+    with demo(short, free_port()) as shown:
+        said = shown.wait_for(END_WORDS)
+        # Twice in a row: a code works once, and the line makes a new one each time.
+        for _ in range(2):
+            assert '"acct": "anna"' in curl(shown.line("curl "))
+        assert len(shown.family()) >= 9
+        revoked = curl(shown.line(str(Path(sys.executable).parent)))
+        assert "revoked" in revoked
+        # No code is needed for a refusal, and the next one would have to be waited for.
+        without_code = re.sub(r"\$\(.*?\)", "000000", shown.line("curl "))
+        assert '"acct"' not in (refused := curl(without_code))
+        assert "revoked" in refused
+        for expected in ("portal", "bench.pusterla.localhost", "one-time code", "root.pem"):
+            assert expected in said
+        os.killpg(shown.process.pid, signal.SIGINT)
+        assert shown.process.wait(timeout=30) == 0
+        assert "Traceback" not in shown.said()
+        assert shown.family() == set()
+        assert list(shown.temporary.iterdir()) == []
+
+
+def test_ctrl_c_before_it_serves_leaves_nothing(short: Path) -> None:
+    """Interrupted while the site is being made: no traceback, no folder, no process."""
+    with demo(short, free_port()) as shown:
+        shown.wait_for("making the store")
+        os.killpg(shown.process.pid, signal.SIGINT)
+        assert shown.process.wait(timeout=30) == 0
+        assert "Traceback" not in shown.said()
+        assert shown.family() == set()
+        assert list(shown.temporary.iterdir()) == []
+
+
+def test_ctrl_c_while_it_starts_leaves_nothing(short: Path) -> None:
+    """Interrupted while processes are being started: those that run end too."""
+    with demo(short, free_port()) as shown:
+        shown.wait_for("starting everything")
+        os.killpg(shown.process.pid, signal.SIGINT)
+        assert shown.process.wait(timeout=30) == 0
+        assert "Traceback" not in shown.said()
+        assert shown.family() == set()
+        assert list(shown.temporary.iterdir()) == []
+
+
+def test_nothing_survives_when_it_is_killed(short: Path) -> None:
+    """SIGKILL leaves the folder behind, but no process, neither ours nor an application's."""
+    with demo(short, free_port()) as shown:
+        shown.wait_for("files (pid")
+        shown.process.kill()
+        end = time.monotonic() + 20
+        while shown.family():
+            assert time.monotonic() < end, shown.said()
+            time.sleep(0.05)
+
+
+def test_a_port_in_use_is_explained(short: Path) -> None:
+    """The port is named, with the command that takes another one; nothing was made."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with demo(short, port) as shown:
+            assert shown.process.wait(timeout=30) == 1
+            assert f"port {port} on 127.0.0.1 is in use" in shown.said()
+            assert "make run PORT=" in shown.said()
+            assert "Traceback" not in shown.said()
+            assert list(shown.temporary.iterdir()) == []
+
+
+SHEET = Sheet(
+    place=Path("/tmp/a demo"),
+    portal="https://pusterla.localhost:8443/",
+    user="anna",
+    password="pa$$ word",
+    bundle=Path("/tmp/a demo/anna.p12"),
+    passphrase="it's",
+    totp_uri="otpauth://totp/demo:anna?secret=JBSWY3DPEHPK3PXP&issuer=demo",
+    secret="JBSWY3DPEHPK3PXP",
+    root=Path("/tmp/a demo/root.pem"),
+    apps=(
+        Listed("wiki", "a wiki", "https://wiki.pusterla.localhost:8443/", "technicians", False),
+        Listed("crm", "a crm", "https://crm.pusterla.localhost:8443/", "sales", True),
+    ),
+    page="https://wiki.pusterla.localhost:8443/?a=b&c",
+    next_code=("/a b/python", "/tmp/a demo/code.py"),
+    command=("/a b/pusterla", "--site", "/tmp/a demo/site"),
+    contained=True,
+)
+
+
+class TestSheet:
+    def test_the_curl_line_is_one_line_and_survives_a_shell(self) -> None:
+        """Spaces, quotes and dollars in paths and passwords reach curl as they are."""
+        line = curl_line(SHEET)
+        assert "\n" not in line
+        shown = line.replace("$('/a b/python' '/tmp/a demo/code.py')", "CODE")
+        assert shlex.split(shown) == [
+            *("curl", "-sSL", "--cacert", "/tmp/a demo/root.pem"),
+            *("--cert-type", "P12", "--cert", "/tmp/a demo/anna.p12:it's", "-b", ""),
+            *("-d", "user=anna", "-d", "password=pa$$ word", "-d", "code=CODE"),
+            *("--data-urlencode", "to=https://wiki.pusterla.localhost:8443/?a=b&c"),
+            "https://pusterla.localhost:8443/sign-in",
+        ]
+
+    @pytest.mark.parametrize("unicode", [True, False])
+    def test_it_holds_all_that_one_needs(self, *, unicode: bool) -> None:
+        """Certificate, passphrase, user, password, code, secret, addresses and the way out."""
+        text = render(SHEET, "123456", 7, unicode=unicode)
+        for expected in (
+            SHEET.portal,
+            str(SHEET.bundle),
+            SHEET.passphrase,
+            SHEET.user,
+            SHEET.password,
+            SHEET.secret,
+            "123456   (for another 7 s",
+            str(SHEET.root),
+            "https://wiki.pusterla.localhost:8443/",
+            "anna is not in sales: a refusal",
+            "cert revoke --user anna --reason keyCompromise",
+            END_WORDS,
+        ):
+            assert expected in text
+
+    def test_without_unicode_it_is_ascii(self) -> None:
+        """A terminal that knows only ASCII is drawn the code in colours."""
+        assert render(SHEET, "123456", 7, unicode=False).isascii()
+        assert re.search("[▀▄█]", render(SHEET, "123456", 7, unicode=True))
