@@ -115,10 +115,12 @@ async def revoke_certificates(
     user: str | None,
     device: str | None,
     reason: RevocationReason,
+    patience: float = AUTHORITY_SECONDS,
 ) -> Revocation:
     """Revoke what fits every criterion, and see to it that a CRL says so.
 
     When this returns, the revocation is durable and on its way to every edge.
+    Whoever may not sign waits *patience* seconds for the running authority.
     """
     fitting = await _fitting(command, serial, user, device)
     revoked = await command.store.revoke_certificates(
@@ -130,7 +132,7 @@ async def revoke_certificates(
     )
     new = {record.serial for record in revoked}
     already = [record for record in fitting if record.serial not in new]
-    return await _published(command, revoked, already)
+    return await _published(command, revoked, already, patience)
 
 
 async def remove_person(command: Command, user: str) -> Revocation:
@@ -139,7 +141,7 @@ async def remove_person(command: Command, user: str) -> Revocation:
     before = await command.store.certificates(user=person.user)
     await command.store.remove_person(person.user, by=command.by)
     open_ = [record for record in before if record.state is not CertificateState.REVOKED]
-    return await _published(command, open_, [])
+    return await _published(command, open_, [], AUTHORITY_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,25 +200,32 @@ async def _fitting(
 
 
 async def _published(
-    command: Command, revoked: Sequence[CertificateRecord], already: Sequence[CertificateRecord]
+    command: Command,
+    revoked: Sequence[CertificateRecord],
+    already: Sequence[CertificateRecord],
+    patience: float,
 ) -> Revocation:
-    problem = await _list_them(command, [*revoked, *already])
+    problem = await _list_them(command, [*revoked, *already], patience)
     return Revocation(tuple(revoked), tuple(already), problem)
 
 
-async def _list_them(command: Command, records: Sequence[CertificateRecord]) -> str | None:
+async def _list_them(
+    command: Command, records: Sequence[CertificateRecord], patience: float
+) -> str | None:
     """Return None once a CRL lists *records*, or why none does."""
     try:
         await _authority(command).publish_if_due(command.clock())
     except (FileRefused, SignerBusy) as error:
         # Not everybody who may revoke may read the key. The authority may, if it runs.
-        return None if await _listed_in_time(command, records) else str(error)
+        return None if await _listed_in_time(command, records, patience) else str(error)
     return None
 
 
-async def _listed_in_time(command: Command, records: Sequence[CertificateRecord]) -> bool:
+async def _listed_in_time(
+    command: Command, records: Sequence[CertificateRecord], patience: float
+) -> bool:
     try:
-        async with asyncio.timeout(AUTHORITY_SECONDS):
+        async with asyncio.timeout(patience):
             for record in records:
                 while not await _is_listed(command, record.serial):  # noqa: ASYNC110 - in another process
                     await asyncio.sleep(_LOOK_SECONDS)

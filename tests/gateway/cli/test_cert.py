@@ -1,0 +1,186 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
+
+from tests.gateway.cli.runner import PASSPHRASE, Runner
+
+
+@pytest.fixture
+def anna(pusterla: Runner) -> Runner:
+    """A site with Anna and the applications wiki and crm."""
+    pusterla.add_user("anna")
+    pusterla.add_app("wiki")
+    pusterla.add_app("crm")
+    return pusterla
+
+
+def test_a_certificate_comes_with_its_key_in_a_file(anna: Runner, tmp_path: Path) -> None:
+    """The answer tells what stands in it."""
+    answer = anna.issue("anna", "stick-1", "--days", "30", "--apps", "wiki,crm")
+    file = tmp_path / "anna-stick-1.p12"
+    assert (answer["user"], answer["device"]) == ("anna", "stick-1")
+    assert answer["apps"] == ["crm", "wiki"]
+    assert answer["p12"] == str(file)
+    assert file.stat().st_mode & 0o777 == 0o600
+    bundle = load_pkcs12(file.read_bytes(), PASSPHRASE.encode())
+    assert bundle.key is not None
+    assert bundle.cert is not None
+    certificate = bundle.cert.certificate
+    assert f"{certificate.serial_number:x}" == answer["serial"]
+    lifetime = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+    assert lifetime.days == 30
+
+
+def test_openssl_opens_the_file_with_the_passphrase_and_with_no_other(anna: Runner) -> None:
+    """A judge that we did not write."""
+    file = anna.issue()["p12"]
+    for passphrase, status in ((PASSPHRASE, 0), ("another", 1)):
+        words = ["openssl", "pkcs12", "-in", file, "-nodes", "-passin", f"pass:{passphrase}"]
+        judged = subprocess.run(words, capture_output=True, check=False)
+        assert judged.returncode == status
+        assert (b"BEGIN PRIVATE KEY" in judged.stdout) is (status == 0)
+
+
+def test_without_apps_it_opens_whatever_the_rules_allow(anna: Runner) -> None:
+    """That is null in JSON."""
+    assert anna.issue()["apps"] is None
+    assert " any " in anna.done("cert", "list").stdout
+
+
+def test_an_application_that_is_not_there_is_refused(anna: Runner, tmp_path: Path) -> None:
+    """With the nearest; no file and no certificate are left behind."""
+    reason = anna.refused(
+        *("cert", "issue", "anna", "--device", "x", "--p12", str(tmp_path / "x.p12")),
+        *("--p12-password-stdin", "--apps", "wiki,crn"),
+        stdin=PASSPHRASE,
+    )
+    assert reason == "no application 'crn'; did you mean 'crm'?"
+    assert not (tmp_path / "x.p12").exists()
+    assert anna.json("cert", "list") == []
+
+
+def test_a_file_is_never_overwritten(anna: Runner, tmp_path: Path) -> None:
+    """And costs no certificate."""
+    (tmp_path / "x.p12").write_bytes(b"precious")
+    reason = anna.refused(
+        *("cert", "issue", "anna", "--device", "x", "--p12", str(tmp_path / "x.p12")),
+        "--p12-password-stdin",
+        stdin=PASSPHRASE,
+    )
+    assert "never overwritten" in reason
+    assert (tmp_path / "x.p12").read_bytes() == b"precious"
+    assert anna.json("cert", "list") == []
+
+
+def test_nobody_gets_a_certificate_who_is_unknown_or_disabled(anna: Runner) -> None:
+    """Nor somebody whose device has no proper name."""
+    anna.done("user", "disable", "anna")
+    for user, device, words in (
+        ("ana", "x", "did you mean 'anna'?"),
+        ("anna", "x", "anna is disabled: pusterla user enable anna first"),
+    ):
+        reason = anna.refused(
+            *("cert", "issue", user, "--device", device, "--p12", str(anna.site / "x.p12")),
+            "--p12-password-stdin",
+            stdin=PASSPHRASE,
+        )
+        assert words in reason
+    anna.done("user", "enable", "anna")
+    reason = anna.refused(
+        *("cert", "issue", "anna", "--device", "My Stick", "--p12", str(anna.site / "x.p12")),
+        "--p12-password-stdin",
+        stdin=PASSPHRASE,
+    )
+    assert "as in stick-1" in reason
+
+
+def test_a_certificate_lasts_no_longer_than_the_profile_allows(anna: Runner) -> None:
+    """The reason has the limit."""
+    reason = anna.refused(
+        *("cert", "issue", "anna", "--device", "x", "--p12", str(anna.site / "x.p12")),
+        *("--p12-password-stdin", "--days", "9999"),
+        stdin=PASSPHRASE,
+    )
+    assert "825 days" in reason
+
+
+def test_the_passphrase_comes_from_stdin_alone(anna: Runner) -> None:
+    """Without a terminal and without the option, that is wrong usage."""
+    words = ("cert", "issue", "anna", "--device", "x", "--p12", str(anna.site / "x.p12"))
+    result = anna.run(*words)
+    assert result.exit_code == 2
+    assert "--p12-password-stdin" in result.stderr
+    assert anna.refused(*words, "--p12-password-stdin", stdin="\n").startswith("stdin is empty")
+
+
+def test_certificates_are_listed_and_shown(anna: Runner) -> None:
+    """A serial may be written as browsers do."""
+    first, second = anna.issue(), anna.issue("anna", "stick-2")
+    anna.add_user("bruno")
+    assert anna.json("cert", "list", "--user", "bruno") == []
+    listed = anna.json("cert", "list", "--user", "anna")
+    assert [each["serial"] for each in listed] == [first["serial"], second["serial"]]
+    plain = first["serial"].upper()
+    spelt = ":".join(plain[at : at + 2] for at in range(0, len(plain), 2))
+    shown = anna.json("cert", "show", spelt)
+    assert shown == {key: value for key, value in first.items() if key != "p12"}
+    assert "whatever the rules allow" in anna.done("cert", "show", first["serial"]).stdout
+
+
+def test_an_unknown_serial_or_user_is_refused(anna: Runner) -> None:
+    """With what is known."""
+    serial = anna.issue()["serial"]
+    assert serial in anna.refused("cert", "show", serial[:-1])
+    assert "pusterla cert list" in anna.refused("cert", "show", "zz")
+    assert "did you mean 'anna'?" in anna.refused("cert", "list", "--user", "ana")
+
+
+def test_a_revocation_is_durable_and_listed_when_the_command_returns(anna: Runner) -> None:
+    """The certificate knows the first list that has it."""
+    serial = anna.issue()["serial"]
+    answer = anna.json("cert", "revoke", "--serial", serial, "--reason", "keyCompromise")
+    (revoked,) = answer["revoked"]
+    assert (revoked["serial"], revoked["state"]) == (serial, "revoked")
+    assert revoked["reason"] == "keyCompromise"
+    assert answer["already"] == []
+    assert answer["crl_published"] is True
+    shown = anna.json("cert", "show", serial)
+    assert shown["crl_number"] == anna.json("crl", "show")["number"] == 2
+    assert len(anna.audit("certificate-revoked")) == 1
+
+
+def test_a_device_or_a_person_can_be_revoked(anna: Runner) -> None:
+    """Only what was named, and what was revoked before is told apart."""
+    first, second = anna.issue()["serial"], anna.issue("anna", "stick-2")["serial"]
+    by_device = ("cert", "revoke", "--user", "anna", "--device", "stick-1")
+    answer = anna.json(*by_device, "--reason", "superseded")
+    assert [each["serial"] for each in answer["revoked"]] == [first]
+    assert anna.json("cert", "show", second)["state"] == "valid"
+    text = anna.done("cert", "revoke", "--user", "anna", "--reason", "keyCompromise").stdout
+    assert f"revoked {second} of anna on stick-2" in text
+    assert f"{first} of anna on stick-1 was revoked already" in text
+    assert anna.json("cert", "show", first)["reason"] == "superseded"
+
+
+def test_what_is_to_be_revoked_must_be_named_clearly(anna: Runner) -> None:
+    """Nothing named is wrong usage; what does not exist is refused with the nearest."""
+    reason = ("--reason", "keyCompromise")
+    for words in ([], ["--serial", "1", "--user", "anna"], ["--device", "stick-1"]):
+        assert anna.run("cert", "revoke", *words, *reason).exit_code == 2
+    assert anna.run("cert", "revoke", "--user", "anna", "--reason", "lost").exit_code == 2
+    assert anna.run("cert", "revoke", "--user", "anna").exit_code == 2
+    assert anna.refused("cert", "revoke", "--user", "anna", *reason) == "anna has no certificates"
+    assert "did you mean 'anna'" in anna.refused("cert", "revoke", "--user", "ana", *reason)
+    anna.issue()
+    wrong = anna.refused("cert", "revoke", "--user", "anna", "--device", "stick-2", *reason)
+    assert wrong == "anna has no certificate on a device 'stick-2'; did you mean 'stick-1'?"
+
+
+def test_apps_are_names_with_commas(anna: Runner) -> None:
+    """An empty one is wrong usage, not every application."""
+    words = ("cert", "issue", "anna", "--device", "x", "--p12", str(anna.site / "x.p12"))
+    for apps in ("", "wiki,", ","):
+        result = anna.run(*words, "--p12-password-stdin", "--apps", apps, stdin=PASSPHRASE)
+        assert result.exit_code == 2
