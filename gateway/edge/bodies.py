@@ -16,7 +16,7 @@ _OVERHEAD_FREE: Final = 64 * 1024
 _OVERHEAD_PER_OCTET: Final = 16
 
 
-class ChunkedBodyBroken(Exception):  # noqa: N818 - it says what happened
+class ChunkedBodyBroken(Exception):
     """The bytes are not a body in chunked coding, or hardly anything but framing."""
 
 

@@ -145,7 +145,8 @@ class Downstream(asyncio.Protocol):
         self.fingerprint = channel.fingerprint if channel else None
         if self.fingerprint is not None:
             self.edge.connections.identify(self, self.fingerprint)
-        self._peer = Peer(door, name, self.fingerprint, self._address())
+        certificate = channel.certificate if channel else b""
+        self._peer = Peer(door, name, self.fingerprint, self._address(), certificate)
         self._await_request()
 
     def _address(self) -> str:
@@ -203,9 +204,10 @@ class Downstream(asyncio.Protocol):
             return False
         line = _PLAIN_LINE.fullmatch(data, 0, line_end)
         grant = shape.grant
-        if line is None or grant is None or not grant.live or grant.until <= self.edge.clock():
+        now = self.edge.clock()
+        if line is None or grant is None or not grant.live or grant.until <= now:
             return False
-        if not self.edge.admission.reliable(self.edge.clock()) or line_end > TARGET_MAXIMUM:
+        if not self.edge.admission.reliable(now) or line_end > TARGET_MAXIMUM:
             return False
         target = normalise_target(line[2])
         if target is None or target.path.startswith(_RESERVED):

@@ -38,7 +38,7 @@ RESPONSE_HEAD_MAXIMUM: Final = 64 * 1024
 _REPLAYABLE: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # made for each request: not frozen, which costs
 class Shape:
     """All of a request but its request line; the same for the next one with the same fields."""
 

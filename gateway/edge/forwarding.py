@@ -6,10 +6,11 @@ cookie. What goes instead: `Forwarded` (RFC 7239) with its `X-Forwarded-`
 cousins, and the fields that say who is calling.
 """
 
+from base64 import b64encode
 from typing import Final
 
 from gateway.core.cookies import COOKIE_NAME
-from gateway.core.headers import HOP_BY_HOP, claims_identity, field_value, without_session_cookie
+from gateway.core.headers import field_value, plain_name, without_session_cookie
 from gateway.edge.heads import (
     CHUNKED,
     UNTIL_CLOSE,
@@ -20,12 +21,6 @@ from gateway.edge.heads import (
 
 _COOKIE_BYTES: Final = COOKIE_NAME.encode()
 _WITH_BODY: Final = frozenset({b"POST", b"PUT", b"PATCH"})
-_NEIGHBOURS: Final = frozenset(name.encode() for name in HOP_BY_HOP) | {b"upgrade"}
-
-# Whether a field passes depends on its name alone, and clients use few names:
-# the answer is remembered. Names are up to strangers, so the memory has an end.
-_passes: dict[bytes, bool] = {}
-_REMEMBERED_NAMES: Final = 4096
 
 
 def forwarded_fields(address: str, authority: str) -> bytes:
@@ -40,53 +35,53 @@ def forwarded_fields(address: str, authority: str) -> bytes:
     ).encode("latin-1")
 
 
+def certificate_lines(certificate: bytes, chain: tuple[bytes, ...]) -> bytes:
+    """Return the client's certificate and its issuers, all in DER, as RFC 9440 fields."""
+    lines = b"Client-Cert: :%b:\r\n" % b64encode(certificate)
+    if chain:
+        members = b", ".join(b":%b:" % b64encode(issuer) for issuer in chain)
+        lines += b"Client-Cert-Chain: %b\r\n" % members
+    return lines
+
+
 def field_lines(*fields: tuple[str, str]) -> bytes:
     """Return our own *fields* as lines; values are made safe for one line."""
     return "".join(f"{name}: {field_value(value)}\r\n" for name, value in fields).encode("ascii")
 
 
-def request_tail(head: RequestHead, ours: bytes) -> bytes:
+def request_tail(head: RequestHead, ours: bytes, user_header: str | None = None) -> bytes:
     """Return everything of the upstream head behind its request line.
 
-    *ours* are finished lines that go in after everything of the client's.
+    *ours* are finished lines that go in after everything of the client's. Of
+    the client's nothing passes that an application might read as *user_header*.
     """
-    nominated = _nominated(head.fields)
+    claimed = None if user_header is None else plain_name(user_header)
+    nominated = head.nominated
     lines = [b"Host: %b\r\n" % head.authority.encode("latin-1")]
-    for name, value in head.fields:
-        lower = name.lower()
-        passes = _passes.get(lower)
-        if passes is None:
-            passes = _judge_name(lower)
-        if not passes or lower in nominated:
+    for field in head.fields:
+        if not field.from_client or field.name in nominated or field.plain == claimed:
             continue
-        if lower == b"cookie" and _COOKIE_BYTES in value:
-            kept = without_session_cookie(value.decode("latin-1")).encode("latin-1")
+        if field.name == b"cookie" and _COOKIE_BYTES in field.value:
+            kept = without_session_cookie(field.value.decode("latin-1")).encode("latin-1")
             if kept:
-                lines.append(b"%b: %b\r\n" % (name, kept))
-            continue
-        lines.append(b"%b: %b\r\n" % (name, value))
+                lines.append(b"Cookie: %b\r\n" % kept)
+        else:
+            lines.append(field.wire)
     lines.append(ours)
-    match head.body:
-        case Length(octets):
-            lines.append(b"Content-Length: %d\r\n" % octets)
-        case _ if head.body is CHUNKED:
-            lines.append(b"Transfer-Encoding: chunked\r\n")
-        case _ if head.method in _WITH_BODY:
-            # Some servers answer 411 to a POST that says nothing of a body.
-            lines.append(b"Content-Length: 0\r\n")
-        case _:
-            pass
-    if head.websocket:
-        lines.append(b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
-    lines.append(b"\r\n")
+    lines.append(_framing(head))
     return b"".join(lines)
 
 
-def _judge_name(lower: bytes) -> bool:
-    passes = lower not in _NEIGHBOURS and not claims_identity(lower.decode("latin-1"))
-    if len(_passes) < _REMEMBERED_NAMES:
-        _passes[lower] = passes
-    return passes
+def _framing(head: RequestHead) -> bytes:
+    """Return the last lines of a request: how its body is framed, and what it is to become."""
+    if head.websocket:
+        return b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    if isinstance(head.body, Length):
+        return b"Content-Length: %d\r\n\r\n" % head.body.octets
+    if head.body is CHUNKED:
+        return b"Transfer-Encoding: chunked\r\n\r\n"
+    # Some servers answer 411 to a POST that says nothing of a body.
+    return b"Content-Length: 0\r\n\r\n" if head.method in _WITH_BODY else b"\r\n"
 
 
 def response_block(
@@ -98,19 +93,18 @@ def response_block(
     the connection closes, for which *keep_alive* must be false. *ours* is an
     answer of the portal, which alone may set the gateway's cookie.
     """
-    nominated = _nominated(head.fields)
+    nominated = head.nominated
     lines = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)]
-    for name, value in head.fields:
-        lower = name.lower()
-        if lower in _NEIGHBOURS or lower in nominated:
+    for field in head.fields:
+        if not field.from_application or field.name in nominated:
             continue
-        if not ours and lower == b"set-cookie" and value.lstrip().startswith(_COOKIE_BYTES):
+        if not ours and field.name == b"set-cookie" and field.value.startswith(_COOKIE_BYTES):
             continue
-        lines.append(b"%b: %b\r\n" % (name, value))
+        lines.append(field.wire)
+    body = head.body
     if head.upgraded:
         lines.append(b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
         return b"".join(lines)
-    body = head.body
     if isinstance(body, Length):
         lines.append(b"Content-Length: %d\r\n" % body.octets)
     elif http_1_1 and (body is CHUNKED or body is UNTIL_CLOSE):
@@ -121,12 +115,3 @@ def response_block(
         lines.append(b"Connection: keep-alive\r\n")
     lines.append(b"\r\n")
     return b"".join(lines)
-
-
-def _nominated(fields: tuple[tuple[bytes, bytes], ...]) -> frozenset[bytes]:
-    """Return the fields that a Connection field names as being between neighbours."""
-    found: set[bytes] = set()
-    for name, value in fields:
-        if len(name) == len(b"connection") and name.lower() == b"connection":
-            found.update(item.strip().lower() for item in value.split(b","))
-    return frozenset(found)

@@ -28,6 +28,7 @@ from gateway.core.routes import RESERVED_PREFIX
 from gateway.core.sessions import Session, SessionId
 from gateway.core.site import Application, Site
 from gateway.edge.admission import (
+    REMEMBERED_MAXIMUM,
     Admission,
     Grant,
     HolderMissing,
@@ -36,7 +37,7 @@ from gateway.edge.admission import (
     SessionMissing,
 )
 from gateway.edge.answers import is_navigation
-from gateway.edge.forwarding import field_lines, forwarded_fields, request_tail
+from gateway.edge.forwarding import certificate_lines, field_lines, forwarded_fields, request_tail
 from gateway.edge.heads import RequestHead
 from policies.decide import decide
 from policies.model import Allow, Deny, Level, Reason, RequestFacts, StepUp, Subject
@@ -63,9 +64,11 @@ class Peer:
     server_name: str | None
     fingerprint: Fingerprint | None
     address: str
+    certificate: bytes = b""
+    """The certificate itself, in DER."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # made for each request: not frozen, which costs
 class Forward:
     """Pass the request on with *tail* behind its request line.
 
@@ -100,7 +103,7 @@ Verdict = Forward | Refuse | Redirect
 """What becomes of a request. Its *event* is for the audit log, where it is worth a line."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Found:
     """The live session of a request, if any; *event* tells of cookies that were no good."""
 
@@ -117,14 +120,17 @@ class Gate:
         applications: Mapping[str, Application],
         admission: Admission,
         cookie_key: bytes,
+        issuers: tuple[bytes, ...],
         clock: Callable[[], datetime],
     ) -> None:
-        """*applications* by name; replaced as a whole by `adopt`."""
+        """*applications* by name, replaced as a whole by `adopt`; *issuers* in DER."""
         self.site = site
         self._admission = admission
         self._cookie_key = cookie_key
+        self._issuers = issuers
         self._clock = clock
         self._by_host: dict[str, Application] = {}
+        self._cookies: dict[tuple[str, str], SessionId] = {}
         self.adopt(applications)
 
     def adopt(self, applications: Mapping[str, Application]) -> None:
@@ -191,6 +197,10 @@ class Gate:
         now: datetime,
     ) -> Verdict | Missing:
         session = found.session
+        if session is not None and (known := self._admission.grant(session, app, now)) is not None:
+            # Decided before, and nothing has changed since: no rule looks at
+            # the path or at the hour as yet.
+            return self._forward(peer, head, known)
         facts = RequestFacts(head.method.decode(), head.target.path.decode())
         match decide(app.policy, _subject(holder, session), facts, now):
             case Deny(reason):
@@ -199,15 +209,19 @@ class Gate:
                 event = self._event(AuditKind.ACCESS_DENIED, peer, holder, app.name, reason)
                 return Refuse(refusal, event)
             case Allow(rule) if session is not None:
-                grant: Grant | RecordMissing | None = self._admission.grant(session, app, now)
-                if grant is None:
-                    grant = self._admission.make_grant(holder, session, app, rule, peer.address)
+                grant = self._admission.make_grant(holder, session, app, rule, peer.address)
                 if isinstance(grant, RecordMissing):
                     return grant
-                ours = grant.lines + forwarded_fields(peer.address, head.authority)
-                return Forward(request_tail(head, ours), grant, session.id)
+                return self._forward(peer, head, grant)
             case Allow() | StepUp():
                 return self._sign_in(head, found.event)
+
+    def _forward(self, peer: Peer, head: RequestHead, grant: Grant) -> Forward:
+        app = grant.app
+        ours = grant.lines + forwarded_fields(peer.address, head.authority)
+        if app.client_certificate:
+            ours += certificate_lines(peer.certificate, self._issuers)
+        return Forward(request_tail(head, ours, app.user_header), grant, grant.session.id)
 
     def _session(
         self, peer: Peer, holder: Holder, head: RequestHead, now: datetime
@@ -215,13 +229,13 @@ class Gate:
         """Find the live session of the request among its cookies."""
         cookies = [
             value
-            for name, field in head.fields
-            if name.lower() == b"cookie"
-            for value in session_cookies(field.decode("latin-1"))
+            for field in head.fields
+            if field.name == b"cookie"
+            for value in session_cookies(field.value.decode("latin-1"))
         ]
         trouble: str | None = None
         for cookie in cookies:
-            number = read_cookie(self._cookie_key, cookie, head.host)
+            number = self._read_cookie(cookie, head.host)
             if number is None:
                 trouble = trouble or "forged-cookie"
                 continue
@@ -237,6 +251,17 @@ class Gate:
         if trouble is None:
             return _Found(None)
         return _Found(None, self._event(AuditKind.SESSION_REFUSED, peer, holder, "", trouble))
+
+    def _read_cookie(self, value: str, host: str) -> SessionId | None:
+        """Read a cookie as `core.cookies` does; what has once been proved is remembered."""
+        number = self._cookies.get((value, host))
+        if number is None:
+            number = read_cookie(self._cookie_key, value, host)
+            if number is not None:
+                if len(self._cookies) >= REMEMBERED_MAXIMUM:
+                    self._cookies.clear()
+                self._cookies[value, host] = number
+        return number
 
     def _sign_in(self, head: RequestHead, event: AuditEvent | None) -> Refuse | Redirect:
         """Send a person to the sign-in and back; tell a program that it lacks a session."""

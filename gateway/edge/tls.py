@@ -13,6 +13,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from gateway.core.people import Fingerprint
 from gateway.edge.hello import RECORD_MAXIMUM, Incomplete, read_server_name
 
@@ -60,6 +63,12 @@ def make_contexts(certificate: Path, key: Path, clients: Path, public_host: str)
     return Contexts(protected, public, public_host)
 
 
+def read_issuers(clients: Path) -> tuple[bytes, ...]:
+    """Return the issuing CAs among *clients* in DER, without roots (RFC 9440, section 2.3)."""
+    found = x509.load_pem_x509_certificates(clients.read_bytes())
+    return tuple(one.public_bytes(Encoding.DER) for one in found if one.issuer != one.subject)
+
+
 def _context(certificate: Path, key: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -90,7 +99,7 @@ def _only(
     return check
 
 
-class HandshakeFailed(Exception):  # noqa: N818 - it says what happened
+class HandshakeFailed(Exception):
     """OpenSSL refused the handshake; the alert that says so is among the pending bytes."""
 
 
@@ -107,6 +116,7 @@ class Channel:
         "_incoming",
         "_outgoing",
         "_tls",
+        "certificate",
         "ended",
         "established",
         "fingerprint",
@@ -124,6 +134,7 @@ class Channel:
         self.ended = False
         self.server_name: str | None = None
         self.fingerprint: Fingerprint | None = None
+        self.certificate = b""
 
     def shake_hands(self, data: bytes) -> None:
         """Take bytes of a handshake; raise `HandshakeFailed` where it has come to nothing."""
@@ -145,7 +156,9 @@ class Channel:
         except ssl.SSLError as error:
             raise HandshakeFailed(error.reason or str(error)) from error
         der = self._tls.getpeercert(binary_form=True)
-        self.fingerprint = Fingerprint(sha256(der).hexdigest()) if der else None
+        if der:
+            self.certificate = der
+            self.fingerprint = Fingerprint(sha256(der).hexdigest())
         self.established = True
 
     def decrypt(self, data: bytes) -> bytes:
