@@ -44,7 +44,7 @@ lint: environment ## all of check but the tests
 	$(TEST)/codespell
 
 bench: environment ## CPU per request beside nginx on this machine, and their ratio
-	$(TEST)/python tests/bench/run.py $(ARGS)
+	$(TEST)/python -m tests.bench.run $(ARGS)
 
 format: environment ## put the code into the house's format
 	$(TEST)/ruff check --fix-only --quiet $(CODE)
