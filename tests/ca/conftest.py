@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from ca import ledger
 from tests.ca.databases import Begin, sqlite_engine
 from tests.ca.makers import CA, make_ca
+from tests.postgres import Postgres
 
 
 @pytest.fixture(scope="session")
@@ -17,18 +18,25 @@ def ca() -> CA:
     return make_ca()
 
 
+@pytest.fixture(scope="session")
+def one_postgres_url(postgres: Postgres) -> str:
+    """Return the address of a database that these tests use one after the other."""
+    return postgres.url(postgres.create())
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncEngine:
-    """Return an empty, real database."""
+    """Return a real database."""
     if request.param == "postgresql":
-        return create_async_engine(request.getfixturevalue("postgres_url"))
+        return create_async_engine(request.getfixturevalue("one_postgres_url"))
     return sqlite_engine(tmp_path / "ledger.sqlite3")
 
 
 @pytest.fixture
 async def begin(engine: AsyncEngine) -> AsyncIterator[Begin]:
-    """Yield what opens a transaction on a database with the ledger's tables."""
+    """Yield what opens a transaction on a database with the ledger's tables, all empty."""
     async with engine.begin() as connection:
+        await connection.run_sync(ledger.metadata.drop_all)
         await connection.run_sync(ledger.metadata.create_all)
     yield engine.begin
     await engine.dispose()

@@ -76,14 +76,16 @@ async def notes() -> Notes:
     return Notes()
 
 
-def authority_of(ca: CA, begin: Begin, tmp_path: Path, notes: Notes | None = None) -> Authority:
+def authority_of(
+    ca: CA, begin: Begin, tmp_path: Path, notes: Notes | None = None, patience: float = 30.0
+) -> Authority:
     """Make an authority that writes to a real database."""
     return Authority(
         begin=begin,
         issuer=ca.issuing,
         profile=CLIENT_PROFILE,
         host=HOST,
-        lock=SignerLock(tmp_path / "lock", patience=0.2),
+        lock=SignerLock(tmp_path / "lock", patience=patience),
         entropy=secrets.token_bytes,
         witness=notes,
     )
@@ -425,12 +427,13 @@ class TestPublish:
         assert [crl.number for crl in published] == [5]
 
     async def test_a_signer_that_does_not_end(
-        self, authority: Authority, begin: Begin, tmp_path: Path
+        self, ca: CA, authority: Authority, begin: Begin, tmp_path: Path
     ) -> None:
         """Whoever waits in vain is told so, and nothing is published."""
+        hurried = authority_of(ca, begin, tmp_path, patience=0.05)
         async with SignerLock(tmp_path / "lock").hold():
             with pytest.raises(SignerBusy):
-                await authority.publish(NOW)
+                await hurried.publish(NOW)
         async with begin() as connection:
             assert await ledger.latest_crl(connection, "issuing-1") is None
 

@@ -85,8 +85,11 @@ def test_gnutls(bundle: Path, name: str) -> None:
     assert answer.count("BEGIN CERTIFICATE") == 3
 
 
-def test_java(bundle: Path) -> None:
+def test_java(ca: CA, tmp_path: Path) -> None:
     """Java's keytool finds one key with its chain."""
+    bundle = tmp_path / "anna.p12"
+    certificate = ca.client(KEY, NOW)
+    bundle.write_bytes(build_bundle(NAMES[0], KEY, certificate, ca.issuing.chain, PASSPHRASE))
     answer = judge(
         "keytool", "-list", "-v", "-storetype", "PKCS12", "-keystore", bundle,
         "-storepass", PASSPHRASE,

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ca.errors import IdentityRefused, NameUnreadable
@@ -75,6 +75,7 @@ emails = st.builds(
 
 
 class TestRoundTrip:
+    @settings(deadline=None)  # signs for each example, and the machine may be busy
     @given(st.builds(Identity, users, devices, hosts, st.none() | emails))
     def test_what_is_written_is_read(self, identity: Identity) -> None:
         """Any identity comes back from a signed certificate as it went in."""
