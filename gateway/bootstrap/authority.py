@@ -6,7 +6,6 @@ long before its end, whether anything was revoked or not.
 """
 
 import asyncio
-import sys
 from contextlib import aclosing, suppress
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from gateway.bootstrap.process import (
     Lifecycle,
     ProcessFailed,
     argument_parser,
+    leave,
     log,
     read_arguments,
     run_process,
@@ -158,4 +158,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

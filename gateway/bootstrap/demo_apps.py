@@ -22,6 +22,7 @@ from gateway.bootstrap.process import (
     Lifecycle,
     ProcessFailed,
     argument_parser,
+    leave,
     read_arguments,
     run_process,
 )
@@ -262,4 +263,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -110,7 +110,6 @@ class Keeper:
     def hasten(self) -> None:
         """Give a program that is being stopped no more than `HASTE_SECONDS`."""
         if self._stopping.is_set() and not self._ended.is_set():
-            self._signal(signal.SIGTERM)
             asyncio.get_running_loop().call_later(HASTE_SECONDS, self._kill)
 
     async def _run_once(self) -> int:

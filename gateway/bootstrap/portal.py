@@ -8,7 +8,6 @@ import asyncio
 import os
 import socket
 import stat
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -28,6 +27,7 @@ from gateway.bootstrap.process import (
     Lifecycle,
     ProcessFailed,
     argument_parser,
+    leave,
     log,
     read_arguments,
     run_process,
@@ -153,4 +153,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -101,13 +101,13 @@ class TestRunProcess:
         assert "the supervisor is gone: finishing" in said
 
     def test_a_second_signal_does_not_wait(self, tmp_path: Path) -> None:
-        """A main that does not finish is cancelled by the second signal."""
+        """A main that does not finish is cut short by the second signal, and says so."""
         with running(tmp_path, "hangs") as one:
             one.process.terminate()
             # Signals of one number that come at once are one; another number surely is not.
             one.process.send_signal(signal.SIGINT)
             status, said = one.end()
-        assert status == 0
+        assert status == 1
         assert "once more: ending now" in said
 
     def test_what_an_operator_can_correct_has_no_traceback(self, tmp_path: Path) -> None:
