@@ -13,6 +13,7 @@ from functools import lru_cache
 from hashlib import sha256
 from html import escape
 from http import HTTPStatus
+from typing import assert_never
 from urllib.parse import urlsplit
 
 from gateway.core.look import GATE, STYLE
@@ -174,6 +175,8 @@ def _way_out(way: Way, frame: Frame, portal_origin: str) -> str:
             target, text = f"{portal_origin}/", frame.to_portal
         case Way.NONE:
             return ""
+        case _:
+            assert_never(way)
     return f'<p class="ways"><a class="button" href="{escape(target)}">{escape(text)}</a></p>\n'
 
 

@@ -11,8 +11,8 @@ from gateway.portal.signing_in import SignIn
 
 __all__ = ["BODY_MAXIMUM", "Services", "make_app"]
 
-BODY_MAXIMUM = 16 * 1024
-"""The largest form there is has a password of 1024 characters and an address."""
+BODY_MAXIMUM = 32 * 1024
+"""Enough for the longest password and address, each percent-encoded; nothing else is sent here."""
 
 
 def make_app(services: Services) -> web.Application:

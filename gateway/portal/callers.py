@@ -90,19 +90,17 @@ async def admit(caller: Caller, records: Records, now: datetime) -> Visitor:
     holder = await records.holder(caller.fingerprint)
     if holder is None:
         raise Refused(Refusal.CERTIFICATE_UNKNOWN)
-    if (refusal := objection_to(holder, now)) is not None:
-        raise Refused(refusal)
-    # Only for the type: a holder without a person was refused above.
-    if holder.person is None:
-        raise Refused(Refusal.PERSON_REMOVED)
+    person = person_behind(holder, now)
+    if isinstance(person, Refusal):
+        raise Refused(person)
     session = await records.session(caller.session) if caller.session is not None else None
     if session is not None and not _belongs(session, holder, now):
         session = None
-    return Visitor(caller.address, holder, holder.person, session)
+    return Visitor(caller.address, holder, person, session)
 
 
-def objection_to(holder: Holder, now: datetime) -> Refusal | None:
-    """Return what speaks against *holder* at *now*; what is final comes first."""
+def person_behind(holder: Holder, now: datetime) -> Person | Refusal:
+    """Return whom *holder* lets in at *now*, or what speaks against it; what is final first."""
     if holder.revoked_at is not None:
         return Refusal.CERTIFICATE_REVOKED
     if holder.person is None:
@@ -111,7 +109,7 @@ def objection_to(holder: Holder, now: datetime) -> Refusal | None:
         return Refusal.CERTIFICATE_NOT_YET_VALID
     if now > holder.not_after:
         return Refusal.CERTIFICATE_EXPIRED
-    return None if holder.person.enabled else Refusal.PERSON_DISABLED
+    return holder.person if holder.person.enabled else Refusal.PERSON_DISABLED
 
 
 def _belongs(session: Session, holder: Holder, now: datetime) -> bool:

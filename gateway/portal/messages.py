@@ -2,7 +2,6 @@
 
 What refusals say is in `gateway.core.refusal_words`.
 """
-# ruff: noqa: RUF001 - the apostrophe of Italian is the typographic one
 
 from typing import Final
 
@@ -10,7 +9,7 @@ from gateway.core.refusals import Language
 
 MESSAGES: Final[dict[str, dict[Language, str]]] = {
     "sign-in": {"en": "Sign in", "it": "Accedi"},
-    "welcome": {"en": "Welcome, {name}", "it": "Ti diamo il benvenuto, {name}"},
+    "welcome": {"en": "Welcome, {name}", "it": "Ciao, {name}"},
     "certificate-found": {
         "en": "Your certificate “{device}” is in order. Now your password and the code of this "
         "moment.",

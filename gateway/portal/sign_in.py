@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from math import ceil
-from typing import Final
+from typing import Final, assert_never
 from urllib.parse import parse_qsl, urlencode
 
 from aiohttp import web
@@ -60,6 +60,8 @@ async def sign_in(request: web.Request, visitor: Visitor) -> web.StreamResponse:
             return _signed_in(request, session, target)
         case Failed() as failed:
             return _failed(request, visitor, target, failed)
+        case other:
+            assert_never(other)
 
 
 async def go_on(request: web.Request, visitor: Visitor) -> web.StreamResponse:

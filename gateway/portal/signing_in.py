@@ -10,6 +10,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import assert_never
 
 from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.credentials import (
@@ -115,6 +116,8 @@ class SignIn:
                 return Failed(Failure.CLOCK_OUT_OF_STEP, clock_seconds=seconds)
             case CodeAccepted(step):
                 return await self._open(visitor, credentials, step)
+            case _:
+                assert_never(code)
 
     def _check_code(self, visitor: Visitor, credentials: Credentials, code: str) -> CodeResult:
         secret = unseal(self._services.site_key, visitor.person.user, credentials.sealed_totp)

@@ -14,7 +14,7 @@ from gateway.portal.callers import (
     Caller,
     NotBehindTheEdge,
     admit,
-    objection_to,
+    person_behind,
     read_caller,
 )
 from gateway.portal.refuse import Refused
@@ -75,11 +75,11 @@ class TestReading:
 
 class TestObjections:
     @pytest.mark.parametrize(
-        "holder,refusal",
+        "holder,expected",
         [
-            (HOLDER, None),
-            (replace(HOLDER, not_before=NOW), None),
-            (replace(HOLDER, not_after=NOW), None),
+            (HOLDER, ANNA),
+            (replace(HOLDER, not_before=NOW), ANNA),
+            (replace(HOLDER, not_after=NOW), ANNA),
             (replace(HOLDER, not_after=NOW - HOUR), Refusal.CERTIFICATE_EXPIRED),
             (replace(HOLDER, not_before=NOW + HOUR), Refusal.CERTIFICATE_NOT_YET_VALID),
             (replace(HOLDER, person=None), Refusal.PERSON_REMOVED),
@@ -91,9 +91,9 @@ class TestObjections:
             ),
         ],
     )
-    def test_each_has_its_own_name(self, holder: Holder, refusal: Refusal | None) -> None:
+    def test_each_has_its_own_name(self, holder: Holder, expected: Person | Refusal) -> None:
         """What is final comes first."""
-        assert objection_to(holder, NOW) is refusal
+        assert person_behind(holder, NOW) is expected
 
 
 class TestAdmitting:

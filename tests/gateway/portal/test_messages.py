@@ -57,7 +57,7 @@ def test_templates_have_no_sentence_of_their_own() -> None:
         assert re.findall(r"[A-Za-z]{2,}", bare) == [], name
 
 
-@pytest.mark.parametrize("language,word", [("en", "Welcome, <b>"), ("it", "benvenuto, <b>")])
+@pytest.mark.parametrize("language,word", [("en", "Welcome, <b>"), ("it", "Ciao, <b>")])
 def test_say_puts_values_in_their_places(language: str, word: str) -> None:
     """Values are put in as they are: escaping is the template's."""
     assert word in say("welcome", "it" if language == "it" else "en", name="<b>")

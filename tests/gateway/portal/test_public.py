@@ -1,5 +1,6 @@
 """What everybody may have without a certificate."""
 
+import asyncio
 import base64
 import json
 from datetime import timedelta
@@ -169,6 +170,20 @@ class TestPlainHTTP:
         assert response.status == 308
         assert response.headers["Location"] == f"https://{name}:{SITE.port}/a%20b//c?x=1"
         assert "Strict-Transport-Security" not in response.headers
+
+    async def test_leads_nowhere_from_a_target_that_is_no_path(self, house: House) -> None:
+        """An absolute target has a host of its own, which is anybody's word."""
+        assert house.client is not None
+        reader, writer = await asyncio.open_connection(house.client.host, house.client.port)
+        writer.write(
+            b"GET http://evil.example/ HTTP/1.1\r\nHost: pusterla.localhost\r\n"
+            b"Pusterla-Listener: plain-http\r\nConnection: close\r\n\r\n"
+        )
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b"Location" not in answer
 
     @pytest.mark.parametrize("host", ["evil.example", "", "a b", "pusterla.localhost.evil.example"])
     async def test_leads_nowhere_else(self, house: House, host: str) -> None:

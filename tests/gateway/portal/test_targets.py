@@ -4,9 +4,10 @@ from dataclasses import replace
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from gateway.core.routes import RESERVED_PREFIX, normalise_target
 from gateway.portal.targets import (
     START,
     ApplicationTarget,
@@ -175,6 +176,16 @@ def test_no_mixture_of_separators_leaves_the_site(origin: str, pieces: list[str]
     assert urlsplit(address_of(target, SITE)).netloc in {
         urlsplit(our).netloc for our in OUR_ORIGINS
     }
+
+
+@given(st.from_regex(r"/[!-~]{0,30}(\?[!-~]{0,30})?", fullmatch=True))
+def test_every_page_that_the_edge_knows_is_found_again(asked: str) -> None:
+    """What the edge has normalised and asks to come back to is not lost on the way."""
+    normal = normalise_target(asked.encode())
+    wire = normal.wire.decode() if normal else "//"
+    assume(not wire.startswith(("//", RESERVED_PREFIX)) and "#" not in wire)
+    found = find_target(WIKI_ORIGIN + wire, SITE, APPLICATIONS)
+    assert found == ApplicationTarget(APPLICATIONS["wiki"], wire)
 
 
 @given(st.from_regex(r"/[a-z%0-9&=+;/]{0,20}\?[!-~]{0,20}", fullmatch=True))
