@@ -58,5 +58,5 @@ async def _examine_store(
             yield ok("store", "answers, and its tables are those of this Pusterla")
             async for finding in examine_store(store, clock()):
                 yield finding
-    except (StoreError, StoreUnavailable, ValueError) as error:
+    except (StoreError, StoreUnavailable, OSError, ValueError) as error:
         yield store_finding(error)

@@ -6,7 +6,7 @@ be unseen, not well.
 
 import socket
 import stat
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,12 +15,13 @@ from pathlib import Path
 
 from gateway.bootstrap.folder import SiteFolder, too_open
 from gateway.config import Configuration, Problems, read_configuration, read_site
-from gateway.core.ports import StoreUnavailable
 from gateway.core.site import Site
-from gateway.store import Store, StoreError, StoreOutdated
+from gateway.store import Store, StoreOutdated
 
 CLOCK_SLACK = timedelta(minutes=5)
 _SOCKET_SECONDS = 2.0
+# Between groups and users of our own `deploy/` builds walls; others have no business here.
+_OTHERS = 0o007
 
 
 class Health(StrEnum):
@@ -59,18 +60,12 @@ def problem(subject: str, words: str, way_out: str) -> Finding:
 
 def examine_files(folder: SiteFolder) -> Iterator[Finding]:
     """Look whether files are there, and for whom."""
-    before = 0
-    for path, group in _secrets(folder):
-        for finding in _examine_secret(path, group=group):
-            before += 1
-            yield finding
-    for path in (folder.ca, folder.edge, folder.store):
+    found = [finding for secret in _secrets(folder) for finding in _examine_secret(secret)]
+    for path in (folder.keys, folder.ca, folder.edge, folder.store, folder.database):
         mode = _mode(path)
-        if mode is not None and too_open(mode, group=True):
-            before += 1
-            yield problem("files", f"others can look into {path}", f"chmod 700 {path}")
-    if not before:
-        yield ok("files", "all there, and no secret is open to others")
+        if mode is not None and mode & _OTHERS:
+            found.append(problem("files", f"others can reach {path}", f"chmod o= {path}"))
+    yield from found or [ok("files", "all there, and nothing secret is open to others")]
 
 
 def examine_configuration(folder: SiteFolder) -> Iterator[Finding]:
@@ -124,7 +119,7 @@ async def examine_store(store: Store, now: datetime) -> AsyncIterator[Finding]:
         yield problem("CRL", words, "pusterla crl publish, or start the authority")
 
 
-def store_finding(error: StoreError | StoreUnavailable | ValueError) -> Finding:
+def store_finding(error: Exception) -> Finding:
     """Say why the store could not be opened, or not be read."""
     if isinstance(error, StoreOutdated):
         way_out = "stop the site, make a backup, then pusterla doctor --migrate"
@@ -138,23 +133,38 @@ def site_of(folder: SiteFolder) -> Site | None:
     return None if isinstance(found, Problems) else found
 
 
-def _secrets(folder: SiteFolder) -> Iterable[tuple[Path, bool]]:
-    """Name the secret files, and whether their group may read them."""
-    for path in (folder.root_key, folder.issuing_key, folder.server_key, folder.assertion_key):
-        yield path, False
-    yield folder.site_key, False
-    yield folder.cookie_key, True
+@dataclass(frozen=True, slots=True)
+class _Secret:
+    """A secret file; whether its group may read it, and whether a site goes on without it."""
+
+    path: Path
+    group: bool = False
+    needed: bool = True
 
 
-def _examine_secret(path: Path, *, group: bool) -> Iterator[Finding]:
+def _secrets(folder: SiteFolder) -> tuple[_Secret, ...]:
+    return (
+        # Signs nothing from day to day, and is best kept somewhere else.
+        _Secret(folder.root_key, needed=False),
+        _Secret(folder.issuing_key),
+        _Secret(folder.server_key),
+        _Secret(folder.assertion_key),
+        _Secret(folder.site_key),
+        _Secret(folder.cookie_key, group=True),
+    )
+
+
+def _examine_secret(secret: _Secret) -> Iterator[Finding]:
+    path = secret.path
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except FileNotFoundError:
-        yield problem("files", f"{path} is missing", "restore it from a backup")
+        if secret.needed:
+            yield problem("files", f"{path} is missing", "restore it from a backup")
     except PermissionError:
         yield warning("files", f"{path} cannot be looked at by this user", "ask as root")
     else:
-        if too_open(mode, group=group):
+        if too_open(mode, group=secret.group):
             words = f"others can reach {path} (mode {mode:04o})"
             yield problem("files", words, f"chmod 600 {path}; who could read it may have it")
 
