@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -14,7 +14,7 @@ from gateway.config.files import Problems, application_names, read_new_applicati
 from gateway.config.template import application_text
 from gateway.core.audit import AuditKind
 from gateway.core.site import Application
-from policies.parse import SubjectTerm
+from policies.parse import SubjectKind, SubjectTerm
 from policies.values import suggest
 
 FILE_MODE = 0o640
@@ -63,6 +63,21 @@ async def remove_application(command: Command, name: str) -> Path:
     path.unlink()
     _sync(command.folder.apps)
     return path
+
+
+async def missing_subjects(command: Command, allow: Iterable[SubjectTerm]) -> list[str]:
+    """Say which of *allow* are nobody as yet: allowed, but perhaps mistyped."""
+    people = await command.store.people()
+    known = {
+        SubjectKind.USER: {person.user for person in people},
+        SubjectKind.GROUP: {group for person in people for group in person.groups},
+    }
+    words = {SubjectKind.USER: "there is no user", SubjectKind.GROUP: "nobody is in a group"}
+    return [
+        f"{words[term.kind]} {term.name!r} yet{suggest(term.name, known[term.kind])}"
+        for term in allow
+        if term.name not in known[term.kind]
+    ]
 
 
 def refuse_unknown_application(folder: SiteFolder, name: str) -> str:

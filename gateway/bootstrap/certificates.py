@@ -217,6 +217,7 @@ async def _list_them(
         await _authority(command).publish_if_due(command.clock())
     except (FileRefused, SignerBusy) as error:
         # Not everybody who may revoke may read the key. The authority may, if it runs.
+        command.say("waiting for the authority to sign the revocation list ...")
         return None if await _listed_in_time(command, records, patience) else str(error)
     return None
 

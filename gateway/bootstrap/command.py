@@ -27,13 +27,18 @@ class CommandRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A site that a command works on. *by* says in the audit log who did it."""
+    """A site that a command works on.
+
+    *by* says in the audit log who did it; *say* tells the person at the
+    command what takes its time.
+    """
 
     folder: SiteFolder
     site: Site
     store: Store
     clock: Callable[[], datetime]
     by: str
+    say: Callable[[str], None]
 
     async def record(
         self,
@@ -61,7 +66,9 @@ class Command:
 
 @asynccontextmanager
 async def open_command(
-    folder: SiteFolder, clock: Callable[[], datetime] = folders.clock
+    folder: SiteFolder,
+    clock: Callable[[], datetime] = folders.clock,
+    say: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Command]:
     """Open the site in *folder* for a command.
 
@@ -70,7 +77,7 @@ async def open_command(
     """
     site = settings_of(folder)
     async with open_store(folder.store_url(site.store_url), clock) as store:
-        yield Command(folder, site, store, clock, who())
+        yield Command(folder, site, store, clock, who(), say)
 
 
 def settings_of(folder: SiteFolder) -> Site:

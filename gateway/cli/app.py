@@ -1,6 +1,6 @@
 """pusterla app: the applications behind the site, each a file in apps/."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +22,9 @@ from gateway.core.site import Application, parse_upstream
 from policies.match import in_words
 from policies.model import Rule
 from policies.parse import SubjectTerm, parse_subject_term
+
+if TYPE_CHECKING:
+    from gateway.bootstrap.command import Command
 
 
 @click.group()
@@ -81,10 +84,20 @@ def add(
     as_json: bool,
 ) -> None:
     """Write apps/NAME.toml, with every key explained; a running site takes it up by itself."""
-    from gateway.bootstrap.applications import add_application, server_certificate_covers
+    from gateway.bootstrap.applications import (
+        add_application,
+        missing_subjects,
+        server_certificate_covers,
+    )
 
-    found = here.run(lambda command: add_application(command, name, host, upstream, allow))
+    async def work(command: "Command") -> tuple[Application, list[str]]:
+        found = await add_application(command, name, host, upstream, allow)
+        return found, await missing_subjects(command, allow)
+
+    found, missing = here.run(work)
     folder = here.folder()
+    for words in missing:
+        warn(words)
     if server_certificate_covers(folder, host) is False:
         warn(
             f"the server certificate ({folder.server_certificate}) does not cover {host}: "

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from gateway.cli.output import note
+
 if TYPE_CHECKING:
     from gateway.bootstrap.command import Command
     from gateway.bootstrap.folder import SiteFolder
@@ -34,7 +36,7 @@ class Surroundings:
         from gateway.bootstrap.command import open_command
 
         async def go() -> T:
-            async with open_command(self.folder()) as command:
+            async with open_command(self.folder(), say=note) as command:
                 return await work(command)
 
         return asyncio.run(go())

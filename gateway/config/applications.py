@@ -16,7 +16,8 @@ RESERVED_NAMES: Final = frozenset({"portal", "public", "pusterla"})
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # A token of RFC 9110, section 5.6.2, as far as names of fields go in the wild.
 _FIELD: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
-# Fields that frame or route a message: overwritten, they would change what is sent.
+# Fields that frame or route a message, or that we write ourselves: overwritten, they would
+# change what is sent or what it says.
 _NEVER_USER: Final = HOP_BY_HOP | {
     "host",
     "content-length",
@@ -31,7 +32,12 @@ _NEVER_USER: Final = HOP_BY_HOP | {
     "forwarded",
     "client-cert",
     "client-cert-chain",
-    "pusterla-assertion",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-user",
+    "x-forwarded-email",
+    "x-forwarded-groups",
 }
 
 
@@ -111,5 +117,5 @@ class ApplicationReader:
 def _check_user_header(text: str) -> None:
     if not _FIELD.fullmatch(text):
         raise ValueError(f"{text!r} is not the name of a header; write one such as X-Remote-User")
-    if text.lower() in _NEVER_USER or text.lower().startswith("sec-"):
+    if text.lower() in _NEVER_USER or text.lower().startswith(("sec-", "pusterla-")):
         raise ValueError(f"{text!r} has a meaning of its own; write one such as X-Remote-User")

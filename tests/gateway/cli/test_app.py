@@ -88,6 +88,17 @@ def test_an_application_for_nobody_is_told(pusterla: Runner) -> None:
     assert pusterla.json("app", "show", "wiki")["rules"] == []
 
 
+def test_whoever_is_let_in_and_is_nobody_yet_is_told(pusterla: Runner) -> None:
+    """It may be a name that was mistyped, or somebody who is still to be added."""
+    pusterla.add_user("anna", "technicians")
+    words = ("--allow", "group:technicans", "--allow", "user:bruno", "--allow", "user:anna")
+    result = pusterla.done("app", "add", "wiki", *HOST, *UPSTREAM, *words)
+    assert result.stderr.splitlines() == [
+        "pusterla: warning: nobody is in a group 'technicans' yet; did you mean 'technicians'?",
+        "pusterla: warning: there is no user 'bruno' yet",
+    ]
+
+
 def test_a_new_application_does_not_answer_for_the_problems_of_others(pusterla: Runner) -> None:
     """It is written; the check tells of the others."""
     (pusterla.site / "apps" / "crm.toml").write_text("nonsense", encoding="utf-8")

@@ -181,3 +181,13 @@ def test_what_a_message_quotes_cannot_move_the_cursor() -> None:
     """Control characters are written out."""
     result = CliRunner().invoke(failing(click.ClickException("a\x1b[2Jb")), ["fail"])
     assert result.stderr == "pusterla: a\\x1b[2Jb\n"
+
+
+def test_every_command_is_in_the_documentation() -> None:
+    """With a line that can be typed."""
+    page = (ROOT / "docs" / "command.md").read_text(encoding="utf-8")
+    lines = [line for line in page.splitlines() if line.startswith("pusterla ")]
+    missing = [
+        " ".join(words) for words in COMMANDS if not any(" ".join(words) in line for line in lines)
+    ]
+    assert missing == []

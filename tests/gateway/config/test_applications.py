@@ -129,7 +129,7 @@ def test_names_that_cannot_be_are_problems_of_the_file(apps: Path, site: Site, n
 
 
 @pytest.mark.parametrize(
-    "header", ["Host", "Cookie", "X Remote", "Sec-WebSocket-Key", "Client-Cert"]
+    "header", ["Host", "Cookie", "X Remote", "Sec-WebSocket-Key", "Client-Cert", "X-Forwarded-For"]
 )
 def test_a_user_header_cannot_replace_a_field_with_a_meaning(
     apps: Path, site: Site, header: str
