@@ -159,6 +159,13 @@ def test_a_site_with_problems_is_not_shown_in_part(pusterla: Runner) -> None:
         assert "did you mean 'host'?" in result.stderr
 
 
+def test_applications_that_cannot_be_read_are_not_said_to_be_none(pusterla: Runner) -> None:
+    """The directory is named."""
+    (pusterla.site / "apps").rmdir()
+    assert "apps cannot be read: No such file" in pusterla.refused("app", "show", "wiki")
+    assert "apps: cannot be read" in pusterla.run("app", "list").stderr
+
+
 def test_an_application_is_removed_even_with_problems(pusterla: Runner) -> None:
     """Its file goes, and that is written down."""
     pusterla.add_app("wiki")

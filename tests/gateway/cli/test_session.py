@@ -20,7 +20,7 @@ async def open_session(command: Command, fingerprint: str) -> SessionId:
     assert verified is not None
     now = command.clock()
     session = Session(
-        id=SessionId(secrets.token_hex(16)),
+        id=SessionId("a" + secrets.token_hex(16)[1:]),
         user=holder.user,
         fingerprint=holder.fingerprint,
         level=Level.PASSWORD_TOTP,
@@ -95,6 +95,7 @@ def test_which_sessions_must_be_clear(pusterla: Runner, sessions: list[str]) -> 
     for words in ([], ["--all", "--user", "anna"], [sessions[0], "--all"]):
         assert pusterla.run("session", "end", *words).exit_code == 2
     assert "no live session 'zz'" in pusterla.refused("session", "end", "zz")
+    assert "3 sessions begin with 'a'" in pusterla.refused("session", "end", "a")
     assert "no live session ''" in pusterla.refused("session", "end", "")
     assert "did you mean 'anna'?" in pusterla.refused("session", "end", "--user", "ana")
     assert len(live(pusterla)) == 3

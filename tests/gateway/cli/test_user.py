@@ -56,6 +56,12 @@ def test_all_that_is_wrong_with_somebody_is_told_at_once(pusterla: Runner) -> No
     assert "the full name is one line of printable text" in reason
 
 
+def test_a_full_name_has_an_end(pusterla: Runner) -> None:
+    """It stands on pages and in the name of the bundle."""
+    words = ("user", "add", "anna", "--name", "A" * 201, "--password-stdin")
+    assert "at most 200 characters" in pusterla.refused(*words, stdin=PASSWORD)
+
+
 def test_what_could_not_stand_in_a_certificate_is_refused_now(pusterla: Runner) -> None:
     """Not on the day when the person needs one."""
     reason = pusterla.refused(

@@ -73,3 +73,14 @@ def test_a_directory_that_is_taken_away_is_a_problem_not_an_empty_site(folder: P
     assert isinstance(watcher.poll(), Problems)
     (folder / "apps.new").rename(folder / "apps")
     assert isinstance(watcher.poll(), Configuration)
+
+
+def test_files_that_are_not_there_make_a_signature_too(tmp_path: Path) -> None:
+    """A site that is about to be put in place is seen when it comes."""
+    watcher = ConfigurationWatcher(tmp_path)
+    assert signature(tmp_path) == ()
+    assert isinstance(watcher.poll(), Problems)
+    assert watcher.poll() is None
+    (tmp_path / "pusterla.toml").write_text(SITE, encoding="utf-8")
+    (tmp_path / "apps").mkdir()
+    assert isinstance(watcher.poll(), Configuration)
