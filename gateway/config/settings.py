@@ -175,7 +175,8 @@ def _check_store_url(text: str) -> None:
     # Never quoted: there may be a password in it.
     if text.startswith("sqlite"):
         raise ValueError("leave the key out for SQLite: its file is in the site folder")
-    if not text.startswith(_POSTGRESQL):
+    database = text.removeprefix(_POSTGRESQL).partition("?")[0].partition("/")[2]
+    if not text.startswith(_POSTGRESQL) or not database:
         raise ValueError(f"expected {_POSTGRESQL}USER@HOST/DATABASE")
 
 

@@ -140,7 +140,14 @@ def test_plain_http_has_a_port_of_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["sqlite:///x.db", "postgresql://gate:secret@db/gate", "mysql://gate:secret@db"]
+    "url",
+    [
+        "sqlite:///x.db",
+        "postgresql://gate:secret@db/gate",
+        "mysql://gate:secret@db",
+        "postgresql+asyncpg://gate:secret@db",
+        "postgresql+asyncpg://gate:secret@db/?ssl=require",
+    ],
 )
 def test_a_store_url_is_checked_and_never_quoted(tmp_path: Path, url: str) -> None:
     """The message says what is expected and shows no password."""
