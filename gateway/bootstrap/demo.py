@@ -76,10 +76,10 @@ def _look_before(port: int) -> int:
     usual = default_http_port(port)
     try:
         # 8080 is everybody's favourite. Nobody types this port, so any other will do as well.
-        _probe(usual)
-    except (ProcessFailed, OverflowError):
+        _probe(max(usual, 1))
+    except ProcessFailed:
         return free_port()
-    return usual
+    return max(usual, 1)
 
 
 def _probe(port: int) -> None:

@@ -160,11 +160,12 @@ def sheet_of(made: Made, *, contained: bool) -> Sheet:
         ),
         page=f"{origin(f'{PAGE_APP}.{HOST}')}{PAGE_PATH}",
         next_code=(sys.executable, str(made.code_script)),
-        command=(*_pusterla(), "--site", str(made.folder.path)),
+        command=(_pusterla(), "--site", str(made.folder.path)),
         contained=contained,
     )
 
 
-def _pusterla() -> tuple[str, ...]:
+def _pusterla() -> str:
+    # Beside the Python that runs this; otherwise wherever the shell finds it.
     beside = Path(sys.executable).with_name("pusterla")
-    return (str(beside),) if beside.exists() else (sys.executable, "-m", "gateway.cli")
+    return str(beside) if beside.exists() else "pusterla"
