@@ -14,7 +14,6 @@ One process each:
 - `edge`         one worker of the edge
 - `portal`       the portal
 - `authority`    the authority
-- `demo`         a throwaway site with real applications behind it
 
 The `pusterla` command:
 

@@ -117,7 +117,7 @@ def serve(ctx: click.Context, here: Surroundings, *, only: tuple[str, ...]) -> N
 @click.pass_context
 def demo(ctx: click.Context, *, port: int, directory: Path | None) -> None:
     """Run a throwaway site with real applications behind it, and say how to get in."""
-    from gateway.bootstrap.demo import run
+    from gateway.demo.run import run
 
     ctx.exit(run(port, directory))
 

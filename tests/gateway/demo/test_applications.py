@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.bootstrap.demo_apps import DEMO_APPS, DemoApp, Place, missing_modules, serve_app
 from gateway.bootstrap.process import Lifecycle, ProcessFailed
+from gateway.demo.applications import DEMO_APPS, DemoApp, Place, missing_modules, serve_app
 
 
 @pytest.fixture(autouse=True)

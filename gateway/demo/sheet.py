@@ -7,6 +7,8 @@ from shlex import quote
 
 import segno
 
+END_WORDS = "Ctrl-C ends the demo."
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:
@@ -144,5 +146,5 @@ Revoke the certificate, and watch what is open being cut (then the line above is
 
 {command} cert revoke --user {sheet.user} --reason keyCompromise
 
-Ctrl-C ends the demo.
+{END_WORDS}
 """

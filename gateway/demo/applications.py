@@ -93,7 +93,7 @@ class Place:
 
 
 def _prepare_bench(place: Place) -> None:
-    text = files("gateway.bootstrap").joinpath("demo_files/bench.txt").read_text(encoding="utf-8")
+    text = files("gateway.demo").joinpath("files/bench.txt").read_text(encoding="utf-8")
     (place.data / "bench.py").write_text(text, encoding="utf-8")
 
 
@@ -250,7 +250,8 @@ async def _tell_when_it_answers(port: int, path: str, lifecycle: Lifecycle) -> N
 
 def main() -> int:
     """Run one application; return the exit status."""
-    parser = argument_parser("demo_apps", "One of the demo's applications.")
+    parser = argument_parser("applications", "One of the demo's applications.")
+    parser.prog = "python -m gateway.demo.applications"
     parser.add_argument("--app", choices=sorted(DEMO_APPS), required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--portal", required=True)

@@ -15,9 +15,6 @@ from pathlib import Path
 
 from ca.errors import CAError
 from gateway.bootstrap.command import CommandRefused
-from gateway.bootstrap.demo_apps import DEMO_APPS, DemoApp, missing_modules
-from gateway.bootstrap.demo_sheet import render
-from gateway.bootstrap.demo_site import ADDRESS, Made, free_port, make, sheet_of
 from gateway.bootstrap.folder import FolderError, clock
 from gateway.bootstrap.keeper import Program
 from gateway.bootstrap.listeners import open_listeners
@@ -25,6 +22,9 @@ from gateway.bootstrap.process import ProcessFailed, start_log
 from gateway.config.settings import default_http_port
 from gateway.core.credentials import STEP_SECONDS, totp_code
 from gateway.core.ports import StoreUnavailable
+from gateway.demo.applications import DEMO_APPS, DemoApp, missing_modules
+from gateway.demo.sheet import render
+from gateway.demo.site import ADDRESS, Made, free_port, make, sheet_of
 from gateway.store import StoreError
 from gateway.supervisor import PROCESSES, limit_of, prepare, run_stages
 
@@ -74,12 +74,14 @@ def _look_before(port: int) -> int:
     except ProcessFailed as error:
         raise ProcessFailed(f"{error}, as in: make run PORT=9443") from error
     usual = default_http_port(port)
+    if usual < 1:
+        return free_port()
     try:
         # 8080 is everybody's favourite. Nobody types this port, so any other will do as well.
-        _probe(max(usual, 1))
+        _probe(usual)
     except ProcessFailed:
         return free_port()
-    return max(usual, 1)
+    return usual
 
 
 def _probe(port: int) -> None:
@@ -120,7 +122,7 @@ def _serve(made: Made, *, contained: bool) -> int:
 def _program(made: Made, app: DemoApp) -> Program:
     place = made.apps
     options = ("--site", str(place.folder), "--app", app.name, "--portal", place.portal)
-    command = (sys.executable, "-P", "-m", "gateway.bootstrap.demo_apps", *options)
+    command = (sys.executable, "-P", "-m", "gateway.demo.applications", *options)
     return Program(app.name, (*command, "--port", str(made.ports[app.name])))
 
 

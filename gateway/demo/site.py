@@ -15,13 +15,13 @@ from gateway.bootstrap.applications import add_application
 from gateway.bootstrap.certificates import Wanted, issue_certificate
 from gateway.bootstrap.command import open_command
 from gateway.bootstrap.creation import NewSite, create_site
-from gateway.bootstrap.demo_apps import DEMO_APPS, Place
-from gateway.bootstrap.demo_sheet import Listed, Sheet
 from gateway.bootstrap.folder import SiteFolder, clock
 from gateway.bootstrap.listeners import open_listeners
 from gateway.bootstrap.process import ProcessFailed
 from gateway.config import Problems, read_site
 from gateway.core.site import Site
+from gateway.demo.applications import DEMO_APPS, Place
+from gateway.demo.sheet import Listed, Sheet
 from policies.parse import parse_subject_term
 
 HOST = "pusterla.localhost"
@@ -115,7 +115,7 @@ async def make(place: Path, port: int, http_port: int, say: Callable[[str], None
 
 
 def _write_code_script(made: Made) -> None:
-    template = files("gateway.bootstrap").joinpath("demo_files/code.txt")
+    template = files("gateway.demo").joinpath("files/code.txt")
     text = template.read_text(encoding="utf-8")
     for mark, value in (
         ("@SECRET@", b32decode(made.person.secret).hex()),
