@@ -177,6 +177,15 @@ async def test_what_changes_during_a_sign_in_overtakes_it(store: Store, change: 
     assert await store.audit_tail(100) == before
 
 
+async def test_who_is_disabled_opens_no_session(store: Store) -> None:
+    """Also when the credentials were read after that, and so are the newest."""
+    await store.add_person(new_person())
+    record = await issue(store)
+    await store.set_enabled("anna", False)
+    with pytest.raises(SignInOvertaken):
+        await sign_in(store, record)
+
+
 @pytest.mark.parametrize(
     "user, fingerprint",
     [("bruno", None), ("anna", Fingerprint("0" * 64))],
