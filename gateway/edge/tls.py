@@ -5,6 +5,7 @@ shows an empty response. Here every byte that OpenSSL wants sent is sent. All
 cryptography, and the verification of the chain, stays OpenSSL's.
 """
 
+import logging
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +19,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.core.people import Fingerprint
 from gateway.edge.hello import RECORD_MAXIMUM, Incomplete, read_server_name
+from gateway.edge.openssl import forget_sessions, send_names
+
+log = logging.getLogger("pusterla.edge")
 
 # X509_V_FLAG_NO_CHECK_TIME: an expired certificate shall reach our page that
 # says so. The dates are checked by `ca.trust`, at every request.
@@ -57,6 +61,8 @@ def make_contexts(certificate: Path, key: Path, clients: Path, public_host: str)
     protected.verify_flags = ssl.VerifyFlags(
         protected.verify_flags | ssl.VERIFY_X509_STRICT | _NO_CHECK_TIME
     )
+    if (why := send_names(protected, clients)) is not None:
+        log.warning("browsers are not told which certificates we take: %s", why)
     public = _context(certificate, key)
     public.verify_mode = ssl.CERT_NONE
     public.set_servername_callback(_only(public_host))
@@ -79,6 +85,8 @@ def _context(certificate: Path, key: Path) -> ssl.SSLContext:
     context.set_ciphers(_CIPHERS)
     context.set_alpn_protocols(["http/1.1"])
     context.load_cert_chain(certificate, key)
+    if (why := forget_sessions(context)) is not None:
+        log.warning("TLS 1.2 sessions may be resumed: %s", why)
     return context
 
 
