@@ -137,7 +137,7 @@ class Publisher:
         async with self._signing:
             # Opened for each look, so the key of a CA that was repaired or replaced
             # is taken up, and one that others may read is noticed, while we run.
-            authority = open_authority(self._folder, self._site, self._store, clock, BY)
+            authority = open_authority(self._folder, self._site, self._store, BY)
             published = await authority.publish_if_due(clock())
         if published is not None:
             log.info(

@@ -177,7 +177,7 @@ def _shown(command: Command, record: CRLRecord) -> PublishedCRL:
 
 
 def _authority(command: Command) -> Authority:
-    return open_authority(command.folder, command.site, command.store, command.clock, command.by)
+    return open_authority(command.folder, command.site, command.store, command.by)
 
 
 async def _fitting(

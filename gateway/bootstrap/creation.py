@@ -128,7 +128,7 @@ async def _fill(
                 connection, AuditEvent(AuditKind.SITE_CREATED, clock(), detail=detail)
             )
         say("signing the first certificate revocation list")
-        await open_authority(folder, site, store, clock, name).publish(clock())
+        await open_authority(folder, site, store, name).publish(clock())
 
 
 def _make_keys(folder: SiteFolder) -> None:

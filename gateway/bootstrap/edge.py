@@ -6,7 +6,6 @@ that of cookies. Of the CA it reads certificates only.
 
 import asyncio
 import socket
-import sys
 from pathlib import Path
 
 from gateway.bootstrap.folder import (
@@ -20,6 +19,7 @@ from gateway.bootstrap.process import (
     Lifecycle,
     ProcessFailed,
     argument_parser,
+    leave,
     read_arguments,
     run_process,
 )
@@ -77,4 +77,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -4,7 +4,7 @@ One title, what happened, and what to do next. Nothing here names a host, a
 person or a rule: a stranger reads the same words.
 """
 
-# ruff: noqa: RUF001 - the apostrophe of Italian is the typographic one
+
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal

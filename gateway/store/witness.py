@@ -31,7 +31,7 @@ class StoreWitness:
             serial=record.serial,
             device=record.device,
             not_after=record.not_after.isoformat(),
-            scope="all" if record.scope is None else " ".join(record.scope),
+            scope="every application" if record.scope is None else " ".join(record.scope),
         )
         # Whoever has asked for it in vain must ask again.
         if record.fingerprint is not None:

@@ -233,7 +233,7 @@ async def issue(folder: SiteFolder, store: Store) -> str:
     site = read_site(folder.settings)
     assert isinstance(site, Site)
     await store.add_person(NewPerson("anna", "Anna Rossi", "", frozenset(), "hash", b"sealed"))
-    authority = open_authority(folder, site, store, clock, "test")
+    authority = open_authority(folder, site, store, "test")
     order = Order("anna", "stick-1", lifetime=timedelta(days=30))
     return (await authority.enrol(order, make_key().public_key(), clock())).record.serial
 

@@ -38,19 +38,17 @@ class Stick:
     serial: str
     fingerprint: str
 
-    def context(self, root: Path, version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
+    def context(self, root: Path) -> ssl.SSLContext:
         """Return a TLS context of a client that shows this certificate and trusts *root*."""
-        context = client_context(root, version)
+        context = client_context(root)
         context.load_cert_chain(self.file)
         return context
 
 
-def client_context(root: Path, version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
+def client_context(root: Path) -> ssl.SSLContext:
     """Return a TLS context of a client without a certificate that trusts *root*."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cafile=root)
-    if version is not None:
-        context.minimum_version = context.maximum_version = version
     return context
 
 
@@ -112,9 +110,7 @@ def issue_stick(
     order = Order(user, device, f"{user}@example.it", apps, timedelta(days=30))
 
     async def enrol(command: Command) -> Enrolled:
-        authority = open_authority(
-            command.folder, command.site, command.store, command.clock, "tests"
-        )
+        authority = open_authority(command.folder, command.site, command.store, "tests")
         return await authority.enrol(order, key.public_key(), command.clock())
 
     enrolled = site.work(enrol)

@@ -77,7 +77,11 @@ async def test_issuing_is_told_to_feed_and_audit_log(command: Command) -> None:
     assert changes == [(ChangeKind.CERTIFICATE, record.fingerprint)]
     (line,) = await command.store.audit_tail(1)
     assert (line.event.user, line.event.serial) == ("anna", serial)
-    assert line.event.detail == {"by": command.by, "scope": "every application"}
+    assert line.event.detail == {
+        "by": command.by,
+        "not_after": record.not_after.isoformat(),
+        "scope": "every application",
+    }
 
 
 async def test_a_revocation_is_listed_when_it_is_done(command: Command) -> None:
@@ -107,9 +111,7 @@ async def test_revoking_again_changes_nothing(command: Command) -> None:
 async def test_without_the_key_the_running_authority_is_waited_for(command: Command) -> None:
     """Whoever may revoke need not be able to sign."""
     serial = await issue(command)
-    authority = open_authority(
-        command.folder, command.site, command.store, command.clock, "authority"
-    )
+    authority = open_authority(command.folder, command.site, command.store, "authority")
     command.folder.issuing_key.unlink()
 
     async def run_authority() -> None:
