@@ -1,7 +1,6 @@
 """A client that is in command of every byte, and of when it sends it; h11 reads the answers."""
 
 import socket
-import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,16 +45,17 @@ class Wire:
         stick: Stick | None = None,
         *,
         server_name: str | None = None,
-        version: ssl.TLSVersion | None = None,
+        check_hostname: bool = True,
         address: str | None = None,
     ) -> None:
         self.host = host
         self.address = address or next_address()
         root = site.folder.root_certificate
-        context = stick.context(root, version) if stick else client_context(root, version)
+        context = stick.context(root) if stick else client_context(root)
+        context.check_hostname = check_hostname
         raw = connect(site.port, self.address)
         try:
-            self.socket = context.wrap_socket(raw, server_hostname=server_name or host)
+            self.socket = context.wrap_socket(raw, server_hostname=server_name or host or None)
         except BaseException:
             raw.close()
             raise
@@ -80,9 +80,9 @@ class Wire:
         """Send a request, written by h11."""
         self._http = self._next(self._http)
         length = [("Content-Length", str(len(body)))] if body else []
-        request = h11.Request(
-            method=method, target=target, headers=[("Host", self.host), *length, *fields]
-        )
+        lines = [("Host", self.host), *length, *fields]
+        headers = [(name.encode(), value.encode("latin-1")) for name, value in lines]
+        request = h11.Request(method=method, target=target, headers=headers)
         data = [self._http.send(request)]
         if body:
             data.append(self._http.send(h11.Data(body)))

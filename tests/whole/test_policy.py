@@ -1,0 +1,181 @@
+"""Who may reach which application: scope of the certificate, rules, and rules that change."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from tests.whole.applications import Applications
+from tests.whole.guests import HTML, signed_in
+from tests.whole.holds import hold_everything, not_alive, still_open_after
+from tests.whole.people import GROUP, Person, add_person
+from tests.whole.sites import HOST, LiveSite
+from tests.whole.sockets import echoes, open_socket
+from tests.whole.wire import wire_of
+
+WIKI, CRM, CHAT, VAULT = (f"{name}.{HOST}" for name in ("wiki", "crm", "chat", "vault"))
+AT_ONCE = 1.0
+
+HEAD = 'host = "{host}"\nupstream = "{upstream}"\n'
+ALLOW = '[[rules]]\nname = "technicians"\neffect = "allow"\ngroups = ["technicians"]\n'
+
+
+def deny(user: str) -> str:
+    """Return a rule that keeps *user* out."""
+    return f'[[rules]]\nname = "not {user}"\neffect = "deny"\nusers = ["{user}"]\n'
+
+
+@contextmanager
+def edited(site: LiveSite, name: str, upstream: str, *rules: str) -> Iterator[None]:
+    """Write apps/NAME.toml as an administrator would, for the length of a block."""
+    file = site.folder.app_file(name)
+    before = file.read_bytes() if file.exists() else None
+    head = HEAD.format(host=f"{name}.{HOST}", upstream=upstream)
+    adopt(site, file, (head + "\n".join(rules)).encode(), name)
+    try:
+        yield
+    finally:
+        adopt(site, file, before, name)
+
+
+def adopt(site: LiveSite, file: Path, text: bytes | None, name: str) -> None:
+    """Change *file*, and wait until every process that reads it has taken it up."""
+    mark = site.log_size()
+    if text is None:
+        file.unlink()
+    else:
+        draft = file.with_name(".draft")
+        draft.write_bytes(text)
+        draft.rename(file)
+    for process in ("edge-0", "edge-1", "portal"):
+        site.wait_for_log(rf" {process} INFO applications changed: .*\b{name}\b", mark)
+
+
+def test_a_certificate_opens_the_applications_it_was_issued_for(
+    site: LiveSite, applications: Applications, guests: Path
+) -> None:
+    """`--apps wiki`: the others are refused by a page that says so, though the rules allow them."""
+    person = add_person(site, "scoped", apps=("wiki",))
+    guest = signed_in(site, person, guests, "wiki")
+    with applications.untouched():
+        page = guest.visit(site.url(CRM))
+        assert page.status == 403
+        assert "403 outside-certificate-scope" in page.text
+        assert guest.get(site.url(CRM), "-X", "POST").status == 403
+    site.wait_for_audit(
+        kind="access-denied", app="crm", user=person.user, reason="outside-certificate-scope"
+    )
+    home = guest.visit(site.portal())
+    assert "wiki" in home.text
+    assert site.url(CRM) not in home.text
+
+
+def test_whom_no_rule_allows_is_refused(
+    site: LiveSite, applications: Applications, guests: Path
+) -> None:
+    """Somebody in another group may sign in at the portal and opens nothing."""
+    person = add_person(site, "visitor", groups=("visitors",))
+    guest = signed_in(site, person, guests)
+    with applications.untouched():
+        page = guest.visit(site.url(WIKI))
+    assert (page.status, "403 not-allowed" in page.text) == (403, True)
+    site.wait_for_audit(kind="access-denied", app="wiki", user=person.user)
+
+
+def test_an_application_without_rules_lets_nobody_in(
+    site: LiveSite, applications: Applications, anna: Person, guests: Path
+) -> None:
+    """No rule is not the same as no restriction."""
+    with edited(site, "vault", applications.crm.upstream):
+        guest = signed_in(site, anna, guests)
+        with applications.untouched():
+            assert guest.visit(site.url(VAULT)).status == 403
+
+
+def test_deny_beats_allow(
+    site: LiveSite, applications: Applications, anna: Person, bruno: Person, guests: Path
+) -> None:
+    """Somebody named in a deny rule is refused, wherever that rule stands; the others are not."""
+    for order in ((ALLOW, deny(anna.user)), (deny(anna.user), ALLOW)):
+        with edited(site, "vault", applications.crm.upstream, *order):
+            with applications.untouched():
+                assert signed_in(site, anna, guests).visit(site.url(VAULT)).status == 403
+            assert signed_in(site, bruno, guests).visit(site.url(VAULT)).status == 200
+
+
+def test_a_rule_that_no_longer_allows_cuts_what_it_allowed(
+    site: LiveSite, applications: Applications, anna: Person, bruno: Person, guests: Path
+) -> None:
+    """Downloads and WebSockets of who is denied now end at once; those of others go on."""
+    lost = signed_in(site, anna, guests, "wiki", "chat")
+    other = signed_in(site, bruno, guests, "wiki", "chat")
+    with ExitStack() as stack:
+        held, stay = hold_everything(lost, stack), hold_everything(other, stack)
+        cut = [one for one in held if one.kind != "idle"]
+        idle = [one for one in held if one.kind == "idle"]
+        wiki, chat = applications.wiki.upstream, applications.chat.upstream
+        with (
+            edited(site, "wiki", wiki, ALLOW, deny(anna.user)),
+            edited(site, "chat", chat, ALLOW, deny(anna.user)),
+        ):
+            assert still_open_after(cut, AT_ONCE) == []
+            # Nothing passes over an idle connection; what it asks next is judged anew.
+            assert not_alive(idle) == [str(one) for one in idle]
+            assert not_alive(stay) == []
+            with applications.untouched():
+                assert lost.get(site.url(WIKI), "-X", "POST").status == 403
+        assert lost.get(site.url(WIKI)).status == 200, "the old rules are back"
+
+
+def test_a_broken_file_leaves_what_was_in_force(
+    site: LiveSite, applications: Applications, anna: Person, guests: Path
+) -> None:
+    """Every problem is logged with its place; applications are served as before, open ones stay."""
+    guest = signed_in(site, anna, guests, "wiki", "chat")
+    file = site.folder.app_file("wiki")
+    before = file.read_bytes()
+    with open_socket(guest, CHAT) as socket, wire_of(guest, WIKI) as wire:
+        cookie = guest.cookie_field(WIKI)
+        assert wire.ask("GET", "/before", cookie).status == 200
+        mark = site.log_size()
+        try:
+            file.write_bytes(before.replace(b"upstream", b"upsteam") + b'colour = "red"\n')
+            for process in ("edge-0", "edge-1", "portal"):
+                site.wait_for_log(rf" {process} ERROR the files have mistakes", mark)
+            said = site.log_since(mark)
+            assert "apps/wiki.toml: upsteam: unknown key; did you mean 'upstream'?" in said
+            assert ".colour: unknown key" in said
+            assert wire.ask("GET", "/during", cookie).status == 200
+            assert echoes(socket)
+            signed_in(site, add_person(site, "late"), guests, "wiki")
+            assert site.command("app", "check", status=1).err
+        finally:
+            file.write_bytes(before)
+    assert guest.get(site.url(WIKI)).status == 200
+
+
+def test_an_application_that_is_taken_away_is_gone(
+    site: LiveSite, applications: Applications, anna: Person, guests: Path
+) -> None:
+    """`app remove` cuts its connections; its host is one that is not served."""
+    mark = site.log_size()
+    site.command(
+        *("app", "add", "vault", "--host", VAULT, "--upstream", applications.chat.upstream),
+        *("--allow", f"group:{GROUP}"),
+    )
+    for process in ("edge-0", "edge-1", "portal"):
+        site.wait_for_log(f" {process} INFO applications changed: vault added", mark)
+    guest = signed_in(site, anna, guests, "chat", "vault")
+    with open_socket(guest, VAULT) as lost, open_socket(guest, CHAT) as stays:
+        assert echoes(lost)
+        assert echoes(stays)
+        mark = site.log_size()
+        site.command("app", "remove", "vault")
+        with pytest.raises(ConnectionClosed):
+            lost.recv(timeout=AT_ONCE)
+        for process in ("edge-0", "edge-1"):
+            site.wait_for_log(f" {process} INFO applications changed: vault removed", mark)
+        assert echoes(stays)
+    assert guest.get(site.url(VAULT), *HTML).status == 421

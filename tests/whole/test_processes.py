@@ -1,0 +1,182 @@
+"""The processes of a site: what one of them loses when another is killed, and how all of them end."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.whole.applications import Applications
+from tests.whole.conftest import add_application
+from tests.whole.guests import HTML, CurlFailed, Guest, signed_in
+from tests.whole.people import add_person
+from tests.whole.recorder import HALF, HELD
+from tests.whole.sites import (
+    HOST,
+    PUBLIC_HOST,
+    LiveSite,
+    make_site,
+    running,
+    wait_for,
+)
+from tests.whole.sockets import echoes, open_socket
+from tests.whole.wire import wire_of
+
+WIKI, CHAT = f"wiki.{HOST}", f"chat.{HOST}"
+
+
+def wait_for_another(site: LiveSite, name: str, killed: int) -> int:
+    """Wait until the process *name* is another one than *killed* and serves; return its pid."""
+    pid = wait_for(
+        f"another {name}",
+        lambda: (found := site.processes().get(name)) is not None and found != killed and found,
+    )
+    return int(pid)
+
+
+@pytest.mark.parametrize("name", ["edge-0", "edge-1"])
+def test_a_killed_worker_is_replaced_and_sessions_survive(
+    site: LiveSite, inside: Guest, name: str
+) -> None:
+    """kill -9: its connections are gone, everybody else's stay, and the old cookie still opens."""
+    mark, pid = site.log_size(), site.processes()[name]
+    with open_socket(inside, CHAT) as one, open_socket(inside, CHAT) as two:
+        # Whichever worker they are on: after the kill each is either closed or as before.
+        kept = [socket for socket in (one, two) if site.worker_of(socket.socket) != pid]
+        os.kill(pid, signal.SIGKILL)
+        site.wait_for_log(rf"{name} was ended by SIGKILL; starting it again", mark)
+        assert all(echoes(socket) for socket in kept)
+    site.wait_for_log(rf"{name} \(pid \d+\) serves", mark)
+    assert wait_for_another(site, name, pid) != pid
+    for _ in range(4):
+        assert inside.get(site.url(WIKI)).status == 200
+    assert inside.get(site.portal()).status == 200
+
+
+@pytest.mark.parametrize("name", ["portal", "authority"])
+def test_a_killed_portal_or_authority_is_replaced(
+    site: LiveSite, inside: Guest, guests: Path, name: str
+) -> None:
+    """Applications are served on; signing in and revoking work again in a moment."""
+    mark, pid = site.log_size(), site.processes()[name]
+    with wire_of(inside, WIKI) as wire:
+        cookie = inside.cookie_field(WIKI)
+        assert wire.ask("GET", "/before", cookie).status == 200
+        os.kill(pid, signal.SIGKILL)
+        assert wire.ask("GET", "/meanwhile", cookie).status == 200
+    site.wait_for_log(rf"{name} \(pid \d+\) serves", mark)
+    person = add_person(site, "after")
+    signed_in(site, person, guests)
+    ran = site.command("cert", "revoke", "--user", person.user, "--reason", "superseded", "--json")
+    assert ran.json()["crl_published"] is True
+
+
+def test_without_the_portal_a_page_says_so(site: LiveSite, inside: Guest) -> None:
+    """While the portal is away the edge answers for it: 502, and no broken connection."""
+    mark = site.log_size()
+    os.kill(site.processes()["portal"], signal.SIGKILL)
+    site.wait_for_log("portal was ended by SIGKILL", mark)
+    page = inside.get(site.portal(), *HTML)
+    assert (page.status, "502 upstream-unreachable" in page.text) == (502, True)
+    site.wait_for_log(r"portal \(pid \d+\) serves", mark)
+    assert inside.get(site.portal()).status == 200
+
+
+@pytest.fixture
+def own(tmp_path: Path, applications: Applications) -> Iterator[LiveSite]:
+    """Run a site that a test may end."""
+    site = make_site(tmp_path / "site", settings=[("drain", '"10s"')])
+    add_application(site, "wiki", applications.wiki.upstream)
+    add_application(site, "chat", applications.chat.upstream)
+    with running(site):
+        yield site
+
+
+def test_sigterm_lets_what_is_under_way_finish(
+    own: LiveSite, applications: Applications, guests: Path
+) -> None:
+    """A download goes on to its end, an idle connection is closed, nobody new is let in; then 0."""
+    guest = signed_in(own, add_person(own, "anna"), guests, "wiki")
+    cookie, token = guest.cookie_field(WIKI), uuid4().hex
+    pids = [*own.processes().values()]
+    assert len(pids) == 4
+    with wire_of(guest, WIKI) as idle, wire_of(guest, WIKI) as busy:
+        assert idle.ask("GET", "/idle", cookie).status == 200
+        busy.begin("GET", f"/hold?token={token}", cookie)
+        busy.read_head()
+        pieces = busy.pieces()
+        assert next(pieces) == HELD[:HALF]
+        own.send(signal.SIGTERM)
+        assert idle.closed_within(5)
+        wait_for("new connections to be refused", lambda: refused(guest, own))
+        applications.wiki.release(token)
+        assert b"".join(pieces) == HELD[HALF:]
+        assert busy.closed_within(5)
+    assert own.wait() == 0
+    assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
+    assert not own.folder.portal_socket.exists()
+
+
+def refused(guest: Guest, site: LiveSite) -> bool:
+    """Say whether a new connection comes to nothing."""
+    try:
+        guest.get(site.url(PUBLIC_HOST))
+    except CurlFailed:
+        return True
+    return False
+
+
+def test_a_second_sigterm_does_not_wait(
+    own: LiveSite, applications: Applications, guests: Path
+) -> None:
+    """Whoever asks twice has no time: open WebSockets are cut, and all processes are gone."""
+    guest = signed_in(own, add_person(own, "anna"), guests, "chat")
+    pids = [*own.processes().values()]
+    with open_socket(guest, CHAT) as socket:
+        assert echoes(socket)
+        mark = own.log_size()
+        own.send(signal.SIGTERM)
+        own.wait_for_log("supervisor INFO SIGTERM: ending", mark)
+        own.send(signal.SIGTERM)
+        assert own.wait() == 0
+    assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_a_killed_supervisor_takes_everybody_along(own: LiveSite) -> None:
+    """kill -9 of the supervisor leaves no process behind, and the site can be started again."""
+    pids = [*own.processes().values()]
+    own.send(signal.SIGKILL)
+    assert own.wait() == -signal.SIGKILL
+    wait_for("the others to end", lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+    own.start()
+    assert own.stop() == 0
+
+
+def test_serve_refuses_to_start_on_files_with_problems(
+    tmp_path: Path, applications: Applications
+) -> None:
+    """Every problem of every file is said at once; nothing is started; exit status 1."""
+    site = make_site(tmp_path / "site")
+    add_application(site, "wiki", applications.wiki.upstream)
+    file = site.folder.app_file("wiki")
+    file.write_text(file.read_text(encoding="utf-8").replace("host =", "hots ="), encoding="utf-8")
+    settings = site.folder.settings
+    settings.write_text(settings.read_text(encoding="utf-8") + "\n[limit]\n", encoding="utf-8")
+    ran = site.command("serve", status=1)
+    assert "apps/wiki.toml: hots: unknown key; did you mean 'host'?" in ran.err
+    assert "did you mean 'limits'?" in ran.err
+    assert "nothing was started" in ran.err
+    assert "serves" not in ran.err
+
+
+def test_a_port_that_is_taken_is_said_to_be(site: LiveSite, tmp_path: Path) -> None:
+    """A second site on the same ports is refused with the port's number, and disturbs nobody."""
+    second = make_site(tmp_path / "site")
+    text = second.folder.settings.read_text(encoding="utf-8")
+    text = text.replace(f"port = {second.port}\n", f"port = {site.port}\n")
+    second.folder.settings.write_text(text, encoding="utf-8")
+    ran = second.command("serve", status=1)
+    assert str(site.port) in ran.err
+    site.command("session", "list")
