@@ -4,7 +4,6 @@ One title, what happened, and what to do next. Nothing here names a host, a
 person or a rule: a stranger reads the same words.
 """
 
-
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal

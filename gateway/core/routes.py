@@ -22,8 +22,15 @@ _HOST = re.compile(
 _NAME_MAXIMUM = 253
 _HOST_MAXIMUM = _NAME_MAXIMUM + len(".:65535")
 
-# Nothing in such a path has a second reading, so nothing needs to be done.
-_PLAIN_PATH = re.compile(rb"(?:/[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9._~!$&'()*+,;=:@-]*)+/?|/")
+PLAIN_TARGET = (
+    rb"(?:(?:/[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9._~!$&'()*+,;=:@-]*)+/?|/)(?:\?[!\"$-~]*)?"
+)
+"""What matches this whole regular expression is its own normal form, and not under our prefix.
+
+Nothing in it has a second reading, so nothing needs to be done.
+"""
+
+_PLAIN_TARGET = re.compile(PLAIN_TARGET)
 # pchar of RFC 3986 with percent-encoding, and what browsers send bare all the same.
 _PATH = re.compile(rb"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/|^`{}\"<>\[\]-]|%[0-9A-Fa-f]{2})*")
 # Without "#": to some servers the target ends there.
@@ -67,11 +74,11 @@ def normalise_host(value: str) -> str | None:
 def normalise_target(raw: bytes) -> Target | None:
     """Return the normal form of *raw*, or None where there is none."""
     path, mark, query = raw.partition(b"?")
+    kept = query if mark else None
+    if _PLAIN_TARGET.fullmatch(raw):
+        return Target(path, kept)
     if mark and not _QUERY.fullmatch(query):
         return None
-    kept = query if mark else None
-    if _PLAIN_PATH.fullmatch(path):
-        return Target(path, kept)
     if not _PATH.fullmatch(path):
         return None
     spelt = _respell(path)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 from gateway.core.people import Fingerprint
 from gateway.core.ports import StoreUnavailable
 from gateway.core.refusal_kinds import Refusal
-from gateway.core.routes import RESERVED_PREFIX, normalise_target
+from gateway.core.routes import PLAIN_TARGET
 from gateway.core.sessions import SessionId
 from gateway.edge.admission import HolderMissing, Missing
 from gateway.edge.answers import redirect, refuse
@@ -26,8 +26,7 @@ LINGER_SECONDS: Final = 2.0
 _BUFFER_MAXIMUM: Final = 64 * 1024
 _REMEMBERED_BLOCKS: Final = 8
 _LOOKUPS: Final = 8
-_PLAIN_LINE = re.compile(rb"(GET|HEAD) (/[!-~]*) HTTP/1\.1")
-_RESERVED: Final = RESERVED_PREFIX.encode()
+_PLAIN_LINE = re.compile(rb"(GET|HEAD) (" + PLAIN_TARGET + rb") HTTP/1\.1")
 
 
 class _State(Enum):
@@ -158,7 +157,7 @@ class Downstream(asyncio.Protocol):
 
     def _await_request(self) -> None:
         self._state = _State.HEAD
-        self.deadline = self.edge.tick + self.edge.limits.idle.total_seconds()
+        self.deadline = self.edge.tick + self.edge.idle_seconds
 
     def _take(self, data: bytes) -> None:
         state = self._state
@@ -209,11 +208,8 @@ class Downstream(asyncio.Protocol):
             return False
         if not self.edge.admission.reliable(now) or line_end > TARGET_MAXIMUM:
             return False
-        target = normalise_target(line[2])
-        if target is None or target.path.startswith(_RESERVED):
-            return False
         # The policy is not asked again: as yet no rule looks at the path.
-        self._start(Exchange(self, line[1], target.wire, shape))
+        self._start(Exchange(self, line[1], line[2], shape))
         return True
 
     def _from_scratch(self, block: bytes) -> None:

@@ -43,6 +43,9 @@ class Edge:
         """Begin without a connection."""
         self.site = site
         self.limits = site.limits
+        # Asked for with every request, so not computed each time.
+        self.idle_seconds = site.limits.idle.total_seconds()
+        self.response_seconds = site.limits.upstream_response.total_seconds()
         self.contexts = contexts
         self.portal = portal
         self.store = store

@@ -137,9 +137,8 @@ class Exchange:
         assert transport is not None  # noqa: S101 - the pool gives out what is connected
         self._connection = connection
         connection.customer = self
-        self._down.deadline = (
-            self._down.edge.tick + self._down.edge.limits.upstream_response.total_seconds()
-        )
+        edge = self._down.edge
+        self._down.deadline = edge.tick + edge.response_seconds
         transport.write(self._line + self.shape.tail)
         if not self._sent and self.shape.head.body is not NO_BODY:
             if self.shape.head.expects_continue:
@@ -169,7 +168,7 @@ class Exchange:
             transport.write(data)
             return b""
         edge = self._down.edge
-        self._down.deadline = edge.tick + edge.limits.upstream_response.total_seconds()
+        self._down.deadline = edge.tick + edge.response_seconds
         sending = self._sending
         if isinstance(sending, int):
             piece = data if len(data) <= sending else data[:sending]

@@ -10,6 +10,7 @@ are known to be well formed: no folding, no bare CR or LF, no blank in a name.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import httptools
@@ -25,8 +26,10 @@ FIELDS_MAXIMUM: Final = 128
 _HTTP_1_0: Final = "1.0"
 _HTTP_1_1: Final = "1.1"
 _NOTHING: Final = frozenset[bytes]()
+_KEEP_ALIVE_ONLY: Final = [b"keep-alive"]
+_KEEP_ALIVE: Final = frozenset({b"keep-alive"})
 _CONNECTION_OPTIONS: Final = frozenset({b"close", b"keep-alive", b"upgrade", b""})
-_LENGTH = re.compile(rb"[0-9]{1,18}")
+_LENGTH_DIGITS: Final = 18
 _AUTHORITY_PORT = re.compile(r":[0-9]{1,5}\Z")
 
 
@@ -117,18 +120,14 @@ class UpstreamGarbled(Exception):
 class _Sink:
     """Takes what the parser finds in one head; fields are read from the lines."""
 
-    __slots__ = ("complete", "reason", "target")
+    __slots__ = ("complete", "target")
 
     def __init__(self) -> None:
         self.target = b""
-        self.reason = b""
         self.complete = False
 
     def on_url(self, url: bytes) -> None:
         self.target += url
-
-    def on_status(self, status: bytes) -> None:
-        self.reason += status
 
     def on_headers_complete(self) -> None:
         self.complete = True
@@ -201,28 +200,37 @@ def _request_body(lengths: list[bytes], codings: list[bytes], http_1_1: bool) ->
     if codings:
         # Any other coding than plain chunked, or a coding in HTTP/1.0 (RFC
         # 9112, section 6.1), might be cut at different places.
-        return CHUNKED if codings == [b"chunked"] and http_1_1 and not lengths else None
+        return CHUNKED if _is_chunked(codings) and http_1_1 and not lengths else None
     octets = _octets(lengths)
     if octets is None:
         return None if lengths else NO_BODY
     return Length(octets) if octets else NO_BODY
 
 
+def _is_chunked(codings: list[bytes]) -> bool:
+    # Names of codings are compared without regard to case (RFC 9112, section 7).
+    return len(codings) == 1 and codings[0].lower() == b"chunked"
+
+
 def _octets(lengths: list[bytes]) -> int | None:
-    return int(lengths[0]) if len(lengths) == 1 and _LENGTH.fullmatch(lengths[0]) else None
+    if len(lengths) != 1:
+        return None
+    digits = lengths[0]
+    # isdigit of bytes knows the ten ASCII digits only.
+    return int(digits) if digits.isdigit() and len(digits) <= _LENGTH_DIGITS else None
 
 
 def _place(raw: bytes, hosts: list[bytes]) -> tuple[Target, str, str] | None:
     """Return target, host and authority, or None where they have no single reading."""
     if len(hosts) != 1:
         return None
-    authority = hosts[0].decode("latin-1").lower()
-    host = normalise_host(authority)
-    if host is None:
+    found = _host_and_authority(hosts[0])
+    if found is None:
         return None
+    host, authority = found
     if not raw.startswith(b"/"):
         # absolute-form (RFC 9112, section 3.2.2): accepted where it says what Host says.
-        origin = b"https://" + authority.encode("latin-1")
+        origin = b"https://" + hosts[0].lower()
         if not raw.lower().startswith(origin):
             return None
         raw = raw[len(origin) :] or b"/"
@@ -231,8 +239,18 @@ def _place(raw: bytes, hosts: list[bytes]) -> tuple[Target, str, str] | None:
     target = normalise_target(raw)
     if target is None:
         return None
-    port = _AUTHORITY_PORT.search(authority)
-    return target, host, host + (port[0] if port else "")
+    return target, host, authority
+
+
+@lru_cache(maxsize=1024)
+def _host_and_authority(value: bytes) -> tuple[str, str] | None:
+    """Return the host in a Host field, and the field as it goes upstream; None refuses."""
+    text = value.decode("latin-1")
+    host = normalise_host(text)
+    if host is None:
+        return None
+    port = _AUTHORITY_PORT.search(text)
+    return host, host + (port[0] if port else "")
 
 
 def parse_response(head: bytes, method: bytes) -> ResponseHead:
@@ -250,10 +268,14 @@ def parse_response(head: bytes, method: bytes) -> ResponseHead:
         message = "the head of the response is not HTTP/1.1"
         raise UpstreamGarbled(message)
     status = parser.get_status_code()
-    fields, special = read_fields(head.split(b"\r\n")[1:-2])
+    if not _LOWEST_STATUS <= status <= _HIGHEST_STATUS:
+        message = f"{status} is no status code"
+        raise UpstreamGarbled(message)
+    lines = head.split(b"\r\n")
+    fields, special = read_fields(lines[1:-2])
     lengths, codings = special.get(b"content-length", []), special.get(b"transfer-encoding", [])
     length = _octets(lengths)
-    if (lengths and length is None) or (codings and (codings != [b"chunked"] or lengths)):
+    if (lengths and length is None) or (codings and (not _is_chunked(codings) or lengths)):
         message = f"Content-Length {lengths}, Transfer-Encoding {codings}: no single reading"
         raise UpstreamGarbled(message)
     connection = _listed(special.get(b"connection"))
@@ -262,7 +284,8 @@ def parse_response(head: bytes, method: bytes) -> ResponseHead:
         fields.append(Field(b"Content-Length: %d" % length))
     return ResponseHead(
         status=status,
-        reason=sink.reason,
+        # llhttp has read "HTTP/1.1 200" and found a blank or the end behind it.
+        reason=lines[0][len(b"HTTP/1.1 200 ") :],
         fields=fields,
         nominated=connection - _CONNECTION_OPTIONS,
         body=_response_body(status, method, length, chunked=bool(codings)),
@@ -287,6 +310,8 @@ def _response_body(
 
 SWITCHING_PROTOCOLS: Final = 101
 OK: Final = 200
+_LOWEST_STATUS: Final = 100
+_HIGHEST_STATUS: Final = 599
 NO_CONTENT: Final = 204
 NOT_MODIFIED: Final = 304
 
@@ -295,6 +320,8 @@ def _listed(values: list[bytes] | None) -> frozenset[bytes]:
     """Return the members of a comma-separated field (RFC 9110, section 5.6.1), lower-cased."""
     if values is None:
         return _NOTHING
+    if values == _KEEP_ALIVE_ONLY:
+        return _KEEP_ALIVE
     members: set[bytes] = set()
     for value in values:
         members.update(member.strip(b" \t").lower() for member in value.split(b","))

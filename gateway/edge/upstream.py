@@ -95,6 +95,7 @@ class Pool:
         """Begin empty."""
         self.upstream = upstream
         self._idle: list[UpstreamConnection] = []
+        self._tick = asyncio.get_running_loop().time()
 
     def take(self) -> UpstreamConnection | None:
         """Return the connection that was used last, or None where none is idle.
@@ -131,7 +132,7 @@ class Pool:
         if len(self._idle) >= IDLE_MAXIMUM:
             transport.close()
             return
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.idle_since = self._tick
         self._idle.append(connection)
 
     def forget(self, connection: UpstreamConnection) -> None:
@@ -140,7 +141,8 @@ class Pool:
             self._idle.remove(connection)
 
     def sweep(self, tick: float) -> None:
-        """Close what has been idle for long."""
+        """Close what has been idle for long; *tick* is near enough the time until the next."""
+        self._tick = tick
         while self._idle and self._idle[0].idle_since < tick - IDLE_SECONDS:
             transport = self._idle.pop(0).transport
             if transport is not None:
