@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gateway.bootstrap.command import Command, open_command
-from gateway.bootstrap.folder import SiteFolder, open_folder
+from gateway.bootstrap.creation import NewSite, create_site
+from gateway.bootstrap.folder import SiteFolder, clock, open_folder
 from gateway.core.audit import AuditEvent
 
 PUSTERLA = str(Path(sys.executable).with_name("pusterla"))
@@ -277,13 +278,25 @@ def make_site(directory: Path, *, settings: Iterable[tuple[str, str]] = ()) -> L
     port, http_port = free_ports(2)
     run_command("init", str(directory), "--host", HOST, "--port", str(port))
     folder = open_folder(directory)
+    choose(folder, ("http_port", str(http_port)), ("workers", "2"), *settings)
+    return LiveSite(folder, port, http_port, directory.with_suffix(".log"))
+
+
+def make_site_in(directory: Path, store_url: str) -> LiveSite:
+    """Make a site whose store is the empty database at *store_url*, which `init` has no word for."""
+    port, http_port = free_ports(2)
+    wished = NewSite(HOST, port, http_port=http_port, workers=2, store_url=store_url)
+    folder = asyncio.run(create_site(directory, wished, clock, lambda _: None))
+    return LiveSite(folder, port, http_port, directory.with_suffix(".log"))
+
+
+def choose(folder: SiteFolder, *settings: tuple[str, str]) -> None:
+    """Set keys in pusterla.toml, which names every key, behind a # where it is at its default."""
     text = folder.settings.read_text(encoding="utf-8")
-    for key, value in (("http_port", str(http_port)), ("workers", "2"), *settings):
-        # The file names every key, behind a # where it is at its default.
+    for key, value in settings:
         text, count = re.subn(rf"(?m)^# {key} = .*$", f"{key} = {value}", text)
         assert count == 1, f"{key} is not in the settings that init writes"
     folder.settings.write_text(text, encoding="utf-8")
-    return LiveSite(folder, port, http_port, directory.with_suffix(".log"))
 
 
 @contextmanager

@@ -3,15 +3,15 @@
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import pytest
 
 from tests.whole.applications import Applications
 from tests.whole.conftest import add_application
-from tests.whole.guests import HTML, Guest, next_address, signed_in
+from tests.whole.guests import HTML, CurlFailed, Guest, next_address, signed_in
 from tests.whole.people import add_person
-from tests.whole.sites import HOST, PUBLIC_HOST, LiveSite, make_site, running
+from tests.whole.sites import HOST, PUBLIC_HOST, LiveSite, make_site, running, wait_for
 from tests.whole.wire import PATIENCE, Wire, connect, wire_of
 
 WIKI, CRM = f"wiki.{HOST}", f"crm.{HOST}"
@@ -76,6 +76,32 @@ def test_without_a_server_name_nothing_is_served(
     with applications.untouched(), unverified(site, inside, "") as wire:
         wire.host = WIKI
         assert wire.ask("GET", "/", inside.cookie_field(WIKI)).status == 421
+
+
+@pytest.mark.parametrize("host", [WIKI.upper(), f"{WIKI}.", f"{WIKI.title()}:443"])
+def test_a_host_that_is_spelt_otherwise_is_the_same_host(
+    site: LiveSite, applications: Applications, inside: Guest, host: str
+) -> None:
+    """Capitals, the dot at the end and the port make no difference, to us or the application."""
+    with wire_of(inside, WIKI) as wire:
+        wire.host = host
+        assert wire.ask("GET", "/spelt", inside.cookie_field(WIKI)).status == 200
+    (seen,) = applications.wiki.last("/spelt").values("Host")
+    assert seen.partition(":")[0] == WIKI
+
+
+def test_our_own_paths_never_reach_an_application(
+    site: LiveSite, applications: Applications, inside: Guest
+) -> None:
+    """Not after good requests with the same fields, and not in any spelling."""
+    name, value = inside.cookie_field(WIKI)
+    with wire_of(inside, WIKI) as wire:
+        for _ in range(2):
+            assert wire.ask("GET", "/good", (name, value)).status == 200
+        with applications.untouched():
+            for path in ("/.pusterla/x", "/%2Epusterla/x", "/a/../.pusterla/x", "/.pusterl%61/x"):
+                assert wire.ask("GET", path, (name, value)).status == 404, path
+        assert wire.ask("GET", "/good", (name, value)).status == 200
 
 
 # Heads with two readings ----------------------------------------------------
@@ -197,8 +223,10 @@ def hasty(
         "upstream_connect": "1s",
         "upstream_response": "1s",
         "drain": "1s",
+        "feed_grace": "2s",
     }
     settings = [(key, f'"{value}"') for key, value in limits.items()]
+    settings.append(("connections", str(CONNECTIONS)))
     site = make_site(tmp_path_factory.mktemp("hasty") / "site", settings=settings)
     add_application(site, "wiki", applications.wiki.upstream)
     # Nobody listens on port 9 of this machine.
@@ -214,6 +242,7 @@ def waiting(hasty: LiveSite, tmp_path_factory: pytest.TempPathFactory) -> Guest:
     return signed_in(hasty, person, tmp_path_factory.mktemp("waiting"), "wiki")
 
 
+CONNECTIONS = 40
 SLACK = 2.0
 """Time-outs are looked after twice a second, and this machine may be busy."""
 
@@ -306,12 +335,57 @@ def test_an_application_that_never_answers_is_not_waited_for(
     assert (page.status, "504 upstream-timeout" in page.text) == (504, True)
 
 
+def test_when_the_store_is_away_nobody_is_let_in(
+    hasty: LiveSite, applications: Applications, waiting: Guest
+) -> None:
+    """Who cannot hear of revocations any more refuses everybody, cuts what is open, and recovers."""
+    database = hasty.folder.database
+    away = hasty.folder.store.with_name("away")
+    with wire_of(waiting, WIKI) as wire:
+        cookie = waiting.cookie_field(WIKI)
+        wire.begin("GET", "/endless", cookie)
+        assert wire.read_head().status_code == 200
+        hasty.folder.store.rename(away)
+        try:
+            assert wire.closed_within(2 + 1 + SLACK)
+            with applications.untouched():
+                page = waiting.get(hasty.url(WIKI), *HTML)
+                assert page.status == 503
+                assert "certificate-status-stale" in page.text
+                assert page.value("Retry-After") == "30"
+                assert waiting.get(hasty.url(WIKI), "-X", "POST").status == 503
+            assert not database.exists(), "nobody made a new store in its place"
+        finally:
+            away.rename(hasty.folder.store)
+    wait_for("everything to be as before", lambda: waiting.get(hasty.url(WIKI)).status == 200)
+
+
 def test_an_application_that_is_not_there_is_said_to_be_away(
     hasty: LiveSite, waiting: Guest
 ) -> None:
     """502 at once."""
     page = waiting.visit(hasty.url(CRM))
     assert (page.status, "502 upstream-unreachable" in page.text) == (502, True)
+
+
+def test_beyond_the_limit_of_connections_nobody_is_answered(
+    hasty: LiveSite, waiting: Guest
+) -> None:
+    """What is over the limit is dropped and logged; when the others are gone, all is well."""
+    mark = hasty.log_size()
+    with ExitStack() as stack:
+        for _ in range(2 * CONNECTIONS + 20):
+            stack.enter_context(closing(connect(hasty.port, waiting.address)))
+        hasty.wait_for_log(f"connection refused: {CONNECTIONS} are open", mark)
+    wait_for("room again", lambda: answered(waiting, hasty.url(WIKI)))
+
+
+def answered(guest: Guest, url: str) -> bool:
+    """Say whether there is an answer at all."""
+    try:
+        return guest.get(url).status == 200
+    except CurlFailed:
+        return False
 
 
 def test_a_broken_record_ends_the_connection(

@@ -163,6 +163,10 @@ def test_a_code_used_at_once_on_both_workers_opens_one_session(
     cookies = [reply.values("set-cookie") for reply in replies if reply.values("set-cookie")]
     assert len(cookies) == 1
     assert len(site.find_audit(kind="signed-in", user=anna.user)) == 1
+    refused = site.find_audit(kind="sign-in-failed", user=anna.user)
+    assert len(refused) == len(wires) - 1
+    assert {event.reason for event in refused} <= {"code-used", "locked"}
+    assert "code-used" in {event.reason for event in refused}
 
 
 def both_workers(site: LiveSite, person: Person, stack: ExitStack, *, each: int) -> list[Wire]:
