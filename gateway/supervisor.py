@@ -38,12 +38,17 @@ class SiteProcesses:
     close: Callable[[], None]
 
 
-def serve(folder: Path, *, only: frozenset[str] | None = None) -> int:
+def serve(
+    folder: Path,
+    *,
+    only: frozenset[str] | None = None,
+    tell: Callable[[Configuration], None] | None = None,
+) -> int:
     """Run the site in *folder* until SIGTERM or SIGINT, and return the exit status.
 
     Checks the configuration first; a problem is said on stderr, all of them at once, and
     nothing is started. *only* names the processes to run here, None all of them: in `deploy/`
-    each has a unit of its own.
+    each has a unit of its own. *tell* is called once, when all of them serve.
     """
     start_log("supervisor")
     try:
@@ -56,7 +61,7 @@ def serve(folder: Path, *, only: frozenset[str] | None = None) -> int:
     return run_stages(
         processes.stages,
         limit=limit_of(configuration.site),
-        on_ready=lambda: _announce(configuration, only or PROCESSES),
+        on_ready=lambda: _announce(configuration, only or PROCESSES, tell),
         on_stopping=processes.close,
     )
 
@@ -115,8 +120,12 @@ def _command(folder: SiteFolder, module: str) -> tuple[str, ...]:
     return (*interpreter, "--site", str(folder.path))
 
 
-def _announce(configuration: Configuration, only: frozenset[str]) -> None:
+def _announce(
+    configuration: Configuration, only: frozenset[str], tell: Callable[[Configuration], None] | None
+) -> None:
     site = configuration.site
+    if tell is not None:
+        tell(configuration)
     if "edge" not in only:
         log.info("serving as %s", " and ".join(sorted(only)))
         return

@@ -16,6 +16,7 @@ from gateway.cli.output import (
     table,
 )
 from gateway.cli.surroundings import Surroundings, pass_surroundings
+from gateway.config import Configuration
 from gateway.config.settings import DEFAULT_PORT, check_host
 
 if TYPE_CHECKING:
@@ -88,17 +89,25 @@ def init(*, directory: Path, host: str, port: int, as_json: bool) -> None:
     type=click.Choice(PROCESSES),
     help="Run only this process here; may be given several times.  [default: all]",
 )
+@json_option
 @pass_surroundings
 @click.pass_context
-def serve(ctx: click.Context, here: Surroundings, *, only: tuple[str, ...]) -> None:
+def serve(ctx: click.Context, here: Surroundings, *, only: tuple[str, ...], as_json: bool) -> None:
     """Run the site until SIGTERM or Ctrl-C; its log goes to stderr.
 
     Does not start when a file has problems. While it runs, applications are taken up
     as their files change, and a file with problems leaves the old state in force.
+    With --json one object on stdout says that it serves, and where.
     """
     from gateway.supervisor import serve as supervise
 
-    ctx.exit(supervise(here.folder().path, only=frozenset(only) or None))
+    def tell(configuration: Configuration) -> None:
+        site = configuration.site
+        apps = {app.name: site.origin(app.host) for app in configuration.applications.values()}
+        if as_json:
+            say_json({"portal": site.origin(site.host), "apps": apps, "workers": site.workers})
+
+    ctx.exit(supervise(here.folder().path, only=frozenset(only) or None, tell=tell))
 
 
 @click.command(
@@ -114,12 +123,16 @@ def serve(ctx: click.Context, here: Surroundings, *, only: tuple[str, ...]) -> N
     type=click.Path(file_okay=False, path_type=Path),
     help="Where to make the site.  [default: a place that is removed at the end]",
 )
+@json_option
 @click.pass_context
-def demo(ctx: click.Context, *, port: int, directory: Path | None) -> None:
-    """Run a throwaway site with real applications behind it, and say how to get in."""
+def demo(ctx: click.Context, *, port: int, directory: Path | None, as_json: bool) -> None:
+    """Run a throwaway site with real applications behind it, and say how to get in.
+
+    With --json one object on stdout says it, when everything serves.
+    """
     from gateway.demo.run import run
 
-    ctx.exit(run(port, directory))
+    ctx.exit(run(port, directory, as_json=as_json))
 
 
 @click.command(

@@ -4,14 +4,16 @@ Made with the same functions as the command's, run by the same supervisor as `pu
 """
 
 import asyncio
+import json
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TextIO
 
 from ca.errors import CAError
 from gateway.bootstrap.command import CommandRefused
@@ -23,7 +25,7 @@ from gateway.config.settings import default_http_port
 from gateway.core.credentials import STEP_SECONDS, totp_code
 from gateway.core.ports import StoreUnavailable
 from gateway.demo.applications import DEMO_APPS, DemoApp, missing_modules
-from gateway.demo.sheet import render
+from gateway.demo.sheet import as_mapping, render
 from gateway.demo.site import ADDRESS, Made, free_port, make, sheet_of
 from gateway.store import StoreError
 from gateway.supervisor import PROCESSES, limit_of, prepare, run_stages
@@ -31,8 +33,11 @@ from gateway.supervisor import PROCESSES, limit_of, prepare, run_stages
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run(port: int, directory: Path | None = None) -> int:
+def run(port: int, directory: Path | None = None, *, as_json: bool = False) -> int:
     """Run the demo on *port* until Ctrl-C, and return the exit status.
+
+    What somebody needs to get in is printed as a text, or *as_json* as one object; then the
+    steps on the way go to stderr.
 
     Everything is made in a new temporary folder that is removed at the end, however the end
     comes, unless by SIGKILL. With *directory* it is made there, and stays.
@@ -43,9 +48,12 @@ def run(port: int, directory: Path | None = None) -> int:
     try:
         http_port = _look_before(port)
         with _workplace(directory) as place:
-            _say(f"Making a site in {place}")
-            made = asyncio.run(make(place, port, http_port, _step))
-            return _serve(made, contained=directory is None)
+            steps = sys.stderr if as_json else sys.stdout
+            _say(f"Making a site in {place}", steps)
+            made = asyncio.run(make(place, port, http_port, lambda text: _step(text, steps)))
+            _step("starting everything", steps)
+            text = _json if as_json else _text
+            return _serve(made, lambda: _say(text(made, clock(), contained=directory is None)))
     except KeyboardInterrupt:
         _say("Ended before it began; nothing is left of it.")
         return 0
@@ -107,14 +115,13 @@ def _workplace(directory: Path | None) -> Iterator[Path]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
-def _serve(made: Made, *, contained: bool) -> int:
-    _step("starting everything")
+def _serve(made: Made, on_ready: Callable[[], None]) -> int:
     processes = prepare(made.folder, made.site, PROCESSES)
     apps = [_program(made, app) for app in DEMO_APPS.values()]
     return run_stages(
         [apps, *processes.stages],
         limit=limit_of(made.site),
-        on_ready=lambda: _say(_text(made, clock(), contained=contained)),
+        on_ready=on_ready,
         on_stopping=processes.close,
     )
 
@@ -135,10 +142,16 @@ def _text(made: Made, now: datetime, *, contained: bool) -> str:
     )
 
 
-def _step(text: str) -> None:
-    _say(f"  {text} ...")
+def _json(made: Made, now: datetime, *, contained: bool) -> str:
+    code = totp_code(made.person.secret, now)
+    return json.dumps(as_mapping(sheet_of(made, contained=contained), code), indent=2)
 
 
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+def _step(text: str, stream: TextIO) -> None:
+    _say(f"  {text} ...", stream)
+
+
+def _say(text: str, stream: TextIO | None = None) -> None:
+    stream = stream or sys.stdout
+    stream.write(f"{text}\n")
+    stream.flush()

@@ -58,6 +58,24 @@ def render(sheet: Sheet, code: str, seconds: int, *, unicode: bool) -> str:
     return "\n".join(parts)
 
 
+def as_mapping(sheet: Sheet, code: str) -> dict[str, object]:
+    """Return the same for a program; *code* is the code of this moment."""
+    return {
+        "place": str(sheet.place),
+        "portal": sheet.portal,
+        "user": sheet.user,
+        "password": sheet.password,
+        "p12": str(sheet.bundle),
+        "p12_password": sheet.passphrase,
+        "totp_uri": sheet.totp_uri,
+        "code": code,
+        "root": str(sheet.root),
+        "apps": {app.name: app.address for app in sheet.apps},
+        "curl": curl_line(sheet),
+        "pusterla": " ".join(map(quote, sheet.command)),
+    }
+
+
 def curl_line(sheet: Sheet) -> str:
     """Return one line for a shell that signs in and shows a page of an application.
 

@@ -1,5 +1,7 @@
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from gateway.cli import main
 from gateway.config import Configuration, read_configuration
 from tests.gateway.cli.runner import Runner
+
+PUSTERLA = Path(sys.executable).with_name("pusterla")
 
 
 def test_a_new_site_is_told_with_the_way_on(tmp_path: Path) -> None:
@@ -90,6 +94,24 @@ def test_a_site_with_problems_is_not_served(pusterla: Runner) -> None:
     settings.write_text(settings.read_text(encoding="utf-8") + "\n[lmits]\n", encoding="utf-8")
     result = pusterla.run("serve")
     assert result.exit_code == 1
+
+
+def test_a_program_is_told_when_the_site_serves(pusterla: Runner) -> None:
+    """With --json the answer comes once everything serves; SIGTERM ends it with status 0."""
+    # Only the authority, which needs no port, so that no other test can be in the way.
+    command = [str(PUSTERLA), "--site", str(pusterla.site), "serve", "--only", "authority"]
+    with subprocess.Popen(
+        [*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            answer = json.loads("".join(iter(process.stdout.readline, "}\n")) + "}")
+            process.terminate()
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+    assert answer["portal"] == "https://pusterla.localhost:8443"
+    assert answer["apps"] == {}
 
 
 def test_only_known_processes_are_served(pusterla: Runner) -> None:

@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import shutil
@@ -16,7 +17,10 @@ import pytest
 from gateway.demo.applications import missing_modules
 from gateway.demo.sheet import END_WORDS
 
-RUN = "import sys; from gateway.demo.run import run; sys.exit(run(int(sys.argv[1])))"
+RUN = (
+    "import sys; from gateway.demo.run import run;"
+    "sys.exit(run(int(sys.argv[1]), as_json=sys.argv[2:] == ['--json']))"
+)
 
 
 @dataclass
@@ -67,14 +71,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def demo(folder: Path, port: int) -> Iterator[Demo]:
+def demo(folder: Path, port: int, *options: str) -> Iterator[Demo]:
     """Start a demo whose temporary folder is below *folder*."""
     temporary = folder / "tmp"
     temporary.mkdir()
     output = folder / "output"
     with output.open("wb") as written:
         process = subprocess.Popen(
-            [sys.executable, "-c", RUN, str(port)],
+            [sys.executable, "-c", RUN, str(port), *options],
             stdout=written,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -132,6 +136,17 @@ def test_from_nothing_to_an_application_and_cut_off(short: Path) -> None:
         assert "Traceback" not in shown.said()
         assert shown.family() == set()
         assert list(shown.temporary.iterdir()) == []
+
+
+def test_a_program_is_told_how_to_get_in(short: Path) -> None:
+    """With --json one object says everything, and its curl line works like the printed one."""
+    with demo(short, free_port(), "--json") as shown:
+        said = shown.wait_for("\n}\n")
+        told = json.loads(said[said.index("\n{") : said.index("\n}\n") + 2])
+        assert '"acct": "anna"' in curl(told["curl"])
+        assert Path(told["p12"]).exists()
+        assert told["apps"].keys() >= {"bench", "files"}
+        assert "█" not in said
 
 
 def test_ctrl_c_before_it_serves_leaves_nothing(short: Path) -> None:
