@@ -34,6 +34,8 @@ class AuditKind(StrEnum):
     SIGNED_OUT = "signed-out"
     SESSION_ENDED = "session-ended"
     SESSION_REFUSED = "session-refused"
+    IDENTITY_CLAIMED = "identity-claimed"
+    """A client sent fields that say who it is; they were taken out of the request."""
     ACCESS_ALLOWED = "access-allowed"
     ACCESS_DENIED = "access-denied"
     CONNECTION_CUT = "connection-cut"

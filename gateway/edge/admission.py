@@ -81,6 +81,7 @@ class Grant:
     grant must look at both before each use.
     """
 
+    holder: Holder
     session: Session
     app: Application
     lines: bytes
@@ -176,6 +177,7 @@ class Admission:
         if app.user_header is not None:
             fields.append((app.user_header, person.user))
         grant = Grant(
+            holder=holder,
             session=session,
             app=app,
             lines=field_lines(*fields),

@@ -49,6 +49,17 @@ def field_lines(*fields: tuple[str, str]) -> bytes:
     return "".join(f"{name}: {field_value(value)}\r\n" for name, value in fields).encode("ascii")
 
 
+def claimed_fields(head: RequestHead, user_header: str | None = None) -> str:
+    """Return the names of the fields by which a client claims an identity; "" as a rule."""
+    own = None if user_header is None else plain_name(user_header)
+    claims = [
+        field.name
+        for field in head.fields
+        if (field.from_application and not field.from_client) or field.plain == own
+    ]
+    return b" ".join(claims).decode("latin-1") if claims else ""
+
+
 def request_tail(head: RequestHead, ours: bytes, user_header: str | None = None) -> bytes:
     """Return everything of the upstream head behind its request line.
 

@@ -6,7 +6,7 @@ learnt, and the gate is asked again from the top.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -37,11 +37,18 @@ from gateway.edge.admission import (
     SessionMissing,
 )
 from gateway.edge.answers import is_navigation
-from gateway.edge.forwarding import certificate_lines, field_lines, forwarded_fields, request_tail
+from gateway.edge.forwarding import (
+    certificate_lines,
+    claimed_fields,
+    field_lines,
+    forwarded_fields,
+    request_tail,
+)
 from gateway.edge.heads import RequestHead
 from policies.decide import decide
 from policies.model import Allow, Deny, Level, Reason, RequestFacts, StepUp, Subject
 
+_CLAIMS_SHOWN: Final = 200
 ENTER_PATH: Final = RESERVED_PREFIX.encode() + b"enter"
 
 
@@ -221,7 +228,19 @@ class Gate:
         ours = grant.lines + forwarded_fields(peer.address, head.authority)
         if app.client_certificate:
             ours += certificate_lines(peer.certificate, self._issuers)
-        return Forward(request_tail(head, ours, app.user_header), grant, grant.session.id)
+        tail = request_tail(head, ours, app.user_header)
+        event = self._claims(peer, head, grant.holder, app)
+        return Forward(tail, grant, grant.session.id, event)
+
+    def _claims(
+        self, peer: Peer, head: RequestHead, holder: Holder, app: Application
+    ) -> AuditEvent | None:
+        """Tell the audit log of a client that says itself who it is; no application hears it."""
+        claims = claimed_fields(head, app.user_header)
+        if not claims:
+            return None
+        event = self._event(AuditKind.IDENTITY_CLAIMED, peer, holder, app.name, "")
+        return replace(event, detail={"fields": claims[:_CLAIMS_SHOWN]})
 
     def _session(
         self, peer: Peer, holder: Holder, head: RequestHead, now: datetime
@@ -237,13 +256,13 @@ class Gate:
         for cookie in cookies:
             number = self._read_cookie(cookie, head.host)
             if number is None:
-                trouble = trouble or "forged-cookie"
+                trouble = "forged-cookie"
                 continue
             session = self._admission.session(number)
             if isinstance(session, SessionMissing):
                 return session
             if session is None or not session.live(now):
-                # Every session ends one day; its cookie is not worth a line.
+                trouble = trouble or "session-over"
                 continue
             if session.fingerprint == peer.fingerprint:
                 return _Found(session)
