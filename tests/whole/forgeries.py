@@ -2,10 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    load_pem_private_key,
+)
+from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ca import ledger
@@ -68,10 +74,10 @@ def unrecorded(site: LiveSite, user: str) -> Stick:
     return forge(site, Forgery(user, now() - DAY, now() + DAY, recorded=False))
 
 
-def of_another_authority(site: LiveSite, user: str) -> Stick:
-    """Make a certificate by a CA of the same name with another key."""
+def of_another_authority(site: LiveSite, user: str, *, host: str = HOST) -> Stick:
+    """Make a certificate by a CA of the same name with another key, or of the site *host*."""
     ca_key = ec.generate_private_key(ec.SECP256R1())
-    name = authority_name(HOST, "Issuing CA 1")
+    name = authority_name(host, "Issuing CA 1")
     builder = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -91,6 +97,17 @@ def of_another_authority(site: LiveSite, user: str) -> Stick:
     forgery = Forgery(user, now() - DAY, now() + DAY)
     certificate = _sign(issuer, forgery, key.public_key())
     return write_stick(site, certificate, key, issuer.certificate)
+
+
+def bundle_of(stick: Stick, passphrase: str) -> Path:
+    """Put *stick* into a .p12 file beside it, as browsers import it."""
+    leaf, *chain = x509.load_pem_x509_certificates(stick.file.read_bytes())
+    key = load_pem_private_key(stick.file.read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    file = stick.file.with_suffix(".p12")
+    sealed = BestAvailableEncryption(passphrase.encode())
+    file.write_bytes(serialize_key_and_certificates(b"forged", key, leaf, chain, sealed))
+    return file
 
 
 def _sign(

@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from gateway.core.cookies import COOKIE_NAME
-from tests.whole.people import PASSWORD, Person, Stick
-from tests.whole.sites import HOST, LiveSite
+from tests.whole.people import Person, Stick
+from tests.whole.sites import HOST, PASSWORD, LiveSite
 
 CURL_WITHIN = 30
 HTML = ("-H", "Accept: text/html")

@@ -16,9 +16,8 @@ from ca.authority import Enrolled, Order
 from gateway.bootstrap.accounts import Wishes, add_account
 from gateway.bootstrap.command import Command
 from gateway.bootstrap.signing import open_authority
-from tests.whole.sites import LiveSite
+from tests.whole.sites import PASSWORD, LiveSite
 
-PASSWORD = "correct horse battery staple"
 GROUP = "technicians"
 STEP_SECONDS: Final = 30
 

@@ -12,7 +12,9 @@ is kept in `complaints`, and each test ends by looking that there are none.
     GET  /silence            accepts the request and never answers
     GET  /empty              204
     GET  /cookies            sets two cookies, and tries to set the gateway's
+    GET  /flood              as much as is taken, for ever; `flooded` counts it
     POST /early              answers before it has read the body, and closes
+    POST /stall              reads nothing of the body, and never answers
     *    anything else       a report of the request, as JSON
 """
 
@@ -38,6 +40,7 @@ HALF = len(HELD) // 2
 PADDING = b"x" * 1000
 PAUSE = 0.005
 READ = 64 * 1024
+_UNREAD = {"/early", "/stall"}
 
 Answer = h11.Response | h11.Data | h11.EndOfMessage
 
@@ -85,6 +88,7 @@ class Recorder:
         self.connections: list[Connection] = []
         self.requests: list[Received] = []
         self.complaints: list[str] = []
+        self.flooded = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         # Kept here: a task that waits for what nobody holds is thrown away.
         self._never = asyncio.Event()
@@ -148,11 +152,11 @@ class Recorder:
 
         while isinstance(request := await event(), h11.Request):
             path = urlsplit(request.target.decode()).path
-            early = path == "/early"
-            received = await self._receive(request, event, whole=not early)
+            whole = path not in _UNREAD
+            received = await self._receive(request, event, whole=whole)
             page = _PAGES.get(path, Recorder._report)
             await self._answer(http, writer, page(self, received))
-            if http.our_state is h11.MUST_CLOSE or early:
+            if http.our_state is h11.MUST_CLOSE or not whole:
                 return
             http.start_next_cycle()
 
@@ -228,6 +232,12 @@ class Recorder:
         await self._never.wait()
         yield _response()
 
+    async def _flood(self, received: Received) -> AsyncIterator[Answer]:
+        yield _response(("Transfer-Encoding", "chunked"))
+        while True:
+            yield h11.Data(BLOB[:READ])
+            self.flooded += READ
+
     async def _empty(self, received: Received) -> AsyncIterator[Answer]:
         yield h11.Response(status_code=204, headers=[("X-Application", "recorder")])
 
@@ -264,4 +274,6 @@ _PAGES: Mapping[str, Page] = {
     "/empty": Recorder._empty,
     "/cookies": Recorder._cookies,
     "/early": Recorder._early,
+    "/flood": Recorder._flood,
+    "/stall": Recorder._silence,
 }

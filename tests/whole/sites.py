@@ -13,25 +13,33 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import SystemRandom
 from typing import Any, TypeVar
 
 from gateway.bootstrap.command import Command, open_command
 from gateway.bootstrap.creation import NewSite, create_site
 from gateway.bootstrap.folder import SiteFolder, clock, open_folder
 from gateway.core.audit import AuditEvent
+from gateway.core.cookies import COOKIE_NAME
 
 PUSTERLA = str(Path(sys.executable).with_name("pusterla"))
 HOST = "pusterla.localhost"
 PUBLIC_HOST = f"public.{HOST}"
+
+PASSWORD = "correct horse battery staple"
+SECRETS = (PASSWORD, COOKIE_NAME, "ticket=")
+"""What must be in no log, whatever happened."""
 
 STARTED_WITHIN = 30.0
 ENDED_WITHIN = 30.0
 COMMAND_WITHIN = 30.0
 SEEN_WITHIN = 10.0
 _LOOK = 0.02
+# Below ip_local_port_range of ip(7) as Linux has it.
+_PORTS = range(20_000, 32_000)
 
 T = TypeVar("T")
 
@@ -52,15 +60,18 @@ def wait_for(what: str, ask: Callable[[], T | None], *, within: float = SEEN_WIT
 
 
 def free_ports(count: int) -> list[int]:
-    """Return *count* ports on which nobody listens at this moment, each a different one."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Return *count* ports on which nobody listens at this moment, each a different one.
+
+    None of those that the kernel gives to connections: one might be in use a moment later.
+    """
+    found: list[int] = []
+    for port in SystemRandom().sample(_PORTS, len(_PORTS)):
+        with socket.socket() as one, suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise AssertionError("no port is free")
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,9 +312,14 @@ def choose(folder: SiteFolder, *settings: tuple[str, str]) -> None:
 
 @contextmanager
 def running(site: LiveSite) -> Iterator[LiveSite]:
-    """Run *site* for the length of a block."""
+    """Run *site* for the length of a block, and see what its log and audit log came to."""
     site.start()
     try:
         yield site
     finally:
         site.stop()
+    said = site.log_since(0)
+    assert "Traceback" not in said, said
+    for secret in SECRETS:
+        assert secret not in said, f"{secret} is in the log"
+    site.command("audit", "tail", "-n", "1", "--verify")

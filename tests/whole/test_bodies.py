@@ -1,6 +1,7 @@
 """Bodies on their way through: large ones, endless ones, none; HTTP/1.1 in all its forms, and 1.0."""
 
 import json
+import time
 from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
@@ -9,9 +10,9 @@ import pytest
 
 from tests.whole.applications import Applications
 from tests.whole.guests import Guest
-from tests.whole.recorder import BLOB, HALF, HELD
+from tests.whole.recorder import BLOB, HALF, HELD, Recorder
 from tests.whole.sites import HOST, LiveSite, wait_for
-from tests.whole.wire import wire_of
+from tests.whole.wire import Wire, wire_of
 
 WIKI = f"wiki.{HOST}"
 LARGE = 11 * 1024 * 1024
@@ -189,3 +190,53 @@ def test_an_early_answer_is_passed_on_and_nothing_of_the_body_reaches_the_next(
     for number in range(3):
         assert inside.get(site.url(WIKI, f"/after-{number}")).status == 200
     assert not [one for one in applications.wiki.requests if one.target == "/poison"]
+
+
+BUFFERED = 24 * 1024 * 1024
+"""More than all buffers on the way may hold: those of four sockets, and a little of ours."""
+
+
+def test_a_client_that_does_not_read_holds_the_application_back(
+    site: LiveSite, applications: Applications, inside: Guest
+) -> None:
+    """What nobody takes is not collected: the application is made to wait, and then goes on."""
+    recorder = applications.wiki
+    with wire_of(inside, WIKI) as wire:
+        wire.begin("GET", "/flood", inside.cookie_field(WIKI))
+        wire.read_head()
+        stopped = wait_for("the application to be stopped", lambda: unchanged(recorder))
+        assert stopped < BUFFERED
+        pieces = wire.pieces()
+        wait_for("the application to go on", lambda: next(pieces) and recorder.flooded > stopped)
+
+
+def unchanged(recorder: Recorder) -> int | None:
+    """Return how much the application has got rid of, if that is no more than a while ago."""
+    before = recorder.flooded
+    time.sleep(0.3)
+    return before if before == recorder.flooded else None
+
+
+def test_an_application_that_does_not_read_holds_the_client_back(
+    site: LiveSite, inside: Guest
+) -> None:
+    """An upload that nobody takes stops at the client; no memory is filled with it."""
+    name, value = inside.cookie_field(WIKI)
+    with wire_of(inside, WIKI) as wire:
+        wire.send(
+            f"POST /stall HTTP/1.1\r\nHost: {WIKI}\r\n{name}: {value}\r\n"
+            f"Content-Length: {10 * BUFFERED}\r\n\r\n".encode()
+        )
+        wire.socket.settimeout(1)
+        assert sent_until_held_back(wire, 10 * BUFFERED) < BUFFERED
+
+
+def sent_until_held_back(wire: Wire, most: int) -> int:
+    """Send until the other side takes no more; return how much it took."""
+    piece = BLOB[: 64 * 1024]
+    for sent in range(0, most, len(piece)):
+        try:
+            wire.send(piece)
+        except TimeoutError:
+            return sent
+    return most

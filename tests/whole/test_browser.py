@@ -6,8 +6,9 @@ import pytest
 
 from tests.whole.applications import Applications
 from tests.whole.browser import PASSPHRASE, Browser, Home, browser, find_namespace
-from tests.whole.people import PASSWORD, Person
-from tests.whole.sites import HOST, LiveSite
+from tests.whole.forgeries import bundle_of, of_another_authority
+from tests.whole.people import Person
+from tests.whole.sites import HOST, PASSWORD, LiveSite
 
 WIKI, CHAT = f"wiki.{HOST}", f"chat.{HOST}"
 REVOKED = {
@@ -94,12 +95,20 @@ def look_at_home(chromium: Browser, site: LiveSite, language: str) -> None:
     chromium.wait_for_url(site.url(WIKI))
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language, foreign", [("en", False), ("it", True)])
 def test_without_a_certificate_a_page_says_so(
-    site: LiveSite, applications: Applications, anna: Person, tmp_path: Path, language: str
+    site: LiveSite,
+    applications: Applications,
+    anna: Person,
+    tmp_path: Path,
+    language: str,
+    foreign: bool,
 ) -> None:
-    """At every host the page explains; with the .p12 imported, the same address gets on."""
+    """With none, or one of another CA, the page explains; with ours, the same address gets on."""
     home = Home(site, tmp_path / "home")
+    if foreign:
+        stick = of_another_authority(site, anna.user, host="elsewhere.example")
+        home.take(bundle_of(stick, PASSPHRASE))
     with (
         applications.untouched(),
         browser(home, tmp_path / "without", language) as chromium,

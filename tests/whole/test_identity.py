@@ -1,16 +1,19 @@
 """What an application is told of the person, and what a client cannot tell it."""
 
 import json
-from base64 import urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64encode
 from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.whole.applications import Applications
 from tests.whole.guests import Guest, signed_in
 from tests.whole.people import Person, add_person
+from tests.whole.rules import ALLOW, edited
 from tests.whole.sites import HOST, PUBLIC_HOST, LiveSite
 from tests.whole.wire import wire_of
 
@@ -187,3 +190,41 @@ def test_each_request_of_a_connection_is_told_whose_it_is(
             assert wire.ask("GET", f"/mixed-{number}", guest.cookie_field(WIKI)).status == 200
             users.append(applications.wiki.last(f"/mixed-{number}").values("X-Forwarded-User"))
     assert users[0] == users[2] != users[1] == users[3]
+
+
+def test_an_application_may_have_a_header_of_its_own_for_the_user(
+    site: LiveSite, applications: Applications, inside: Guest, resident: Person
+) -> None:
+    """`user_header` is sent besides the others, and taken from no client in any spelling."""
+    keys = 'user_header = "X-Wiki-Login"\n'
+    with edited(site, "wiki", applications.wiki.upstream, ALLOW, keys=keys):
+        claims = [
+            part
+            for name in ("X-Wiki-Login", "X_WIKI_LOGIN", "x-wiki_login", "X.Wiki.Login")
+            for part in ("-H", f"{name}: {LIE}")
+        ]
+        assert inside.get(site.url(WIKI, "/own-header"), *claims).status == 200
+    received = applications.wiki.last("/own-header")
+    assert received.values("X-Wiki-Login") == [resident.user]
+    assert LIE not in [value for _, value in received.fields]
+
+
+def test_an_application_may_be_handed_the_certificate(
+    site: LiveSite, applications: Applications, inside: Guest, resident: Person
+) -> None:
+    """`client_certificate`: certificate and issuing CA as RFC 9440 has them, the root left out."""
+    options = ("-H", f"Client-Cert: {LIE}", "-H", f"Client-Cert-Chain: {LIE}")
+    assert inside.get(site.url(WIKI, "/not-handed"), *options).status == 200
+    assert applications.wiki.last("/not-handed").values("Client-Cert") == []
+    keys = "client_certificate = true\n"
+    with edited(site, "wiki", applications.wiki.upstream, ALLOW, keys=keys):
+        assert inside.get(site.url(WIKI, "/handed"), *options).status == 200
+    received = applications.wiki.last("/handed")
+    leaf, issuing = x509.load_pem_x509_certificates(resident.stick.file.read_bytes())
+    assert received.values("Client-Cert") == [byte_sequence(leaf)]
+    assert received.values("Client-Cert-Chain") == [byte_sequence(issuing)]
+
+
+def byte_sequence(certificate: x509.Certificate) -> str:
+    """Write *certificate* as a Byte Sequence of structured fields (RFC 8941, section 3.3.5)."""
+    return f":{b64encode(certificate.public_bytes(Encoding.DER)).decode()}:"

@@ -1,7 +1,6 @@
 """Who may reach which application: scope of the certificate, rules, and rules that change."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,46 +10,13 @@ from tests.whole.applications import Applications
 from tests.whole.guests import HTML, signed_in
 from tests.whole.holds import hold_everything, not_alive, still_open_after
 from tests.whole.people import GROUP, Person, add_person
+from tests.whole.rules import ALLOW, deny, edited
 from tests.whole.sites import HOST, LiveSite
 from tests.whole.sockets import echoes, open_socket
 from tests.whole.wire import wire_of
 
 WIKI, CRM, CHAT, VAULT = (f"{name}.{HOST}" for name in ("wiki", "crm", "chat", "vault"))
 AT_ONCE = 1.0
-
-HEAD = 'host = "{host}"\nupstream = "{upstream}"\n'
-ALLOW = '[[rules]]\nname = "technicians"\neffect = "allow"\ngroups = ["technicians"]\n'
-
-
-def deny(user: str) -> str:
-    """Return a rule that keeps *user* out."""
-    return f'[[rules]]\nname = "not {user}"\neffect = "deny"\nusers = ["{user}"]\n'
-
-
-@contextmanager
-def edited(site: LiveSite, name: str, upstream: str, *rules: str) -> Iterator[None]:
-    """Write apps/NAME.toml as an administrator would, for the length of a block."""
-    file = site.folder.app_file(name)
-    before = file.read_bytes() if file.exists() else None
-    head = HEAD.format(host=f"{name}.{HOST}", upstream=upstream)
-    adopt(site, file, (head + "\n".join(rules)).encode(), name)
-    try:
-        yield
-    finally:
-        adopt(site, file, before, name)
-
-
-def adopt(site: LiveSite, file: Path, text: bytes | None, name: str) -> None:
-    """Change *file*, and wait until every process that reads it has taken it up."""
-    mark = site.log_size()
-    if text is None:
-        file.unlink()
-    else:
-        draft = file.with_name(".draft")
-        draft.write_bytes(text)
-        draft.rename(file)
-    for process in ("edge-0", "edge-1", "portal"):
-        site.wait_for_log(rf" {process} INFO applications changed: .*\b{name}\b", mark)
 
 
 def test_a_certificate_opens_the_applications_it_was_issued_for(

@@ -84,14 +84,21 @@ def test_without_the_portal_a_page_says_so(site: LiveSite, inside: Guest) -> Non
     assert inside.get(site.portal()).status == 200
 
 
-@pytest.fixture
-def own(tmp_path: Path, applications: Applications) -> Iterator[LiveSite]:
-    """Run a site that a test may end."""
-    site = make_site(tmp_path / "site", settings=[("drain", '"10s"')])
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, applications: Applications) -> LiveSite:
+    """Make one more site."""
+    folder = tmp_path_factory.mktemp("made") / "site"
+    site = make_site(folder, settings=[("drain", '"10s"')])
     add_application(site, "wiki", applications.wiki.upstream)
     add_application(site, "chat", applications.chat.upstream)
-    with running(site):
-        yield site
+    return site
+
+
+@pytest.fixture
+def own(made: LiveSite) -> Iterator[LiveSite]:
+    """Run a site that a test may end."""
+    with running(made):
+        yield made
 
 
 def test_sigterm_lets_what_is_under_way_finish(

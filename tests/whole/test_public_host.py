@@ -24,6 +24,16 @@ def test_only_the_public_host_asks_for_no_certificate(site: LiveSite, version: s
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+def test_browsers_are_told_whose_certificates_are_taken(site: LiveSite, version: str) -> None:
+    """The CertificateRequest names our CAs, so that browsers offer no others."""
+    _, _, names = shake_hands(site, HOST, version).text.partition("client certificate CA names")
+    assert names.splitlines()[1:3] == [
+        "DC = localhost, DC = pusterla, CN = pusterla.localhost Issuing CA 1",
+        "DC = localhost, DC = pusterla, CN = pusterla.localhost Root CA",
+    ]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_no_session_can_be_resumed(site: LiveSite, version: str, tmp_path: Path) -> None:
     """No tickets are given: who resumed a session without a certificate would stay without."""
     saved = tmp_path / "session"

@@ -106,15 +106,21 @@ def test_a_head_navigation_is_redirected_without_a_body(site: LiveSite, stranger
         "https://elsewhere.pusterla.localhost/",
     ],
 )
-def test_sign_in_leads_nowhere_else(site: LiveSite, anna: Person, guests: Path, to: str) -> None:
-    """Whatever the form or the query asks for, only places of this site are gone to."""
-    guest = Guest(site, anna.stick, guests)
-    form = guest.get(site.portal(f"/sign-in?to={quote(to, safe='')}"), *HTML)
+def test_sign_in_leads_nowhere_else(
+    site: LiveSite, stranger: Person, inside: Guest, guests: Path, to: str
+) -> None:
+    """Whatever is asked for, only places of this site are gone to: in the form, and without it."""
+    asked = site.portal(f"/sign-in?to={quote(to, safe='')}")
+    form = Guest(site, stranger.stick, guests).get(asked, *HTML)
     assert form.status == 200
-    assert "evil.example" not in form.text
-    for answer in guest.submit_by_steps(anna, to):
-        for location in answer.values("Location"):
-            assert location == site.portal()
+    assert '<input type="hidden" name="to" value="">' in form.text
+    assert inside.get(asked, *HTML).value("Location") == site.portal()
+
+
+def test_a_form_leads_nowhere_else(site: LiveSite, anna: Person, guests: Path) -> None:
+    """Nor does a form in which somebody has written another place."""
+    answers = Guest(site, anna.stick, guests).submit_by_steps(anna, "https://evil.example/")
+    assert [answer.values("Location") for answer in answers] == [[site.portal()], []]
 
 
 @pytest.mark.parametrize(
