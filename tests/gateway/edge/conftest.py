@@ -1,0 +1,29 @@
+"""Fixtures of the edge's tests."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from tests.gateway.edge.site import MadeSite, make_site
+from tests.gateway.edge.stage import Stage, open_stage
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run the edge's tests in the loop that the edge runs in."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> MadeSite:
+    """Make a site, once for all tests."""
+    return asyncio.run(make_site(tmp_path_factory.mktemp("edge") / "made"))
+
+
+@pytest.fixture
+async def stage(made: MadeSite, tmp_path: Path) -> AsyncIterator[Stage]:
+    """Yield a worker that serves."""
+    async with open_stage(made, tmp_path) as stage:
+        yield stage

@@ -1,0 +1,176 @@
+"""Sticks: certificates with their keys, good ones and such as must open nothing.
+
+All but one are signed with the real key of the site's CA, which makes a bad one worse.
+"""
+
+import ssl
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from ca import ledger
+from ca.hierarchy import ISSUER_NAME, load_issuer
+from ca.identity import Identity, alternative_names_of, authority_name, subject_of
+from ca.issue import Issuer, der, fingerprint
+from gateway.bootstrap.command import Command
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Stick:
+    """A certificate with its key, in one PEM file."""
+
+    file: Path
+    serial: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a stick is to be; *left* is how long it is still valid, from now."""
+
+    user: str = "anna"
+    device: str = "stick-1"
+    age: timedelta = DAY
+    left: timedelta = 30 * DAY
+    scope: tuple[str, ...] | None = None
+    client_auth: bool = True
+    recorded: bool = True
+
+
+def client_context(
+    root: Path, stick: Stick | None = None, version: ssl.TLSVersion | None = None
+) -> ssl.SSLContext:
+    """Return the TLS context of a client that trusts *root*."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cafile=root)
+    context.set_alpn_protocols(["http/1.1"])
+    if version is not None:
+        context.minimum_version = context.maximum_version = version
+    if stick is not None:
+        context.load_cert_chain(stick.file)
+    return context
+
+
+async def make_stick(command: Command, wanted: Wanted) -> Stick:
+    """Make the stick that is *wanted*, and record it in the ledger as the authority does."""
+    issuer = load_issuer(command.folder.ca)
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = _sign(issuer, wanted, key.public_key(), command)
+    if wanted.recorded:
+        await _record(command, wanted, certificate)
+    return _write(command.folder.path.parent, certificate, key)
+
+
+async def make_stranger(command: Command) -> Stick:
+    """Make a stick by a CA of the same name with another key."""
+    ca_key = ec.generate_private_key(ec.SECP256R1())
+    name = authority_name(command.site.host, "Issuing CA 1")
+    now = command.clock()
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(ca_key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - DAY)
+        .not_valid_after(now + 30 * DAY)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(authority=True), critical=True)
+        .add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False
+        )
+    )
+    issuer = Issuer("another", builder.sign(ca_key, hashes.SHA256()), ca_key)
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = _sign(issuer, Wanted(), key.public_key(), command)
+    return _write(command.folder.path.parent, certificate, key)
+
+
+def _sign(
+    issuer: Issuer, wanted: Wanted, public_key: ec.EllipticCurvePublicKey, command: Command
+) -> x509.Certificate:
+    host, now = command.site.host, command.clock()
+    identity = Identity(wanted.user, wanted.device, host, f"{wanted.user}@example.it")
+    usage = (
+        ExtendedKeyUsageOID.CLIENT_AUTH if wanted.client_auth else ExtendedKeyUsageOID.SERVER_AUTH
+    )
+    identifier = issuer.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject_of(identity))
+        .issuer_name(issuer.certificate.subject)
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(_whole(now - wanted.age))
+        .not_valid_after(_whole(now + wanted.left))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(authority=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier.value),
+            critical=False,
+        )
+        .add_extension(alternative_names_of(identity), critical=False)
+        .sign(issuer.key, hashes.SHA256())
+    )
+
+
+def _whole(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0)
+
+
+def _usage(*, authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+async def _record(command: Command, wanted: Wanted, certificate: x509.Certificate) -> None:
+    serial = format(certificate.serial_number, "x")
+    async with command.store.begin() as connection:
+        await ledger.reserve_serial(
+            connection,
+            issuer=ISSUER_NAME,
+            serial=serial,
+            username=wanted.user,
+            device=wanted.device,
+            scope=wanted.scope,
+            not_before=certificate.not_valid_before_utc,
+            not_after=certificate.not_valid_after_utc,
+            now=command.clock(),
+        )
+        await ledger.record_certificate(
+            connection,
+            issuer=ISSUER_NAME,
+            serial=serial,
+            fingerprint=fingerprint(certificate),
+            der=der(certificate),
+            now=command.clock(),
+        )
+
+
+def _write(
+    directory: Path, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
+) -> Stick:
+    serial = format(certificate.serial_number, "x")
+    file = directory / f"{serial}.pem"
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(certificate.public_bytes(Encoding.PEM) + secret)
+    return Stick(file, serial, fingerprint(certificate))
