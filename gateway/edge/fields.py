@@ -24,6 +24,8 @@ SPECIAL: Final = frozenset(
 """What frames a message, names its place or is about its connection: never passed on as it is."""
 
 _NEIGHBOURS: Final = frozenset(name.encode() for name in HOP_BY_HOP)
+# To an application that makes one mark of "-" and "_", Content_Length frames the message.
+_OURS_TO_SAY: Final = HOP_BY_HOP | {name.decode() for name in SPECIAL}
 _OWS: Final = b" \t"
 
 # Names and lines are up to strangers, so these memories are small, and emptied when full.
@@ -94,12 +96,12 @@ def _read(line: bytes) -> Field:
 
 def _judge_name(name: bytes) -> Name:
     text = name.decode("latin-1")
-    passes = name not in _NEIGHBOURS
+    plain = plain_name(text)
     known = Name(
         special=name in SPECIAL,
-        plain=plain_name(text),
-        from_client=passes and not claims_identity(text),
-        from_application=passes,
+        plain=plain,
+        from_client=plain not in _OURS_TO_SAY and not claims_identity(text),
+        from_application=name not in _NEIGHBOURS,
     )
     if len(name) <= _LONGEST_REMEMBERED:
         if len(_names) >= _REMEMBERED:
