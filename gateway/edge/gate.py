@@ -352,4 +352,5 @@ def _subject(holder: Holder, session: Session | None) -> Subject:
 
 def _is_path(to: str) -> bool:
     # The ticket's MAC has covered it; this is the second lock on the door.
-    return to.startswith("/") and not to.startswith(("//", "/\\")) and to.isprintable()
+    plain = to.isascii() and to.isprintable() and " " not in to
+    return plain and to.startswith("/") and not to.startswith(("//", "/\\"))

@@ -91,28 +91,41 @@ class Worker:
         *ready* is called when the change feed has been heard and connections
         are taken. What is not finished within the limit for draining is cut.
         """
-        edge = self.edge
-        loop = asyncio.get_running_loop()
         heard = asyncio.Event()
-        following = edge.spawn(follow(edge, heard.set))
-        sweeping = edge.spawn(edge.sweep())
-        # Not before the feed was heard: until then everybody would be refused.
-        if await _first(heard, stopping):
-            secure = await loop.create_server(
-                lambda: Downstream(edge, encrypted=True), sock=https, backlog=BACKLOG
+        # Should following or sweeping ever fail, the worker ends with it and is
+        # started again: without them it would go on with what was true before.
+        async with asyncio.TaskGroup() as group:
+            watching = (
+                group.create_task(follow(self.edge, heard.set)),
+                group.create_task(self.edge.sweep()),
             )
-            plain = await loop.create_server(
-                lambda: Downstream(edge, encrypted=False), sock=http, backlog=BACKLOG
-            )
-            _spare_the_collector()
-            ready()
-            await stopping.wait()
-            secure.close()
-            plain.close()
-            await self._drain()
-        following.cancel()
-        sweeping.cancel()
-        edge.pools.close()
+            # Not before the feed was heard: until then everybody would be refused.
+            if await _first(heard, stopping):
+                await self._serve(https, http, ready, stopping)
+            for task in watching:
+                task.cancel()
+        self.edge.pools.close()
+
+    async def _serve(
+        self,
+        https: socket.socket,
+        http: socket.socket,
+        ready: Callable[[], None],
+        stopping: asyncio.Event,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        secure = await loop.create_server(
+            lambda: Downstream(self.edge, encrypted=True), sock=https, backlog=BACKLOG
+        )
+        plain = await loop.create_server(
+            lambda: Downstream(self.edge, encrypted=False), sock=http, backlog=BACKLOG
+        )
+        _spare_the_collector()
+        ready()
+        await stopping.wait()
+        secure.close()
+        plain.close()
+        await self._drain()
 
     async def _drain(self) -> None:
         edge = self.edge
