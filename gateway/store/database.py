@@ -11,13 +11,13 @@ network while it holds the turn.
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, event, func, select
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection
 
@@ -68,7 +68,9 @@ class Database:
                 with border(OSError):
                     await self._wait_for_turn()
                     stack.callback(self._turn.release)
-                    connection = await stack.enter_async_context(self._writer.begin())
+                    connection = await _taken(self._writer)
+                    stack.push_async_exit(connection)
+                    await stack.enter_async_context(connection.begin())
                     if self.file is None:
                         await connection.execute(select(func.pg_advisory_xact_lock(WRITERS_LOCK)))
                 yield connection
@@ -86,13 +88,32 @@ class Database:
         with border(*NETWORK):
             async with AsyncExitStack() as stack:
                 with border(OSError):
-                    connection = await stack.enter_async_context(self._reader.connect())
+                    connection = await _taken(self._reader)
+                    stack.push_async_exit(connection)
                 yield connection
 
     async def close(self) -> None:
         """Close every connection of the pool."""
         with border(OSError):
             await self._engine.dispose()
+
+
+async def _taken(engine: AsyncEngine) -> AsyncConnection:
+    """Take a connection out of the pool, or a new one.
+
+    Whoever is cancelled meanwhile waits until there is one, and gives it back: neither driver
+    closes a connection that it was just opening when it was cancelled.
+    """
+    connection = engine.connect()
+    opening = asyncio.create_task(connection.start())  # noqa: TID251 - awaited below, whatever happens
+    try:
+        await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        with suppress(SQLAlchemyError, OSError):
+            await opening
+            await connection.close()
+        raise
+    return connection
 
 
 def _postgresql(url: URL) -> AsyncEngine:
@@ -139,8 +160,17 @@ def _sqlite(path: Path) -> AsyncEngine:
         hide_parameters=True,
         pool_timeout=BUSY_SECONDS,
         # None: the module begins no transactions of its own; `_begin` does.
-        connect_args={"isolation_level": None, "timeout": BUSY_SECONDS},
+        connect_args={
+            "isolation_level": None,
+            "timeout": BUSY_SECONDS,
+            "factory": _Connection,
+        },
     )
+
+    def before(*_: object) -> None:
+        # Asked first, since aiosqlite starts a thread and leaves it to itself when the file
+        # cannot be opened.
+        file_identity(path)
 
     def connect(connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
@@ -158,10 +188,26 @@ def _sqlite(path: Path) -> AsyncEngine:
         if entry.info.get(_FILE) != file_identity(path):
             raise DisconnectionError("the store's file has been replaced")
 
+    event.listen(engine.sync_engine, "do_connect", before)
     event.listen(engine.sync_engine, "connect", connect)
     event.listen(engine.sync_engine, "checkout", checkout)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that gives its locks back when it is closed, and not when it is forgotten.
+
+    SQLite only closes once no statement is left, and that of a task that was cancelled lives
+    until the garbage collector finds it: so long, its transaction would hold up every writer.
+    """
+
+    def close(self) -> None:
+        """Roll back, and close; closing again does nothing."""
+        with suppress(sqlite3.ProgrammingError):
+            if self.in_transaction:
+                self.rollback()
+        super().close()
 
 
 def _begin(connection: Connection) -> None:
