@@ -9,7 +9,7 @@
 - `witness`      tells feed and audit log of what `ca.authority` does
 - `feed`         the change feed's rows
 - `followers`    how a process hears of them
-- `audit`        the chained log
+- `audit`        the chained log; `recorder` writes many lines in one commit
 - `database`     transactions that mean the same on both databases
 - `schema`       tables; `migration` and `migrations/` make them
 - `errors`       what is refused, and the border that no SQLAlchemy error passes

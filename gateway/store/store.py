@@ -26,6 +26,7 @@ from gateway.store.database import Database
 from gateway.store.followers import follow_file, follow_server
 from gateway.store.migration import check_revision
 from gateway.store.people import Credentials, NewPerson
+from gateway.store.recorder import Recorder
 from gateway.store.steps import Step
 from gateway.store.witness import StoreWitness
 
@@ -38,11 +39,12 @@ async def open_store(address: str, clock: Callable[[], datetime]) -> AsyncIterat
     know, `StoreUnavailable`, and `ValueError` when *address* is none.
     """
     database = Database(address)
+    store = Store(database, clock)
     try:
         await check_revision(database)
-        yield Store(database, clock)
+        yield store
     finally:
-        await database.close()
+        await store.close()
 
 
 class Store:
@@ -55,6 +57,12 @@ class Store:
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
+        self._recorder = Recorder(database)
+
+    async def close(self) -> None:
+        """Finish what was begun, and close every connection; `open_store` does it."""
+        await self._recorder.close()
+        await self._database.close()
 
     # ------------------------------------------------------------ transactions
 
@@ -301,8 +309,7 @@ class Store:
     async def record(self, *events: AuditEvent) -> None:
         """Write *events* to the audit log; returns when they are durable."""
         if events:
-            async with self._database.write() as connection:
-                await audit.append(connection, events)
+            await self._recorder.record(events)
 
     async def audit_tail(self, count: int, *, after: int = 0) -> list[AuditLine]:
         """Return the newest *count* lines behind number *after*, oldest first.
