@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 LINGER_SECONDS: Final = 2.0
 _BUFFER_MAXIMUM: Final = 64 * 1024
-_REMEMBERED_BLOCKS: Final = 8
+_REMEMBERED_BLOCKS: Final = 16
+_VERDICTS: Final = (Forward, Refuse, Redirect)
 _LOOKUPS: Final = 8
 _PLAIN_LINE = re.compile(rb"(GET|HEAD) (" + PLAIN_TARGET + rb") HTTP/1\.1")
 
@@ -64,6 +65,7 @@ class Downstream(asyncio.Protocol):
         # Header blocks of this connection that were judged before. Good only
         # as long as the grant behind them is; never shared with another one.
         self._memo: dict[bytes, Shape] = {}
+        self._seen: set[int] = set()
 
     # asyncio.Protocol -------------------------------------------------------
 
@@ -192,15 +194,14 @@ class Downstream(asyncio.Protocol):
                 return
             end += len(HEAD_END)
             self._buffer = data[end:]
-            if not self._from_memo(data, end):
-                self._from_scratch(data[:end])
+            line_end = data.find(b"\r\n")
+            block = data[line_end + 2 : end]
+            shape = self._memo.get(block)
+            if shape is None or not self._from_memo(shape, data, line_end):
+                self._from_scratch(data[:end], block)
 
-    def _from_memo(self, data: bytes, end: int) -> bool:
-        """Serve a request whose fields are those of an earlier one, if it is one."""
-        line_end = data.find(b"\r\n")
-        shape = self._memo.get(data[line_end + 2 : end])
-        if shape is None:
-            return False
+    def _from_memo(self, shape: Shape, data: bytes, line_end: int) -> bool:
+        """Serve a request whose fields are those of an earlier one, as far as that still holds."""
         line = _PLAIN_LINE.fullmatch(data, 0, line_end)
         grant = shape.grant
         now = self.edge.clock()
@@ -212,8 +213,8 @@ class Downstream(asyncio.Protocol):
         self._start(Exchange(self, line[1], line[2], shape))
         return True
 
-    def _from_scratch(self, block: bytes) -> None:
-        head = parse_request(block)
+    def _from_scratch(self, data: bytes, block: bytes) -> None:
+        head = parse_request(data)
         if isinstance(head, Refusal):
             self._refuse(head, None, "no request with one reading")
             return
@@ -222,7 +223,7 @@ class Downstream(asyncio.Protocol):
     def _judge(self, head: RequestHead, block: bytes) -> None:
         assert self._peer is not None  # noqa: S101 - set before the first request
         verdict = self.edge.gate.judge(self._peer, head)
-        if isinstance(verdict, Refuse | Redirect | Forward):
+        if isinstance(verdict, _VERDICTS):
             self._act(verdict, head, block)
         else:
             self._state = _State.JUDGING
@@ -233,7 +234,7 @@ class Downstream(asyncio.Protocol):
         verdict: Verdict | Missing = missing
         try:
             for _ in range(_LOOKUPS):
-                if isinstance(verdict, Refuse | Redirect | Forward):
+                if isinstance(verdict, _VERDICTS):
                     break
                 await self.edge.admission.learn(verdict)
                 verdict = self.edge.gate.judge(self._peer, head)
@@ -243,7 +244,7 @@ class Downstream(asyncio.Protocol):
         if self._state is not _State.JUDGING:
             return
         self._state = _State.HEAD
-        if isinstance(verdict, Refuse | Redirect | Forward):
+        if isinstance(verdict, _VERDICTS):
             self._act(verdict, head, block)
         else:
             self._refuse(Refusal.STORE_UNAVAILABLE, head, "what is asked changes all the time")
@@ -272,10 +273,20 @@ class Downstream(asyncio.Protocol):
                 upstream = self.edge.portal if grant is None else grant.app.upstream
                 shape = Shape(head, tail, self.edge.pools.to(upstream), grant, session)
                 if grant is not None and head.rememberable:
-                    if len(self._memo) >= _REMEMBERED_BLOCKS:
-                        self._memo.clear()
-                    self._memo[block[block.find(b"\r\n") + 2 :]] = shape
+                    self._remember(block, shape)
                 self._start(Exchange(self, head.method, head.target.wire, shape))
+
+    def _remember(self, block: bytes, shape: Shape) -> None:
+        """Keep *shape* for the next request with the same fields, once there were two of them."""
+        sight = hash(block)
+        if sight not in self._seen:
+            if len(self._seen) >= _REMEMBERED_BLOCKS:
+                self._seen.clear()
+            self._seen.add(sight)
+            return
+        if len(self._memo) >= _REMEMBERED_BLOCKS:
+            self._memo.clear()
+        self._memo[block] = shape
 
     def _remember_holder(self) -> None:
         if self.fingerprint is None or self._ends is not None:

@@ -28,7 +28,6 @@ from gateway.core.routes import RESERVED_PREFIX
 from gateway.core.sessions import Session, SessionId
 from gateway.core.site import Application, Site
 from gateway.edge.admission import (
-    REMEMBERED_MAXIMUM,
     Admission,
     Grant,
     HolderMissing,
@@ -49,6 +48,8 @@ from policies.decide import decide
 from policies.model import Allow, Deny, Level, Reason, RequestFacts, StepUp, Subject
 
 _CLAIMS_SHOWN: Final = 200
+_REMEMBERED_COOKIES: Final = 10_000
+_LONGEST_REMEMBERED: Final = 4096
 ENTER_PATH: Final = RESERVED_PREFIX.encode() + b"enter"
 
 
@@ -137,7 +138,7 @@ class Gate:
         self._issuers = issuers
         self._clock = clock
         self._by_host: dict[str, Application] = {}
-        self._cookies: dict[tuple[str, str], SessionId] = {}
+        self._cookies: dict[tuple[bytes, str], tuple[SessionId | None, ...]] = {}
         self.adopt(applications)
 
     def adopt(self, applications: Mapping[str, Application]) -> None:
@@ -246,15 +247,8 @@ class Gate:
         self, peer: Peer, holder: Holder, head: RequestHead, now: datetime
     ) -> _Found | SessionMissing:
         """Find the live session of the request among its cookies."""
-        cookies = [
-            value
-            for field in head.fields
-            if field.name == b"cookie"
-            for value in session_cookies(field.value.decode("latin-1"))
-        ]
         trouble: str | None = None
-        for cookie in cookies:
-            number = self._read_cookie(cookie, head.host)
+        for number in self._numbers(head):
             if number is None:
                 trouble = "forged-cookie"
                 continue
@@ -271,16 +265,31 @@ class Gate:
             return _Found(None)
         return _Found(None, self._event(AuditKind.SESSION_REFUSED, peer, holder, "", trouble))
 
-    def _read_cookie(self, value: str, host: str) -> SessionId | None:
-        """Read a cookie as `core.cookies` does; what has once been proved is remembered."""
-        number = self._cookies.get((value, host))
-        if number is None:
-            number = read_cookie(self._cookie_key, value, host)
-            if number is not None:
-                if len(self._cookies) >= REMEMBERED_MAXIMUM:
-                    self._cookies.clear()
-                self._cookies[value, host] = number
-        return number
+    def _numbers(self, head: RequestHead) -> tuple[SessionId | None, ...]:
+        """Return the sessions that the cookies of a request name; None for a forged cookie.
+
+        A Cookie field that was read before is not read again: it is the same with each
+        request of a browser.
+        """
+        found: tuple[SessionId | None, ...] = ()
+        for field in head.fields:
+            if field.name == b"cookie":
+                numbers = self._cookies.get((field.value, head.host))
+                if numbers is None:
+                    numbers = self._read_cookies(field.value, head.host)
+                found += numbers
+        return found
+
+    def _read_cookies(self, value: bytes, host: str) -> tuple[SessionId | None, ...]:
+        numbers = tuple(
+            read_cookie(self._cookie_key, cookie, host)
+            for cookie in session_cookies(value.decode("latin-1"))
+        )
+        if len(value) <= _LONGEST_REMEMBERED:
+            if len(self._cookies) >= _REMEMBERED_COOKIES:
+                self._cookies.clear()
+            self._cookies[value, host] = numbers
+        return numbers
 
     def _sign_in(self, head: RequestHead, event: AuditEvent | None) -> Refuse | Redirect:
         """Send a person to the sign-in and back; tell a program that it lacks a session."""

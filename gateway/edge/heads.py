@@ -26,6 +26,7 @@ FIELDS_MAXIMUM: Final = 128
 _HTTP_1_0: Final = "1.0"
 _HTTP_1_1: Final = "1.1"
 _NOTHING: Final = frozenset[bytes]()
+_STATUS_LINE: Final = b"HTTP/1."
 _KEEP_ALIVE_ONLY: Final = [b"keep-alive"]
 _KEEP_ALIVE: Final = frozenset({b"keep-alive"})
 _CONNECTION_OPTIONS: Final = frozenset({b"close", b"keep-alive", b"upgrade", b""})
@@ -160,6 +161,11 @@ def parse_request(head: bytes) -> RequestHead | Refusal:
     lines = head.split(b"\r\n", FIELDS_MAXIMUM + 2)
     if lines[-1]:
         return Refusal.HEAD_TOO_LARGE
+    # llhttp passes over line ends before a request, takes further blanks in its
+    # line, and knows other protocols; behind a bare line end the lines would be
+    # counted wrongly, and the request line passed on as a field.
+    if lines[0] != b"%b %b HTTP/%b" % (method, sink.target, version.encode()):
+        return Refusal.BAD_REQUEST
     return _understand_request(method, sink.target, lines[1:-2], http_1_1=version == _HTTP_1_1)
 
 
@@ -272,6 +278,15 @@ def parse_response(head: bytes, method: bytes) -> ResponseHead:
         message = f"{status} is no status code"
         raise UpstreamGarbled(message)
     lines = head.split(b"\r\n")
+    if not lines[0].startswith(_STATUS_LINE):
+        message = "something comes before the status line"
+        raise UpstreamGarbled(message)
+    return _understand_response(status, method, lines, http_1_1=version == _HTTP_1_1)
+
+
+def _understand_response(
+    status: int, method: bytes, lines: list[bytes], *, http_1_1: bool
+) -> ResponseHead:
     fields, special = read_fields(lines[1:-2])
     lengths, codings = special.get(b"content-length", []), special.get(b"transfer-encoding", [])
     length = _octets(lengths)
@@ -279,18 +294,22 @@ def parse_response(head: bytes, method: bytes) -> ResponseHead:
         message = f"Content-Length {lengths}, Transfer-Encoding {codings}: no single reading"
         raise UpstreamGarbled(message)
     connection = _listed(special.get(b"connection"))
+    body = _response_body(status, method, length, chunked=bool(codings))
+    # An application that announces a body where there is none may yet send it,
+    # and it must not be read as the next answer.
+    settled = body is not NO_BODY or not (length or codings)
     if method == b"HEAD" and length is not None:
         # It tells what GET would have brought, and no body follows.
         fields.append(Field(b"Content-Length: %d" % length))
+    persists = b"close" not in connection and (http_1_1 or b"keep-alive" in connection)
     return ResponseHead(
         status=status,
         # llhttp has read "HTTP/1.1 200" and found a blank or the end behind it.
         reason=lines[0][len(b"HTTP/1.1 200 ") :],
         fields=fields,
         nominated=connection - _CONNECTION_OPTIONS,
-        body=_response_body(status, method, length, chunked=bool(codings)),
-        keep_alive=b"close" not in connection
-        and (version == _HTTP_1_1 or b"keep-alive" in connection),
+        body=body,
+        keep_alive=persists and settled,
         upgraded=status == SWITCHING_PROTOCOLS,
     )
 
