@@ -4,13 +4,15 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from h11 import RemoteProtocolError
 
 from tests.whole.guests import Guest
-from tests.whole.sites import HOST
+from tests.whole.people import Stick
+from tests.whole.sites import HOST, LiveSite
 from tests.whole.sockets import closed_within, echoes, open_socket
-from tests.whole.wire import wire_of
+from tests.whole.wire import Wire, wire_of
 
 WIKI, CHAT = f"wiki.{HOST}", f"chat.{HOST}"
 ATTEMPTS = 60
@@ -33,20 +35,29 @@ class Held:
 
 def hold_everything(guest: Guest, stack: ExitStack) -> list[Held]:
     """Open an idle connection, a download and a WebSocket of *guest* on each worker."""
+    return [
+        held
+        for opener in (hold_idle, hold_download, hold_socket)
+        for held in hold_on_each_worker(guest.site, partial(opener, guest), stack)
+    ]
+
+
+def hold_on_each_worker(
+    site: LiveSite, opener: Callable[[ExitStack], Held], stack: ExitStack
+) -> list[Held]:
+    """Open connections by *opener* until each worker has one; close what is too much."""
     held: list[Held] = []
-    for opener in (hold_idle, hold_download, hold_socket):
-        waiting = set(guest.site.workers())
-        for _ in range(ATTEMPTS):
-            with ExitStack() as trial:
-                found = opener(guest, trial)
-                if found.worker in waiting:
-                    waiting.discard(found.worker)
-                    held.append(found)
-                    stack.enter_context(trial.pop_all())
-            if not waiting:
-                break
-        assert not waiting, f"no connection came to worker {waiting}"
-    return held
+    waiting = set(site.workers())
+    for _ in range(ATTEMPTS):
+        with ExitStack() as trial:
+            found = opener(trial)
+            if found.worker in waiting:
+                waiting.discard(found.worker)
+                held.append(found)
+                stack.enter_context(trial.pop_all())
+        if not waiting:
+            return held
+    raise AssertionError(f"no connection came to worker {waiting}")
 
 
 def hold_idle(guest: Guest, stack: ExitStack) -> Held:
@@ -59,6 +70,17 @@ def hold_idle(guest: Guest, stack: ExitStack) -> Held:
 
     assert alive()
     return Held("idle", guest.site.worker_of(wire.socket), wire.closed_within, alive)
+
+
+def hold_idle_at_the_door(site: LiveSite, stick: Stick, stack: ExitStack) -> Held:
+    """Open a connection that has served the sign-in form and waits for the next request."""
+    wire = stack.enter_context(Wire(site, HOST, stick))
+
+    def alive() -> bool:
+        return wire.ask("GET", "/sign-in").status == 200
+
+    assert alive()
+    return Held("door", site.worker_of(wire.socket), wire.closed_within, alive)
 
 
 def hold_download(guest: Guest, stack: ExitStack) -> Held:

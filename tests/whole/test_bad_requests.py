@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from uuid import uuid4
 
 import pytest
 
@@ -12,9 +13,10 @@ from tests.whole.conftest import add_application
 from tests.whole.guests import HTML, CurlFailed, Guest, next_address, signed_in
 from tests.whole.people import add_person
 from tests.whole.sites import HOST, PUBLIC_HOST, LiveSite, make_site, running, wait_for
+from tests.whole.sockets import closed_within, echoes, open_socket
 from tests.whole.wire import PATIENCE, Wire, connect, wire_of
 
-WIKI, CRM = f"wiki.{HOST}", f"crm.{HOST}"
+WIKI, CRM, CHAT = f"wiki.{HOST}", f"crm.{HOST}", f"chat.{HOST}"
 
 
 # Hosts ---------------------------------------------------------------------
@@ -229,6 +231,7 @@ def hasty(
     settings.append(("connections", str(CONNECTIONS)))
     site = make_site(tmp_path_factory.mktemp("hasty") / "site", settings=settings)
     add_application(site, "wiki", applications.wiki.upstream)
+    add_application(site, "chat", applications.chat.upstream)
     # Nobody listens on port 9 of this machine.
     add_application(site, "crm", "http://127.0.0.1:9")
     with running(site):
@@ -239,7 +242,7 @@ def hasty(
 def waiting(hasty: LiveSite, tmp_path_factory: pytest.TempPathFactory) -> Guest:
     """Be signed in there."""
     person = add_person(hasty, "waiting")
-    return signed_in(hasty, person, tmp_path_factory.mktemp("waiting"), "wiki")
+    return signed_in(hasty, person, tmp_path_factory.mktemp("waiting"), "wiki", "chat")
 
 
 CONNECTIONS = 40
@@ -325,6 +328,23 @@ def test_silence_between_requests_is_ended_in_time(hasty: LiveSite, waiting: Gue
         assert wire.ask("GET", "/x", waiting.cookie_field(WIKI)).status == 200
         assert not wire.closed_within(1.0)
         assert wire.closed_within(1 + SLACK)
+
+
+def test_who_is_quiet_in_the_middle_is_left_alone(
+    hasty: LiveSite, applications: Applications, waiting: Guest
+) -> None:
+    """A WebSocket without messages and a stream without events are no idle connections."""
+    token = uuid4().hex
+    with open_socket(waiting, CHAT) as quiet, wire_of(waiting, WIKI) as stream:
+        assert echoes(quiet)
+        stream.begin("GET", f"/events?token={token}", waiting.cookie_field(WIKI))
+        stream.read_head()
+        pieces = stream.pieces()
+        assert next(pieces) == b"data: one\n\n"
+        assert not closed_within(quiet, 2 + 1.5)
+        assert echoes(quiet)
+        applications.wiki.release(token)
+        assert b"".join(pieces) == b"data: two\n\n"
 
 
 def test_an_application_that_never_answers_is_not_waited_for(

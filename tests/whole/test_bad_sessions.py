@@ -52,26 +52,29 @@ def test_a_cookie_is_bound_to_the_certificate(
 
 
 def test_a_forged_cookie_is_none(
-    site: LiveSite, applications: Applications, inside: Guest, guests: Path
+    site: LiveSite, applications: Applications, inside: Guest, resident: Person, guests: Path
 ) -> None:
     """A bent cookie, one of chance, none at all, one that is too long: refused and noted."""
     good = inside.cookie(WIKI)
+    guest = Guest(site, resident.stick, guests)
     raw = urlsafe_b64decode(good)
     bent = urlsafe_b64encode(raw[:20] + bytes([raw[20] ^ 1]) + raw[21:]).decode()
     other_session = urlsafe_b64encode(bytes(16) + raw[16:]).decode()
     with applications.untouched():
         for cookie in (bent, other_session, "A" * 64, "", good[:-1], good + "A", good.lower(), "é"):
-            expect_no_session(site, inside, cookie)
-    site.wait_for_audit(kind="session-refused", reason="forged-cookie", address=inside.address)
+            expect_no_session(site, guest, cookie)
+    site.wait_for_audit(kind="session-refused", reason="forged-cookie", address=guest.address)
 
 
 def test_a_cookie_of_another_host_is_none(
-    site: LiveSite, applications: Applications, inside: Guest
+    site: LiveSite, applications: Applications, inside: Guest, resident: Person, guests: Path
 ) -> None:
     """What one application's host could leak opens no other host."""
+    guest = Guest(site, resident.stick, guests)
     with applications.untouched():
-        expect_no_session(site, inside, inside.cookie(CRM), WIKI)
-        expect_no_session(site, inside, inside.cookie(HOST), CRM)
+        expect_no_session(site, guest, inside.cookie(CRM), WIKI)
+        expect_no_session(site, guest, inside.cookie(HOST), CRM)
+    site.wait_for_audit(kind="session-refused", reason="forged-cookie", address=guest.address)
 
 
 def test_a_good_cookie_beside_a_bad_one_is_enough(site: LiveSite, inside: Guest) -> None:
@@ -90,6 +93,7 @@ def test_a_cookie_of_an_ended_session_is_none(
     site.command("session", "end", "--user", anna.user)
     with applications.untouched():
         expect_no_session(site, guest, old)
+    site.wait_for_audit(kind="session-refused", reason="session-over", address=guest.address)
     assert guest.submit(anna, site.url(WIKI)).url == site.url(WIKI)
     assert guest.cookie(WIKI) != old
     with applications.untouched():
@@ -201,21 +205,21 @@ def test_a_guesser_is_slowed_and_the_owner_is_not(
 
 
 @pytest.mark.parametrize(
-    "fields",
+    "fields, status",
     [
-        ("-H", "Content-Type: application/json"),
-        ("-d", "user=somebody&user=twice"),
-        ("-d", "%ff=%ff"),
-        ("-F", "user=multipart"),
+        (("-H", "Content-Type: application/json", "-d", "{}"), 400),
+        (("-d", "user=somebody&user=twice"), 400),
+        (("-d", "%ff=%ff"), 400),
+        (("-F", "user=multipart"), 400),
+        (("-d", "user=" + 100_000 * "x"), 413),
     ],
-    ids=["json", "twice", "octets", "multipart"],
+    ids=["json", "twice", "octets", "multipart", "large"],
 )
 def test_a_form_that_is_none_is_refused(
-    site: LiveSite, stranger: Person, guests: Path, fields: tuple[str, ...]
+    site: LiveSite, stranger: Person, guests: Path, fields: tuple[str, ...], status: int
 ) -> None:
-    """What can be read in two ways, or in none, is a bad request and no attempt."""
+    """What can be read in two ways, in none, or is too large, is refused and is no attempt."""
     guest = Guest(site, stranger.stick, guests)
-    if fields[0] == "-H":
-        fields = (*fields, "-d", "{}")
     answer = guest.get(site.portal("/sign-in"), *fields, *HTML)
-    assert (answer.status, answer.values("Set-Cookie")) == (400, [])
+    assert (answer.status, answer.values("Set-Cookie")) == (status, [])
+    assert site.find_audit(kind="sign-in-failed", address=guest.address) == []

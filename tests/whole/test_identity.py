@@ -121,6 +121,10 @@ def test_no_claim_of_a_client_reaches_an_application(
     assert b"/claims" in everything
     assert LIE.encode() not in everything
     assert applications.crm.last("/claims").values("X-Forwarded-User") == [resident.user]
+    told = site.wait_for_audit(
+        kind="identity-claimed", user=resident.user, app="crm", address=inside.address
+    )
+    assert told.detail["fields"].startswith("x-forwarded-user ")
 
 
 def test_a_connection_cannot_be_used_to_nominate_our_fields_away(

@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from cryptography import x509
 
 from tests.whole.applications import Applications
 from tests.whole.conftest import add_application
@@ -151,13 +152,28 @@ def test_a_second_sigterm_does_not_wait(
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
 
 
-def test_a_killed_supervisor_takes_everybody_along(own: LiveSite) -> None:
-    """kill -9 of the supervisor leaves no process behind, and the site can be started again."""
+def test_what_was_acknowledged_survives_the_death_of_everything(
+    own: LiveSite, applications: Applications, guests: Path
+) -> None:
+    """kill -9 of the supervisor ends all processes; sessions and revocations are there again after."""
+    anna, bruno, carla = (add_person(own, name) for name in ("anna", "bruno", "carla"))
+    at = {person.user: signed_in(own, person, guests, "wiki") for person in (anna, bruno, carla)}
     pids = [*own.processes().values()]
+    own.command("cert", "revoke", "--user", bruno.user, "--reason", "keyCompromise")
     own.send(signal.SIGKILL)
     assert own.wait() == -signal.SIGKILL
     wait_for("the others to end", lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+    # Nobody has to serve for somebody to be revoked.
+    own.command("cert", "revoke", "--user", carla.user, "--reason", "superseded")
     own.start()
+    with applications.untouched():
+        for person in (bruno, carla):
+            page = at[person.user].get(own.url(WIKI), *HTML)
+            assert (page.status, "403 certificate-revoked" in page.text) == (403, True)
+    assert at[anna.user].get(own.url(WIKI)).status == 200
+    crl = Guest(own, None, guests).get(own.plain("/crl/issuing-1.crl")).body
+    revoked = {format(one.serial_number, "x") for one in x509.load_der_x509_crl(crl)}
+    assert {bruno.stick.serial, carla.stick.serial} <= revoked
     assert own.stop() == 0
 
 

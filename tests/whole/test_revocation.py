@@ -11,7 +11,15 @@ from cryptography import x509
 from tests.whole.applications import Applications
 from tests.whole.forgeries import ending_in
 from tests.whole.guests import HTML, Guest, signed_in
-from tests.whole.holds import hold_download, hold_everything, hold_idle, not_alive, still_open_after
+from tests.whole.holds import (
+    hold_download,
+    hold_everything,
+    hold_idle,
+    hold_idle_at_the_door,
+    hold_on_each_worker,
+    not_alive,
+    still_open_after,
+)
 from tests.whole.people import Person
 from tests.whole.sites import HOST, PUBLIC_HOST, LiveSite
 
@@ -202,6 +210,17 @@ def test_other_endings_cut_as_fast(
     with applications.untouched():
         status = lost.get(site.url(WIKI)).status
     assert status == (403 if way in {"disable", "remove"} else 401)
+
+
+@pytest.mark.parametrize("words", ["cert revoke --reason superseded --user", "user disable"])
+def test_who_has_not_signed_in_yet_is_cut_too(site: LiveSite, anna: Person, words: str) -> None:
+    """A certificate's connections end with it, on both workers, without any session."""
+    with ExitStack() as stack:
+        cut = hold_on_each_worker(
+            site, lambda trial: hold_idle_at_the_door(site, anna.stick, trial), stack
+        )
+        site.command(*words.split(), anna.user)
+        assert still_open_after(cut, AT_ONCE) == []
 
 
 def test_a_session_that_ends_leaves_the_persons_other_session(

@@ -31,6 +31,10 @@ def test_a_navigation_is_sent_to_sign_in_and_comes_back_to_the_very_page(
     arrived = guest.submit(anna, page)
     assert (arrived.status, arrived.url) == (200, page)
     assert applications.wiki.last(PAGE).method == "GET"
+    told = {"user": anna.user, "serial": anna.stick.serial, "address": guest.address}
+    site.wait_for_audit(kind="signed-in", device="stick-1", **told)
+    allowed = site.wait_for_audit(kind="access-allowed", app="wiki", **told)
+    assert allowed.detail == {"rule": "group:technicians"}
 
 
 def test_one_sign_in_opens_every_application_and_the_portal(
