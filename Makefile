@@ -43,7 +43,7 @@ lint: environment ## all of check but the tests
 	$(TEST)/deptry .
 	$(TEST)/codespell
 
-bench: environment ## CPU per request beside nginx on this machine, and their ratio
+bench: environment ## speed and cost beside nginx on this machine (ARGS="--quick", "--only idle")
 	$(TEST)/python -m tests.bench.run $(ARGS)
 
 format: environment ## put the code into the house's format

@@ -91,12 +91,18 @@ def request_bytes(host: str, port: int, path: str, cookie: str, number: int | No
     return f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode()
 
 
-async def run(options: argparse.Namespace) -> dict[str, float]:
-    """Make the load and return what was counted."""
+def client_context(ca: Path, certificate: Path, key: Path) -> ssl.SSLContext:
+    """Return a context of TLS 1.3 that shows *certificate*."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_verify_locations(options.ca)
-    context.load_cert_chain(options.certificate, options.key)
+    context.load_verify_locations(ca)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+async def run(options: argparse.Namespace) -> dict[str, float]:
+    """Make the load and return what was counted."""
+    context = client_context(options.ca, options.certificate, options.key)
     plain = request_bytes(options.host, options.port, options.path, options.cookie, None)
     left = options.requests
 
@@ -128,14 +134,22 @@ async def run(options: argparse.Namespace) -> dict[str, float]:
     return {"seconds": time.perf_counter() - begun, "requests": options.requests}
 
 
-def main() -> None:
-    """Read the options, make the load, print what was counted as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("--host", "--path", "--cookie"):
+def load_parser(purpose: str | None) -> argparse.ArgumentParser:
+    """Return a parser of what `BenchSite.load_arguments` says; a program adds its own."""
+    parser = argparse.ArgumentParser(description=purpose)
+    for name in ("--host", "--cookie"):
         parser.add_argument(name, required=True)
     for name in ("--ca", "--certificate", "--key"):
         parser.add_argument(name, type=Path, required=True)
-    for name in ("--port", "--connections", "--requests"):
+    parser.add_argument("--port", type=int, required=True)
+    return parser
+
+
+def main() -> None:
+    """Read the options, make the load, print what was counted as JSON."""
+    parser = load_parser(__doc__)
+    parser.add_argument("--path", required=True)
+    for name in ("--connections", "--requests"):
         parser.add_argument(name, type=int, required=True)
     parser.add_argument("--unlike", action="store_true", help="make each request's fields differ")
     print(json.dumps(uvloop.run(run(parser.parse_args()))))

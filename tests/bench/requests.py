@@ -1,0 +1,127 @@
+"""Part 1: processor time of one authorised keep-alive GET, beside those who do it otherwise."""
+
+import asyncio
+import statistics
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.measuring import cpu_seconds, ratios, run_load, spread, take_turns
+from tests.bench.peers import (
+    Peer,
+    auth_service,
+    envoy_front,
+    find_envoy,
+    nginx_front,
+    nginx_upstream,
+    nginx_yes,
+)
+from tests.bench.report import Figure, Section, at_most
+from tests.bench.sites import BenchSite, make_site, serve_site
+
+CONNECTIONS = 32
+PATH = "/1k.txt"
+
+NGINX = "nginx, authorises nothing"
+OURS = "pusterla"
+UNLIKE = "pusterla, every memo missing"
+AUTH_REQUEST = "nginx + auth_request to aiohttp"
+ENVOY = "Envoy + ext_authz to an nginx"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Who is measured, and with what requests."""
+
+    name: str
+    peer: Peer
+    unlike: bool = False
+
+
+def measure_requests(directory: Path, *, quick: bool) -> Section:
+    """Measure all cases, in turns."""
+    rounds, requests = (3, 5_000) if quick else (9, 12_000)
+    with _cases(directory) as (site, cases):
+
+        def measure(case: Case) -> float:
+            return microseconds(site, case.peer, requests, unlike=case.unlike)
+
+        def say(number: int, row: list[float]) -> None:
+            figures = ", ".join(f"{value:.1f}" for value in row)
+            print(f"requests, round {number} of {rounds}, CPU µs: {figures}", flush=True)
+
+        found = take_turns(cases, rounds, measure, say)
+    return _section({case.name: values for case, values in zip(cases, found, strict=True)})
+
+
+def microseconds(site: BenchSite, peer: Peer, requests: int, *, unlike: bool = False) -> float:
+    """Return the microseconds of processor time that a request takes."""
+    arguments = [*site.load_arguments(peer.port), "--path", PATH, "--connections", CONNECTIONS]
+    before = cpu_seconds(peer.pids)
+    counted = run_load(
+        "load", *arguments, "--requests", requests, *(["--unlike"] if unlike else [])
+    )
+    return (cpu_seconds(peer.pids) - before) / counted["requests"] * 1e6
+
+
+@contextmanager
+def _cases(directory: Path) -> Iterator[tuple[BenchSite, list[Case]]]:
+    with ExitStack() as up:
+        upstream = up.enter_context(nginx_upstream(directory / "upstream")).port
+        site = asyncio.run(make_site(directory / "site", upstream))
+        front = up.enter_context(nginx_front(directory / "front", site, upstream))
+        gateway = up.enter_context(serve_site(site))
+        service = up.enter_context(auth_service(directory, site.sticks[0].session))
+        asking = up.enter_context(
+            nginx_front(directory / "asking", site, upstream, auth=service.port)
+        )
+        cases = [
+            Case(NGINX, front),
+            Case(OURS, gateway),
+            Case(UNLIKE, gateway, unlike=True),
+            Case(AUTH_REQUEST, Peer((*asking.pids, *service.pids), asking.port)),
+        ]
+        if find_envoy() is None:
+            print("envoy: not installed, left out")
+        else:
+            yes = up.enter_context(nginx_yes(directory / "yes"))
+            envoy = up.enter_context(envoy_front(directory / "envoy", site, upstream, yes.port))
+            cases.append(Case(ENVOY, Peer((*envoy.pids, *yes.pids), envoy.port)))
+        yield site, cases
+
+
+def _section(found: dict[str, list[float]]) -> Section:
+    plain, ours = found[NGINX], found[OURS]
+    figures = [
+        at_most("authorised GET / plain nginx", _middle(ours, plain), 1.5, " ×"),
+        at_most("… with every memo missing", _middle(found[UNLIKE], plain), 1.9, " ×"),
+        at_most("… / nginx + auth_request", _middle(ours, found[AUTH_REQUEST]), 0.35, " ×"),
+    ]
+    if ENVOY in found:
+        ratio = _middle(ours, found[ENVOY])
+        figures.append(Figure("… / Envoy + ext_authz", f"{ratio:.2f} ×", "below 1 ×", ratio < 1))
+    else:
+        figures.append(
+            Figure("… / Envoy + ext_authz", "not installed, left out", "below 1 ×", None)
+        )
+    return Section(
+        "requests",
+        "Authorised requests",
+        f"Processor time of a keep-alive GET of 1 KiB over {CONNECTIONS} connections, with a "
+        "browser's thirteen fields and three cookies. Plain nginx verifies certificate and CRL and "
+        "authorises nothing; the gateway does that and certificate, session and policy as well, "
+        "with audit and logs as they are by default. auth_request asks an aiohttp service "
+        "on uvloop that looks the cookie up in a dict; ext_authz asks an nginx that "
+        "always answers 200. Their time counts with that of the front.",
+        ("case", "CPU µs a request", "× plain nginx"),
+        [
+            (name, spread(values, 1), spread(ratios(values, plain)))
+            for name, values in found.items()
+        ],
+        figures,
+    )
+
+
+def _middle(values: list[float], reference: list[float]) -> float:
+    return statistics.median(ratios(values, reference))
