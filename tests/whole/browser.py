@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from selenium.common.exceptions import WebDriverException
@@ -163,10 +164,14 @@ def browser(home: Home, folder: Path, language: str) -> Iterator[Browser]:
     for option in (*_OPTIONS, f"--lang={language}", f"--accept-lang={language}"):
         options.add_argument(option)
     options.add_argument(f"--user-data-dir={folder / 'profile'}")
-    service = Service(str(wrapper), env={"PATH": os.environ["PATH"], "HOME": str(home.folder)})
-    driver = Chrome(options=options, service=service)
-    try:
-        driver.set_page_load_timeout(PAGE_WITHIN)
-        yield Browser(driver, folder)
-    finally:
-        driver.quit()
+    # Of a short name, since Chromium puts a socket into it, and gone afterwards, since it
+    # leaves the folder of that socket behind.
+    with TemporaryDirectory(prefix="pusterla-", dir="/tmp", ignore_cleanup_errors=True) as scratch:
+        places = {"HOME": str(home.folder), "TMPDIR": scratch}
+        service = Service(str(wrapper), env={"PATH": os.environ["PATH"], **places})
+        driver = Chrome(options=options, service=service)
+        try:
+            driver.set_page_load_timeout(PAGE_WITHIN)
+            yield Browser(driver, folder)
+        finally:
+            driver.quit()

@@ -1,6 +1,7 @@
 """One site for all tests of the whole, with real applications behind it."""
 
 import asyncio
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,10 +16,15 @@ from tests.whole.people import GROUP, Person, add_person
 from tests.whole.recorder import Recorder
 from tests.whole.sites import HOST, LiveSite, make_site, running
 
+JUDGES = ("curl", "openssl")
+
 
 @pytest.fixture(scope="session")
 def background() -> Iterator[Background]:
-    """Run an event loop beside the tests."""
+    """Run an event loop beside the tests; skip them all where their judges are missing."""
+    for program in JUDGES:
+        if shutil.which(program) is None:
+            pytest.skip(f"no {program} here: install it (Debian: apt-get install {program})")
     with Background() as background:
         yield background
 
