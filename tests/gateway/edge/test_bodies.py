@@ -1,0 +1,133 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.edge import bodies
+from gateway.edge.bodies import LAST_CHUNK, ChunkedBodyBroken, ChunkedDecoder, chunk
+
+WHOLE = b"5\r\nhello\r\n6;ext=1\r\n world\r\n0\r\nX-Trailer: y\r\n\r\n"
+
+
+def decode(*pieces: bytes) -> tuple[bytes, ChunkedDecoder]:
+    """Decode *pieces*, one after the other."""
+    decoder = ChunkedDecoder()
+    return b"".join([decoder.feed(piece) for piece in pieces]), decoder
+
+
+def test_a_body_is_decoded_wherever_it_is_cut() -> None:
+    """Payload without framing, extensions and trailers; complete with the last byte."""
+    for cut in range(len(WHOLE) + 1):
+        payload, decoder = decode(WHOLE[:cut], WHOLE[cut:])
+        assert payload == b"hello world"
+        assert decoder.complete
+        assert not decoder.excess
+    payload, decoder = decode(*(bytes([octet]) for octet in WHOLE))
+    assert payload == b"hello world"
+    assert decoder.complete
+
+
+def test_a_body_is_not_complete_before_its_end() -> None:
+    """Not with the last chunk, but with the line behind the trailers."""
+    for cut in range(len(WHOLE)):
+        _, decoder = decode(WHOLE[:cut])
+        assert not decoder.complete
+
+
+@pytest.mark.parametrize(
+    "excess",
+    [b"GET /second HTTP/1.1\r\nHost: x\r\n\r\n", b"G", b"\0", b"garbage\r\n\r\n", b"\x16\x03\x01"],
+)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_bytes_behind_the_end_are_noticed_and_are_no_payload(excess: bytes, at_once: bool) -> None:
+    """They belong to nobody's answer, so their connection is not used again."""
+    pieces = [WHOLE + excess] if at_once else [WHOLE, excess]
+    payload, decoder = decode(*pieces)
+    assert payload == b"hello world"
+    assert decoder.complete
+    assert decoder.excess
+    assert decoder.feed(b"5\r\nagain\r\n") == b""
+
+
+def test_nothing_behind_the_end_is_nothing() -> None:
+    """An empty piece is no excess."""
+    _, decoder = decode(WHOLE, b"")
+    assert not decoder.excess
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"hello", id="no size"),
+        pytest.param(b"\r\n5\r\nhello\r\n", id="empty line first"),
+        pytest.param(b"5\nhello\r\n", id="bare LF behind the size"),
+        pytest.param(b"5\rhello", id="bare CR behind the size"),
+        pytest.param(b"5 \r\nhello\r\n", id="blank behind the size"),
+        pytest.param(b" 5\r\nhello\r\n", id="blank before the size"),
+        pytest.param(b"0x5\r\nhello\r\n", id="hexadecimal prefix"),
+        pytest.param(b"+5\r\nhello\r\n", id="sign"),
+        pytest.param(b"-5\r\nhello\r\n", id="negative"),
+        pytest.param(b"5\r\nhello!\r\n", id="more than the size"),
+        pytest.param(b"5\r\nhello\n0\r\n\r\n", id="bare LF behind the data"),
+        pytest.param(b"5\r\nhello0\r\n\r\n", id="no line end behind the data"),
+        pytest.param(b"FFFFFFFFFFFFFFFFF\r\n", id="size of 17 digits"),
+        pytest.param(b"1ffffffffffffffff5\r\n", id="size that overflows"),
+        pytest.param(b"5;a\x00b\r\nhello\r\n", id="control character in an extension"),
+        pytest.param(b"0\r\nX\r\n\r\n", id="trailer without colon"),
+        pytest.param(b"0\r\n X: y\r\n\r\n", id="folded trailer"),
+        pytest.param(b"0\r\nX: a\nb: c\r\n\r\n", id="bare LF in a trailer"),
+        pytest.param(b"0\n\n", id="bare LF at the end"),
+    ],
+)
+def test_faulty_framing_is_an_error(body: bytes) -> None:
+    """RFC 9112, section 7.1, and nothing more lenient."""
+    with pytest.raises(ChunkedBodyBroken):
+        decode(body)
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        pytest.param(b"1;" + b"e" * 1000, id="extension"),
+        pytest.param(b"0\r\nX: " + b"t" * 1000, id="trailer"),
+        pytest.param(b"0\r\n" + b"X: t\r\n" * 200, id="trailers"),
+    ],
+)
+def test_framing_without_end_is_an_error(endless: bytes) -> None:
+    """Whoever sends hardly anything but framing keeps the gateway busy."""
+    decoder = ChunkedDecoder()
+    decoder.feed(endless)
+    more = endless[-1000:] if endless.endswith(b"\n") else endless[-1:] * 1000
+    for _ in range(bodies._OVERHEAD_FREE // 1000 - 2):
+        decoder.feed(more)
+    with pytest.raises(ChunkedBodyBroken):
+        decoder.feed(more * 3)
+
+
+def test_small_chunks_are_no_error() -> None:
+    """Some applications write by the byte."""
+    decoder = ChunkedDecoder()
+    for _ in range(50):
+        assert decoder.feed(chunk(b"x") * 400) == b"x" * 400
+
+
+@given(st.lists(st.binary(min_size=1, max_size=50), max_size=5), st.data())
+def test_what_is_chunked_is_decoded(pieces: list[bytes], data: st.DataObject) -> None:
+    """decode(encode(x)) == x, in whatever segments it comes."""
+    wire = b"".join(map(chunk, pieces)) + LAST_CHUNK
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(wire)), max_size=4)))
+    segments = [wire[a:b] for a, b in zip([0, *cuts], [*cuts, len(wire)], strict=True)]
+    payload, decoder = decode(*segments)
+    assert payload == b"".join(pieces)
+    assert decoder.complete
+    assert not decoder.excess
+
+
+@given(st.binary(max_size=200), st.binary(max_size=50))
+def test_nothing_else_is_raised(first: bytes, second: bytes) -> None:
+    """Any bytes are a body or broken."""
+    decoder = ChunkedDecoder()
+    for data in (first, second, b"2\r\n" + first):
+        try:
+            decoder.feed(data)
+        except ChunkedBodyBroken:
+            return

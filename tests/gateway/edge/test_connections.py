@@ -1,0 +1,105 @@
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from math import inf
+
+from gateway.core.people import Fingerprint
+from gateway.edge.connections import Connections, cut_all
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+ANNA, BRUNO = Fingerprint("a" * 64), Fingerprint("b" * 64)
+
+
+@dataclass(eq=False)
+class Line:
+    """A connection that only writes down what is done to it."""
+
+    fingerprint: Fingerprint | None = None
+    deadline: float = inf
+    ends: datetime | None = None
+    done: list[str] = field(default_factory=list)
+
+    def time_out(self) -> None:
+        self.done.append("timed out")
+
+    def ends_at(self) -> datetime | None:
+        return self.ends
+
+    def cut(self, reason: str) -> None:
+        self.done.append(reason)
+
+    def drain(self) -> None:
+        self.done.append("drained")
+
+
+async def test_connections_are_found_by_certificate() -> None:
+    """Those of one certificate, and no others."""
+    register: Connections[Line] = Connections()
+    nobody, first, second, other = Line(), Line(ANNA), Line(ANNA), Line(BRUNO)
+    for line in (nobody, first, second, other):
+        register.add(line)
+        if line.fingerprint is not None:
+            register.identify(line, line.fingerprint)
+    assert len(register) == 4
+    assert set(register) == {nobody, first, second, other}
+    assert set(register.of(ANNA)) == {first, second}
+    assert register.of(Fingerprint("c" * 64)) == []
+    assert set(register.fingerprints()) == {ANNA, BRUNO}
+
+
+async def test_what_is_closed_is_struck_out() -> None:
+    """The last of a certificate takes the certificate with it; striking out twice is no error."""
+    register: Connections[Line] = Connections()
+    first, second = Line(ANNA), Line(ANNA)
+    for line in (first, second):
+        register.add(line)
+        register.identify(line, ANNA)
+    register.remove(first)
+    assert register.of(ANNA) == [second]
+    register.remove(second)
+    register.remove(second)
+    assert register.fingerprints() == []
+    assert len(register) == 0
+
+
+async def test_vacancy_is_told() -> None:
+    """Set while there is no connection; striking out a stranger does not clear it."""
+    register: Connections[Line] = Connections()
+    assert register.vacant.is_set()
+    line = Line()
+    register.add(line)
+    assert not register.vacant.is_set()
+    register.remove(Line(ANNA))
+    assert not register.vacant.is_set()
+    register.remove(line)
+    assert register.vacant.is_set()
+
+
+async def test_the_register_may_change_while_it_is_gone_through() -> None:
+    """Cutting closes, and closing strikes out."""
+    register: Connections[Line] = Connections()
+    lines = [Line() for _ in range(3)]
+    for line in lines:
+        register.add(line)
+    for line in register:
+        register.remove(line)
+    assert len(register) == 0
+
+
+async def test_a_sweep_ends_what_has_waited_too_long_and_what_has_lost_its_right() -> None:
+    """And leaves everything else alone."""
+    register: Connections[Line] = Connections()
+    late, ended = Line(deadline=10.0), Line(ends=NOON - timedelta(microseconds=1))
+    in_time, last_moment, unbound = Line(deadline=11.0), Line(ends=NOON), Line()
+    for line in (late, ended, in_time, last_moment, unbound):
+        register.add(line)
+    register.sweep(10.5, NOON)
+    assert late.done == ["timed out"]
+    assert ended.done == ["expired"]
+    assert in_time.done == last_moment.done == unbound.done == []
+
+
+def test_cutting_all_counts_them() -> None:
+    """Each is told why."""
+    lines = [Line(), Line()]
+    assert cut_all(lines, "revoked") == 2
+    assert [line.done for line in lines] == [["revoked"], ["revoked"]]
