@@ -85,22 +85,21 @@ def test_faulty_framing_is_an_error(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "endless",
+    "begin, more",
     [
-        pytest.param(b"1;" + b"e" * 1000, id="extension"),
-        pytest.param(b"0\r\nX: " + b"t" * 1000, id="trailer"),
-        pytest.param(b"0\r\n" + b"X: t\r\n" * 200, id="trailers"),
+        pytest.param(b"1;", b"e" * 1000, id="extension"),
+        pytest.param(b"0\r\nX: ", b"t" * 1000, id="trailer"),
+        pytest.param(b"0\r\n", b"X: t\r\n" * 170, id="trailers"),
     ],
 )
-def test_framing_without_end_is_an_error(endless: bytes) -> None:
+def test_framing_without_end_is_an_error(begin: bytes, more: bytes) -> None:
     """Whoever sends hardly anything but framing keeps the gateway busy."""
     decoder = ChunkedDecoder()
-    decoder.feed(endless)
-    more = endless[-1000:] if endless.endswith(b"\n") else endless[-1:] * 1000
-    for _ in range(bodies._OVERHEAD_FREE // 1000 - 2):
+    decoder.feed(begin)
+    for _ in range(bodies._OVERHEAD_FREE // len(more)):
         decoder.feed(more)
     with pytest.raises(ChunkedBodyBroken):
-        decoder.feed(more * 3)
+        decoder.feed(more)
 
 
 def test_small_chunks_are_no_error() -> None:
