@@ -83,10 +83,16 @@ def take_turns(
     measure: Callable[[T], float],
     say: Callable[[int, list[float]], None],
 ) -> list[list[float]]:
-    """Measure all *cases* in each round, after one that is not counted; return a list for each."""
+    """Measure all *cases* in each round, after one that is not counted; return a list for each.
+
+    Every other round goes backwards, so that none is always measured behind the same one.
+    """
     figures: list[list[float]] = [[] for _ in cases]
     for number in range(rounds + 1):
-        row = [measure(case) for case in cases]
+        order = [*range(len(cases))]
+        row = [0.0] * len(cases)
+        for index in reversed(order) if number % 2 else order:
+            row[index] = measure(cases[index])
         if number:
             for values, value in zip(figures, row, strict=True):
                 values.append(value)

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-
 _WRITTEN = (
     'Written by `make bench ARGS="--write --date ..."`. Every figure was measured on this machine, '
     "none is an estimate:"

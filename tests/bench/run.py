@@ -15,10 +15,14 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.bench import report
+from tests.bench.bodies import measure_bodies
+from tests.bench.handshakes import measure_handshakes
+from tests.bench.idle import measure_idle
 from tests.bench.measuring import LAST, machine
 from tests.bench.peers import find_envoy
 from tests.bench.report import Section
 from tests.bench.requests import measure_requests
+from tests.bench.revocation import measure_revocation
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "performance.md"
 
@@ -33,6 +37,10 @@ class Part(Protocol):
 
 PARTS: dict[str, Part] = {
     "requests": measure_requests,
+    "handshakes": measure_handshakes,
+    "bodies": measure_bodies,
+    "idle": measure_idle,
+    "revocation": measure_revocation,
 }
 
 

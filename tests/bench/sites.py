@@ -182,7 +182,7 @@ def write_crls(site: BenchSite, path: Path, entries: int) -> None:
     folder = site.folder
     root = Issuer("root", load_certificates(folder.root_certificate)[0], load_key(folder.root_key))
     revocation = Revocation(now, RevocationReason.KEY_COMPROMISE)
-    listed = [RevokedEntry((1 << 120) + number, revocation) for number in range(entries)]
+    listed = [RevokedEntry(secrets.randbits(158) + 1, revocation) for _ in range(entries)]
     with path.open("wb") as file:
         for issuer, revoked in ((root, []), (load_issuer(folder.ca), listed)):
             crl = build_crl(issuer, revoked, number=1, this_update=now, next_update=now + week)

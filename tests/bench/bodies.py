@@ -1,0 +1,128 @@
+"""Part 3: large bodies, and the memory of a worker while slow clients read them."""
+
+import asyncio
+import statistics
+import subprocess
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.measuring import (
+    cpu_seconds,
+    load_command,
+    ratios,
+    resident_kib,
+    run_load,
+    spread,
+    take_turns,
+    workers,
+)
+from tests.bench.peers import TUNED, Peer, application, nginx_front
+from tests.bench.report import Figure, Section, at_most
+from tests.bench.sites import BenchSite, make_site, serve_site
+
+BODY = 10 * 2**20
+CONNECTIONS = 4
+SLOW_CLIENTS = 50
+FLAT_MIB = 4
+_SETTLED = 0.2
+"""The share of the transfer after which all clients are at work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Who is measured, and in which direction."""
+
+    name: str
+    peer: Peer
+    up: bool
+
+
+def measure_bodies(directory: Path, *, quick: bool) -> Section:
+    """Measure both directions, in turns, and then the slow clients."""
+    rounds, each = (2, 2) if quick else (7, 3)
+    with ExitStack() as up:
+        upstream = up.enter_context(application(directory)).port
+        site = asyncio.run(make_site(directory / "site", upstream))
+        front = up.enter_context(nginx_front(directory / "front", site, upstream, extra=TUNED))
+        gateway = up.enter_context(serve_site(site))
+        cases = [
+            Case("nginx tuned, download", front, up=False),
+            Case("pusterla, download", gateway, up=False),
+            Case("nginx tuned, upload", front, up=True),
+            Case("pusterla, upload", gateway, up=True),
+        ]
+
+        def measure(case: Case) -> float:
+            arguments = [*site.load_arguments(case.peer.port), *(["--up"] if case.up else [])]
+            sizes = ("--octets", BODY, "--connections", CONNECTIONS, "--each", each)
+            before = cpu_seconds(case.peer.pids)
+            counted = run_load("transfers", *arguments, *sizes)
+            return (cpu_seconds(case.peer.pids) - before) / counted["bodies"] * 1e3
+
+        def say(number: int, row: list[float]) -> None:
+            figures = ", ".join(f"{value:.1f}" for value in row)
+            print(f"bodies, round {number} of {rounds}, CPU ms: {figures}", flush=True)
+
+        found = take_turns(cases, rounds, measure, say)
+        octets = (20 if quick else 100) * 2**20
+        memory = _watch_slow(site, gateway, octets, seconds=5 if quick else 20)
+    return _section(cases, found, memory, octets)
+
+
+def _watch_slow(site: BenchSite, gateway: Peer, octets: int, seconds: float) -> list[float]:
+    """Return the worker's memory before, and every tenth of a second while slow clients read."""
+    (worker,) = workers(gateway.pid)
+    pause = seconds / (octets / 65536)
+    sizes = ("--octets", octets, "--connections", SLOW_CLIENTS, "--each", 1, "--pause", pause)
+    found = [resident_kib(worker) / 1024]
+    command = load_command("transfers", *site.load_arguments(gateway.port), *sizes)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as load:
+        while load.poll() is None:
+            time.sleep(0.1)
+            found.append(resident_kib(worker) / 1024)
+    if load.returncode:
+        raise SystemExit("the slow clients have failed")
+    print(f"bodies: {SLOW_CLIENTS} slow clients read for {len(found) / 10:.0f} s", flush=True)
+    return found
+
+
+def _section(
+    cases: list[Case], found: list[list[float]], memory: list[float], octets: int
+) -> Section:
+    figures = []
+    for index, direction in ((0, "download"), (2, "upload")):
+        ratio = statistics.median(ratios(found[index + 1], found[index]))
+        figures.append(at_most(f"10 MiB {direction} / nginx tuned", ratio, 1.0, " ×"))
+    reading = memory[1:]
+    settled = reading[int(len(reading) * _SETTLED) :]
+    half = len(settled) // 2
+    early, late = statistics.median(settled[:half]), statistics.median(settled[half:])
+    figures.append(
+        Figure(
+            f"growth of a worker while {SLOW_CLIENTS} slow clients read {octets >> 20} MiB each",
+            f"{late - early:+.1f} MiB",
+            f"flat: at most {FLAT_MIB} MiB",
+            late - early <= FLAT_MIB,
+        )
+    )
+    rows = [
+        (case.name, spread(values, 1), spread(ratios(values, found[index // 2 * 2])))
+        for index, (case, values) in enumerate(zip(cases, found, strict=True))
+    ]
+    tuning = "; ".join(line.strip().rstrip(";") for line in TUNED.strip().splitlines())
+    return Section(
+        "bodies",
+        "Large bodies",
+        f"Processor time of a body of 10 MiB over {CONNECTIONS} connections, from and to an "
+        f"application that streams as fast as it can. nginx is tuned: {tuning}.",
+        ("case", "CPU ms a body", "× nginx tuned"),
+        rows,
+        figures,
+        [
+            f"Memory of the worker: {memory[0]:.0f} MiB before the slow clients came, "
+            f"{early:.1f} MiB in the first half of their reading, {late:.1f} MiB in the second, "
+            f"{max(memory):.1f} MiB at its peak; {len(reading) / 10:.0f} seconds in all."
+        ],
+    )
