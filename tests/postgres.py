@@ -2,7 +2,7 @@
 
 - `postgres`            the server, one for the whole run
 - `postgres_url`        an empty database
-- `postgres_store_url`  a database with a store in it, copied from one that was migrated once
+- `postgres_store_url`  a database with a new store in it
 
 The server listens on a unix socket only, so it needs no port and nobody else finds it.
 """
@@ -28,6 +28,29 @@ from gateway.store import create_store
 STARTED_WITHIN = 30.0
 ENDED_WITHIN = 10.0
 TEMPLATE = "template_of_stores"
+
+# Making a database takes longer than most tests, so one that holds a store is swept and used
+# again. What every table held in the beginning is kept beside it.
+KEEP_SEED = """
+CREATE SCHEMA seed;
+DO $$ DECLARE name text; BEGIN
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+        EXECUTE format('CREATE TABLE seed.%I AS TABLE public.%I', name, name);
+    END LOOP;
+END $$
+"""
+SWEEP = """
+SET lock_timeout = '2s';
+DO $$ DECLARE name text; names text; BEGIN
+    SELECT string_agg(format('public.%I', tablename), ', ') INTO names
+        FROM pg_tables WHERE schemaname = 'public';
+    EXECUTE 'TRUNCATE ' || names;
+    FOR name IN SELECT DISTINCT tablename FROM pg_tables WHERE schemaname IN ('public', 'seed')
+    LOOP
+        EXECUTE format('INSERT INTO public.%I SELECT * FROM seed.%I', name, name);
+    END LOOP;
+END $$
+"""
 
 # What a crash would need, a server that is thrown away does not.
 QUICK = ("fsync=off", "full_page_writes=off", "max_connections=200")
@@ -67,6 +90,7 @@ class Postgres:
     home: Path
     user: str | None
     numbers: Iterator[int] = field(default_factory=itertools.count)
+    swept: list[str] = field(default_factory=list)
 
     def url(self, database: str) -> str:
         """Return the address of *database*, as `gateway.store` takes it."""
@@ -85,17 +109,28 @@ class Postgres:
         if done.returncode != 0:
             raise RuntimeError(f"{name} failed: {done.stderr or done.stdout}")
 
-    def sql(self, statement: str) -> None:
-        """Run *statement* outside a transaction."""
+    def sql(self, statement: str, database: str = "postgres") -> None:
+        """Run *statement*; the first that fails is the end."""
         self.run(
-            "psql", "-h", str(self.home), "-U", "postgres", "-X", "-q", "-c", statement, "postgres"
-        )
+            "psql", "-h", str(self.home), "-U", "postgres", "-X", "-q", "-v", "ON_ERROR_STOP=1",
+            "-c", statement, database,
+        )  # fmt: skip
 
     def create(self, template: str = "template1") -> str:
         """Make a database like *template* and return its name."""
         name = f"test_{next(self.numbers)}"
         self.sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return name
+
+    def sweep(self, name: str) -> None:
+        """Make the store in a database as new, or take the database away if that cannot be."""
+        try:
+            self.sql(SWEEP, name)
+        except RuntimeError:
+            # A test has changed its tables, or has left somebody connected who holds them.
+            self.drop(name)
+        else:
+            self.swept.append(name)
 
     def drop(self, name: str) -> None:
         """Take a database away, whoever is still connected to it."""
@@ -166,6 +201,7 @@ def postgres_template(postgres: Postgres) -> str:
     # In a thread, since the loop of whoever asks must not be disturbed.
     with ThreadPoolExecutor(1) as aside:
         aside.submit(lambda: asyncio.run(create_store(postgres.url(TEMPLATE)))).result()
+    postgres.sql(KEEP_SEED, TEMPLATE)
     return TEMPLATE
 
 
@@ -179,7 +215,7 @@ def postgres_url(postgres: Postgres) -> Iterator[str]:
 
 @pytest.fixture
 def postgres_store_url(postgres: Postgres, postgres_template: str) -> Iterator[str]:
-    """Yield the address of a database with a store in it."""
-    name = postgres.create(postgres_template)
+    """Yield the address of a database with a new store in it."""
+    name = postgres.swept.pop() if postgres.swept else postgres.create(postgres_template)
     yield postgres.url(name)
-    postgres.drop(name)
+    postgres.sweep(name)

@@ -1,6 +1,9 @@
 """Fixtures of the store's tests: each test runs on SQLite and on PostgreSQL."""
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -31,12 +34,25 @@ def postgres_or_none(database: str, request: pytest.FixtureRequest) -> str | Non
     return None
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file of a store with nobody in it, to be copied."""
+    file = tmp_path_factory.mktemp("template") / "pusterla.sqlite3"
+    # In a thread, since the loop of whoever asks must not be disturbed.
+    with ThreadPoolExecutor(1) as aside:
+        aside.submit(lambda: asyncio.run(create_store(address_of(file)))).result()
+    return file
+
+
 @pytest.fixture
-async def store_url(postgres_or_none: str | None, tmp_path: Path) -> str:
+def store_url(postgres_or_none: str | None, sqlite_template: Path, tmp_path: Path) -> str:
     """Return the address of a store with nobody in it."""
     if postgres_or_none is not None:
         return postgres_or_none
-    return await sqlite_store(tmp_path)
+    file = tmp_path / "store" / sqlite_template.name
+    file.parent.mkdir(mode=0o700)
+    shutil.copy(sqlite_template, file)
+    return address_of(file)
 
 
 @pytest.fixture

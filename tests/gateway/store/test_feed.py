@@ -134,6 +134,17 @@ async def test_a_follower_that_waits_hears_that_the_store_lives(store: Store) ->
             assert time.monotonic() - begun < 1.0
 
 
+async def test_to_wait_costs_next_to_nothing(store: Store) -> None:
+    """An idle follower takes well under a hundredth of a core; a busy loop would take all of it."""
+    async with following(store) as batches:
+        begun, used = time.monotonic(), time.process_time()
+        for _ in range(2):
+            await anext(batches)
+        share = (time.process_time() - used) / (time.monotonic() - begun)
+    # Far above what it takes, since a machine at work on other things counts strangely.
+    assert share < 0.05
+
+
 async def test_a_change_is_heard_of_within_a_moment(store_url: str, clock: Clock) -> None:
     """From commit to follower takes some 25 ms; the middle of twenty is far below 100."""
     async with open_store(store_url, clock) as writer, open_store(store_url, clock) as reader:

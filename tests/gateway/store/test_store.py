@@ -235,5 +235,5 @@ class StoreMachine(RuleBasedStateMachine):
             assert (holder.revoked_at is not None) == stick.revoked
 
 
-StoreMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+StoreMachine.TestCase.settings = settings(max_examples=15, stateful_step_count=30, deadline=None)
 TestStore = StoreMachine.TestCase
