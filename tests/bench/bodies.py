@@ -112,6 +112,11 @@ def _section(
         for index, (case, values) in enumerate(zip(cases, found, strict=True))
     ]
     tuning = "; ".join(line.strip().rstrip(";") for line in TUNED.strip().splitlines())
+    said = (
+        f"Memory of the worker: {memory[0]:.0f} MiB before the slow clients came, "
+        f"{early:.1f} MiB in the first half of their reading, {late:.1f} MiB in the second, "
+        f"{max(memory):.1f} MiB at its peak; {len(reading) / 10:.0f} seconds in all."
+    )
     return Section(
         "bodies",
         "Large bodies",
@@ -120,9 +125,5 @@ def _section(
         ("case", "CPU ms a body", "× nginx tuned"),
         rows,
         figures,
-        [
-            f"Memory of the worker: {memory[0]:.0f} MiB before the slow clients came, "
-            f"{early:.1f} MiB in the first half of their reading, {late:.1f} MiB in the second, "
-            f"{max(memory):.1f} MiB at its peak; {len(reading) / 10:.0f} seconds in all."
-        ],
+        (said,),
     )

@@ -37,8 +37,8 @@ class Case:
 
 def measure_handshakes(directory: Path, *, quick: bool) -> Section:
     """Measure all cases, in turns."""
-    rounds, count = (2, 400) if quick else (7, 800)
-    revoked = [1, 20_000, 100_000] if quick else [1, 100_000, 1_000_000]
+    rounds, count = (2, 240) if quick else (7, 800)
+    revoked = [1, 2_000, 10_000] if quick else [1, 100_000, 1_000_000]
     with _cases(directory, revoked) as cases:
 
         def measure(case: Case) -> float:

@@ -15,7 +15,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-FIRST, LAST = min(os.sched_getaffinity(0)), max(os.sched_getaffinity(0))
+ALL = sorted(os.sched_getaffinity(0))
+"""The processors that there are, before anybody is kept to one of them."""
+
+FIRST, LAST = ALL[0], ALL[-1]
 """The processor of the server under test; and that of load and application."""
 
 T = TypeVar("T")

@@ -23,6 +23,7 @@ from tests.bench.peers import find_envoy
 from tests.bench.report import Section
 from tests.bench.requests import measure_requests
 from tests.bench.revocation import measure_revocation
+from tests.bench.workers import measure_workers
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "performance.md"
 
@@ -41,6 +42,7 @@ PARTS: dict[str, Part] = {
     "bodies": measure_bodies,
     "idle": measure_idle,
     "revocation": measure_revocation,
+    "workers": measure_workers,
 }
 
 

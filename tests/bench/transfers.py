@@ -22,7 +22,9 @@ _RECEIVE_BUFFER: Final = 256 * 1024
 class Connection:
     """One connection, read and written without asyncio's streams, which would copy once more."""
 
-    def __init__(self, sock: socket.socket, tls: ssl.SSLObject, bios: tuple[ssl.MemoryBIO, ...]):
+    def __init__(
+        self, sock: socket.socket, tls: ssl.SSLObject, bios: tuple[ssl.MemoryBIO, ...]
+    ) -> None:
         """*bios*: what comes in, and what goes out."""
         self._sock = sock
         self._tls = tls
