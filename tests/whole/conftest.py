@@ -3,11 +3,13 @@
 import asyncio
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from gateway.bootstrap.applications import add_application
+from gateway.bootstrap.command import Command
+from policies.parse import parse_subject_term
 from tests.whole.applications import Applications
 from tests.whole.background import Background
 from tests.whole.echo import Echo
@@ -57,23 +59,25 @@ def site(
         tmp_path_factory.mktemp("whole") / "site",
         settings=[("contact", '"help@example.it"'), ("drain", '"2s"')],
     )
-    with ExitStack() as stack:
-        for name, upstream in (
-            ("wiki", applications.wiki.upstream),
-            ("crm", applications.crm.upstream),
-            ("chat", applications.chat.upstream),
-        ):
-            add_application(site, name, upstream)
-        stack.enter_context(running(site))
-        yield site
-
-
-def add_application(site: LiveSite, name: str, upstream: str) -> None:
-    """Put an application behind *site* for the usual group, by the command."""
-    host = f"{name}.{HOST}"
     site.command(
-        *("app", "add", name, "--host", host, "--upstream", upstream, "--allow", f"group:{GROUP}")
+        *("app", "add", "wiki", "--host", f"wiki.{HOST}", "--upstream", applications.wiki.upstream),
+        *("--allow", f"group:{GROUP}"),
     )
+    put_behind(site, crm=applications.crm.upstream, chat=applications.chat.upstream)
+    with running(site):
+        yield site
+    site.command("audit", "tail", "-n", "1", "--verify")
+
+
+def put_behind(site: LiveSite, **upstreams: str) -> None:
+    """Put applications behind *site* for the usual group, as `app add` does."""
+    allow = [parse_subject_term(f"group:{GROUP}")]
+
+    async def add(command: Command) -> None:
+        for name, upstream in upstreams.items():
+            await add_application(command, name, f"{name}.{HOST}", upstream, allow)
+
+    site.work(add)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from tests.whole.applications import Applications
-from tests.whole.conftest import add_application
+from tests.whole.conftest import put_behind
 from tests.whole.guests import HTML, CurlFailed, Guest, next_address, signed_in
 from tests.whole.people import add_person
 from tests.whole.sites import HOST, PUBLIC_HOST, LiveSite, make_site, running, wait_for
@@ -230,10 +230,9 @@ def hasty(
     settings = [(key, f'"{value}"') for key, value in limits.items()]
     settings.append(("connections", str(CONNECTIONS)))
     site = make_site(tmp_path_factory.mktemp("hasty") / "site", settings=settings)
-    add_application(site, "wiki", applications.wiki.upstream)
-    add_application(site, "chat", applications.chat.upstream)
     # Nobody listens on port 9 of this machine.
-    add_application(site, "crm", "http://127.0.0.1:9")
+    nobody = "http://127.0.0.1:9"
+    put_behind(site, wiki=applications.wiki.upstream, chat=applications.chat.upstream, crm=nobody)
     with running(site):
         yield site
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.postgres import Postgres
 from tests.whole.applications import Applications
-from tests.whole.conftest import add_application
+from tests.whole.conftest import put_behind
 from tests.whole.guests import HTML, signed_in
 from tests.whole.holds import hold_everything, not_alive, still_open_after
 from tests.whole.people import add_person
@@ -22,8 +22,7 @@ AT_ONCE = 1.0
 def elsewhere(tmp_path: Path, applications: Applications, postgres_url: str) -> Iterator[LiveSite]:
     """Run a site whose store is a PostgreSQL."""
     site = make_site_in(tmp_path / "site", postgres_url)
-    for name in ("wiki", "crm", "chat"):
-        add_application(site, name, getattr(applications, name).upstream)
+    put_behind(site, wiki=applications.wiki.upstream, chat=applications.chat.upstream)
     with running(site):
         yield site
 

@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 
 from tests.whole.applications import Applications
-from tests.whole.conftest import add_application
+from tests.whole.conftest import put_behind
 from tests.whole.guests import HTML, CurlFailed, Guest, signed_in
 from tests.whole.people import add_person
 from tests.whole.recorder import HALF, HELD
@@ -90,8 +90,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, applications: Applications) -
     """Make one more site."""
     folder = tmp_path_factory.mktemp("made") / "site"
     site = make_site(folder, settings=[("drain", '"10s"')])
-    add_application(site, "wiki", applications.wiki.upstream)
-    add_application(site, "chat", applications.chat.upstream)
+    put_behind(site, wiki=applications.wiki.upstream, chat=applications.chat.upstream)
     return site
 
 
@@ -182,7 +181,7 @@ def test_serve_refuses_to_start_on_files_with_problems(
 ) -> None:
     """Every problem of every file is said at once; nothing is started; exit status 1."""
     site = make_site(tmp_path / "site")
-    add_application(site, "wiki", applications.wiki.upstream)
+    put_behind(site, wiki=applications.wiki.upstream)
     file = site.folder.app_file("wiki")
     file.write_text(file.read_text(encoding="utf-8").replace("host =", "hots ="), encoding="utf-8")
     settings = site.folder.settings
