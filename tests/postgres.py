@@ -12,7 +12,6 @@ import itertools
 import os
 import pwd
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -50,6 +49,16 @@ DO $$ DECLARE name text; names text; BEGIN
         EXECUTE format('INSERT INTO public.%I SELECT * FROM seed.%I', name, name);
     END LOOP;
 END $$
+"""
+
+# Runs the server until its own input ends, which it also does when the tests are killed. SIGINT:
+# end now and in order, whoever is connected.
+GUARD = """
+exec 3<&0
+"$@" 3<&- </dev/null &
+server=$!
+{ read -r _ <&3; kill -INT $server; } &
+wait $server
 """
 
 # What a crash would need, a server that is thrown away does not.
@@ -145,11 +154,14 @@ def started(server: Postgres) -> subprocess.Popen[bytes]:
         "--no-sync", "--no-instructions",
     )  # fmt: skip
     settings = [f"unix_socket_directories={server.home}", "listen_addresses=", *QUICK]
+    command = [str(server.programs / "postgres"), "-D", str(data)]
+    command += [f"-c{line}" for line in settings]
     with (server.home / "log").open("wb") as log:
         process = subprocess.Popen(
-            [server.programs / "postgres", "-D", data, *(f"-c{line}" for line in settings)],
+            ["sh", "-c", GUARD, "sh", *command],
             user=server.user,
             cwd=server.home,
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
         )
@@ -159,8 +171,7 @@ def started(server: Postgres) -> subprocess.Popen[bytes]:
             server.sql("SELECT 1")
         except RuntimeError as error:
             if process.poll() is not None or time.monotonic() > deadline:
-                process.kill()
-                process.wait()
+                process.communicate()
                 said = (server.home / "log").read_text(errors="replace")
                 raise RuntimeError(f"PostgreSQL did not start: {said}") from error
             time.sleep(0.05)
@@ -183,13 +194,7 @@ def postgres() -> Iterator[Postgres]:
         try:
             yield server
         finally:
-            # SIGINT: end now and in order, whoever is connected.
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(ENDED_WITHIN)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.communicate(timeout=ENDED_WITHIN)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
