@@ -10,6 +10,7 @@ import stat
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -175,16 +176,14 @@ class SiteFolder:
 
     def store_url(self, configured: str | None) -> str:
         """The SQLAlchemy URL of the store: *configured*, or the SQLite file of this folder."""
-        # Four slashes: three of the form, and the one that the path begins with.
-        return configured or f"sqlite+aiosqlite:///{self.database}"
+        # Four slashes: three of the form, and the one that the path begins with. Quoted,
+        # since SQLAlchemy unquotes it (as `gateway.store.address_of`, without loading it).
+        return configured or f"sqlite+aiosqlite:///{quote(str(self.database))}"
 
 
 def locate(path: Path) -> SiteFolder:
     """Return the paths that a site in *path* has or would have; reads nothing."""
     whole = os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links
-    if "?" in whole:
-        # It would end the path in the database's address, and the store would lie elsewhere.
-        raise FolderError(f"a site folder cannot have a question mark in its path: {whole!r}")
     return SiteFolder(Path(whole))
 
 

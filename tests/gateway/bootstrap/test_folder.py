@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from gateway.bootstrap.folder import (
-    FolderError,
     KeyFileRefused,
     NotASite,
     SiteFolder,
@@ -24,6 +23,7 @@ from gateway.bootstrap.folder import (
     read_site_key,
     write_secret,
 )
+from gateway.store import create_store, open_store
 
 
 @pytest.fixture
@@ -66,10 +66,17 @@ def test_a_folder_is_found_from_where_one_stands(
     assert locate(Path("link/../link")).path == tmp_path / "link"
 
 
-def test_a_question_mark_in_the_path_is_refused(tmp_path: Path) -> None:
-    """It would end the path in the database's address."""
-    with pytest.raises(FolderError, match="question mark"):
-        locate(tmp_path / "what?")
+@pytest.mark.parametrize("name", ["site", "what?", "a%20b", "50 %", "Perù & Söhne", "x#y"])
+async def test_the_store_lies_in_the_folder_whatever_it_is_called(
+    tmp_path: Path, name: str
+) -> None:
+    """The address is quoted, so no character of the path means anything else in it."""
+    folder = locate(tmp_path / name)
+    folder.store.mkdir(parents=True)
+    await create_store(folder.store_url(None))
+    async with open_store(folder.store_url(None), clock) as store:
+        assert await store.people() == []
+    assert folder.database.is_file()
 
 
 def test_a_folder_without_settings_is_no_site(tmp_path: Path) -> None:
