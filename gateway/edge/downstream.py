@@ -62,6 +62,8 @@ class Downstream(asyncio.Protocol):
         self._peer: Peer | None = None
         self._ends: datetime | None = None
         self._held = False
+        self._congested = False
+        self._begun = False
         # Header blocks of this connection that were judged before. Good only
         # as long as the grant behind them is; never shared with another one.
         self._memo: dict[bytes, Shape] = {}
@@ -99,30 +101,35 @@ class Downstream(asyncio.Protocol):
         if plain:
             self._take(plain)
         if channel.ended:
-            self._send(channel.pending())
-            self._close_transport()
+            if self._state is not _State.LINGER:
+                self._send(channel.pending())
+            self._hang_up()
 
     def eof_received(self) -> None:
         """Take the client's end as the end of the connection."""
+        self._hang_up()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything that was under way."""
         del exc
         self._state = _State.CLOSED
         self.edge.connections.remove(self)
-        if self.exchange is not None:
-            self.exchange.downstream_lost()
-            self.exchange = None
+        self._drop_exchange()
 
     def pause_writing(self) -> None:
-        """Pass backpressure on to the application."""
+        """Pass backpressure on to the application; further requests have to wait."""
+        self._congested = True
         if self.exchange is not None:
             self.exchange.downstream_writable(False)
 
     def resume_writing(self) -> None:
         """Pass the end of backpressure on."""
+        self._congested = False
         if self.exchange is not None:
             self.exchange.downstream_writable(True)
+        elif self._state is _State.HEAD:
+            self.hold_reading(False)
+            self._next()
 
     # Handshake --------------------------------------------------------------
 
@@ -159,17 +166,14 @@ class Downstream(asyncio.Protocol):
 
     def _await_request(self) -> None:
         self._state = _State.HEAD
+        self._begun = False
         self.deadline = self.edge.tick + self.edge.idle_seconds
 
     def _take(self, data: bytes) -> None:
         state = self._state
         if state is _State.HEAD:
-            fresh = not self._buffer
-            self._buffer = data if fresh else self._buffer + data
+            self._buffer = self._buffer + data if self._buffer else data
             self._next()
-            if fresh and self._state is _State.HEAD and self._buffer:
-                # Counted from the first byte of a head, not from each.
-                self.deadline = self.edge.tick + self.edge.limits.request_head.total_seconds()
         elif state is _State.EXCHANGE and self.exchange is not None and self.exchange.wants_body:
             self._buffer += self.exchange.request_data(data)
         elif state in {_State.EXCHANGE, _State.JUDGING}:
@@ -180,6 +184,10 @@ class Downstream(asyncio.Protocol):
     def _next(self) -> None:
         """Serve the requests that lie in the buffer, until one has to wait."""
         while self._state is _State.HEAD and self._buffer:
+            if self._congested:
+                # Whoever does not take answers is not asked for questions.
+                self.hold_reading(True)
+                return
             data = self._buffer
             if data.startswith(b"\r\n"):
                 # RFC 9112, section 2.2: an empty line before a request is nothing.
@@ -188,6 +196,7 @@ class Downstream(asyncio.Protocol):
             limit = self.edge.limits.head_bytes
             end = data.find(HEAD_END)
             if end < 0 and len(data) <= limit:
+                self._await_rest()
                 return
             if end < 0 or end > limit:
                 self._refuse(Refusal.HEAD_TOO_LARGE, None, "head too large")
@@ -199,6 +208,12 @@ class Downstream(asyncio.Protocol):
             shape = self._memo.get(block)
             if shape is None or not self._from_memo(shape, data, line_end):
                 self._from_scratch(data[:end], block)
+
+    def _await_rest(self) -> None:
+        # Counted from the first byte of a head, not from each.
+        if not self._begun:
+            self._begun = True
+            self.deadline = self.edge.tick + self.edge.limits.request_head.total_seconds()
 
     def _from_memo(self, shape: Shape, data: bytes, line_end: int) -> bool:
         """Serve a request whose fields are those of an earlier one, as far as that still holds."""
@@ -227,29 +242,35 @@ class Downstream(asyncio.Protocol):
             self._act(verdict, head, block)
         else:
             self._state = _State.JUDGING
+            self.deadline = self.edge.tick + self.edge.response_seconds
             self.edge.spawn(self._learn(verdict, head, block))
 
     async def _learn(self, missing: Missing, head: RequestHead, block: bytes) -> None:
-        assert self._peer is not None  # noqa: S101 - set before the first request
-        verdict: Verdict | Missing = missing
+        verdict: Verdict = Refuse(Refusal.INTERNAL, close=True)
         try:
-            for _ in range(_LOOKUPS):
-                if isinstance(verdict, _VERDICTS):
-                    break
-                await self.edge.admission.learn(verdict)
-                verdict = self.edge.gate.judge(self._peer, head)
+            verdict = await self._ask(missing, head)
         except StoreUnavailable as error:
             self.edge.note("refused, the store does not answer: %s", error)
             verdict = Refuse(Refusal.STORE_UNAVAILABLE, close=True)
-        if self._state is not _State.JUDGING:
-            return
-        self._state = _State.HEAD
-        if isinstance(verdict, _VERDICTS):
-            self._act(verdict, head, block)
-        else:
-            self._refuse(Refusal.STORE_UNAVAILABLE, head, "what is asked changes all the time")
-        self.hold_reading(False)
-        self._next()
+        finally:
+            # After an error of our own too: nobody is left waiting for an answer.
+            if self._state is _State.JUDGING:
+                self._state = _State.HEAD
+                self.hold_reading(False)
+                self._act(verdict, head, block)
+                self._next()
+
+    async def _ask(self, missing: Missing, head: RequestHead) -> Verdict:
+        """Learn what is *missing*, and whatever else turns out to be, and judge."""
+        assert self._peer is not None  # noqa: S101 - set before the first request
+        verdict: Verdict | Missing = missing
+        for _ in range(_LOOKUPS):
+            if isinstance(verdict, _VERDICTS):
+                return verdict
+            await self.edge.admission.learn(verdict)
+            verdict = self.edge.gate.judge(self._peer, head)
+        message = "what is asked changes all the time"
+        raise StoreUnavailable(message)
 
     def _act(self, verdict: Verdict, head: RequestHead, block: bytes) -> None:
         self.edge.tell(verdict.event)
@@ -314,9 +335,10 @@ class Downstream(asyncio.Protocol):
     def feed_exchange(self) -> None:
         """Give the exchange what has come for it meanwhile."""
         data, self._buffer = self._buffer, b""
+        # First, since the application may have enough of it at once.
+        self.hold_reading(False)
         if data and self.exchange is not None:
             self._buffer = self.exchange.request_data(data)
-        self.hold_reading(False)
 
     def hold_reading(self, hold: bool) -> None:  # noqa: FBT001 - what it says
         """Stop or go on reading from the client."""
@@ -350,7 +372,7 @@ class Downstream(asyncio.Protocol):
             self.edge.note("answer cut short: %s", why)
             self._abort()
         else:
-            self._refuse(refusal, exchange.shape.head if exchange else None, why)
+            self._refuse(refusal, exchange.head if exchange else None, why)
 
     # For the register -------------------------------------------------------
 
@@ -408,9 +430,12 @@ class Downstream(asyncio.Protocol):
         self._state = _State.LINGER
         self._buffer = b""
         self.exchange = None
-        self.deadline = self.edge.tick + LINGER_SECONDS
         if self._channel is not None:
             self._send(self._channel.close())
+        # What a slow client has not taken yet must not be cut off.
+        unsent = transport.get_write_buffer_size()
+        patience = self.edge.idle_seconds if unsent else LINGER_SECONDS
+        self.deadline = self.edge.tick + patience
         self.hold_reading(False)
         transport.write_eof()
 
@@ -419,11 +444,23 @@ class Downstream(asyncio.Protocol):
         if data and transport is not None and not transport.is_closing():
             transport.write(data)
 
-    def _close_transport(self) -> None:
+    def _hang_up(self) -> None:
+        """Close, since the client has; what it still wants to take of our last words, it may."""
+        self._state = _State.CLOSED
+        self._drop_exchange()
+        self.deadline = self.edge.tick + LINGER_SECONDS
         if self._transport is not None:
             self._transport.close()
 
     def _abort(self) -> None:
+        # At once, and not when the transport says so: until then a connection to
+        # the application could come about and the request go out after all.
         self._state = _State.CLOSED
+        self._drop_exchange()
         if self._transport is not None:
             self._transport.abort()
+
+    def _drop_exchange(self) -> None:
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            exchange.downstream_lost()

@@ -86,7 +86,8 @@ class Edge:
         """
         if event is None:
             return
-        key = (event.kind, event.user, event.serial, event.app, event.reason, event.address)
+        what = event.detail.get("fingerprint", "")
+        key = (event.kind, event.user, event.serial, event.app, event.reason, event.address, what)
         if self._told.get(key, float("-inf")) > self.tick - _AUDIT_QUIET_SECONDS:
             return
         if len(self._told) >= _AUDIT_REMEMBERED:

@@ -6,7 +6,7 @@ one client; as soon as anything is odd, neither connection is used again.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from math import inf
 from typing import TYPE_CHECKING, Final
@@ -112,6 +112,8 @@ class Exchange:
         """Send the request on, over an idle connection or a new one."""
         connection = self.shape.pool.take()
         if connection is None:
+            # Connecting has a limit of its own.
+            self._down.deadline = inf
             self._connecting = self._down.edge.spawn(self._connect())
         else:
             self._attach(connection)
@@ -146,6 +148,12 @@ class Exchange:
             self._down.feed_exchange()
 
     @property
+    def head(self) -> RequestHead:
+        """The head of the request; a remembered one may have been of GET where this is HEAD."""
+        head = self.shape.head
+        return head if head.method == self._method else replace(head, method=self._method)
+
+    @property
     def wants_body(self) -> bool:
         """Whether bytes of the client belong to this exchange now."""
         if self._connection is None:
@@ -167,8 +175,9 @@ class Exchange:
         if self._phase is _Phase.TUNNEL:
             transport.write(data)
             return b""
-        edge = self._down.edge
-        self._down.deadline = edge.tick + edge.response_seconds
+        if self._phase is _Phase.HEAD:
+            edge = self._down.edge
+            self._down.deadline = edge.tick + edge.response_seconds
         sending = self._sending
         if isinstance(sending, int):
             piece = data if len(data) <= sending else data[:sending]

@@ -103,8 +103,8 @@ async def _recheck_session(edge: Edge, holder: Holder, connection: Downstream) -
     if session is None or not session.live(edge.clock()):
         connection.cut_session("session-ended")
         return True
-    exchange = connection.exchange
-    grant = exchange.shape.grant if exchange is not None else None
+    # Of an idle connection too: it was opened for what is no longer allowed.
+    grant = connection.grant
     if grant is not None and not edge.gate.still_allowed(grant, holder):
         connection.cut("not-allowed")
         return True

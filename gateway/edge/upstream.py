@@ -85,6 +85,9 @@ class UpstreamConnection(asyncio.Protocol):
         """Give the connection back; the response was read to its end and nothing was odd."""
         self.customer = None
         self.used = True
+        if self.transport is not None:
+            # A client that took no more may have stopped it.
+            self.transport.resume_reading()
         self._pool.keep(self)
 
 
@@ -95,6 +98,7 @@ class Pool:
         """Begin empty."""
         self.upstream = upstream
         self._idle: list[UpstreamConnection] = []
+        self._closed = False
         self._tick = asyncio.get_running_loop().time()
 
     def take(self) -> UpstreamConnection | None:
@@ -129,7 +133,7 @@ class Pool:
         transport = connection.transport
         if transport is None or transport.is_closing():
             return
-        if len(self._idle) >= IDLE_MAXIMUM:
+        if self._closed or len(self._idle) >= IDLE_MAXIMUM:
             transport.close()
             return
         connection.idle_since = self._tick
@@ -149,7 +153,8 @@ class Pool:
                 transport.close()
 
     def close(self) -> None:
-        """Close every idle connection."""
+        """Close every idle connection; those in use are closed when they come back."""
+        self._closed = True
         while (connection := self.take()) is not None:
             connection.discard()
 
