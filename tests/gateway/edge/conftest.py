@@ -10,6 +10,8 @@ import uvloop
 from tests.gateway.edge.site import MadeSite, make_site
 from tests.gateway.edge.stage import Stage, open_stage
 
+NARROW = 16 * 1024
+
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Run the edge's tests in the loop that the edge runs in."""
@@ -26,4 +28,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> MadeSite:
 async def stage(made: MadeSite, tmp_path: Path) -> AsyncIterator[Stage]:
     """Yield a worker that serves."""
     async with open_stage(made, tmp_path) as stage:
+        yield stage
+
+
+@pytest.fixture
+async def narrow(made: MadeSite, tmp_path: Path) -> AsyncIterator[Stage]:
+    """Yield a worker between which and its neighbours hardly anything is on the way."""
+    async with open_stage(made, tmp_path, buffers=NARROW) as stage:
         yield stage

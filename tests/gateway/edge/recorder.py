@@ -5,6 +5,7 @@ cannot read is in `complaints`.
 """
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -141,6 +142,16 @@ def saying(response: bytes) -> Script:
     return script
 
 
+def bound_socket(send: int | None = None, receive: int | None = None) -> socket.socket:
+    """Return a socket on a free port whose connections have buffers of about that size."""
+    bound = socket.socket()
+    for option, size in ((socket.SO_SNDBUF, send), (socket.SO_RCVBUF, receive)):
+        if size is not None:
+            bound.setsockopt(socket.SOL_SOCKET, option, size)
+    bound.bind(("127.0.0.1", 0))
+    return bound
+
+
 class Recorder:
     """The application. *script* is what it does with each further connection."""
 
@@ -154,13 +165,14 @@ class Recorder:
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def listen(self, path: Path | None = None) -> None:
+    async def listen(self, path: Path | None = None, *, buffers: int | None = None) -> None:
         """Listen on a free port, or on the unix socket *path*."""
         if path is not None:
             self._server = await asyncio.start_unix_server(self._accept, path)
             return
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
+        listening = bound_socket(receive=buffers)
+        self.port = listening.getsockname()[1]
+        self._server = await asyncio.start_server(self._accept, sock=listening)
 
     async def close(self) -> None:
         """Stop listening, and close every connection."""

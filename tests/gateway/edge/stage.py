@@ -26,7 +26,7 @@ from gateway.edge.edge import Edge
 from gateway.edge.worker import Credentials, Worker
 from gateway.store import Store, address_of, open_store
 from policies.model import AppPolicy, Effect, Level, Rule
-from tests.gateway.edge.recorder import Recorder
+from tests.gateway.edge.recorder import Recorder, bound_socket
 from tests.gateway.edge.site import HOST, WIKI, MadeSite
 from tests.gateway.edge.sticks import Stick
 from tests.gateway.edge.stores import HeldStore
@@ -224,9 +224,18 @@ class Visitor:
 
 @asynccontextmanager
 async def open_stage(
-    made: MadeSite, directory: Path, limits: Mapping[str, Any] | None = None, **site_changes: Any
+    made: MadeSite,
+    directory: Path,
+    limits: Mapping[str, Any] | None = None,
+    *,
+    buffers: int | None = None,
+    **site_changes: Any,
 ) -> AsyncIterator[Stage]:
-    """Yield a stage whose worker serves; nothing may have gone wrong inside it at the end."""
+    """Yield a stage whose worker serves; nothing may have gone wrong inside it at the end.
+
+    With *buffers* the kernel holds about so many bytes between the edge and its
+    neighbours, so that a slow one is soon felt.
+    """
     clock = Clock()
     site = replace(
         settings_of(made.folder), limits=replace(Limits(), **(limits or {})), **site_changes
@@ -235,8 +244,8 @@ async def open_stage(
     async with AsyncExitStack() as stack:
         for recorder, path in zip(recorders, (None, None, directory / PORTAL), strict=True):
             stack.push_async_callback(recorder.close)
-            await recorder.listen(path)
-        sockets = [stack.enter_context(_bound()) for _ in range(2)]
+            await recorder.listen(path, buffers=buffers)
+        sockets = [stack.enter_context(bound_socket(send=buffers)) for _ in range(2)]
         address = address_of(made.copy_store(directory))
         held = HeldStore(await stack.enter_async_context(open_store(address, clock)))
         worker = _worker(made, site, directory, held, clock)
@@ -273,12 +282,6 @@ def _worker(made: MadeSite, site: Site, directory: Path, held: HeldStore, clock:
         store=held,
         clock=clock,
     )
-
-
-def _bound() -> socket.socket:
-    bound = socket.socket()
-    bound.bind(("127.0.0.1", 0))
-    return bound
 
 
 @contextmanager

@@ -1,0 +1,260 @@
+import asyncio
+import ssl
+from collections.abc import Callable
+
+import pytest
+
+from gateway.core.refusal_kinds import Refusal
+from gateway.edge.downstream import LINGER_SECONDS, Downstream, _State
+from gateway.edge.upstream import Pool, UpstreamConnection
+from tests.gateway.edge.recorder import Line, ok, saying
+from tests.gateway.edge.site import HOST, WIKI
+from tests.gateway.edge.stage import Stage, Visitor
+from tests.gateway.edge.stores import Question
+from tests.gateway.edge.waiting import PATIENCE, turns, until
+from tests.gateway.edge.wire import End
+
+TINY = 4096
+HIGH_WATER = 64 * 1024
+CALM = 600_000
+"""More than buffers in the process hold when both ends of backpressure work."""
+
+
+def unsent(stage: Stage, number: int = 0) -> int:
+    """Return how many bytes wait in the edge for a client to take them."""
+    transport = stage.connections[number]._transport
+    assert transport is not None
+    return transport.get_write_buffer_size()
+
+
+async def still(value: Callable[[], int]) -> None:
+    """Wait until *value* is something and moves no more."""
+    before = 0
+    async with asyncio.timeout(PATIENCE):
+        while not value() or value() != before:
+            before = value()
+            await asyncio.sleep(0.05)
+
+
+async def fill(stage: Stage, visitor: Visitor, level: int) -> None:
+    """Let *visitor* ask and take no answer, until more than *level* bytes wait for it."""
+    (connection,) = stage.connections
+    asked = 0
+    async with asyncio.timeout(PATIENCE):
+        while unsent(stage) <= level:
+            asked += 1
+            await visitor.wire.send(visitor.request())
+            while len(stage.wiki.requests) < asked or connection.exchange is not None:
+                await asyncio.sleep(0)
+
+
+# Backpressure ---------------------------------------------------------------
+
+
+async def test_whoever_pipelines_and_does_not_read_is_not_answered_further(narrow: Stage) -> None:
+    """Refusals wait in the client's own buffers as questions, not in ours as answers."""
+    wire = await narrow.connect(WIKI, narrow.made.anna, receive_buffer=TINY)
+    count, request = 4000, f"GET / HTTP/1.1\r\nHost: {WIKI}\r\n\r\n".encode()
+    wire.writer.write(wire.seal(request * count))
+    await still(lambda: unsent(narrow))
+    assert unsent(narrow) < CALM
+    answers = b""
+    while answers.count(b"HTTP/1.1 401") < count:
+        answers += await wire.read()
+    assert answers.count(b"HTTP/1.1 ") == count
+
+
+async def test_a_slow_reader_does_not_stall_a_connection_of_the_pool(narrow: Stage) -> None:
+    """It was told to wait while it had no more to say, and then belonged to somebody else."""
+    narrow.wiki.script = saying(ok(b"x" * 40_000))
+    slow = await narrow.enter(receive_buffer=TINY)
+    (connection,) = narrow.connections
+    # Full enough for the edge to be told to wait, at the very end of an answer.
+    await fill(narrow, slow, HIGH_WATER)
+    assert connection.exchange is None
+    other = await narrow.enter()
+    assert len((await other.ask()).body) == 40_000
+
+
+async def test_what_was_sent_ahead_does_not_set_backpressure_aside(stage: Stage) -> None:
+    """A part of the body lies in our buffer while the request is judged; the rest has to wait."""
+    taking = asyncio.Event()
+
+    async def script(line: Line) -> None:
+        line.writer.transport.pause_reading()
+        await taking.wait()
+        line.writer.transport.resume_reading()
+        seen = await line.request()
+        assert seen is not None
+        line.send(ok(b"%d" % len(seen.body)))
+
+    stage.portal.script = script
+    stage.held.hold(Question.HOLDER)
+    wire = await stage.connect(HOST, stage.made.anna)
+    head = f"POST /sign-in HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 20000000\r\n\r\n"
+    wire.writer.write(wire.seal(head.encode() + bytes(20_000_000)))
+    await stage.held.wait_asked(Question.HOLDER)
+    (connection,) = stage.connections
+    await until(lambda: connection._held)
+    stage.held.release(Question.HOLDER)
+
+    def waiting() -> int:
+        upstream = connection.exchange._connection if connection.exchange else None
+        return upstream.transport.get_write_buffer_size() if upstream and upstream.transport else 0
+
+    await still(waiting)
+    assert 0 < waiting() < CALM
+    taking.set()
+    assert (await wire.reply("POST")).body == b"20000000"
+
+
+async def closing_answer(narrow: Stage) -> tuple[Visitor, Downstream]:
+    """Let somebody ask for a closing answer and take none of it, until it lies in the edge."""
+    narrow.wiki.script = saying(ok(b"x" * 30_000))
+    visitor = await narrow.enter(receive_buffer=TINY)
+    (connection,) = narrow.connections
+    await fill(narrow, visitor, 0)
+    await visitor.wire.send(visitor.request("/last", "GET", b"Connection: close"))
+    await until(lambda: narrow.wiki.requests[-1].target == "/last")
+    await until(lambda: connection._state is _State.LINGER)
+    assert unsent(narrow)
+    return visitor, connection
+
+
+async def test_a_closing_answer_reaches_a_slow_reader_whole(narrow: Stage) -> None:
+    """The end of it lies in our buffer when everything is said; taking it may take its time."""
+    visitor, _ = await closing_answer(narrow)
+    narrow.sweep(after=2 * LINGER_SECONDS)
+    answers = await visitor.wire.read_all()
+    assert visitor.wire.end is End.CLOSED
+    assert answers.count(b"x") >= 30_000 * (answers.count(b"HTTP/1.1 200 OK"))
+
+
+async def test_whoever_takes_nothing_for_long_is_cut_off(narrow: Stage) -> None:
+    """As long as an idle connection may last."""
+    visitor, _ = await closing_answer(narrow)
+    narrow.sweep(after=narrow.site.limits.idle.total_seconds() + 1)
+    await until(lambda: not narrow.connections)
+    await visitor.wire.read_all()
+    assert visitor.wire.end is not End.CLOSED
+
+
+# Ends -----------------------------------------------------------------------
+
+
+async def test_a_client_that_closes_and_takes_nothing_more_is_not_kept(narrow: Stage) -> None:
+    """It closes in TLS in the middle of an answer, and leaves the TCP connection as it is."""
+    narrow.wiki.script = saying(ok(b"x" * 3_000_000))
+    visitor = await narrow.enter(receive_buffer=TINY)
+    await visitor.wire.send(visitor.request())
+    await until(lambda: unsent(narrow))
+    assert visitor.wire.tls is not None
+    with pytest.raises(ssl.SSLWantReadError):
+        visitor.wire.tls.unwrap()
+    visitor.wire.writer.write(visitor.wire.outgoing.read())
+    await until(lambda: not narrow.wiki.open_lines)
+    narrow.sweep(after=LINGER_SECONDS + 1)
+    await until(lambda: not narrow.connections)
+
+
+async def test_a_client_that_half_closes_tcp_and_takes_nothing_more_is_not_kept(
+    narrow: Stage,
+) -> None:
+    """The same, without a word of TLS."""
+    narrow.wiki.script = saying(ok(b"x" * 3_000_000))
+    visitor = await narrow.enter(receive_buffer=TINY)
+    await visitor.wire.send(visitor.request())
+    await until(lambda: unsent(narrow))
+    visitor.wire.writer.write_eof()
+    await until(lambda: not narrow.wiki.open_lines)
+    narrow.sweep(after=LINGER_SECONDS + 1)
+    await until(lambda: not narrow.connections)
+
+
+async def test_no_request_goes_out_once_its_connection_is_cut(stage: Stage) -> None:
+    """Not even where the connection to the application comes about in the same moment."""
+    visitor = await stage.enter()
+    (connection,) = stage.connections
+    await visitor.ask("/before")
+    stage.edge.pools.to(stage.applications()["wiki"].upstream).close()
+    connecting, proceed = asyncio.Event(), asyncio.Event()
+    pool = Pool(stage.applications()["wiki"].upstream)
+
+    class Slow(Pool):
+        async def connect(self, seconds: float) -> UpstreamConnection:
+            made = await pool.connect(seconds)
+            connecting.set()
+            await proceed.wait()
+            return made
+
+    stage.edge.pools._pools[pool.upstream] = Slow(pool.upstream)
+    await visitor.wire.send(visitor.request("/cut"))
+    await connecting.wait()
+    proceed.set()
+    connection.cut("revoked")
+    await turns(10)
+    await until(lambda: not stage.connections)
+    assert [seen.target for seen in stage.wiki.requests] == ["/before"]
+    assert b"/cut" not in stage.wiki.received
+
+
+# Time-outs ------------------------------------------------------------------
+
+
+async def test_the_rest_of_a_pipelined_head_has_the_time_of_a_head(stage: Stage) -> None:
+    """Its first bytes came while the request before it was answered."""
+    visitor = await stage.enter()
+    await visitor.wire.send(visitor.request("/first") + b"GET /second HT")
+    assert (await visitor.wire.reply()).body == b"/first"
+    stage.sweep(after=stage.site.limits.request_head.total_seconds() + 1)
+    reply = await visitor.wire.reply()
+    assert (reply.status, reply.refusal) == (408, Refusal.REQUEST_TIMEOUT)
+    assert await visitor.wire.read() == b""
+    assert visitor.wire.end is End.CLOSED
+
+
+async def test_time_for_the_head_is_not_time_for_the_answer(stage: Stage) -> None:
+    """A head that came slowly leaves the application, and the store, all of their time."""
+    visitor = await stage.enter()
+    (connection,) = stage.connections
+    request = visitor.request("/slowly")
+    await visitor.wire.send(request[:10])
+    await until(lambda: connection._buffer)
+    head_ends = connection.deadline
+    stage.held.hold(Question.SESSION)
+    await visitor.wire.send(request[10:])
+    await stage.held.wait_asked(Question.SESSION)
+    assert connection.deadline > head_ends
+    stage.held.release(Question.SESSION)
+    assert (await visitor.wire.reply()).body == b"/slowly"
+
+
+# Errors of our own ----------------------------------------------------------
+
+
+async def test_an_error_of_our_own_is_answered(stage: Stage) -> None:
+    """With 500, and not with a connection that stays silent until its time is over."""
+    stage.held.fail(Question.HOLDER, error=ZeroDivisionError("a mistake"))
+    wire = await stage.connect(WIKI, stage.made.anna)
+    reply = await wire.ask(f"GET / HTTP/1.1\r\nHost: {WIKI}\r\n\r\n".encode())
+    assert (reply.status, reply.refusal) == (500, Refusal.INTERNAL)
+    assert await wire.read() == b""
+    (error,) = stage.errors
+    assert "a mistake" in error
+    stage.errors.clear()
+
+
+# Memory of header blocks ----------------------------------------------------
+
+
+async def test_a_failure_is_told_as_the_request_wants_it(stage: Stage) -> None:
+    """Fields that were remembered of GET serve HEAD too, and an answer to HEAD has no body."""
+    visitor = await stage.enter()
+    for _ in range(3):
+        await visitor.ask()
+    stage.wiki.script = saying(b"garbage\r\n\r\n")
+    for line in stage.wiki.lines:
+        line.close()
+    reply = await visitor.ask("/", "HEAD")
+    assert (reply.status, reply.body) == (502, b"")
+    assert await visitor.wire.read() == b""
