@@ -12,7 +12,7 @@ from gateway.core.ports import StoreUnavailable
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.routes import PLAIN_TARGET
 from gateway.core.sessions import SessionId
-from gateway.edge.admission import HolderMissing, Missing
+from gateway.edge.admission import Grant, HolderMissing, Missing
 from gateway.edge.answers import redirect, refuse
 from gateway.edge.exchange import Exchange, Shape
 from gateway.edge.gate import Door, Forward, Peer, Redirect, Refuse, Verdict
@@ -52,6 +52,8 @@ class Downstream(asyncio.Protocol):
         """Whose certificate it is, once that is known."""
         self.session: SessionId | None = None
         """The session that the last request rested on."""
+        self.grant: Grant | None = None
+        """And the decision, where it went to an application."""
         self.deadline = inf
         self.closing = False
         self.exchange: Exchange | None = None
@@ -319,7 +321,7 @@ class Downstream(asyncio.Protocol):
     def _start(self, exchange: Exchange) -> None:
         self._state = _State.EXCHANGE
         self.exchange = exchange
-        self.session = exchange.shape.session
+        self.session, self.grant = exchange.shape.session, exchange.shape.grant
         exchange.start()
 
     # For the exchange -------------------------------------------------------

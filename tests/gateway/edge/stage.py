@@ -170,7 +170,7 @@ class Stage:
     async def settle(self) -> None:
         """Wait until the edge has no connection and works at nothing."""
         await until(lambda: not len(self.edge.connections))
-        await until(lambda: len(self.edge._tasks) <= 2)
+        await until(lambda: not self.edge._tasks)
 
     async def audit(self, kind: AuditKind) -> list[AuditEvent]:
         """Return what the audit log holds of *kind*, once everything that is told is written."""

@@ -44,8 +44,8 @@ async def fill(stage: Stage, visitor: Visitor, level: int) -> None:
         while unsent(stage) <= level:
             asked += 1
             await visitor.wire.send(visitor.request())
-            while len(stage.wiki.requests) < asked or connection.exchange is not None:
-                await asyncio.sleep(0)
+            await until(lambda: len(stage.wiki.requests) == asked)  # noqa: B023 - looked at now
+            await until(lambda: connection.exchange is None)
 
 
 # Backpressure ---------------------------------------------------------------
@@ -81,9 +81,7 @@ async def test_what_was_sent_ahead_does_not_set_backpressure_aside(stage: Stage)
     taking = asyncio.Event()
 
     async def script(line: Line) -> None:
-        line.writer.transport.pause_reading()
         await taking.wait()
-        line.writer.transport.resume_reading()
         seen = await line.request()
         assert seen is not None
         line.send(ok(b"%d" % len(seen.body)))
