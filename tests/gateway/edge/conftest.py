@@ -1,7 +1,8 @@
 """Fixtures of the edge's tests."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import gc
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,11 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> MadeSite:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MadeSite]:
     """Make a site, once for all tests."""
-    return asyncio.run(make_site(tmp_path_factory.mktemp("edge") / "made"))
+    yield asyncio.run(make_site(tmp_path_factory.mktemp("edge") / "made"))
+    # Workers have frozen what there was when they began.
+    gc.unfreeze()
 
 
 @pytest.fixture

@@ -326,5 +326,5 @@ async def _running(stage: Stage, https: socket.socket, http: socket.socket) -> A
         running.cancel()
         await asyncio.gather(running, *stage.edge._tasks, return_exceptions=True)
         # The worker has spared the collector for the life of its process, which this is not.
-        gc.unfreeze()
+        # What it froze stays so until the last test: thawed, it would be gone through each time.
         gc.set_threshold(*thresholds)

@@ -17,7 +17,7 @@ async def test_a_policy_that_no_longer_allows_ends_idle_connections_too(stage: S
     stage.worker.adopt(apps | {"wiki": denied})
     assert await anna.wire.read_all() == b""
     assert (await elsewhere.ask()).status == 200
-    assert await stage.wait_for_audit(AuditKind.CONNECTION_CUT, "session or policy")
+    await stage.wait_for_audit(AuditKind.CONNECTION_CUT, "session or policy")
 
 
 async def test_a_policy_that_allows_as_before_ends_nothing(stage: Stage) -> None:
