@@ -138,5 +138,6 @@ def machine(*programs: Sequence[str]) -> list[str]:
     ]
     for program in programs:
         done = subprocess.run(program, capture_output=True, text=True, check=False)
-        lines.append((done.stdout + done.stderr).strip().splitlines()[0])
+        said = (done.stdout + done.stderr).strip().splitlines()[0]
+        lines.append(f"{program[0]}: {said.partition('version:')[2].strip()}")
     return lines
