@@ -119,11 +119,13 @@ class Admission:
     def judge_holder(self, holder: Holder | None, now: datetime) -> Refusal | None:
         """Say why the certificate opens nothing at *now*, or None where it is good."""
         if holder is None:
-            return Refusal.CERTIFICATE_UNKNOWN
+            # It may be newer than what we have heard of.
+            known = self.reliable(now)
+            return Refusal.CERTIFICATE_UNKNOWN if known else Refusal.CERTIFICATE_STATUS_STALE
         revocation = None
         if holder.revoked_at is not None:
-            reason = RevocationReason(holder.reason or RevocationReason.UNSPECIFIED)
-            revocation = Revocation(holder.revoked_at, reason)
+            # The reason makes no difference here, and may be one of a newer version.
+            revocation = Revocation(holder.revoked_at, RevocationReason.UNSPECIFIED)
         standing = Standing(True, revocation, self._reliable_until)
         match judge(Validity(holder.not_before, holder.not_after), standing, now):
             case Good():
@@ -235,9 +237,9 @@ class Admission:
             self._recorded.clear()
         self._recorded.add((missing.session, missing.app, missing.rule))
 
-    def confirm(self) -> None:
-        """Note that the feed has just been heard: memory is good for another *grace*."""
-        self._reliable_until = self._clock() + self._grace
+    def confirm(self, heard: datetime) -> None:
+        """Note that memory is as new as *heard*: it is good for another *grace* from then."""
+        self._reliable_until = heard + self._grace
 
     def reliable(self, now: datetime) -> bool:
         """Say whether the feed has been heard within the grace."""

@@ -32,13 +32,14 @@ async def follow(edge: Edge, heard: Callable[[], None]) -> None:
         try:
             first = True
             async for batch in edge.store.follow():
+                heard_at = edge.clock()
                 if first or batch.gap:
                     edge.admission.forget_everything()
                     await recheck(edge, edge.connections)
                 elif batch.changes:
                     await _take_in(edge, batch.changes)
-                # Only now: what memory holds is as new as this batch.
-                edge.admission.confirm()
+                # Only now is what memory holds as new as this batch; but no newer.
+                edge.admission.confirm(heard_at)
                 heard()
                 first, wait = False, _FIRST_WAIT
         except StoreUnavailable as error:
