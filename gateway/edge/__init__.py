@@ -3,15 +3,20 @@
 In the order in which a request meets them:
 
 - `hello`       reads the server name of a ClientHello, so that the TLS context can be chosen
+- `openssl`     two settings that Python's ssl module does not reach
 - `tls`         contexts, and a thin layer over `ssl.MemoryBIO` that sends alerts
+- `fields`      header fields, one line each, read once and remembered
 - `heads`       request and response heads: parsed strictly, refused when ambiguous
+- `bodies`      bodies in the chunked coding
 - `downstream`  one connection of a client: bytes in, requests out, one at a time
+- `memo`        header blocks of one connection that were judged before
 - `admission`   certificate, session and policy: what may pass, remembered until it changes
 - `gate`        the order of the questions, from a request to a verdict
 - `forwarding`  the head that goes upstream: client's identity claims out, ours in
 - `exchange`    one request and its response; or, after 101, a tunnel
 - `upstream`    connections to applications, pooled
 - `answers`     what the edge itself says
+- `edge`        what all connections of one worker share
 - `connections` all live connections, and the cutting of those whose right has ended
 - `follower`    the change feed: forgets what has changed, cuts what may no longer be
 - `worker`      puts it together in one process

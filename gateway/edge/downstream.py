@@ -17,6 +17,7 @@ from gateway.edge.answers import redirect, refuse
 from gateway.edge.exchange import Exchange, Shape
 from gateway.edge.gate import Door, Forward, Peer, Redirect, Refuse, Verdict
 from gateway.edge.heads import HEAD_END, NO_BODY, TARGET_MAXIMUM, RequestHead, parse_request
+from gateway.edge.memo import Memo
 from gateway.edge.tls import Channel, HandshakeFailed
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 LINGER_SECONDS: Final = 2.0
 _BUFFER_MAXIMUM: Final = 64 * 1024
-_REMEMBERED_BLOCKS: Final = 16
+_EMPTY_LINE: Final = b"\r\n"
 _VERDICTS: Final = (Forward, Refuse, Redirect)
 _LOOKUPS: Final = 8
 _PLAIN_LINE = re.compile(rb"(GET|HEAD) (" + PLAIN_TARGET + rb") HTTP/1\.1")
@@ -66,10 +67,7 @@ class Downstream(asyncio.Protocol):
         self._held = False
         self._congested = False
         self._begun = False
-        # Header blocks of this connection that were judged before. Good only
-        # as long as the grant behind them is; never shared with another one.
-        self._memo: dict[bytes, Shape] = {}
-        self._seen: set[int] = set()
+        self._memo = Memo()
 
     # asyncio.Protocol -------------------------------------------------------
 
@@ -191,9 +189,12 @@ class Downstream(asyncio.Protocol):
                 self.hold_reading(True)
                 return
             data = self._buffer
-            if data.startswith(b"\r\n"):
-                # RFC 9112, section 2.2: an empty line before a request is nothing.
-                self._buffer = data[2:]
+            if data.startswith(_EMPTY_LINE):
+                # RFC 9112, section 2.2: one before a request is nothing.
+                if data.startswith(_EMPTY_LINE, len(_EMPTY_LINE)):
+                    self._refuse(Refusal.BAD_REQUEST, None, "empty lines instead of a request")
+                    return
+                self._buffer = data[len(_EMPTY_LINE) :]
                 continue
             limit = self.edge.limits.head_bytes
             end = data.find(HEAD_END)
@@ -207,7 +208,7 @@ class Downstream(asyncio.Protocol):
             self._buffer = data[end:]
             line_end = data.find(b"\r\n")
             block = data[line_end + 2 : end]
-            shape = self._memo.get(block)
+            shape = self._memo.find(block)
             if shape is None or not self._from_memo(shape, data, line_end):
                 self._from_scratch(data[:end], block)
 
@@ -296,20 +297,8 @@ class Downstream(asyncio.Protocol):
                 upstream = self.edge.portal if grant is None else grant.app.upstream
                 shape = Shape(head, tail, self.edge.pools.to(upstream), grant, session)
                 if grant is not None and head.rememberable:
-                    self._remember(block, shape)
+                    self._memo.keep(block, shape)
                 self._start(Exchange(self, head.method, head.target.wire, shape))
-
-    def _remember(self, block: bytes, shape: Shape) -> None:
-        """Keep *shape* for the next request with the same fields, once there were two of them."""
-        sight = hash(block)
-        if sight not in self._seen:
-            if len(self._seen) >= _REMEMBERED_BLOCKS:
-                self._seen.clear()
-            self._seen.add(sight)
-            return
-        if len(self._memo) >= _REMEMBERED_BLOCKS:
-            self._memo.clear()
-        self._memo[block] = shape
 
     def _remember_holder(self) -> None:
         if self.fingerprint is None or self._ends is not None:

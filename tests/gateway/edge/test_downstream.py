@@ -256,3 +256,23 @@ async def test_a_failure_is_told_as_the_request_wants_it(stage: Stage) -> None:
     reply = await visitor.ask("/", "HEAD")
     assert (reply.status, reply.body) == (502, b"")
     assert await visitor.wire.read() == b""
+
+
+# Empty lines ----------------------------------------------------------------
+
+
+async def test_one_empty_line_before_a_request_is_nothing(stage: Stage) -> None:
+    """RFC 9112, section 2.2: some clients of old send one behind a form."""
+    wire = await stage.connect(WIKI, stage.made.anna)
+    request = f"GET / HTTP/1.1\r\nHost: {WIKI}\r\n\r\n".encode()
+    for _ in range(2):
+        await wire.send(b"\r\n" + request)
+        assert (await wire.reply()).status == 401
+
+
+async def test_empty_lines_instead_of_a_request_are_refused(stage: Stage) -> None:
+    """Each cost a copy of all that were behind it: a record of them, a tenth of a second."""
+    wire = await stage.connect(WIKI, stage.made.anna)
+    await wire.send(b"\r\n" * 8000)
+    reply = await wire.reply()
+    assert (reply.status, reply.refusal) == (400, Refusal.BAD_REQUEST)

@@ -1,0 +1,40 @@
+"""Header blocks of one connection that were judged before.
+
+A browser sends block after block with the same bytes, and what was decided for
+one holds for the next as long as the grant behind it does; whoever finds a
+shape here must look at its grant first. A memo is never shared between
+connections.
+"""
+
+from typing import Final
+
+from gateway.edge.exchange import Shape
+
+_REMEMBERED_BLOCKS: Final = 16
+
+
+class Memo:
+    """Remembers the shape of a request by its header block, once there were two of them."""
+
+    __slots__ = ("_seen", "_shapes")
+
+    def __init__(self) -> None:
+        """Remember nothing."""
+        self._shapes: dict[bytes, Shape] = {}
+        self._seen: set[int] = set()
+
+    def find(self, block: bytes) -> Shape | None:
+        """Return what was remembered for *block*."""
+        return self._shapes.get(block)
+
+    def keep(self, block: bytes, shape: Shape) -> None:
+        """Keep *shape* if *block* has been seen before: most that comes once never comes again."""
+        sight = hash(block)
+        if sight not in self._seen:
+            if len(self._seen) >= _REMEMBERED_BLOCKS:
+                self._seen.clear()
+            self._seen.add(sight)
+            return
+        if len(self._shapes) >= _REMEMBERED_BLOCKS:
+            self._shapes.clear()
+        self._shapes[block] = shape

@@ -1,0 +1,37 @@
+import pytest
+
+from gateway.core.refusal_kinds import Refusal
+from gateway.core.site import Upstream
+from gateway.edge.exchange import Shape
+from gateway.edge.heads import parse_request
+from gateway.edge.memo import Memo
+from gateway.edge.upstream import Pool
+
+
+@pytest.fixture
+async def shape() -> Shape:
+    """The shape of some request."""
+    head = parse_request(b"GET / HTTP/1.1\r\nHost: wiki.example.org\r\n\r\n")
+    assert not isinstance(head, Refusal)
+    return Shape(head, b"", Pool(Upstream("127.0.0.1", 9000)), None, None)
+
+
+async def test_what_came_once_is_not_kept(shape: Shape) -> None:
+    """Only a block that comes again is worth its memory."""
+    memo = Memo()
+    memo.keep(b"one", shape)
+    assert memo.find(b"one") is None
+    memo.keep(b"one", shape)
+    assert memo.find(b"one") is shape
+    assert memo.find(b"two") is None
+
+
+async def test_memory_has_an_end(shape: Shape) -> None:
+    """Blocks are up to the client: however many differ, few are kept."""
+    memo = Memo()
+    blocks = [str(number).encode() for number in range(1000)]
+    for block in blocks:
+        memo.keep(block, shape)
+        memo.keep(block, shape)
+    kept = [block for block in blocks if memo.find(block) is shape]
+    assert 0 < len(kept) <= 16
