@@ -43,13 +43,16 @@ from gateway.edge.forwarding import (
     forwarded_fields,
     request_tail,
 )
-from gateway.edge.heads import RequestHead
+from gateway.edge.heads import TARGET_MAXIMUM, RequestHead
 from policies.decide import decide
 from policies.model import Allow, Deny, Level, Reason, RequestFacts, StepUp, Subject
 
 _CLAIMS_SHOWN: Final = 200
 _REMEMBERED_COOKIES: Final = 10_000
 _LONGEST_REMEMBERED: Final = 4096
+# Quoting makes an address up to three times as long, and what is longer than this the
+# portal's own target would be refused for.
+_LONGEST_RETURN: Final = TARGET_MAXIMUM - len("/sign-in?to=")
 ENTER_PATH: Final = RESERVED_PREFIX.encode() + b"enter"
 
 
@@ -295,9 +298,12 @@ class Gate:
         """Send a person to the sign-in and back; tell a program that it lacks a session."""
         if not is_navigation(head):
             return Refuse(Refusal.SESSION_REQUIRED, event)
-        wanted = self.site.origin(head.host) + head.target.wire.decode("latin-1")
+        origin = self.site.origin(head.host)
+        wanted = quote(origin + head.target.wire.decode("latin-1"), safe="")
+        if len(wanted) > _LONGEST_RETURN:
+            wanted = quote(f"{origin}/", safe="")
         portal = self.site.origin(self.site.host)
-        return Redirect(f"{portal}/sign-in?to={quote(wanted, safe='')}", event=event)
+        return Redirect(f"{portal}/sign-in?to={wanted}", event=event)
 
     def _reserved(
         self, peer: Peer, holder: Holder, head: RequestHead, now: datetime
