@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import socket
+import struct
 from datetime import datetime
 from enum import Enum, auto
 from math import inf
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 LINGER_SECONDS: Final = 2.0
 _BUFFER_MAXIMUM: Final = 64 * 1024
+_PIECE: Final = 64 * 1024
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
 _EMPTY_LINE: Final = b"\r\n"
 _VERDICTS: Final = (Forward, Refuse, Redirect)
 _LOOKUPS: Final = 8
@@ -147,6 +151,9 @@ class Downstream(asyncio.Protocol):
             self._begin(Door.PUBLIC if public else Door.PROTECTED, channel)
             if plain := channel.decrypt(b""):
                 self._take(plain)
+            if channel.ended:
+                # It has said goodbye in the same breath.
+                self._hang_up()
 
     def _begin(self, door: Door, channel: Channel | None) -> None:
         name = channel.server_name if channel else None
@@ -321,7 +328,15 @@ class Downstream(asyncio.Protocol):
         if transport is None or self._state is _State.CLOSED or transport.is_closing():
             return
         channel = self._channel
-        transport.write(data if channel is None else channel.encrypt(data))
+        if channel is None:
+            transport.write(data)
+        elif len(data) <= _PIECE:
+            transport.write(channel.encrypt(data))
+        else:
+            # In pieces that stay in the processor's cache until they are sent.
+            view = memoryview(data)
+            for start in range(0, len(data), _PIECE):
+                transport.write(channel.encrypt(view[start : start + _PIECE]))
 
     def feed_exchange(self) -> None:
         """Give the exchange what has come for it meanwhile."""
@@ -391,6 +406,10 @@ class Downstream(asyncio.Protocol):
         """Close at once, whatever is under way."""
         if self._state is not _State.CLOSED:
             self.edge.note("connection of %s cut: %s", self.user or self._address(), reason)
+            if self._transport is not None:
+                # What the kernel still holds for a slow client must not reach it either.
+                sock = self._transport.get_extra_info("socket")
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             self._abort()
 
     def cut_session(self, reason: str) -> None:

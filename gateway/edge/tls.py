@@ -33,6 +33,7 @@ _CIPHERS: Final = (
     ":ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
     ":ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 )
+_LARGE: Final = RECORD_MAXIMUM // 2
 # One buffer serves every connection of the process: it is filled and copied
 # out of within one call, never across an await.
 _buffer = memoryview(bytearray(RECORD_MAXIMUM))
@@ -182,20 +183,26 @@ class Channel:
         try:
             # One read takes one record. What is asked of an empty BIO ends in
             # an exception, so it is asked only while there are bytes.
-            while incoming.pending:
-                # With a buffer it returns a number, which typeshed does not know.
-                count: int = tls.read(RECORD_MAXIMUM, _buffer)  # type: ignore[assignment]
-                if not count:
+            while waiting := incoming.pending:
+                if waiting > _LARGE:
+                    # A record that is nearly full is read into bytes of its own; for a
+                    # small one they would be mostly empty, and cost more than a copy.
+                    piece = tls.read(RECORD_MAXIMUM)
+                else:
+                    # With a buffer it returns a number, which typeshed does not know.
+                    count: int = tls.read(RECORD_MAXIMUM, _buffer)  # type: ignore[assignment]
+                    piece = bytes(_buffer[:count])
+                if not piece:
                     self.ended = True
                     break
-                parts.append(bytes(_buffer[:count]))
+                parts.append(piece)
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError:
             self.ended = True
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def encrypt(self, data: bytes) -> bytes:
+    def encrypt(self, data: bytes | memoryview) -> bytes:
         """Return the records that carry *data*."""
         assert self._tls is not None  # noqa: S101 - nobody writes before the handshake
         self._tls.write(data)

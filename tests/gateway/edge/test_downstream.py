@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable
 
@@ -276,3 +277,51 @@ async def test_empty_lines_instead_of_a_request_are_refused(stage: Stage) -> Non
     await wire.send(b"\r\n" * 8000)
     reply = await wire.reply()
     assert (reply.status, reply.refusal) == (400, Refusal.BAD_REQUEST)
+
+
+# The end --------------------------------------------------------------------
+
+
+async def test_a_goodbye_in_the_breath_of_the_handshake_is_heard(stage: Stage) -> None:
+    """close_notify may come with the client's last handshake message."""
+    wire = await stage.tcp()
+    hello = wire.begin_tls(stage.made.context(stage.made.anna), WIKI)
+    wire.writer.write(hello)
+    tls = wire.tls
+    assert tls is not None
+    while True:
+        wire.incoming.write(await wire.reader.read(65536))
+        try:
+            tls.do_handshake()
+        except ssl.SSLWantReadError:
+            wire.writer.write(wire.outgoing.read())
+        else:
+            break
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.unwrap()
+    wire.writer.write(wire.outgoing.read())
+    async with asyncio.timeout(PATIENCE):
+        while await wire.reader.read(65536):
+            pass
+    await until(lambda: not stage.connections)
+
+
+async def test_a_cut_takes_back_what_the_kernel_has_not_sent(narrow: Stage) -> None:
+    """A client that reads slowly gets nothing more after the cut, but a reset."""
+    narrow.wiki.script = saying(ok(b"x" * 4_000_000))
+    slow = await narrow.enter(receive_buffer=TINY)
+    await slow.wire.send(slow.request())
+    await still(lambda: unsent(narrow))
+    (connection,) = narrow.connections
+    connection.cut("test")
+    received, ended = 0, ""
+    async with asyncio.timeout(PATIENCE):
+        while not ended:
+            try:
+                data = await slow.wire.reader.read(65536)
+            except ConnectionResetError:
+                ended = "reset"
+            else:
+                received += len(data)
+                ended = "" if data else "closed"
+    assert (ended, received < 1_000_000) == ("reset", True)
