@@ -101,13 +101,19 @@ class Downstream(asyncio.Protocol):
             if self._state is _State.HANDSHAKE:
                 self._shake_hands(channel, data)
             return
+        self._receive(channel, data)
+
+    def _receive(self, channel: Channel, data: bytes) -> None:
         plain = channel.decrypt(data)
         if plain:
             self._take(plain)
-        if channel.ended:
+        if not plain or channel.ended:
+            # OpenSSL may have an alert to send: that a record does not decrypt, or
+            # that it does not renegotiate.
             if self._state is not _State.LINGER:
                 self._send(channel.pending())
-            self._hang_up()
+            if channel.ended:
+                self._hang_up()
 
     def eof_received(self) -> None:
         """Take the client's end as the end of the connection."""
@@ -149,11 +155,8 @@ class Downstream(asyncio.Protocol):
         if channel.established:
             public = channel.server_name == self.edge.site.public_host
             self._begin(Door.PUBLIC if public else Door.PROTECTED, channel)
-            if plain := channel.decrypt(b""):
-                self._take(plain)
-            if channel.ended:
-                # It has said goodbye in the same breath.
-                self._hang_up()
+            # It may have asked, or said goodbye, in the same breath.
+            self._receive(channel, b"")
 
     def _begin(self, door: Door, channel: Channel | None) -> None:
         name = channel.server_name if channel else None

@@ -1,0 +1,423 @@
+import asyncio
+import ssl
+import subprocess
+from contextlib import suppress
+
+import pytest
+
+from gateway.core.refusal_kinds import Refusal
+from gateway.edge.tls import Channel, HandshakeFailed, make_contexts, read_issuers
+from tests.gateway.edge.hellos import (
+    client_hello,
+    hello_message,
+    in_records,
+    record,
+    server_name_extension,
+)
+from tests.gateway.edge.site import HOST, PUBLIC_HOST, WIKI, MadeSite
+from tests.gateway.edge.stage import Stage
+from tests.gateway.edge.sticks import Stick
+from tests.gateway.edge.waiting import until
+from tests.gateway.edge.wire import End, Wire
+
+V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+VERSIONS = pytest.mark.parametrize("version", [V12, V13], ids=["1.2", "1.3"])
+GET = f"GET / HTTP/1.1\r\nHost: {WIKI}\r\n\r\n".encode()
+
+
+async def alert(
+    stage: Stage, host: str | None, stick: Stick | None, version: ssl.TLSVersion
+) -> str:
+    """Connect and return the reason of the alert that comes instead of an answer."""
+    try:
+        # In TLS 1.3 the client is done before the server has looked at its certificate.
+        wire = await stage.connect(host, stick, version)
+        answer = await wire.read()
+    except ssl.SSLError as error:
+        return error.reason or ""
+    return f"none, but {answer!r}"
+
+
+def refuses(wire: Wire) -> bool:
+    """Say whether an alert has come."""
+    assert wire.tls is not None
+    try:
+        wire.tls.read(1)
+    except ssl.SSLWantReadError:
+        return False
+    except ssl.SSLError:
+        return True
+    return False
+
+
+async def lost(stage: Stage) -> None:
+    """Wait until the edge has let go of every connection, with the time for lingering over."""
+    stage.sweep(after=10)
+    await until(lambda: not stage.connections)
+
+
+# Certificates ---------------------------------------------------------------
+
+
+@VERSIONS
+async def test_a_good_certificate_is_taken(stage: Stage, version: ssl.TLSVersion) -> None:
+    """With ALPN http/1.1, in both versions of TLS."""
+    wire = await stage.connect(WIKI, stage.made.anna, version)
+    assert wire.tls is not None
+    assert (wire.tls.selected_alpn_protocol(), wire.tls.version()) == (
+        "http/1.1",
+        version.name.replace("_", ".").replace("TLSv1.", "TLSv1."),
+    )
+    reply = await wire.ask(GET)
+    assert reply.refusal == Refusal.SESSION_REQUIRED
+    (connection,) = stage.connections
+    assert connection.fingerprint == stage.made.anna.fingerprint
+
+
+@VERSIONS
+@pytest.mark.parametrize(
+    "stick, refusal",
+    [
+        (None, Refusal.NO_CERTIFICATE),
+        ("expired", Refusal.CERTIFICATE_EXPIRED),
+        ("not_yet_valid", Refusal.CERTIFICATE_NOT_YET_VALID),
+        ("unrecorded", Refusal.CERTIFICATE_UNKNOWN),
+    ],
+)
+async def test_who_can_be_told_in_a_page_is_told_in_a_page(
+    stage: Stage, version: ssl.TLSVersion, stick: str | None, refusal: Refusal
+) -> None:
+    """A failed handshake could not say what to do next."""
+    wire = await stage.connect(WIKI, getattr(stage.made, stick) if stick else None, version)
+    reply = await wire.ask(GET)
+    assert (reply.status, reply.refusal) == (403, refusal)
+    assert reply.value("connection") == "close"
+    assert await wire.read() == b""
+    assert wire.end is End.CLOSED
+
+
+@VERSIONS
+@pytest.mark.parametrize(
+    "stick, reason",
+    [
+        ("stranger", "TLSV1_ALERT_UNKNOWN_CA"),
+        ("without_client_auth", "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE"),
+    ],
+)
+async def test_what_is_no_certificate_of_ours_meets_an_alert(
+    stage: Stage, version: ssl.TLSVersion, stick: str, reason: str
+) -> None:
+    """Another CA of the same name, or a certificate that is not for clients."""
+    assert await alert(stage, WIKI, getattr(stage.made, stick), version) == reason
+    await lost(stage)
+
+
+@VERSIONS
+async def test_a_certificate_without_its_key_meets_an_alert(
+    stage: Stage, version: ssl.TLSVersion
+) -> None:
+    """Whoever has only seen it cannot sign with it."""
+    wire = await stage.tcp()
+    context = stage.made.context(stage.made.anna, version)
+    wire.writer.write(wire.begin_tls(context, WIKI))
+    await wire._fill()
+    assert wire.tls is not None
+    with suppress(ssl.SSLWantReadError):
+        wire.tls.do_handshake()
+    flight = bytearray(wire.outgoing.read())
+    flight[-1] ^= 1
+    wire.writer.write(bytes(flight))
+    with suppress(ssl.SSLWantReadError):
+        wire.tls.do_handshake()
+    while not refuses(wire):
+        assert wire.end is None
+        await wire._fill()
+    await lost(stage)
+
+
+# Names ----------------------------------------------------------------------
+
+
+@VERSIONS
+async def test_the_public_host_asks_for_no_certificate(
+    stage: Stage, version: ssl.TLSVersion
+) -> None:
+    """So a browser shows no picker; one that would be shown is not even seen."""
+    wire = await stage.connect(PUBLIC_HOST, stage.made.anna, version)
+    assert (await wire.ask(GET.replace(WIKI.encode(), PUBLIC_HOST.encode()))).status == 200
+    (connection,) = stage.connections
+    assert connection.fingerprint is None
+    assert [seen.values("pusterla-fingerprint") for seen in stage.portal.requests] == [[]]
+
+
+@pytest.mark.parametrize("host", [WIKI, HOST, f"nothing.{HOST}"])
+async def test_every_other_host_asks_for_one(stage: Stage, host: str) -> None:
+    """Openssl says so."""
+    asked = await asyncio.to_thread(
+        subprocess.run,
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{stage.https_port}", "-servername", host],
+        input=b"",
+        capture_output=True,
+        check=False,
+    )
+    assert b"Client Certificate Types" in asked.stdout or b"Acceptable client" in asked.stdout
+
+
+async def test_a_connection_made_for_the_public_host_serves_nothing_else(stage: Stage) -> None:
+    """Not even with the cookie of a live session."""
+    session = await stage.sign_in()
+    wire = await stage.connect(PUBLIC_HOST)
+    for host in (WIKI,):
+        reply = await wire.ask(
+            f"GET / HTTP/1.1\r\nHost: {host}\r\n".encode() + stage.cookie(session) + b"\r\n"
+        )
+        assert (reply.status, reply.refusal) == (421, Refusal.MISDIRECTED)
+    assert await wire.read() == b""
+    assert stage.wiki.received == b""
+
+
+async def test_a_connection_without_a_name_serves_nothing(stage: Stage) -> None:
+    """Whatever host the request then names."""
+    for host in (WIKI, HOST, PUBLIC_HOST):
+        wire = await stage.connect(None, stage.made.anna)
+        reply = await wire.ask(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert (reply.status, reply.refusal) == (421, Refusal.MISDIRECTED)
+
+
+async def test_a_hello_in_many_records_never_meets_the_public_host(stage: Stage) -> None:
+    """Where we cannot read the name a certificate is asked for, and the host refused."""
+    wire = await stage.tcp()
+    context = stage.made.context()
+    context.maximum_version = V12
+    hello = wire.begin_tls(context, PUBLIC_HOST)
+    wire.writer.write(in_records(hello, 50))
+    await wire.shake_hands()
+    reply = await wire.ask(GET.replace(WIKI.encode(), PUBLIC_HOST.encode()))
+    assert (reply.status, reply.refusal) == (421, Refusal.MISDIRECTED)
+
+
+def test_two_readings_of_a_name_are_refused(made: MadeSite) -> None:
+    """We read the public host's name, OpenSSL another one or an error: either way an alert."""
+    edge = made.folder
+    contexts = make_contexts(
+        edge.server_certificate, edge.server_key, edge.client_trust, PUBLIC_HOST
+    )
+    public, wiki = PUBLIC_HOST.encode(), WIKI.encode()
+    for extension in (
+        server_name_extension(public, wiki),
+        server_name_extension(public) + server_name_extension(wiki),
+        server_name_extension(public)[:-1] + b"\0",
+    ):
+        channel = Channel(contexts)
+        with pytest.raises(HandshakeFailed):
+            channel.shake_hands(record(hello_message(extension)))
+        assert channel.pending()[:1] == b"\x15"
+
+
+def test_the_public_context_takes_only_its_own_name(made: MadeSite) -> None:
+    """Should our own reading ever be wrong, OpenSSL's is asked too."""
+    edge = made.folder
+    contexts = make_contexts(
+        edge.server_certificate, edge.server_key, edge.client_trust, PUBLIC_HOST
+    )
+    for name, taken in ((PUBLIC_HOST, True), (WIKI, False), (None, False)):
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        server = contexts.public.wrap_bio(incoming, outgoing, server_side=True)
+        incoming.write(client_hello(name))
+        with pytest.raises(ssl.SSLWantReadError if taken else ssl.SSLError) as raised:
+            server.do_handshake()
+        if not taken and name is not None:
+            assert raised.value.reason is not None
+        assert outgoing.read()[:1] == (b"\x16" if taken else b"\x15")
+
+
+# Versions and resumption ----------------------------------------------------
+
+
+async def test_tls_1_1_meets_an_alert(stage: Stage) -> None:
+    """Protocol_version."""
+    wire = await stage.tcp()
+    hello = bytearray(record(hello_message(server_name_extension(WIKI.encode()))))
+    hello[9:11] = b"\x03\x02"
+    wire.writer.write(bytes(hello))
+    await wire._fill()
+    assert wire._plain[:2] + wire._plain[5:7] == b"\x15\x03\x02\x46"
+    await lost(stage)
+
+
+@VERSIONS
+async def test_no_session_can_be_resumed(stage: Stage, version: ssl.TLSVersion) -> None:
+    """Neither by ticket nor by number; so nobody is taken for who they were before."""
+    context = stage.made.context(stage.made.anna, version)
+    first = await stage.connect(WIKI, context=context)
+    assert (await first.ask(GET)).refusal == Refusal.SESSION_REQUIRED
+    assert first.tls is not None
+    session = first.tls.session
+    first.close()
+    second = await stage.connect(WIKI, context=context, session=session)
+    assert second.tls is not None
+    assert not second.tls.session_reused
+    assert (await second.ask(GET)).refusal == Refusal.SESSION_REQUIRED
+
+
+async def test_renegotiation_is_refused(stage: Stage) -> None:
+    """The client goes on as it was, or is closed; it never becomes somebody else."""
+    talked = await asyncio.to_thread(
+        subprocess.run,
+        [
+            *("openssl", "s_client", "-connect", f"127.0.0.1:{stage.https_port}", "-tls1_2"),
+            *("-servername", WIKI),
+        ],
+        input=b"R\n" + GET,
+        capture_output=True,
+        check=False,
+        timeout=20,
+    )
+    assert b"no renegotiation" in talked.stderr.lower() or b"RENEGOTIATING" in talked.stdout
+    assert b"HTTP/1.1 200" not in talked.stdout
+
+
+@VERSIONS
+async def test_only_ciphers_with_forward_secrecy_are_spoken(
+    stage: Stage, version: ssl.TLSVersion
+) -> None:
+    """Mozilla's intermediate list."""
+    wire = await stage.connect(WIKI, None, version)
+    assert wire.tls is not None
+    cipher = wire.tls.cipher()
+    assert cipher is not None
+    assert cipher[0].startswith(("ECDHE-ECDSA-", "TLS_"))
+    context = stage.made.context(None, V12)
+    context.set_ciphers("AES128-SHA:AES256-GCM-SHA384:ECDHE-ECDSA-AES128-SHA")
+    with pytest.raises(ssl.SSLError):
+        await stage.connect(WIKI, context=context)
+
+
+# Broken TLS -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"GET / HTTP/1.1\r\nHost: wiki\r\n\r\n",
+        b"\x00" * 100,
+        record(hello_message(b"\0\0\0")),
+        b"\x16\x03\x01\xff\xff" + bytes(100),
+        record(b"\x00\x00", kind=21),
+    ],
+    ids=["http", "zeros", "bad extension", "too long", "alert"],
+)
+async def test_what_is_no_tls_is_closed(stage: Stage, garbage: bytes) -> None:
+    """With an alert where there is one to send; nothing is left behind."""
+    wire = await stage.tcp()
+    wire.writer.write(garbage)
+    answer = await wire.read_all()
+    assert answer[:1] in {b"", b"\x15"}
+    await lost(stage)
+
+
+async def test_bytes_behind_a_failed_handshake_are_dropped(stage: Stage) -> None:
+    """However many there are."""
+    wire = await stage.tcp()
+    wire.writer.write(bytes(100))
+    await wire.read_all()
+    wire.writer.write(bytes(100_000))
+    wire.writer.write(client_hello(WIKI))
+    await asyncio.sleep(0.02)
+    assert stage.errors == []
+    await lost(stage)
+
+
+@VERSIONS
+async def test_a_handshake_is_taken_byte_by_byte(stage: Stage, version: ssl.TLSVersion) -> None:
+    """However slowly it comes, within its time."""
+    wire = await stage.tcp()
+    hello = wire.begin_tls(stage.made.context(stage.made.anna, version), WIKI)
+    for octet in hello:
+        wire.writer.write(bytes([octet]))
+        await asyncio.sleep(0)
+    await wire.shake_hands()
+    assert (await wire.ask(GET)).refusal == Refusal.SESSION_REQUIRED
+
+
+async def test_a_handshake_that_stops_is_closed_in_time(stage: Stage) -> None:
+    """Silent from the start, in the middle of a ClientHello, or behind it."""
+    wires = [await stage.tcp() for _ in range(3)]
+    wires[1].writer.write(client_hello(WIKI)[:50])
+    wires[2].writer.write(record(b"\x01\x00\x40\x00" + bytes(40)))
+    await until(lambda: len(stage.connections) == 3)
+    stage.sweep(after=stage.site.limits.handshake.total_seconds() - 1)
+    assert len(stage.connections) == 3
+    stage.sweep(after=stage.site.limits.handshake.total_seconds() + 1)
+    for wire in wires:
+        assert await wire.read_all() == b""
+
+
+@VERSIONS
+async def test_a_record_that_does_not_decrypt_ends_the_connection(
+    stage: Stage, version: ssl.TLSVersion
+) -> None:
+    """In the middle of an answer too; with an alert, and nothing of it is a request."""
+    wire = await stage.connect(WIKI, stage.made.anna, version)
+    sealed = bytearray(wire.seal(GET))
+    sealed[-1] ^= 1
+    wire.writer.write(bytes(sealed))
+    with pytest.raises(ssl.SSLError, match=r"(?i)bad.record.mac"):
+        await wire.read()
+    await lost(stage)
+
+
+@VERSIONS
+@pytest.mark.parametrize("what", [b"\x17\x03\x03\x00\x20" + bytes(32), b"\xff" * 100, GET * 10])
+async def test_what_comes_behind_the_last_answer_is_dropped(
+    stage: Stage, version: ssl.TLSVersion, what: bytes
+) -> None:
+    """Everything is said by then; it is read only so that no reset overtakes the answer."""
+    wire = await stage.connect(WIKI, None, version)
+    reply = await wire.ask(GET)
+    assert reply.refusal == Refusal.NO_CERTIFICATE
+    wire.writer.write(wire.seal(what) if what.startswith(GET) else what)
+    await asyncio.sleep(0.02)
+    assert stage.errors == []
+    assert await wire.read() == b""
+    assert wire.end is End.CLOSED
+    await lost(stage)
+
+
+@VERSIONS
+async def test_a_request_in_the_flight_of_the_handshake_is_served(
+    stage: Stage, version: ssl.TLSVersion
+) -> None:
+    """A client may send it together with its last message."""
+    wire = await stage.tcp()
+    wire.writer.write(wire.begin_tls(stage.made.context(stage.made.anna, version), WIKI))
+    assert wire.tls is not None
+    sealed = b""
+    while not sealed:
+        await wire._fill()
+        try:
+            wire.tls.do_handshake()
+            sealed = wire.outgoing.read() + wire.seal(GET)
+        except ssl.SSLWantReadError:
+            wire._flush()
+    wire.writer.write(sealed)
+    assert (await wire.reply()).refusal == Refusal.SESSION_REQUIRED
+
+
+def test_a_channel_says_nothing_before_its_handshake(made: MadeSite) -> None:
+    """Neither plaintext nor a goodbye."""
+    edge = made.folder
+    channel = Channel(
+        make_contexts(edge.server_certificate, edge.server_key, edge.client_trust, PUBLIC_HOST)
+    )
+    assert channel.decrypt(b"abc") == b""
+    assert channel.close() == b""
+    assert not channel.established
+
+
+def test_the_issuers_are_told_without_the_root(made: MadeSite) -> None:
+    """RFC 9440, section 2.3: whoever verifies has the root already."""
+    (issuer,) = read_issuers(made.folder.client_trust)
+    assert issuer in ssl.PEM_cert_to_DER_cert(
+        made.folder.issuing_certificate.read_text(encoding="ascii")
+    )
