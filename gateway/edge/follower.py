@@ -64,6 +64,24 @@ async def _take_in(edge: Edge, changes: tuple[Change, ...]) -> None:
     await recheck(edge, touched)
 
 
+async def reconsider(edge: Edge) -> None:
+    """Judge what rests on a decision anew, for the policies are others now.
+
+    Nothing but this would cut what they no longer allow, so where memory does not
+    know and the store does not answer, it is asked until it does.
+    """
+    wait = _FIRST_WAIT
+    while True:
+        try:
+            await recheck(edge, [c for c in edge.connections if c.grant is not None])
+        except StoreUnavailable as error:
+            log.warning("not all connections could be judged anew: %s", error)
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, _LONGEST_WAIT)
+        else:
+            return
+
+
 async def recheck(edge: Edge, connections: Iterable[Downstream]) -> None:
     """Judge live connections anew and cut those that would not be let in now."""
     known = [c for c in connections if c.fingerprint is not None]

@@ -16,7 +16,7 @@ from gateway.core.site import Application, Site, Upstream
 from gateway.edge.admission import Admission
 from gateway.edge.downstream import Downstream
 from gateway.edge.edge import Edge
-from gateway.edge.follower import follow, recheck
+from gateway.edge.follower import follow, reconsider
 from gateway.edge.gate import Gate
 from gateway.edge.tls import make_contexts, read_issuers
 
@@ -77,7 +77,7 @@ class Worker:
     def adopt(self, applications: Mapping[str, Application]) -> None:
         """Serve *applications* from now on, and cut what they no longer allow."""
         self.edge.adopt(applications)
-        self.edge.spawn(recheck(self.edge, self.edge.connections))
+        self.edge.spawn(reconsider(self.edge))
 
     async def run(
         self,

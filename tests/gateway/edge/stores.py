@@ -42,6 +42,8 @@ class HeldStore:
         self._speaks = asyncio.Event()
         self._speaks.set()
         self._extra: asyncio.Queue[Batch] = asyncio.Queue()
+        self.swallow = False
+        """Whether batches with changes go missing on their way."""
 
     # What tests say ---------------------------------------------------------
 
@@ -117,7 +119,9 @@ class HeldStore:
                     if not coming.done():
                         coming.cancel()
                         await asyncio.gather(coming, return_exceptions=True)
-                yield coming.result()
+                batch = coming.result()
+                if not (self.swallow and batch.changes):
+                    yield batch
 
     async def _until(self, coming: "asyncio.Future[Batch]") -> AsyncGenerator[Batch]:
         while not coming.done():

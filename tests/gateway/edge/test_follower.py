@@ -1,23 +1,180 @@
-from dataclasses import replace
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
+import pytest
+
+from ca.trust import RevocationReason
 from gateway.core.audit import AuditKind
-from tests.gateway.edge.site import CRM
-from tests.gateway.edge.stage import Stage, application
-from tests.gateway.edge.waiting import until
+from gateway.core.changes import Batch, ChangeKind
+from gateway.core.refusal_kinds import Refusal
+from tests.gateway.edge.recorder import Line, ok
+from tests.gateway.edge.site import CRM, HOST, WIKI
+from tests.gateway.edge.stage import Stage, Visitor, application
+from tests.gateway.edge.stores import Question
+from tests.gateway.edge.waiting import soon, until
+from tests.gateway.edge.wire import End, Wire
+
+SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+UPGRADE = (b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Key: x")
+
+
+async def application_of_all_kinds(line: Line) -> None:
+    """Answer at once, or with half a body, or never, or become a tunnel."""
+    while (head := await line.head()) is not None:
+        match head.target:
+            case "/download":
+                line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf")
+                await line.wait_ended()
+            case "/tunnel":
+                line.send(SWITCHING)
+                while data := await line.read():
+                    line.send(data)
+            case "/waiting" | "/upload":
+                await line.wait_ended()
+            case _:
+                await line.body()
+                line.send(ok(head.target.encode()))
+                line.next_request()
+
+
+@dataclass(eq=False)
+class Crowd:
+    """Connections of one person in every state in which one can be."""
+
+    wires: list[Wire]
+
+    async def all_ended(self) -> None:
+        """Wait until each has been cut, and see that none was let end in good order."""
+        for wire in self.wires:
+            while await soon(wire.read()):
+                pass
+            assert wire.end in {End.TRUNCATED, End.RESET}
+
+
+async def crowd(stage: Stage, session_of: Visitor) -> Crowd:
+    """Open connections with the session of somebody: idle, and in the middle of everything."""
+    stage.wiki.script = application_of_all_kinds
+    before = len(stage.connections)
+    wires: list[Wire] = [session_of.wire]
+
+    async def visit(request: bytes) -> Wire:
+        wire = await stage.connect(WIKI, stage.made.anna)
+        await wire.send(request)
+        wires.append(wire)
+        return wire
+
+    await session_of.ask("/idle")
+    await (await visit(session_of.request("/idle"))).reply()
+    download = await visit(session_of.request("/download"))
+    await download.reply_head()
+    tunnel = await visit(session_of.request("/tunnel", "GET", *UPGRADE))
+    assert await tunnel.read() == SWITCHING
+    await visit(session_of.request("/waiting"))
+    await visit(session_of.request("/upload", "POST", b"Content-Length: 100", body=b"x"))
+    await visit(session_of.request("/idle")[:20])
+    await until(lambda: b"/waiting" in stage.wiki.received and b"/upload" in stage.wiki.received)
+    await until(lambda: len(stage.connections) == before + len(wires) - 1)
+    return Crowd(wires)
+
+
+async def change(stage: Stage, what: str, visitor: Visitor) -> None:
+    """Change something in the store by which *visitor* loses their right."""
+    store = stage.store
+    match what:
+        case "revoke":
+            reason = RevocationReason.KEY_COMPROMISE
+            await store.revoke_certificates(serial=stage.made.anna.serial, reason=reason, by="test")
+        case "disable":
+            await store.set_enabled("anna", False, by="test")
+        case "remove":
+            await store.remove_person("anna", by="test")
+        case "end session":
+            await store.end_sessions(
+                session=visitor.session.id, kind=AuditKind.SESSION_ENDED, by="test"
+            )
+        case "policy":
+            upstream = stage.applications()["wiki"].upstream
+            stage.worker.adopt(stage.applications(wiki=application("wiki", upstream, "nobody")))
+
+
+CHANGES = {
+    "revoke": "certificate-revoked",
+    "disable": "person-disabled",
+    "remove": "certificate-revoked",
+    "end session": "session or policy",
+    "policy": "session or policy",
+}
+
+
+async def bruno_inside(stage: Stage) -> Visitor:
+    """Let Bruno sign in and use the CRM, which is open to guests on this stage."""
+    guests = application("crm", stage.applications()["crm"].upstream, "guests")
+    stage.edge.adopt(stage.applications(crm=guests))
+    session = await stage.sign_in(stage.made.bruno, "bruno")
+    wire = await stage.connect(CRM, stage.made.bruno)
+    bruno = Visitor(wire, CRM, stage.cookie(session, CRM), session)
+    assert (await bruno.ask("/before")).status == 200
+    return bruno
+
+
+# Changes --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", CHANGES)
+async def test_whoever_loses_their_right_loses_their_connections(stage: Stage, what: str) -> None:
+    """All of them, whatever they are in the middle of, and nobody else's."""
+    bruno = await bruno_inside(stage)
+    anna = await stage.enter()
+    people = await crowd(stage, anna)
+    if what == "end session":
+        # Where nothing was asked with a session yet, nothing rests on one.
+        people.wires.pop().reset()
+    if what == "policy":
+        people.wires.pop().reset()
+        guests = application("crm", stage.applications()["crm"].upstream, "guests")
+        upstream = stage.applications()["wiki"].upstream
+        stage.worker.adopt({"crm": guests, "wiki": application("wiki", upstream, "nobody")})
+    else:
+        await change(stage, what, anna)
+    await people.all_ended()
+    assert not stage.wiki.open_lines or what in {"end session", "policy"}
+    event = await stage.wait_for_audit(AuditKind.CONNECTION_CUT, CHANGES[what])
+    assert event.detail == {"connections": str(len(people.wires))}
+    assert (await bruno.ask("/after")).body == b"/after"
+
+
+@pytest.mark.parametrize(
+    "what, refusal",
+    [
+        ("revoke", Refusal.CERTIFICATE_REVOKED),
+        ("disable", Refusal.PERSON_DISABLED),
+        ("remove", Refusal.CERTIFICATE_REVOKED),
+        ("end session", Refusal.SESSION_REQUIRED),
+        ("policy", Refusal.NOT_ALLOWED),
+    ],
+)
+async def test_whoever_has_lost_their_right_is_told_why(
+    stage: Stage, what: str, refusal: Refusal
+) -> None:
+    """At the next connection, with the cookie they still have."""
+    anna = await stage.enter()
+    await anna.ask("/before")
+    await change(stage, what, anna)
+    await anna.wire.read_all()
+    wire = await stage.connect(WIKI, stage.made.anna)
+    assert (await wire.ask(anna.request("/after"))).refusal == refusal
+    assert [seen.target for seen in stage.wiki.requests] == ["/before"]
 
 
 async def test_a_policy_that_no_longer_allows_ends_idle_connections_too(stage: Stage) -> None:
     """Those that were opened for what is denied now; those of others go on."""
-    anna = await stage.enter()
-    assert (await anna.ask()).status == 200
-    elsewhere = await stage.enter(CRM)
-    assert (await elsewhere.ask()).status == 200
-    apps = stage.applications()
-    denied = application("wiki", apps["wiki"].upstream, group="nobody")
-    stage.worker.adopt(apps | {"wiki": denied})
+    anna, elsewhere = await stage.enter(), await stage.enter(CRM)
+    for visitor in (anna, elsewhere):
+        assert (await visitor.ask()).status == 200
+    await change(stage, "policy", anna)
     assert await anna.wire.read_all() == b""
     assert (await elsewhere.ask()).status == 200
-    await stage.wait_for_audit(AuditKind.CONNECTION_CUT, "session or policy")
 
 
 async def test_a_policy_that_allows_as_before_ends_nothing(stage: Stage) -> None:
@@ -28,3 +185,212 @@ async def test_a_policy_that_allows_as_before_ends_nothing(stage: Stage) -> None
     stage.worker.adopt(apps | {"wiki": replace(apps["wiki"], title="Other words")})
     await until(lambda: not stage.edge._tasks)
     assert (await anna.ask("/after")).body == b"/after"
+
+
+async def test_a_policy_is_enforced_though_the_store_says_nothing(stage: Stage) -> None:
+    """Somebody of whom it must be asked does not keep others from being cut."""
+    anna = await stage.enter()
+    stage.wiki.script = application_of_all_kinds
+    await anna.wire.send(anna.request("/tunnel", "GET", *UPGRADE))
+    assert await anna.wire.read() == SWITCHING
+    for stick in (stage.made.bruno, stage.made.second, stage.made.unrecorded):
+        await stage.connect(WIKI, stick)
+    stage.held.fail(Question.HOLDER)
+    await change(stage, "policy", anna)
+    await anna.wire.read_all()
+    assert anna.wire.end is not End.CLOSED
+
+
+async def test_a_policy_is_enforced_as_soon_as_the_store_answers_again(stage: Stage) -> None:
+    """Where memory has been lost it must be asked, and is asked until it answers."""
+    anna = await stage.enter()
+    stage.wiki.script = application_of_all_kinds
+    await anna.wire.send(anna.request("/tunnel", "GET", *UPGRADE))
+    assert await anna.wire.read() == SWITCHING
+    stage.edge.admission.forget_everything()
+    stage.held.fail(Question.HOLDER, times=1)
+    await change(stage, "policy", anna)
+    await anna.wire.read_all()
+    assert anna.wire.end is not End.CLOSED
+
+
+async def test_changes_that_touch_nobody_cut_nobody(stage: Stage) -> None:
+    """Somebody else's password, a list of revocations, a certificate that is not connected."""
+    anna = await stage.enter()
+    await anna.ask()
+    generation = stage.edge.admission._generation
+    async with stage.store.begin() as connection:
+        await stage.store.announce(
+            connection, (ChangeKind.CRL, "issuing-1"), (ChangeKind.CERTIFICATE, "0" * 64)
+        )
+    await stage.store.set_password("bruno", "$argon2id$", by="test")
+    await until(lambda: stage.edge.admission._generation > generation)
+    assert (await anna.ask("/after")).body == b"/after"
+    assert await stage.audit(AuditKind.CONNECTION_CUT) == []
+
+
+async def test_signing_out_ends_after_the_portal_has_said_so(stage: Stage) -> None:
+    """The session ends while the portal answers, and the answer still arrives."""
+    said = asyncio.Event()
+
+    async def portal(line: Line) -> None:
+        await line.request()
+        await said.wait()
+        line.send(ok(b"signed out"))
+        await line.wait_ended()
+
+    stage.portal.script = portal
+    anna = await stage.enter(HOST)
+    await anna.wire.send(anna.request("/sign-out", "POST"))
+    await until(lambda: stage.portal.requests)
+    await change(stage, "end session", anna)
+    (connection,) = stage.connections
+    await until(lambda: connection.closing)
+    said.set()
+    reply = await anna.wire.reply("POST")
+    assert (reply.body, reply.value("connection")) == (b"signed out", "close")
+    assert await anna.wire.read() == b""
+    assert anna.wire.end is End.CLOSED
+
+
+# Races ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("question", [Question.HOLDER, Question.SESSION, Question.RECORD])
+@pytest.mark.parametrize("what", ["revoke", "disable", "remove"])
+async def test_a_change_overtakes_a_request_that_is_being_judged(
+    stage: Stage, question: Question, what: str
+) -> None:
+    """What the store has said before it does not count, however late it arrives."""
+    anna = await stage.enter()
+    stage.held.hold(question)
+    await anna.wire.send(anna.request("/late"))
+    await stage.held.wait_asked(question)
+    generation = stage.edge.admission._generation
+    await change(stage, what, anna)
+    await until(lambda: stage.edge.admission._generation > generation)
+    stage.held.release(question)
+    while await soon(anna.wire.read()):
+        pass
+    assert stage.wiki.received == b""
+
+
+@pytest.mark.parametrize("question", [Question.SESSION, Question.RECORD])
+async def test_the_end_of_a_session_overtakes_a_request_that_is_being_judged(
+    stage: Stage, question: Question
+) -> None:
+    """The certificate is still good, so the client is told."""
+    anna = await stage.enter()
+    stage.held.hold(question)
+    await anna.wire.send(anna.request("/late"))
+    await stage.held.wait_asked(question)
+    generation = stage.edge.admission._generation
+    await change(stage, "end session", anna)
+    await until(lambda: stage.edge.admission._generation > generation)
+    stage.held.release(question)
+    assert (await anna.wire.reply()).refusal == Refusal.SESSION_REQUIRED
+    assert stage.wiki.received == b""
+
+
+async def test_a_policy_overtakes_a_request_that_is_being_judged(stage: Stage) -> None:
+    """Judged from the top, by what is in force when the answer comes."""
+    anna = await stage.enter()
+    stage.held.hold(Question.RECORD)
+    await anna.wire.send(anna.request("/late"))
+    await stage.held.wait_asked(Question.RECORD)
+    await change(stage, "policy", anna)
+    stage.held.release(Question.RECORD)
+    assert (await anna.wire.reply()).refusal == Refusal.NOT_ALLOWED
+    assert stage.wiki.received == b""
+
+
+async def test_connections_that_come_while_the_store_is_asked_are_cut_too(stage: Stage) -> None:
+    """The certificate was revoked before they came."""
+    anna = await stage.enter()
+    await anna.ask()
+    stage.held.hold(Question.HOLDER)
+    await change(stage, "revoke", anna)
+    await stage.held.wait_asked(Question.HOLDER)
+    late = await stage.connect(WIKI, stage.made.anna)
+    await late.send(anna.request("/late"))
+    await stage.held.wait_asked(Question.HOLDER, 2)
+    stage.held.release(Question.HOLDER)
+    for wire in (anna.wire, late):
+        while await soon(wire.read()):
+            pass
+    assert b"/late" not in stage.wiki.received
+
+
+# A feed that is silent ------------------------------------------------------
+
+
+async def test_after_a_gap_everything_is_asked_anew(stage: Stage) -> None:
+    """What was missed is found."""
+    bruno, anna = await bruno_inside(stage), await stage.enter()
+    await anna.ask("/before")
+    stage.held.swallow = True
+    await change(stage, "revoke", anna)
+    await asyncio.sleep(0.1)
+    assert (await anna.ask("/unnoticed")).status == 200
+    stage.held.put(Batch((), gap=True))
+    assert await anna.wire.read_all() == b""
+    assert (await bruno.ask("/after")).body == b"/after"
+
+
+async def test_a_broken_feed_is_followed_anew_and_what_was_missed_is_found(stage: Stage) -> None:
+    """Within the grace nobody notices but who has lost their right."""
+    bruno, anna = await bruno_inside(stage), await stage.enter()
+    await anna.ask("/before")
+    stage.held.silence()
+    await change(stage, "revoke", anna)
+    assert (await anna.ask("/unnoticed")).status == 200
+    stage.held.heal()
+    assert await anna.wire.read_all() == b""
+    assert (await bruno.ask("/after")).body == b"/after"
+    assert stage.held.followers == 2
+
+
+async def test_a_feed_that_stays_silent_refuses_and_cuts(stage: Stage) -> None:
+    """After the grace nobody can say who has been revoked; and then all is well again."""
+    anna = await stage.enter()
+    public = await stage.connect(f"public.{HOST}")
+    await anna.ask("/before")
+    stage.held.silence()
+    await until(lambda: stage.edge.admission._generation >= 0)
+    stage.clock.shift = stage.site.feed_grace + timedelta(seconds=1)
+    late = await stage.connect(WIKI, stage.made.anna)
+    reply = await late.ask(anna.request("/refused"))
+    assert (reply.status, reply.refusal) == (503, Refusal.CERTIFICATE_STATUS_STALE)
+    assert await anna.wire.read_all() == b""
+    request = f"GET / HTTP/1.1\r\nHost: public.{HOST}\r\n\r\n".encode()
+    assert (await public.ask(request)).status == 200
+    stage.held.heal()
+    await until(lambda: stage.edge.admission.reliable(stage.clock()))
+    again = await stage.connect(WIKI, stage.made.anna)
+    assert (await again.ask(anna.request("/again"))).body == b"/again"
+    assert [seen.target for seen in stage.wiki.requests] == ["/before", "/again"]
+
+
+async def test_a_remembered_block_is_not_served_by_a_stale_worker(stage: Stage) -> None:
+    """The quick way asks too."""
+    anna = await stage.enter()
+    for _ in range(3):
+        assert (await anna.ask("/before")).status == 200
+    stage.held.silence()
+    stage.edge.admission.confirm(stage.clock() - 2 * stage.site.feed_grace)
+    await anna.wire.send(anna.request("/refused"))
+    data = await anna.wire.read()
+    assert data == b"" or b" 503 " in data
+    assert b"/refused" not in stage.wiki.received
+
+
+async def test_a_store_that_fails_while_connections_are_judged_is_asked_again(
+    stage: Stage,
+) -> None:
+    """The feed counts as broken then, and nothing as confirmed."""
+    anna = await stage.enter()
+    await anna.ask("/before")
+    stage.held.fail(Question.HOLDER, times=1)
+    await change(stage, "revoke", anna)
+    assert await anna.wire.read_all() == b""
+    assert stage.held.followers == 2
