@@ -120,11 +120,13 @@ class Worker:
         plain = await loop.create_server(
             lambda: Downstream(self.edge, encrypted=False), sock=http, backlog=BACKLOG
         )
-        _spare_the_collector()
-        ready()
-        await stopping.wait()
-        secure.close()
-        plain.close()
+        try:
+            _spare_the_collector()
+            ready()
+            await stopping.wait()
+        finally:
+            secure.close()
+            plain.close()
         await self._drain()
 
     async def _drain(self) -> None:

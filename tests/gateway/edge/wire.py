@@ -69,7 +69,11 @@ class Wire:
         raw.setblocking(False)
         if receive_buffer is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        await soon(asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", port)))
+        try:
+            await soon(asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", port)))
+        except OSError:
+            raw.close()
+            raise
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         limit = READ if receive_buffer is None else receive_buffer
         return cls(*await asyncio.open_connection(sock=raw, limit=limit))
