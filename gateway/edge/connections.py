@@ -74,10 +74,6 @@ class Connections(Generic[C]):
         if not self._all:
             self.vacant.set()
 
-    def fingerprints(self) -> list[Fingerprint]:
-        """Return every certificate that is connected."""
-        return [*self._by_fingerprint]
-
     def of(self, fingerprint: Fingerprint) -> list[C]:
         """Return the connections of one certificate."""
         return [*self._by_fingerprint.get(fingerprint, ())]

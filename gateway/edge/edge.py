@@ -120,7 +120,8 @@ class Edge:
             self.connections.sweep(self.tick, now)
             self.pools.sweep(self.tick)
             if not self.admission.reliable(now):
-                # Nobody can say any more who has been revoked.
-                for fingerprint in self.connections.fingerprints():
-                    for connection in self.connections.of(fingerprint):
+                # Nobody can say any more who has been revoked. What has been allowed
+                # ends; whoever comes now is refused with a page that says why.
+                for connection in self.connections:
+                    if connection.session is not None:
                         connection.cut("stale")
