@@ -366,13 +366,23 @@ class Exchange:
         response = self._response
         if connection is not None:
             complete = self.request_complete
-            if reusable and complete and response is not None and response.keep_alive:
+            settled = reusable and complete and self._all_taken(connection)
+            if settled and response is not None and response.keep_alive:
                 connection.release()
             else:
                 connection.discard()
             if not complete:
                 self.keep_alive = False
         self._down.exchange_done(keep_alive=self.keep_alive)
+
+    def _all_taken(self, connection: UpstreamConnection) -> bool:
+        """Say whether the application has taken the whole body, as far as we can tell.
+
+        One that answers first may never read the rest, and whoever came next would
+        wait behind it.
+        """
+        transport = connection.transport
+        return not self._sent or transport is None or not transport.get_write_buffer_size()
 
     def _fail(self, refusal: Refusal, why: str) -> None:
         """End badly: with a page where nothing was sent yet, else by cutting the answer short."""

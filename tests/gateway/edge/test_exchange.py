@@ -11,10 +11,10 @@ import pytest
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import Upstream
 from gateway.edge.exchange import RESPONSE_HEAD_MAXIMUM
-from tests.gateway.edge.recorder import Line, Script, ok, saying
-from tests.gateway.edge.site import MadeSite
+from tests.gateway.edge.recorder import Line, Script, ok, polite, saying
+from tests.gateway.edge.site import HOST, MadeSite
 from tests.gateway.edge.stage import Stage, Visitor, application, open_stage
-from tests.gateway.edge.waiting import until
+from tests.gateway.edge.waiting import PATIENCE, until
 from tests.gateway.edge.wire import End, Reply
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -450,6 +450,43 @@ async def test_an_early_answer_ends_both_connections(stage: Stage) -> None:
     await visitor.wire.send(b"GET /evil HTTP/1.1\r\n\r\n")
     assert await visitor.wire.read() == b""
     assert b"evil" not in stage.wiki.received
+
+
+async def test_a_connection_is_not_used_again_behind_a_body_that_was_not_read(
+    stage: Stage,
+) -> None:
+    """We have sent all of it, the application has read none: the next request would wait."""
+    proceed = asyncio.Event()
+
+    async def script(line: Line) -> None:
+        if len(stage.portal.lines) > 1:
+            await polite(line)
+            return
+        await line.head()
+        line.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await proceed.wait()
+        line.send(ok(b"early"))
+        await line.wait_ended()
+
+    stage.portal.script = script
+    visitor = await stage.enter(HOST)
+    await visitor.wire.send(visitor.request("/", "POST", b"Transfer-Encoding: chunked"))
+    await stage.portal.line()
+    (connection,) = stage.connections
+    assert connection.exchange is not None
+    upstream = connection.exchange._connection
+    assert upstream is not None
+    assert upstream.transport is not None
+    async with asyncio.timeout(PATIENCE):
+        # Until the kernel takes no more; the end then still fits into our own buffer.
+        while not upstream.transport.get_write_buffer_size():
+            await visitor.wire.send(b"4000\r\n" + bytes(0x4000) + b"\r\n")
+            await asyncio.sleep(0)
+    await visitor.wire.send(b"0\r\n\r\n")
+    await until(lambda: connection.exchange and connection.exchange.request_complete)
+    proceed.set()
+    assert (await visitor.wire.reply("POST")).body == b"early"
+    assert (await visitor.ask("/next")).body == b"/next"
 
 
 async def test_an_answer_that_begins_early_and_goes_on_for_long_is_not_cut(stage: Stage) -> None:
