@@ -123,6 +123,7 @@ class Downstream(asyncio.Protocol):
         """Let go of everything that was under way."""
         del exc
         self._state = _State.CLOSED
+        self._transport = None
         self.edge.connections.remove(self)
         self._drop_exchange()
 
@@ -407,13 +408,15 @@ class Downstream(asyncio.Protocol):
 
     def cut(self, reason: str) -> None:
         """Close at once, whatever is under way."""
+        if self._transport is None:
+            return
         if self._state is not _State.CLOSED:
             self.edge.note("connection of %s cut: %s", self.user or self._address(), reason)
-            if self._transport is not None:
-                # What the kernel still holds for a slow client must not reach it either.
-                sock = self._transport.get_extra_info("socket")
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-            self._abort()
+        # What the kernel still holds for a slow client must not reach it either, nor
+        # what we hold for one that has closed its own side.
+        sock = self._transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self._abort()
 
     def cut_session(self, reason: str) -> None:
         """Close because the session is over, but let the portal finish saying so."""
