@@ -595,6 +595,45 @@ async def test_a_tunnel_has_no_time_limit_and_ends_with_the_client(stage: Stage)
     await until(lambda: not stage.wiki.open_lines)
 
 
+async def test_a_tunnel_holds_back_whoever_is_too_fast(narrow: Stage) -> None:
+    """In both directions, with little of it in our memory."""
+    piece, count = bytes(range(250)) * 40, 800
+    reading = asyncio.Event()
+
+    async def script(line: Line) -> None:
+        await line.head()
+        line.send(SWITCHING)
+        for _ in range(count):
+            line.send(piece)
+            await line.writer.drain()
+        await reading.wait()
+        while len(line.received) < count * len(piece):
+            await line.read()
+        line.close()
+
+    narrow.wiki.script = script
+    visitor = await narrow.enter(receive_buffer=4096)
+    await visitor.wire.send(visitor.request("/ws", "GET", *UPGRADE))
+    (connection,) = narrow.connections
+    await until(lambda: connection.exchange and connection.exchange._response)
+    assert connection.exchange is not None
+    upstream = connection.exchange._connection
+    assert upstream is not None
+    down, up = connection._transport, upstream.transport
+    assert down is not None
+    assert up is not None
+    visitor.wire.writer.write(visitor.wire.seal(piece * count))
+    answer, most = b"", 0
+    while len(answer) < len(SWITCHING) + count * len(piece):
+        answer += await visitor.wire.read()
+        most = max(most, down.get_write_buffer_size(), up.get_write_buffer_size())
+    assert answer == SWITCHING + piece * count
+    reading.set()
+    assert await visitor.wire.read() == b""
+    assert narrow.wiki.lines[0].received.endswith(piece * count)
+    assert most < 600_000
+
+
 async def test_a_websocket_that_is_refused_is_a_request_like_others(stage: Stage) -> None:
     """What the client sent behind it is a request, and judged as one."""
     visitor = await stage.enter()
