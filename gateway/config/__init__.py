@@ -3,6 +3,7 @@
 - `files`         reading the files; everything of a site in one go
 - `settings`      pusterla.toml → `Site`
 - `applications`  apps/NAME.toml → `Application`
+- `reaching`      the part of it that is about how an application is reached
 - `watch`         has anything changed? for processes that go on running
 - `template`      the files as the command writes them, with every key explained
 """

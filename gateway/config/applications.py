@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from gateway.config.reaching import read_app_limits
 from gateway.config.settings import check_host, check_line
 from gateway.core.headers import HOP_BY_HOP
 from gateway.core.routes import normalise_host
@@ -84,6 +85,7 @@ class ApplicationReader:
         description = document.text("description", default="", check=check_line)
         user_header = document.text("user_header", default=None, check=_check_user_header)
         client_certificate = document.boolean("client_certificate", default=False)
+        limits = read_app_limits(document.section("limits"))
         policy = parse_rules(
             name, document.raw("rules"), document.place_of("rules"), self._problems
         )
@@ -100,6 +102,7 @@ class ApplicationReader:
             description=description,
             user_header=user_header,
             client_certificate=client_certificate,
+            limits=limits,
         )
 
     def _claim(self, document: Section, place: str, host: str | None) -> None:

@@ -106,7 +106,11 @@ def application_text(
         f"# The application {name}: this file's name is its name. It is read again when it\n"
         "# changes; `pusterla app check` says beforehand whether it is right.\n\n"
     )
-    return head + "\n".join(map(str, settings)) + "\n" + _rules_text(allow)
+    tables = "".join(
+        f"[{title}]\n" + "\n".join(map(str, table)) + "\n"
+        for title, table in (("limits", _app_limit_settings()),)
+    )
+    return head + "\n".join(map(str, settings)) + "\n" + tables + _rules_text(allow)
 
 
 def toml_text(text: str) -> str:
@@ -246,6 +250,33 @@ def _limit_settings() -> tuple[Setting, ...]:
             "connections",
             str(limits.connections),
             "How many connections one worker serves at once.",
+        ),
+    )
+
+
+def _app_limit_settings() -> tuple[Setting, ...]:
+    limits = DEFAULT_LIMITS
+    return (
+        _duration(
+            "upstream_connect",
+            limits.upstream_connect,
+            "How long it may take to accept a connection. Left out: as pusterla.toml says.",
+        ),
+        _duration(
+            "upstream_response",
+            limits.upstream_response,
+            "How long it may take to begin its answer. Left out: as pusterla.toml says.",
+        ),
+        Setting(
+            "upstream_idle",
+            toml_text("5m"),
+            "How long an answer that has begun may stop coming. Left out: for ever, as\n"
+            "answers that go on all day (event streams) need it.",
+        ),
+        Setting(
+            "body_bytes",
+            "1073741824",
+            "The largest body of a request, in bytes. Left out: as pusterla.toml says.",
         ),
     )
 

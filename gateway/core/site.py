@@ -68,6 +68,17 @@ def parse_upstream(text: str) -> Upstream:
 
 
 @dataclass(frozen=True, slots=True)
+class AppLimits:
+    """What one application is held to, and those who talk to it; None is what the site says."""
+
+    upstream_connect: timedelta | None = None
+    upstream_response: timedelta | None = None
+    upstream_idle: timedelta | None = None
+    """How long an answer may stop coming once it has begun; None is for ever."""
+    body_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
     """One application behind the edge, as apps/NAME.toml says."""
 
@@ -81,6 +92,7 @@ class Application:
     """A further header that carries the user's name, for applications that want their own."""
     client_certificate: bool = False
     """Whether the application is sent the certificate itself (RFC 9440)."""
+    limits: AppLimits = AppLimits()
 
 
 @dataclass(frozen=True, slots=True)

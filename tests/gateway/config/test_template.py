@@ -140,8 +140,22 @@ def test_every_key_of_an_application_is_written_and_explained(tmp_path: Path) ->
     keys = known_keys(tmp_path, settings_text(HOST, 8443), "qqqqqqqqq = 1\n" + wiki())
     text, rules, _ = wiki().partition("\n[[rules]]\n")
     assert rules
-    assert keys_written(text) | {"rules"} == keys
+    top, _, tables = text.partition("\n[")
+    titles = set(re.findall(r"^\[([a-z_]+)\]$", f"[{tables}", re.MULTILINE))
+    assert keys_written(top) | titles | {"rules"} == keys
     assert keys_explained("apps/NAME.toml") == keys
+
+
+@pytest.mark.parametrize("table", ["limits"])
+def test_every_key_of_a_table_of_an_application_is_written_and_explained(
+    tmp_path: Path, table: str
+) -> None:
+    """No key that the reader takes is left out, and none is made up."""
+    wrong = wiki().replace(f"[{table}]\n", f"[{table}]\nqqqqqqqqq = 1\n")
+    keys = known_keys(tmp_path, settings_text(HOST, 8443), wrong)
+    text = wiki().partition(f"\n[{table}]\n")[2].partition("\n[")[0]
+    assert keys_written(text) == keys
+    assert keys_explained("apps/NAME.toml", f"`[{table}]` of an application") == keys
 
 
 def test_every_key_of_a_rule_is_written_and_explained(tmp_path: Path) -> None:
