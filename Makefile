@@ -18,7 +18,7 @@ LOCK := $(COMPILE) pyproject.toml --group build
 .DEFAULT_GOAL := help
 .SILENT:
 .NOTPARALLEL:
-.PHONY: help run test check lint bench format lock clean environment
+.PHONY: help run test check lint bench soak format lock clean environment
 
 help: ## say what there is (this list)
 	awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ lint: environment ## all of check but the tests
 
 bench: environment ## speed and cost beside nginx on this machine (ARGS="--quick", "--only idle")
 	$(TEST)/python -m tests.bench.run $(ARGS)
+
+soak: environment ## mixed traffic, faults and lost sticks for a time (ARGS="--seconds 600")
+	$(TEST)/python -m tests.soak.run $(ARGS)
 
 format: environment ## put the code into the house's format
 	$(TEST)/ruff check --fix-only --quiet $(CODE)
