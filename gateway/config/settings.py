@@ -147,6 +147,9 @@ def _read_limits(section: Section) -> Limits:
         default: timedelta = getattr(DEFAULT_LIMITS, key)
         return section.duration(key, default=default, maximum=_LONGEST_WAIT)
 
+    def count(key: str) -> int:
+        return section.integer(key, default=getattr(DEFAULT_LIMITS, key), minimum=1)
+
     limits = Limits(
         handshake=duration("handshake"),
         request_head=duration("request_head"),
@@ -160,7 +163,9 @@ def _read_limits(section: Section) -> Limits:
             minimum=_SMALLEST_HEAD,
             maximum=_LARGEST_HEAD,
         ),
-        connections=section.integer("connections", default=DEFAULT_LIMITS.connections, minimum=1),
+        connections=count("connections"),
+        certificate_connections=count("certificate_connections"),
+        handshakes=count("handshakes"),
     )
     section.finish()
     return limits

@@ -249,7 +249,18 @@ def _limit_settings() -> tuple[Setting, ...]:
         Setting(
             "connections",
             str(limits.connections),
-            "How many connections one worker serves at once.",
+            "How many connections one worker serves at once. When all are taken, those\n"
+            "without a certificate go first.",
+        ),
+        Setting(
+            "certificate_connections",
+            str(limits.certificate_connections),
+            "How many of them one certificate may have.",
+        ),
+        Setting(
+            "handshakes",
+            str(limits.handshakes),
+            "How many handshakes may be under way at once; the oldest goes for a new one.",
         ),
     )
 

@@ -107,6 +107,8 @@ class Limits:
     drain: timedelta = timedelta(seconds=15)
     head_bytes: int = 32 * 1024
     connections: int = 10_000
+    certificate_connections: int = 250
+    handshakes: int = 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ In the order in which a request meets them:
 - `fields`      header fields, one line each, read once and remembered
 - `heads`       request and response heads: parsed strictly, refused when ambiguous
 - `bodies`      bodies in the chunked coding
+- `arrival`     a connection until its handshake is over, bounded in number and time
 - `downstream`  one connection of a client: bytes in, requests out, one at a time
 - `memo`        header blocks of one connection that were judged before
 - `admission`   certificate, session and policy: what may pass, remembered until it changes

@@ -1,17 +1,23 @@
 """All live connections of one worker: found by certificate, and ended when their time is over."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from gateway.core.people import Fingerprint
+from gateway.core.site import Limits
+
+LINGER_SECONDS: Final = 2.0
+_AT_ONCE: Final = struct.pack("ii", 1, 0)
+_LOOKS: Final = 64
 
 
-class Connection(Protocol):
-    """What the register needs of a connection."""
+class Newcomer(Protocol):
+    """What the register needs of a connection that is in the middle of its handshake."""
 
-    fingerprint: Fingerprint | None
     deadline: float
     """The monotonic time at which whatever it waits for has taken too long."""
 
@@ -19,12 +25,23 @@ class Connection(Protocol):
         """End what has taken too long."""
         ...
 
-    def ends_at(self) -> datetime | None:
-        """Return when the right that it rests on ends by itself, where it rests on one."""
-        ...
-
     def cut(self, reason: str) -> None:
         """Close at once, whatever is under way."""
+        ...
+
+
+class Connection(Newcomer, Protocol):
+    """What the register needs of a connection that serves requests."""
+
+    fingerprint: Fingerprint | None
+
+    @property
+    def exchange(self) -> object | None:
+        """What is under way between it and an application."""
+        ...
+
+    def ends_at(self) -> datetime | None:
+        """Return when the right that it rests on ends by itself, where it rests on one."""
         ...
 
     def drain(self) -> None:
@@ -43,43 +60,89 @@ class Connections(Generic[C]):
         self.vacant = asyncio.Event()
         """Set while there is no connection."""
         self.vacant.set()
+        # Dicts, for they keep the order in which they came.
+        self._arriving: dict[Newcomer, None] = {}
         self._all: set[C] = set()
+        self._strangers: dict[C, None] = {}
         self._by_fingerprint: dict[Fingerprint, set[C]] = {}
 
     def __len__(self) -> int:
-        """Return how many connections there are."""
-        return len(self._all)
+        """Return how many connections there are, with those that are shaking hands."""
+        return len(self._arriving) + len(self._all)
 
     def __iter__(self) -> Iterator[C]:
-        """Yield every connection; the register may change meanwhile."""
+        """Yield every connection that serves requests; the register may change meanwhile."""
         return iter([*self._all])
 
-    def add(self, connection: C) -> None:
+    # Coming -----------------------------------------------------------------
+
+    def make_room(self, limits: Limits) -> bool:
+        """Cut whoever must go for one more connection; say whether there is room for it.
+
+        The oldest handshake goes for a new one. When all connections are taken a
+        stranger goes, that is one without a certificate: never a holder of one.
+        """
+        if len(self._arriving) >= limits.handshakes:
+            self._evict(next(iter(self._arriving)))
+        if len(self) < limits.connections:
+            return True
+        leaving = self._oldest_stranger() or next(iter(self._arriving), None)
+        if leaving is not None:
+            self._evict(leaving)
+        return leaving is not None
+
+    def arrive(self, newcomer: Newcomer) -> None:
         """Take in a connection that has just been accepted."""
-        self._all.add(connection)
+        self._arriving[newcomer] = None
         self.vacant.clear()
 
-    def identify(self, connection: C, fingerprint: Fingerprint) -> None:
-        """Note which certificate a connection has shown."""
-        self._by_fingerprint.setdefault(fingerprint, set()).add(connection)
+    def leave(self, newcomer: Newcomer) -> None:
+        """Strike out a connection that came to nothing."""
+        self._arriving.pop(newcomer, None)
+        self._look_for_vacancy()
+
+    def enter(self, newcomer: Newcomer, connection: C) -> None:
+        """Take in *connection*, which *newcomer* has become."""
+        self._arriving.pop(newcomer, None)
+        self.add(connection)
+
+    def add(self, connection: C) -> None:
+        """Take in a connection that serves requests."""
+        self._all.add(connection)
+        self.vacant.clear()
+        fingerprint = connection.fingerprint
+        if fingerprint is None:
+            self._strangers[connection] = None
+        else:
+            self._by_fingerprint.setdefault(fingerprint, set()).add(connection)
 
     def remove(self, connection: C) -> None:
         """Strike out a connection that is closed."""
         self._all.discard(connection)
-        if connection.fingerprint is not None:
+        if connection.fingerprint is None:
+            self._strangers.pop(connection, None)
+        else:
             same = self._by_fingerprint.get(connection.fingerprint, set())
             same.discard(connection)
             if not same:
                 self._by_fingerprint.pop(connection.fingerprint, None)
-        if not self._all:
-            self.vacant.set()
+        self._look_for_vacancy()
 
     def of(self, fingerprint: Fingerprint) -> list[C]:
         """Return the connections of one certificate."""
         return [*self._by_fingerprint.get(fingerprint, ())]
 
+    def count(self, fingerprint: Fingerprint) -> int:
+        """Return how many connections one certificate has."""
+        return len(self._by_fingerprint.get(fingerprint, ()))
+
+    # Going ------------------------------------------------------------------
+
     def sweep(self, tick: float, now: datetime) -> None:
         """End what has waited too long by *tick*, and what has lost its right by *now*."""
+        for newcomer in [*self._arriving]:
+            if newcomer.deadline < tick:
+                newcomer.time_out()
         for connection in self:
             if connection.deadline < tick:
                 connection.time_out()
@@ -88,11 +151,50 @@ class Connections(Generic[C]):
             if ends is not None and ends < now:
                 connection.cut("expired")
 
+    def cut_all(self, reason: str) -> None:
+        """Cut every connection, handshakes too."""
+        cut_all([*self._arriving, *self._all], reason)
 
-def cut_all(connections: Iterable[Connection], reason: str) -> int:
+    def _evict(self, leaving: Newcomer) -> None:
+        leaving.cut("another one needs the room")
+        # Not when its transport says so, which is after the newcomer is in.
+        self._arriving.pop(leaving, None)
+        for connection in self._all & {leaving}:
+            self.remove(connection)
+
+    def _oldest_stranger(self) -> Newcomer | None:
+        """Find the first stranger that waits for nothing of an application, or else the first.
+
+        Whoever is in the middle of something goes behind the others, so that no
+        look passes it twice: a second chance, which costs the same however many there are.
+        """
+        for _ in range(min(_LOOKS, len(self._strangers))):
+            stranger = next(iter(self._strangers))
+            if stranger.exchange is None:
+                return stranger
+            self._strangers[stranger] = self._strangers.pop(stranger)
+        return next(iter(self._strangers), None)
+
+    def _look_for_vacancy(self) -> None:
+        if not self._all and not self._arriving:
+            self.vacant.set()
+
+
+def cut_all(connections: Iterable[Newcomer], reason: str) -> int:
     """Cut *connections* and return how many there were."""
     count = 0
     for connection in connections:
         connection.cut(reason)
         count += 1
     return count
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Break a connection off with a reset.
+
+    What the kernel still holds for a slow client does not reach it either, nor
+    what we hold for one that has closed its own side.
+    """
+    sock = transport.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+    transport.abort()

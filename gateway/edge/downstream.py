@@ -2,33 +2,29 @@
 
 import asyncio
 import re
-import socket
-import struct
 from datetime import datetime
 from enum import Enum, auto
 from math import inf
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
-from gateway.core.people import Fingerprint
 from gateway.core.ports import StoreUnavailable
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.routes import PLAIN_TARGET
 from gateway.core.sessions import SessionId
 from gateway.edge.admission import Grant, HolderMissing, Missing
 from gateway.edge.answers import redirect, refuse
+from gateway.edge.connections import LINGER_SECONDS, reset
 from gateway.edge.exchange import Exchange, Shape
-from gateway.edge.gate import Door, Forward, Peer, Redirect, Refuse, Verdict
+from gateway.edge.gate import Forward, Peer, Redirect, Refuse, Verdict
 from gateway.edge.heads import HEAD_END, NO_BODY, TARGET_MAXIMUM, RequestHead, parse_request
 from gateway.edge.memo import Memo
-from gateway.edge.tls import Channel, HandshakeFailed
+from gateway.edge.tls import Channel
 
 if TYPE_CHECKING:
     from gateway.edge.edge import Edge
 
-LINGER_SECONDS: Final = 2.0
 _BUFFER_MAXIMUM: Final = 64 * 1024
 _PIECE: Final = 64 * 1024
-_NO_LINGER: Final = struct.pack("ii", 1, 0)
 _EMPTY_LINE: Final = b"\r\n"
 _VERDICTS: Final = (Forward, Refuse, Redirect)
 _LOOKUPS: Final = 8
@@ -36,7 +32,6 @@ _PLAIN_LINE = re.compile(rb"(GET|HEAD) (" + PLAIN_TARGET + rb") HTTP/1\.1")
 
 
 class _State(Enum):
-    HANDSHAKE = auto()
     HEAD = auto()
     """Waiting for a request, or in the middle of its head."""
     JUDGING = auto()
@@ -47,12 +42,23 @@ class _State(Enum):
 
 
 class Downstream(asyncio.Protocol):
-    """A client's connection. *encrypted* is false on the plain http port only."""
+    """A client's connection, from the end of its handshake on; without a *channel* it is in clear."""
 
-    def __init__(self, edge: "Edge", *, encrypted: bool) -> None:
-        """Begin unconnected."""
+    def __init__(
+        self,
+        edge: "Edge",
+        transport: asyncio.Transport,
+        channel: Channel | None,
+        peer: Peer,
+        *,
+        crowded: bool = False,
+    ) -> None:
+        """Take over *transport*; `begin` when its bytes come here.
+
+        *crowded* is one connection too many of its certificate: it is only told so.
+        """
         self.edge = edge
-        self.fingerprint: Fingerprint | None = None
+        self.fingerprint = peer.fingerprint
         self.user = ""
         """Whose certificate it is, once that is known."""
         self.session: SessionId | None = None
@@ -60,34 +66,30 @@ class Downstream(asyncio.Protocol):
         self.grant: Grant | None = None
         """And the decision, where it went to an application."""
         self.deadline = inf
-        self.closing = False
+        self.closing = edge.draining
         self.exchange: Exchange | None = None
-        self._transport: asyncio.Transport | None = None
-        self._channel = Channel(edge.contexts) if encrypted else None
-        self._state = _State.HANDSHAKE
+        self._transport: asyncio.Transport | None = transport
+        self._channel = channel
+        self._state = _State.HEAD
         self._buffer = b""
-        self._peer: Peer | None = None
+        self._peer = peer
+        self._crowded = crowded
         self._ends: datetime | None = None
         self._held = False
         self._congested = False
         self._begun = False
         self._memo = Memo()
 
-    # asyncio.Protocol -------------------------------------------------------
+    def begin(self) -> None:
+        """Wait for the first request."""
+        self._await_request()
+        if self._crowded:
+            self.deadline = self.edge.tick + self.edge.head_seconds
+        if self._channel is not None:
+            # It may have asked, or said goodbye, in the same breath as it shook hands.
+            self._receive(self._channel, b"")
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin with the handshake, unless there are too many connections."""
-        self._transport = cast("asyncio.Transport", transport)
-        edge = self.edge
-        if len(edge.connections) >= edge.limits.connections or edge.draining:
-            edge.note("connection refused: %d are open", len(edge.connections))
-            self._transport.abort()
-            self._state = _State.CLOSED
-            return
-        edge.connections.add(self)
-        self.deadline = edge.tick + edge.limits.handshake.total_seconds()
-        if self._channel is None:
-            self._begin(Door.PLAIN, None)
+    # asyncio.Protocol -------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
@@ -96,12 +98,8 @@ class Downstream(asyncio.Protocol):
             return
         if channel is None:
             self._take(data)
-            return
-        if not channel.established:
-            if self._state is _State.HANDSHAKE:
-                self._shake_hands(channel, data)
-            return
-        self._receive(channel, data)
+        else:
+            self._receive(channel, data)
 
     def _receive(self, channel: Channel, data: bytes) -> None:
         plain = channel.decrypt(data)
@@ -141,37 +139,6 @@ class Downstream(asyncio.Protocol):
         elif self._state is _State.HEAD:
             self.hold_reading(False)
             self._next()
-
-    # Handshake --------------------------------------------------------------
-
-    def _shake_hands(self, channel: Channel, data: bytes) -> None:
-        try:
-            channel.shake_hands(data)
-        except HandshakeFailed as error:
-            self.edge.note("%s: handshake refused: %s", self._address(), error)
-            self._send(channel.pending())
-            self._linger()
-            return
-        self._send(channel.pending())
-        if channel.established:
-            public = channel.server_name == self.edge.site.public_host
-            self._begin(Door.PUBLIC if public else Door.PROTECTED, channel)
-            # It may have asked, or said goodbye, in the same breath.
-            self._receive(channel, b"")
-
-    def _begin(self, door: Door, channel: Channel | None) -> None:
-        name = channel.server_name if channel else None
-        self.fingerprint = channel.fingerprint if channel else None
-        if self.fingerprint is not None:
-            self.edge.connections.identify(self, self.fingerprint)
-        certificate = channel.certificate if channel else b""
-        self._peer = Peer(door, name, self.fingerprint, self._address(), certificate)
-        self._await_request()
-
-    def _address(self) -> str:
-        assert self._transport is not None  # noqa: S101 - connection_made came first
-        peer = self._transport.get_extra_info("peername")
-        return str(peer[0]) if isinstance(peer, tuple) else ""
 
     # Requests ---------------------------------------------------------------
 
@@ -227,7 +194,7 @@ class Downstream(asyncio.Protocol):
         # Counted from the first byte of a head, not from each.
         if not self._begun:
             self._begun = True
-            self.deadline = self.edge.tick + self.edge.limits.request_head.total_seconds()
+            self.deadline = self.edge.tick + self.edge.head_seconds
 
     def _from_memo(self, shape: Shape, data: bytes, line_end: int) -> bool:
         """Serve a request whose fields are those of an earlier one, as far as that still holds."""
@@ -250,7 +217,9 @@ class Downstream(asyncio.Protocol):
         self._judge(head, block)
 
     def _judge(self, head: RequestHead, block: bytes) -> None:
-        assert self._peer is not None  # noqa: S101 - set before the first request
+        if self._crowded:
+            self._refuse(Refusal.OVERLOADED, head, "its certificate has too many connections")
+            return
         verdict = self.edge.gate.judge(self._peer, head)
         if isinstance(verdict, _VERDICTS):
             self._act(verdict, head, block)
@@ -276,7 +245,6 @@ class Downstream(asyncio.Protocol):
 
     async def _ask(self, missing: Missing, head: RequestHead) -> Verdict:
         """Learn what is *missing*, and whatever else turns out to be, and judge."""
-        assert self._peer is not None  # noqa: S101 - set before the first request
         verdict: Verdict | Missing = missing
         for _ in range(_LOOKUPS):
             if isinstance(verdict, _VERDICTS):
@@ -395,8 +363,6 @@ class Downstream(asyncio.Protocol):
         elif self._state is _State.EXCHANGE and self.exchange is not None:
             self.exchange.time_out()
         else:
-            if self._state is _State.HANDSHAKE:
-                self.edge.note("%s: handshake took too long", self._address())
             self._abort()
 
     def ends_at(self) -> datetime | None:
@@ -411,11 +377,8 @@ class Downstream(asyncio.Protocol):
         if self._transport is None:
             return
         if self._state is not _State.CLOSED:
-            self.edge.note("connection of %s cut: %s", self.user or self._address(), reason)
-        # What the kernel still holds for a slow client must not reach it either, nor
-        # what we hold for one that has closed its own side.
-        sock = self._transport.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            self.edge.note("connection of %s cut: %s", self.user or self._peer.address, reason)
+        reset(self._transport)
         self._abort()
 
     def cut_session(self, reason: str) -> None:
@@ -435,7 +398,7 @@ class Downstream(asyncio.Protocol):
 
     def _refuse(self, refusal: Refusal, head: RequestHead | None, why: str) -> None:
         """Answer with a refusal and close."""
-        self.edge.note("%s: %s: %s", self._address(), refusal, why)
+        self.edge.note("%s: %s: %s", self._peer.address, refusal, why)
         self.write(refuse(refusal, head, self.edge.site, close=True))
         self._linger()
 

@@ -43,9 +43,12 @@ class Edge:
         """Begin without a connection."""
         self.site = site
         self.limits = site.limits
-        # Asked for with every request, so not computed each time.
-        self.idle_seconds = site.limits.idle.total_seconds()
-        self.response_seconds = site.limits.upstream_response.total_seconds()
+        # Asked for with every request, so not computed each time. What is waited for is
+        # counted from the last sweep, and nobody shall have less time than was promised.
+        self.handshake_seconds = site.limits.handshake.total_seconds() + SWEEP_SECONDS
+        self.head_seconds = site.limits.request_head.total_seconds() + SWEEP_SECONDS
+        self.idle_seconds = site.limits.idle.total_seconds() + SWEEP_SECONDS
+        self.response_seconds = site.limits.upstream_response.total_seconds() + SWEEP_SECONDS
         self.contexts = contexts
         self.portal = portal
         self.store = store

@@ -14,7 +14,7 @@ from gateway.core.assertion import Asserter
 from gateway.core.ports import EdgeStore
 from gateway.core.site import Application, Site, Upstream
 from gateway.edge.admission import Admission
-from gateway.edge.downstream import Downstream
+from gateway.edge.arrival import Arrival
 from gateway.edge.edge import Edge
 from gateway.edge.follower import follow, reconsider
 from gateway.edge.gate import Gate
@@ -115,10 +115,10 @@ class Worker:
     ) -> None:
         loop = asyncio.get_running_loop()
         secure = await loop.create_server(
-            lambda: Downstream(self.edge, encrypted=True), sock=https, backlog=BACKLOG
+            lambda: Arrival(self.edge, encrypted=True), sock=https, backlog=BACKLOG
         )
         plain = await loop.create_server(
-            lambda: Downstream(self.edge, encrypted=False), sock=http, backlog=BACKLOG
+            lambda: Arrival(self.edge, encrypted=False), sock=http, backlog=BACKLOG
         )
         try:
             _spare_the_collector()
@@ -139,8 +139,7 @@ class Worker:
                 await edge.connections.vacant.wait()
         if len(edge.connections):
             log.info("%d connections are cut: their time is over", len(edge.connections))
-        for connection in edge.connections:
-            connection.cut("drained")
+        edge.connections.cut_all("drained")
 
 
 def _spare_the_collector() -> None:

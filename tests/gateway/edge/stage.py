@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from gateway.bootstrap.command import settings_of
 from gateway.bootstrap.folder import read_assertion_key, read_cookie_key
@@ -21,6 +21,7 @@ from gateway.core.cookies import COOKIE_NAME, mint_cookie
 from gateway.core.people import Fingerprint
 from gateway.core.sessions import Session, SessionId
 from gateway.core.site import Application, Limits, Site, Upstream
+from gateway.edge.arrival import Arrival
 from gateway.edge.downstream import Downstream
 from gateway.edge.edge import Edge
 from gateway.edge.worker import Credentials, Worker
@@ -88,8 +89,13 @@ class Stage:
 
     @property
     def connections(self) -> list[Downstream]:
-        """The worker's connections."""
+        """The worker's connections that serve requests."""
         return [*self.edge.connections]
+
+    @property
+    def arrivals(self) -> list[Arrival]:
+        """The worker's connections that are in the middle of their handshakes."""
+        return cast("list[Arrival]", [*self.edge.connections._arriving])
 
     def applications(self, **changes: Application) -> dict[str, Application]:
         """Return the applications of the site, with *changes*."""
@@ -115,6 +121,9 @@ class Stage:
             context.check_hostname = False
         wire.writer.write(wire.begin_tls(context, host, **how))
         await wire.shake_hands()
+        # In TLS 1.3 the client is done first.
+        port = wire.writer.get_extra_info("sockname")[1]
+        await until(lambda: port not in [one.port for one in self.arrivals if not one._over])
         return wire
 
     async def tcp(self, port: int | None = None, *, receive_buffer: int | None = None) -> Wire:
@@ -320,8 +329,7 @@ async def _running(stage: Stage, https: socket.socket, http: socket.socket) -> A
     finally:
         stage.stopping.set()
         stage.edge.draining = True
-        for connection in stage.edge.connections:
-            connection.cut("the test is over")
+        stage.edge.connections.cut_all("the test is over")
         await asyncio.wait([running], timeout=5)
         running.cancel()
         await asyncio.gather(running, *stage.edge._tasks, return_exceptions=True)

