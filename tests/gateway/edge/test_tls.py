@@ -1,7 +1,8 @@
 import asyncio
 import ssl
 import subprocess
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from pathlib import Path
 
 import pytest
 
@@ -229,6 +230,27 @@ def test_the_public_context_takes_only_its_own_name(made: MadeSite) -> None:
         if not taken and name is not None:
             assert raised.value.reason is not None
         assert outgoing.read()[:1] == (b"\x16" if taken else b"\x15")
+
+
+@pytest.mark.parametrize("named, taken", [("issuing", True), ("root", False)])
+def test_who_signs_certificates_of_clients_need_not_be_asked_who_signed_theirs(
+    made: MadeSite, tmp_path: Path, named: str, taken: bool
+) -> None:
+    """An issuing CA in the file is believed as it stands; a root alone cannot be reached."""
+    edge = made.folder
+    trust = tmp_path / "clients.pem"
+    trust.write_bytes(getattr(edge, f"{named}_certificate").read_bytes())
+    contexts = make_contexts(edge.server_certificate, edge.server_key, trust, PUBLIC_HOST)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = made.context(made.anna).wrap_bio(incoming, outgoing, server_hostname=WIKI)
+    channel = Channel(contexts)
+    with nullcontext() if taken else pytest.raises(HandshakeFailed):
+        for _ in range(2):
+            with suppress(ssl.SSLWantReadError):
+                client.do_handshake()
+            channel.shake_hands(outgoing.read())
+            incoming.write(channel.pending())
+        assert channel.fingerprint == made.anna.fingerprint
 
 
 # Versions and resumption ----------------------------------------------------
