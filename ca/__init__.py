@@ -3,6 +3,7 @@
 A map of the room, from pure to effectful:
 
 profiles   what kinds of certificate there are, and their limits       pure
+kinds      the kinds of key, and the digest that fits each             pure
 identity   user and device <-> subject and SAN                         pure
 serials    serial numbers: from random octets, as text, from text      pure
 lint       what must hold of any certificate that is released          pure

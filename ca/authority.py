@@ -27,9 +27,10 @@ from ca.errors import IssuanceRefused
 from ca.hierarchy import Entropy
 from ca.identity import Identity, alternative_names_of, subject_of
 from ca.issue import Issuer, der, fingerprint, issue
-from ca.keys import NewFile, SignerLock, make_key
+from ca.keys import NewFile, SignerLock
+from ca.kinds import KeyKind, PublicKey, make_key
 from ca.ledger import CertificateRecord, CRLRecord, RevocationOutcome
-from ca.profiles import IssueRequest, Profile, PublicKey
+from ca.profiles import IssueRequest, Profile
 from ca.serials import OCTETS, serial_from, serial_text
 from ca.status import build_crl
 from ca.trust import RevocationReason
@@ -195,9 +196,16 @@ class Authority:
         return Enrolled(record, certificate, self._issuer.chain)
 
     async def enrol_to_file(
-        self, order: Order, *, name: str, path: Path, passphrase: str, now: datetime
+        self,
+        order: Order,
+        *,
+        name: str,
+        path: Path,
+        passphrase: str,
+        now: datetime,
+        kind: KeyKind = KeyKind.P256,
     ) -> Enrolled:
-        """Make a key, enrol it, and write both to the new PKCS#12 file *path*; forget the key.
+        """Make a key of *kind*, enrol it, and write both to the new PKCS#12 file *path*; forget the key.
 
         *name* is the person's full name. The file is made first, so that a place that cannot be
         written costs no certificate. If it cannot be filled after all, the certificate, which
@@ -206,8 +214,8 @@ class Authority:
         """
         friendly = friendly_name(name, order.device)
         refuse_unfit(friendly, passphrase)
-        key = make_key()
         with NewFile(path) as file:
+            key = await asyncio.to_thread(make_key, kind)
             enrolled = await self.enrol(order, key.public_key(), now)
             try:
                 bundle = await asyncio.to_thread(

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from ca.der import OCTET_STRING, SEQUENCE, elements, encode, encode_integer
 from ca.errors import BundleRefused
 from ca.identity import is_visible
-from ca.issue import PrivateKey
+from ca.kinds import PrivateKey
 
 ROUNDS = 200_000
 """Rounds of every key derivation. A bundle travels by mail and on sticks, and whoever finds it may

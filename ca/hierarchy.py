@@ -18,7 +18,8 @@ from cryptography import x509
 
 from ca.errors import FileRefused, IssuanceRefused
 from ca.issue import Issuer, issue, make_issuing, make_root, server_request
-from ca.keys import load_certificates, load_key, make_key, save_certificates, save_key, write_new
+from ca.keys import load_certificates, load_key, save_certificates, save_key, write_new
+from ca.kinds import make_key
 from ca.profiles import SERVER, make_profile
 from ca.serials import OCTETS, serial_from
 

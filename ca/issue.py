@@ -6,20 +6,18 @@ the ledger has already reserved, and records the result.
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca.errors import IssuanceRefused, LintFailed
 from ca.identity import authority_name, server_alternative_names, server_name
+from ca.kinds import KeyKind, PrivateKey, PublicKey, digest_of, kind_of, make_key
 from ca.lint import Draft, lint
 from ca.profiles import ISSUING, ROOT, IssueRequest, Profile, make_profile
-
-PrivateKey = ec.EllipticCurvePrivateKey
-"""The kinds of key that sign. P-256 only, for now."""
 
 ROOT_TITLE = "Root CA"
 ISSUING_TITLE = "Issuing CA 1"
@@ -71,7 +69,7 @@ def make_root(host: str, key: PrivateKey, serial: int, now: datetime) -> x509.Ce
 
 
 def make_issuing(
-    root: Issuer, host: str, public_key: ec.EllipticCurvePublicKey, serial: int, now: datetime
+    root: Issuer, host: str, public_key: PublicKey, serial: int, now: datetime
 ) -> x509.Certificate:
     """Certify *public_key* as an issuing CA of the site *host*, below *root*."""
     request = IssueRequest(
@@ -81,7 +79,7 @@ def make_issuing(
 
 
 def server_request(
-    host: str, hosts: tuple[str, ...], public_key: ec.EllipticCurvePublicKey, serial: int
+    host: str, hosts: tuple[str, ...], public_key: PublicKey, serial: int
 ) -> IssueRequest:
     """Ask for the certificate under which the site *host* serves *hosts*."""
     return IssueRequest(
@@ -103,10 +101,11 @@ def _sign(
     builder = _prepare(profile, request, parent, now)
     # What the CA key has signed cannot be unsigned, so a throwaway key of the same kind signs
     # first and the finished bytes are checked while they are still worthless.
-    draft = builder.sign(ec.generate_private_key(key.curve), hashes.SHA256())
+    digest = digest_of(key)
+    draft = builder.sign(_throwaway(kind_of(key.public_key())), digest)
     longest = profile.lifetime + profile.backdate
     lint(Draft(draft, profile.role, parent, longest, now))
-    certificate = builder.sign(key, hashes.SHA256())
+    certificate = builder.sign(key, digest)
     refuse_difference(draft, certificate)
     try:
         # Catches a key that signs wrongly: a fault in its file, or in the machine.
@@ -114,6 +113,12 @@ def _sign(
     except InvalidSignature as error:
         raise LintFailed(["the signature does not fit the issuing certificate"]) from error
     return certificate
+
+
+@cache
+def _throwaway(kind: KeyKind | None) -> PrivateKey:
+    """Return the key of *kind* that signs drafts; one for each kind, since RSA takes its time."""
+    return make_key(kind or KeyKind.P256)
 
 
 def refuse_difference(draft: x509.Certificate, certificate: x509.Certificate) -> None:

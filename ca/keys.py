@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Self
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -23,18 +22,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from ca.errors import FileRefused, SignerBusy
-from ca.issue import PrivateKey
+from ca.kinds import KINDS, PRIVATE_KEYS, PrivateKey, kind_of
 
 PRIVATE = 0o600
 PUBLIC = 0o644
 _OTHERS = 0o077
 _LONGEST_FILE = 1 << 20
 _POLL = 0.02
-
-
-def make_key() -> PrivateKey:
-    """Make a new key on P-256, from the system's source of randomness."""
-    return ec.generate_private_key(ec.SECP256R1())
 
 
 class NewFile:
@@ -111,15 +105,15 @@ def save_certificates(path: Path, certificates: Iterable[x509.Certificate]) -> N
 def load_key(path: Path) -> PrivateKey:
     """Read the key in *path*.
 
-    Raises `FileRefused` when it is missing, not a P-256 key, or open to group or others.
+    Raises `FileRefused` when it is missing, of no kind of ours, or open to group or others.
     """
     data = _read(path, private=True)
     try:
         key = load_pem_private_key(data, password=None)
     except (ValueError, TypeError) as error:
         raise FileRefused(f"{path} holds no private key in plain PEM: {error}") from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise FileRefused(f"the key in {path} is not an elliptic curve key on P-256")
+    if not isinstance(key, PRIVATE_KEYS) or kind_of(key.public_key()) is None:
+        raise FileRefused(f"the key in {path} is not {KINDS}")
     return key
 
 

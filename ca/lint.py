@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import (
     AuthorityInformationAccessOID,
@@ -97,6 +97,12 @@ _UPPER_BOUNDS = {
     NameOID.ORGANIZATIONAL_UNIT_NAME: 64,
     NameOID.DOMAIN_COMPONENT: 63,
 }
+_SIGNED_BY = {
+    "secp256r1": SignatureAlgorithmOID.ECDSA_WITH_SHA256,  # RFC 5758, 3.2
+    "secp384r1": SignatureAlgorithmOID.ECDSA_WITH_SHA384,
+    "rsa3072/65537": SignatureAlgorithmOID.RSA_WITH_SHA256,  # RFC 4055, 5
+    "ed25519": SignatureAlgorithmOID.ED25519,  # RFC 8410, 3
+}
 _SERIAL_BITS = range(65, 160)
 _URI = re.compile(r"http://[!-~]+")
 _VERSION = 0xA0
@@ -132,14 +138,28 @@ def _serial(draft: Draft) -> Iterator[str]:
 
 
 def _signature_algorithm(draft: Draft) -> Iterator[str]:
-    if draft.certificate.signature_algorithm_oid != SignatureAlgorithmOID.ECDSA_WITH_SHA256:
-        yield "signature: must be ECDSA with SHA-256"
+    signer = (draft.issuer or draft.certificate).public_key()
+    expected = _SIGNED_BY.get(_key_name(signer))
+    if draft.certificate.signature_algorithm_oid != expected:
+        yield "signature: must be ECDSA with the digest of its curve, RSA with SHA-256, or Ed25519"
 
 
 def _public_key(draft: Draft) -> Iterator[str]:
-    key = draft.certificate.public_key()
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        yield "public key: must be on P-256"
+    if _key_name(draft.certificate.public_key()) not in _SIGNED_BY:
+        yield "public key: must be on P-256 or P-384, RSA with 3072 bits, or Ed25519"
+
+
+def _key_name(key: CertificatePublicKeyTypes) -> str:
+    """Name the kind of *key*, here from the standards' names and not from `ca.kinds`."""
+    match key:
+        case ec.EllipticCurvePublicKey():
+            return key.curve.name
+        case rsa.RSAPublicKey():
+            return f"rsa{key.key_size}/{key.public_numbers().e}"
+        case ed25519.Ed25519PublicKey():
+            return "ed25519"
+        case _:
+            return "another"
 
 
 def _issuer(draft: Draft) -> Iterator[str]:

@@ -12,14 +12,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 from ca.errors import IssuanceRefused, ProfileRefused
+from ca.kinds import KINDS, PublicKey, kind_of
 from ca.trust import Validity
-
-PublicKey = ec.EllipticCurvePublicKey
-"""The kinds of key that are certified. P-256 only, for now; `_key_faults` holds the list."""
 
 _DAY = timedelta(days=1)
 _YEAR = 365 * _DAY
@@ -200,8 +197,8 @@ def _url_faults(url: str) -> Iterator[str]:
 
 
 def _key_faults(key: object) -> Iterator[str]:
-    if not isinstance(key, PublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        yield "the key must be an elliptic curve key on P-256"
+    if kind_of(key) is None:
+        yield f"the key must be {KINDS}"
 
 
 def _key_usage(role: Role) -> x509.KeyUsage:

@@ -8,11 +8,10 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from ca.errors import StatusRefused
 from ca.issue import Issuer
+from ca.kinds import PUBLIC_KEYS, digest_of
 from ca.trust import RevocationReason, RevokedEntry
 
 _HIGHEST_NUMBER = 2**159 - 1
@@ -51,10 +50,10 @@ def build_crl(
             critical=False,
         )
         .add_extension(x509.CRLNumber(number), critical=False)
-        .sign(issuer.key, hashes.SHA256())
+        .sign(issuer.key, digest_of(issuer.key))
     )
     public = issuer.certificate.public_key()
-    if not isinstance(public, ec.EllipticCurvePublicKey) or not crl.is_signature_valid(public):
+    if not isinstance(public, PUBLIC_KEYS) or not crl.is_signature_valid(public):
         raise StatusRefused([f"the key of {issuer.name} signs wrongly"])
     return crl
 

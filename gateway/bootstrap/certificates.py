@@ -11,6 +11,7 @@ from cryptography import x509
 from ca.authority import Authority, Enrolled, Order
 from ca.errors import FileRefused, SignerBusy
 from ca.hierarchy import ISSUER_NAME
+from ca.kinds import KeyKind
 from ca.ledger import CertificateRecord, CertificateState, CRLRecord
 from ca.serials import parse_serial
 from ca.trust import RevocationReason
@@ -34,6 +35,7 @@ class Wanted:
     days: int
     apps: tuple[str, ...] | None
     file: Path
+    kind: KeyKind = KeyKind.P256
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ async def issue_certificate(command: Command, wanted: Wanted, passphrase: str) -
         path=wanted.file,
         passphrase=passphrase,
         now=command.clock(),
+        kind=wanted.kind,
     )
 
 

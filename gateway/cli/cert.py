@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ca.trust import RevocationReason
+from gateway.cli.keys import chosen_kind, key_type_option
 from gateway.cli.output import (
     ExampleCommand,
     json_option,
@@ -63,6 +64,7 @@ def cert() -> None:
     metavar="NAME,NAME",
     help="The only applications it opens.  [default: whatever the rules allow]",
 )
+@key_type_option("The kind of its key.")
 @json_option
 @pass_surroundings
 def issue(
@@ -74,6 +76,7 @@ def issue(
     file: Path,
     p12_password_stdin: bool,
     apps: str | None,
+    key_type: str,
     as_json: bool,
 ) -> None:
     """Issue a certificate for USER, and write it with its key to a PKCS#12 file.
@@ -83,7 +86,7 @@ def issue(
     """
     from gateway.bootstrap.certificates import Wanted, issue_certificate
 
-    wanted = Wanted(user, device, days, _apps(apps), file)
+    wanted = Wanted(user, device, days, _apps(apps), file, chosen_kind(key_type))
     # Asked before a passphrase is typed for nobody.
     here.run(lambda command: command.person(user))
     passphrase = read_secret_line(

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca.hierarchy import ISSUER_NAME, ROOT_NAME
 from ca.identity import Identity, alternative_names_of, subject_of
-from ca.issue import Issuer, PrivateKey, issue, make_issuing, make_root, server_request
-from ca.keys import make_key
+from ca.issue import Issuer, issue, make_issuing, make_root, server_request
+from ca.kinds import PrivateKey, make_key
 from ca.profiles import CLIENT, SERVER, IssueRequest, Profile, make_profile
 from ca.serials import OCTETS, serial_from
 

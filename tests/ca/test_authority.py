@@ -27,7 +27,8 @@ from ca.errors import (
 )
 from ca.identity import identity_of
 from ca.issue import der, fingerprint
-from ca.keys import SignerLock, make_key
+from ca.keys import SignerLock
+from ca.kinds import make_key
 from ca.ledger import CertificateRecord, CertificateState, CRLRecord, RevocationOutcome
 from ca.serials import parse_serial
 from ca.trust import RevocationReason

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
 from ca.bundle import ROUNDS, build_bundle, friendly_name, strengthen
 from ca.errors import BundleRefused
 from ca.identity import Identity
-from ca.keys import make_key
+from ca.kinds import make_key
 from tests.ca.makers import CA, HOST, NOW, ask, judge
 
 KEY = make_key()

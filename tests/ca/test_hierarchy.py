@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from ca.errors import FileRefused, IdentityRefused
 from ca.hierarchy import Hierarchy, initialise, load_issuer, server_hosts
 from ca.issue import issue
-from ca.keys import load_certificates, load_key, make_key
+from ca.keys import load_certificates, load_key
+from ca.kinds import make_key
 from tests.ca.makers import CA, CLIENT_PROFILE, HOST, NOW, client_request, make_ca, write_pem
 
 FILES = {

@@ -12,7 +12,7 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 from ca.errors import IssuanceRefused, LintFailed
 from ca.identity import Identity, identity_of
 from ca.issue import Issuer, der, fingerprint, issue, make_root, refuse_difference
-from ca.keys import make_key
+from ca.kinds import make_key
 from tests.ca.makers import (
     ANNA,
     CA,

@@ -19,7 +19,7 @@ from cryptography.x509.oid import (
 from ca.der import SEQUENCE, elements, encode
 from ca.errors import LintFailed
 from ca.issue import make_root
-from ca.keys import make_key
+from ca.kinds import make_key
 from ca.lint import Draft, findings, lint
 from ca.profiles import Role
 from tests.ca.makers import HOST, NOW, make_ca, new_serial
@@ -191,11 +191,11 @@ CRL, CA_ISSUERS = "http://p.example/crl", AuthorityInformationAccessOID.CA_ISSUE
 CN, OU, DC = NameOID.COMMON_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME, NameOID.DOMAIN_COMPONENT
 CLIENT_AUTH, SERVER_AUTH = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
 RSA = rsa.generate_private_key(65537, 2048).public_key()
-P384 = ec.generate_private_key(ec.SECP384R1()).public_key()
+P521 = ec.generate_private_key(ec.SECP521R1()).public_key()
 BROKEN: list[tuple[Role, Change, str]] = [
     (CLIENT, fields(serial=1 << 63), "serial:"),
     (CLIENT, fields(digest=hashes.SHA384()), "signature:"),
-    (CLIENT, fields(key=P384), "public key:"),
+    (CLIENT, fields(key=P521), "public key:"),
     (CLIENT, fields(key=RSA), "public key:"),
     (CLIENT, fields(issuer=names((CN, "other"))), "issuer:"),
     (ROOT, fields(issuer=names((CN, "other"))), "issuer:"),

@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from ca.errors import IssuanceRefused, ProfileRefused
-from ca.keys import make_key
+from ca.kinds import make_key
 from ca.profiles import (
     CLIENT,
     ISSUING,
@@ -98,12 +98,12 @@ class TestRequests:
     @pytest.mark.parametrize(
         "key",
         [
-            ec.generate_private_key(ec.SECP384R1()).public_key(),
+            ec.generate_private_key(ec.SECP521R1()).public_key(),
             rsa.generate_private_key(65537, 2048).public_key(),
         ],
     )
     def test_other_keys(self, key: ec.EllipticCurvePublicKey) -> None:
-        """Only keys on P-256 are certified."""
+        """Keys of other kinds are not certified."""
         with pytest.raises(IssuanceRefused, match="P-256"):
             CLIENT_PROFILE.refuse_unfit(replace(client_request(KEY), public_key=key))
 

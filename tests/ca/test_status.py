@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca.errors import StatusRefused
 from ca.issue import Issuer
-from ca.keys import make_key
+from ca.kinds import make_key
 from ca.status import build_crl
 from ca.trust import Revocation, RevocationReason, RevokedEntry
 from tests.ca.makers import CA, NOW, ask, judge, lint_with_pkilint, write_pem

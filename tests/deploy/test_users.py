@@ -17,7 +17,7 @@ from cryptography import x509
 
 from ca.authority import Order
 from ca.hierarchy import ISSUER_NAME
-from ca.keys import make_key
+from ca.kinds import make_key
 from ca.trust import RevocationReason
 from gateway.bootstrap.creation import NewSite, create_site
 from gateway.bootstrap.folder import SiteFolder, clock, locate

@@ -9,7 +9,7 @@ from cryptography import x509
 
 from ca.authority import Order
 from ca.hierarchy import ISSUER_NAME
-from ca.keys import make_key
+from ca.kinds import make_key
 from ca.ledger import CRLRecord
 from ca.trust import RevocationReason
 from gateway.bootstrap.authority import (

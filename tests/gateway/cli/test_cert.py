@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
 
+from ca.kinds import KeyKind, kind_of
+from tests.ca.makers import judge
 from tests.gateway.cli.runner import PASSPHRASE, Runner
 
 
@@ -41,6 +43,21 @@ def test_openssl_opens_the_file_with_the_passphrase_and_with_no_other(anna: Runn
         judged = subprocess.run(words, capture_output=True, check=False)
         assert judged.returncode == status
         assert (b"BEGIN PRIVATE KEY" in judged.stdout) is (status == 0)
+
+
+@pytest.mark.parametrize("kind", KeyKind)
+def test_the_key_is_of_the_kind_that_was_asked_for(
+    anna: Runner, tmp_path: Path, kind: KeyKind
+) -> None:
+    """openssl opens the file of every kind; that browsers do not take one of them is said."""
+    file = tmp_path / "x.p12"
+    words = ("cert", "issue", "anna", "--device", "x", "--p12", str(file), "--key-type", kind.value)
+    result = anna.done(*words, "--p12-password-stdin", stdin=PASSPHRASE)
+    assert ("no browser takes Ed25519" in result.stderr) is (kind is KeyKind.ED25519)
+    bundle = load_pkcs12(file.read_bytes(), PASSPHRASE.encode())
+    assert bundle.key is not None
+    assert kind_of(bundle.key.public_key()) is kind
+    judge("openssl", "pkcs12", "-in", file, "-noout", "-passin", f"pass:{PASSPHRASE}")
 
 
 def test_without_apps_it_opens_whatever_the_rules_allow(anna: Runner) -> None:
