@@ -13,6 +13,7 @@ trust      dates + record + time -> good, revoked, unknown, stale ...  pure, sta
 bundle     key + chain + passphrase -> PKCS#12                         pure
 keys       key and certificate files, and the signer's lock            I/O
 ledger     serials, certificates, revocations, CRLs                    I/O, SQL
+issuers    which issuing CA issues, and which only sign their lists    I/O, SQL
 hierarchy  the files of a new CA                                       shell
 authority  enrol, revoke, publish: the order of effects                shell
 errors     what can be refused, one tree

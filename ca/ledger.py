@@ -90,6 +90,17 @@ class NameList(TypeDecorator[tuple[str, ...]]):
         return None if value is None else tuple(json.loads(value))
 
 
+class IssuerState(StrEnum):
+    """What an issuing CA still does; only ever forward. See `ca.issuers`."""
+
+    ACTIVE = "active"
+    """Issues, and signs its revocation list. One of them all is."""
+    CLOSING = "closing"
+    """Issues no more, and signs its list until its last certificate has ended."""
+    RETIRED = "retired"
+    """Signs nothing more, and is no longer believed."""
+
+
 class CertificateState(StrEnum):
     """How far a certificate has come."""
 
@@ -126,6 +137,8 @@ issuer = Table(
     metadata,
     Column("name", String(64), primary_key=True),
     Column("certificate", LargeBinary, nullable=False),
+    Column("state", _named(IssuerState), nullable=False, server_default=IssuerState.ACTIVE.value),
+    Column("since", Instant),
 )
 
 certificate = Table(

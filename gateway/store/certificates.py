@@ -8,7 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ca import ledger
-from ca.ledger import CertificateRecord
+from ca.issuers import known_issuers
+from ca.ledger import CertificateRecord, IssuerState
 from ca.trust import RevocationReason
 from gateway.core.people import Fingerprint, Holder
 from gateway.store.errors import NoSuchCertificate, SignInOvertaken
@@ -18,10 +19,11 @@ from gateway.store.schema import person
 
 @dataclass(frozen=True, slots=True)
 class IssuerRecord:
-    """An issuing CA; *der* is its certificate."""
+    """An issuing CA; *der* is its certificate, *state* what it still does."""
 
     name: str
     der: bytes
+    state: IssuerState = IssuerState.ACTIVE
 
 
 _CERTIFICATE = [
@@ -71,9 +73,8 @@ async def find_holder(connection: AsyncConnection, fingerprint: Fingerprint) -> 
 
 
 async def list_issuers(connection: AsyncConnection) -> list[IssuerRecord]:
-    """Return the issuing CAs, by name."""
-    issuers = await ledger.issuers(connection)
-    return [IssuerRecord(name, der) for name, der in issuers.items()]
+    """Return the issuing CAs, the oldest first."""
+    return [IssuerRecord(one.name, one.der, one.state) for one in await known_issuers(connection)]
 
 
 async def find_certificate(connection: AsyncConnection, serial: str) -> CertificateRecord | None:

@@ -290,7 +290,7 @@ class Store:
             return await ledger.latest_crl(connection, issuer)
 
     async def issuers(self) -> list[IssuerRecord]:
-        """Return the issuing CAs, by name."""
+        """Return the issuing CAs, the oldest first."""
         async with self._database.read() as connection:
             return await certificates.list_issuers(connection)
 

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from ca.ledger import IssuerState
 from gateway.core.ports import StoreUnavailable
 from gateway.store import (
+    IssuerRecord,
     Store,
     StoreExists,
     StoreMissing,
@@ -94,6 +98,32 @@ async def test_migrating_what_is_up_to_date_changes_nothing(store_url: str, cloc
     await migrate_store(store_url)
     async with open_store(store_url, clock) as store:
         assert len(await store.people()) == 1
+
+
+async def test_the_issuer_of_an_older_store_goes_on_issuing(empty_url: str, clock: Clock) -> None:
+    """There was one, and nothing said what it does."""
+    file = file_of(parse_address(empty_url))
+    if file is not None:
+        file.parent.mkdir()
+        file.touch()
+    database = Database(empty_url)
+
+    def first_tables(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(SCRIPTS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+
+    async with database.write() as connection:
+        await connection.run_sync(first_tables)
+        row = {"name": "issuing-1", "certificate": b"der"}
+        await connection.execute(
+            text("INSERT INTO issuer (name, certificate) VALUES (:name, :certificate)"), row
+        )
+    await database.close()
+    await migrate_store(empty_url)
+    async with open_store(empty_url, clock) as store:
+        assert await store.issuers() == [IssuerRecord("issuing-1", b"der", IssuerState.ACTIVE)]
 
 
 async def test_two_that_migrate_at_once_take_turns(empty_url: str, clock: Clock) -> None:
