@@ -11,6 +11,7 @@ issue      request + profile + issuer + time -> certificate            pure (sig
 status     entries + number + time -> CRL                              pure (signs)
 trust      dates + record + time -> good, revoked, unknown, stale ...  pure, standard library only
 bundle     key + chain + passphrase -> PKCS#12                         pure
+encryption keys at rest under a passphrase                           pure but for its salt
 keys       key and certificate files, and the signer's lock            I/O
 ledger     serials, certificates, revocations, CRLs                    I/O, SQL
 issuers    which issuing CA issues, and which only sign their lists    I/O, SQL

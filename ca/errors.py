@@ -12,6 +12,7 @@
     +-- LintFailed              a certificate that breaks the rules: our fault, never released
     +-- NameUnreadable          a certificate whose names this CA cannot have written
     +-- FileRefused             a key or certificate file that is not as it must be
+    |   +-- KeyLocked           a key whose passphrase or PIN is missing, wrong or too weak
     +-- LedgerError             the ledger contradicts what was to be written
     +-- SignerBusy              another process holds the signer's lock
 """
@@ -67,6 +68,10 @@ class NameUnreadable(CAError):
 
 class FileRefused(CAError):
     """A key or certificate file is missing, in the way, open to others or not readable."""
+
+
+class KeyLocked(FileRefused):
+    """A key's passphrase, or its token's PIN, is missing, wrong, or no protection."""
 
 
 class LedgerError(CAError):

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from cryptography import x509
 
+from ca.encryption import refuse_weak
 from ca.errors import FileRefused, IssuanceRefused
 from ca.issue import Issuer, issue, make_issuing, make_root, server_request
 from ca.keys import load_certificates, load_key, save_certificates, save_key, write_new
-from ca.kinds import make_key
+from ca.kinds import KeyKind, PrivateKey, make_key
 from ca.profiles import SERVER, make_profile
 from ca.serials import OCTETS, serial_from
 
@@ -47,8 +48,19 @@ def server_hosts(host: str) -> tuple[str, ...]:
     return (host, f"*.{host}", f"public.{host}")
 
 
-def initialise(keys: Path, host: str, *, entropy: Entropy, now: datetime) -> Hierarchy:
+def initialise(
+    keys: Path,
+    host: str,
+    *,
+    entropy: Entropy,
+    now: datetime,
+    kind: KeyKind = KeyKind.P256,
+    passphrase: bytes | None = None,
+) -> Hierarchy:
     """Make root, issuing CA and server certificate of the site *host* below the folder *keys*.
+
+    The keys of root and issuing CA are of *kind*, and under *passphrase* if there is one. The
+    server's is on P-256, which every browser takes, and plain: the edge reads it by itself.
 
     Raises `FileRefused`, having written nothing, when any of the files exists; and
     `IdentityRefused` for a host that cannot stand in a certificate. A crash half-way leaves
@@ -59,7 +71,9 @@ def initialise(keys: Path, host: str, *, entropy: Entropy, now: datetime) -> Hie
         *(ca / name for name in ("root.key", "root.pem", "issuing.key", "issuing.pem", "lock")),
         *(edge / name for name in ("server.key", "server.pem", "clients.pem")),
     )
-    root_key, issuing_key, server_key = make_key(), make_key(), make_key()
+    if passphrase is not None:
+        refuse_weak(passphrase)
+    root_key, issuing_key, server_key = make_key(kind), make_key(kind), make_key()
     certificate = make_root(host, root_key, serial_from(entropy(OCTETS)), now)
     root = Issuer(ROOT_NAME, certificate, root_key)
     issuing = Issuer(
@@ -74,8 +88,8 @@ def initialise(keys: Path, host: str, *, entropy: Entropy, now: datetime) -> Hie
     server = issue(issuing, make_profile(SERVER), request, now)
     for folder in (ca, edge):
         folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-    save_key(ca / "root.key", root_key)
-    save_key(ca / "issuing.key", issuing_key)
+    save_key(ca / "root.key", root_key, passphrase)
+    save_key(ca / "issuing.key", issuing_key, passphrase)
     save_key(edge / "server.key", server_key)
     write_new(ca / "lock", b"")
     save_certificates(ca / "root.pem", root.chain)
@@ -85,20 +99,28 @@ def initialise(keys: Path, host: str, *, entropy: Entropy, now: datetime) -> Hie
     return Hierarchy(root.certificate, issuing.certificate, server)
 
 
+def key_files(ca: Path) -> dict[str, Path]:
+    """Return the files of keys in the folder *ca*, by the name of the CA, the root's first."""
+    found = {ROOT_NAME: ca / "root.key", ISSUER_NAME: ca / "issuing.key"}
+    return {name: path for name, path in found.items() if path.exists()}
+
+
 def _refuse_present(*paths: Path) -> None:
     if present := [str(path) for path in paths if path.is_symlink() or path.exists()]:
         raise FileRefused(f"a certificate authority is there already: {', '.join(present)}")
 
 
-def load_issuer(ca: Path) -> Issuer:
+def load_issuer(ca: Path, load: Callable[[Path], PrivateKey] = load_key) -> Issuer:
     """Load the issuing CA from the folder *ca*; the root's key is not touched.
+
+    *load* reads the key: `KeyRing.load`, where it may be under a passphrase.
 
     Raises `FileRefused` when a file is missing, unreadable or open to others, or when key and
     certificate do not belong together.
     """
     certificate, *_ = load_certificates(ca / "issuing.pem")
     parents = load_certificates(ca / "root.pem")
-    key = load_key(ca / "issuing.key")
+    key = load(ca / "issuing.key")
     try:
         return Issuer(ISSUER_NAME, certificate, key, parents)
     except IssuanceRefused as error:

@@ -1,15 +1,18 @@
 """Key and certificate files, and the lock that lets one signer work at a time.
 
-Keys are PKCS#8 PEM, not encrypted: whoever can read the file has the key, so it is made for its
-owner alone, never overwritten, and not accepted once others can read it.
+Keys are PKCS#8 PEM, under a passphrase (`ca.encryption`) or plain: whoever can read a plain file
+has the key, so it is made for its owner alone, never overwritten, and not accepted once others
+can read it.
 """
 
 import asyncio
 import fcntl
 import os
+import secrets
 import stat
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
@@ -21,7 +24,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from ca.errors import FileRefused, SignerBusy
+from ca.encryption import MARK, encrypt_key
+from ca.errors import FileRefused, KeyLocked, SignerBusy
 from ca.kinds import KINDS, PRIVATE_KEYS, PrivateKey, kind_of
 
 PRIVATE = 0o600
@@ -29,6 +33,14 @@ PUBLIC = 0o644
 _OTHERS = 0o077
 _LONGEST_FILE = 1 << 20
 _POLL = 0.02
+
+
+Ask = Callable[[Path], bytes | None]
+"""Gives the passphrase of the key in a file, or None when there is none to be had."""
+
+
+def nobody(path: Path) -> None:
+    """Have no passphrase for the key in *path*, nor for any other."""
 
 
 class NewFile:
@@ -39,8 +51,12 @@ class NewFile:
     exists or cannot be made.
     """
 
-    def __init__(self, path: Path, mode: int = PRIVATE) -> None:
-        """Make *path*, empty, with *mode* less what the umask takes."""
+    def __init__(self, path: Path, mode: int = PRIVATE, *, like: Path | None = None) -> None:
+        """Make *path*, empty, with *mode* less what the umask takes.
+
+        Made by root it belongs to whom the file *like* belongs to, if that is there: who signs
+        or serves must be able to read what root has made.
+        """
         self._path = path
         self._written = False
         try:
@@ -52,6 +68,8 @@ class NewFile:
         except OSError as error:
             raise FileRefused(f"{path} cannot be made: {error.strerror}") from error
         self._file = os.fdopen(descriptor, "wb", buffering=0)
+        if like is not None:
+            _hand_over(descriptor, like)
 
     def __enter__(self) -> Self:
         return self
@@ -76,6 +94,13 @@ class NewFile:
         self._written = True
 
 
+def _hand_over(descriptor: int, like: Path) -> None:
+    """Give an open file the owner of *like*; only root can, and only root needs to."""
+    if os.geteuid() == 0 and like.exists():
+        owner = like.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+
 def _sync_folder(folder: Path) -> None:
     """Make the names in *folder* durable: syncing a file does not do that."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -85,33 +110,111 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_new(path: Path, data: bytes, mode: int = PRIVATE) -> None:
+def write_new(path: Path, data: bytes, mode: int = PRIVATE, *, like: Path | None = None) -> None:
     """Write *data* to the new file *path*, durably, or raise `FileRefused`."""
-    with NewFile(path, mode) as file:
+    with NewFile(path, mode, like=like) as file:
         file.write(data)
 
 
-def save_key(path: Path, key: PrivateKey) -> None:
-    """Write *key* to the new file *path*, for its owner only."""
-    write_new(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+def replace(path: Path, data: bytes, mode: int = PRIVATE) -> None:
+    """Exchange what is in *path*, durably and at once: a reader sees the old or the new.
 
-
-def save_certificates(path: Path, certificates: Iterable[x509.Certificate]) -> None:
-    """Write *certificates*, in this order, to the new file *path*; anybody may read it."""
-    pem = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
-    write_new(path, pem, PUBLIC)
-
-
-def load_key(path: Path) -> PrivateKey:
-    """Read the key in *path*.
-
-    Raises `FileRefused` when it is missing, of no kind of ours, or open to group or others.
+    Owner and mode stay those of the file that is there; *mode* is for one that is not. Raises
+    `FileRefused`, with the old content in place, when it cannot be done.
     """
-    data = _read(path, private=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    if path.exists():
+        mode = stat.S_IMODE(path.stat().st_mode)
+    write_new(draft, data, mode, like=path)
     try:
-        key = load_pem_private_key(data, password=None)
+        draft.chmod(mode)
+        draft.rename(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise FileRefused(f"{path} cannot be replaced: {error.strerror}") from error
+
+
+def key_pem(key: PrivateKey, passphrase: bytes | None) -> bytes:
+    """Write *key* as PEM: under *passphrase*, or plain for None."""
+    if passphrase is not None:
+        return encrypt_key(key, passphrase)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def save_key(
+    path: Path, key: PrivateKey, passphrase: bytes | None = None, *, like: Path | None = None
+) -> None:
+    """Write *key* to the new file *path*, for its owner only; under *passphrase* if there is one.
+
+    *like*: see `NewFile`.
+    """
+    write_new(path, key_pem(key, passphrase), like=like)
+
+
+def pem_of(certificates: Iterable[x509.Certificate]) -> bytes:
+    """Write *certificates* as PEM, in this order."""
+    return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
+
+
+def save_certificates(
+    path: Path, certificates: Iterable[x509.Certificate], *, like: Path | None = None
+) -> None:
+    """Write *certificates*, in this order, to the new file *path*; anybody may read it."""
+    write_new(path, pem_of(certificates), PUBLIC, like=like)
+
+
+class KeyRing:
+    """Loads keys, and opens each once only for as long as its file stays the same.
+
+    To open one under a passphrase takes a good part of a second, on purpose; whoever signs looks
+    at the file every time all the same, so that one that was replaced, or that others can read
+    by now, is noticed.
+    """
+
+    def __init__(self, ask: Ask = nobody) -> None:
+        """Take *ask*, of which the passphrase is had where there is need of one."""
+        self._ask = ask
+        self._opened: dict[Path, tuple[bytes, PrivateKey]] = {}
+
+    def load(self, path: Path) -> PrivateKey:
+        """Read the key in *path*; raises what `load_key` raises."""
+        data = _read(path, private=True)
+        digest = sha256(data).digest()
+        known = self._opened.get(path)
+        if known is None or known[0] != digest:
+            known = (digest, _open_key(path, data, self._ask))
+            self._opened[path] = known
+        return known[1]
+
+
+def load_key(path: Path, ask: Ask = nobody) -> PrivateKey:
+    """Read the key in *path*; *ask* is asked only where it is under a passphrase.
+
+    Raises `FileRefused` when it is missing, of no kind of ours, or open to group or others; and
+    `KeyLocked` when its passphrase is not to be had, or another.
+    """
+    return _open_key(path, _read(path, private=True), ask)
+
+
+def is_encrypted(path: Path) -> bool:
+    """Say whether the key in *path* is under a passphrase; raises `FileRefused`."""
+    return MARK in _read(path, private=True)
+
+
+def _open_key(path: Path, data: bytes, ask: Ask) -> PrivateKey:
+    passphrase = None
+    if MARK in data:
+        passphrase = ask(path)
+        if not passphrase:
+            raise KeyLocked(f"{path} is under a passphrase, and there is none to open it with")
+    try:
+        key = load_pem_private_key(data, passphrase)
     except (ValueError, TypeError) as error:
-        raise FileRefused(f"{path} holds no private key in plain PEM: {error}") from error
+        if passphrase:
+            # The library cannot tell either: padding that is wrong is all there is to see.
+            raise KeyLocked(f"the passphrase does not open {path}") from error
+        raise FileRefused(f"{path} holds no private key in PEM: {error}") from error
     if not isinstance(key, PRIVATE_KEYS) or kind_of(key.public_key()) is None:
         raise FileRefused(f"the key in {path} is not {KINDS}")
     return key

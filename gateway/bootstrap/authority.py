@@ -10,7 +10,9 @@ from contextlib import aclosing, suppress
 from pathlib import Path
 
 from ca.errors import CAError, FileRefused
+from ca.keys import KeyRing
 from gateway.bootstrap.folder import SiteFolder, clock, open_folder
+from gateway.bootstrap.passphrases import Source, passphrases
 from gateway.bootstrap.process import (
     Lifecycle,
     ProcessFailed,
@@ -77,6 +79,7 @@ class Publisher:
         self._store = store
         self._due = asyncio.Event()
         self._signing = asyncio.Lock()
+        self._keys = KeyRing(passphrases(folder, site, Source()))
 
     async def begin(self) -> None:
         """Publish for the first time; raise `ProcessFailed` when this can never succeed.
@@ -137,7 +140,7 @@ class Publisher:
         async with self._signing:
             # Opened for each look, so the key of a CA that was repaired or replaced
             # is taken up, and one that others may read is noticed, while we run.
-            authority = open_authority(self._folder, self._site, self._store, BY)
+            authority = open_authority(self._folder, self._site, self._store, BY, self._keys)
             published = await authority.publish_if_due(clock())
         if published is not None:
             log.info(

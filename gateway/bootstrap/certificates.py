@@ -180,7 +180,7 @@ def _shown(command: Command, record: CRLRecord) -> PublishedCRL:
 
 
 def _authority(command: Command) -> Authority:
-    return open_authority(command.folder, command.site, command.store, command.by)
+    return open_authority(command.folder, command.site, command.store, command.by, command.keys)
 
 
 async def _fitting(

@@ -11,14 +11,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from ca.keys import KeyRing
 from gateway.bootstrap import folder as folders
 from gateway.bootstrap.folder import SiteFolder
+from gateway.bootstrap.passphrases import Source, passphrases
 from gateway.config import Problems, read_site
 from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.people import Person
 from gateway.core.site import Site
 from gateway.store import Store, open_store
 from policies.values import suggest
+
+NO_SOURCE = Source()
 
 
 class CommandRefused(Exception):
@@ -30,7 +34,7 @@ class Command:
     """A site that a command works on.
 
     *by* says in the audit log who did it; *say* tells the person at the
-    command what takes its time.
+    command what takes its time; *keys* opens those of the CA.
     """
 
     folder: SiteFolder
@@ -39,6 +43,7 @@ class Command:
     clock: Callable[[], datetime]
     by: str
     say: Callable[[str], None]
+    keys: KeyRing
 
     async def record(
         self,
@@ -69,6 +74,7 @@ async def open_command(
     folder: SiteFolder,
     clock: Callable[[], datetime] = folders.clock,
     say: Callable[[str], None] = lambda _: None,
+    source: Source = NO_SOURCE,
 ) -> AsyncIterator[Command]:
     """Open the site in *folder* for a command.
 
@@ -77,7 +83,8 @@ async def open_command(
     """
     site = settings_of(folder)
     async with open_store(folder.store_url(site.store_url), clock) as store:
-        yield Command(folder, site, store, clock, who(), say)
+        keys = KeyRing(passphrases(folder, site, source))
+        yield Command(folder, site, store, clock, who(), say, keys)
 
 
 def settings_of(folder: SiteFolder) -> Site:

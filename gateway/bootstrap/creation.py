@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ca import ledger
 from ca.hierarchy import ISSUER_NAME, initialise
+from ca.keys import KeyRing
+from ca.kinds import KeyKind
 from gateway.bootstrap.command import CommandRefused, who
 from gateway.bootstrap.folder import SECRET_DIRECTORY_MODE, SiteFolder, locate, write_secret
 from gateway.bootstrap.signing import open_authority
@@ -57,6 +59,9 @@ class NewSite:
     address: str | None = None
     workers: int | None = None
     store_url: str | None = None
+    kind: KeyKind = KeyKind.P256
+    passphrase: bytes | None = field(default=None, repr=False)
+    """Of the CA's keys; None leaves them plain."""
 
     def settings(self) -> str:
         """The text of its pusterla.toml."""
@@ -98,7 +103,7 @@ async def create_site(
     made = not folder.path.exists()
     folder.path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     try:
-        await _fill(folder, site, clock, say)
+        await _fill(folder, site, wished, clock, say)
         _write_settings(folder, text)
     except BaseException:
         _clear(folder, folder_too=made)
@@ -107,13 +112,24 @@ async def create_site(
 
 
 async def _fill(
-    folder: SiteFolder, site: Site, clock: Callable[[], datetime], say: Callable[[str], None]
+    folder: SiteFolder,
+    site: Site,
+    wished: NewSite,
+    clock: Callable[[], datetime],
+    say: Callable[[str], None],
 ) -> None:
     folder.apps.mkdir(FOLDER_MODE)
     for directory in (folder.store, folder.keys, folder.run):
         directory.mkdir(SECRET_DIRECTORY_MODE)
     say("making keys and certificates")
-    hierarchy = initialise(folder.keys, site.host, entropy=secrets.token_bytes, now=clock())
+    hierarchy = initialise(
+        folder.keys,
+        site.host,
+        entropy=secrets.token_bytes,
+        now=clock(),
+        kind=wished.kind,
+        passphrase=wished.passphrase,
+    )
     _make_keys(folder)
     say("making the store")
     url = folder.store_url(site.store_url)
@@ -128,7 +144,8 @@ async def _fill(
                 connection, AuditEvent(AuditKind.SITE_CREATED, clock(), detail=detail)
             )
         say("signing the first certificate revocation list")
-        await open_authority(folder, site, store, name).publish(clock())
+        keys = KeyRing(lambda _: wished.passphrase)
+        await open_authority(folder, site, store, name, keys).publish(clock())
 
 
 def _make_keys(folder: SiteFolder) -> None:

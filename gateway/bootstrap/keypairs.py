@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from ca.encryption import MARK
 from gateway.bootstrap.applications import server_certificate_covers
 from gateway.bootstrap.examination import Finding, ok, problem, warning
 from gateway.bootstrap.folder import KeyFileRefused, SiteFolder, read_secret
@@ -61,7 +62,11 @@ def _examine_certificate(subject: str, path: Path, now: datetime) -> Iterator[Fi
 def _examine_pair(subject: str, key: Path, public: Path) -> Iterator[Finding]:
     try:
         wanted = _public_of(public)
-        found = load_pem_private_key(read_secret(key), password=None).public_key()
+        pem = read_secret(key)
+        if MARK in pem:
+            yield ok(subject, "under a passphrase, so not opened")
+            return
+        found = load_pem_private_key(pem, password=None).public_key()
     except KeyFileRefused as error:
         cause = error.__cause__
         # A key that is open to others is found among the files.

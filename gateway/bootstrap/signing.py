@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ca.authority import Authority
 from ca.hierarchy import ISSUER_NAME, load_issuer
-from ca.keys import SignerLock
+from ca.keys import KeyRing, SignerLock
 from ca.profiles import CLIENT, Profile, make_profile
 from gateway.bootstrap.folder import SiteFolder
 from gateway.core.site import Site
@@ -18,8 +18,12 @@ from gateway.store import Store
 HTTP_PORT = 80
 
 
-def open_authority(folder: SiteFolder, site: Site, store: Store, by: str) -> Authority:
+def open_authority(
+    folder: SiteFolder, site: Site, store: Store, by: str, keys: KeyRing
+) -> Authority:
     """Load the issuing CA's key and make its authority; raise `ca.errors.FileRefused`.
+
+    *keys* opens what is under a passphrase.
 
     What it does is told in feed and audit log as done *by*.
 
@@ -27,7 +31,7 @@ def open_authority(folder: SiteFolder, site: Site, store: Store, by: str) -> Aut
     """
     return Authority(
         begin=store.begin,
-        issuer=load_issuer(folder.ca),
+        issuer=load_issuer(folder.ca, keys.load),
         profile=client_profile(site),
         host=site.host,
         lock=SignerLock(folder.signer_lock),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ca.trust import RevocationReason
-from gateway.cli.keys import chosen_kind, key_type_option
+from gateway.cli.keys import chosen_kind, key_type_option, passphrase_option
 from gateway.cli.output import (
     ExampleCommand,
     json_option,
@@ -65,6 +65,7 @@ def cert() -> None:
     help="The only applications it opens.  [default: whatever the rules allow]",
 )
 @key_type_option("The kind of its key.")
+@passphrase_option
 @json_option
 @pass_surroundings
 def issue(
@@ -184,6 +185,7 @@ def show(here: Surroundings, *, serial: str, as_json: bool) -> None:
     required=True,
     help="Why; it stands in the certificate revocation list. A lost stick: keyCompromise.",
 )
+@passphrase_option
 @json_option
 @pass_surroundings
 def revoke(

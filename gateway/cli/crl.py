@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.cli.keys import passphrase_option
 from gateway.cli.output import ExampleCommand, json_option, local, say_facts, say_json, spell, utc
 from gateway.cli.surroundings import Surroundings, pass_surroundings
 
@@ -18,6 +19,7 @@ def crl() -> None:
 
 
 @crl.command(cls=ExampleCommand, example="crl publish")
+@passphrase_option
 @json_option
 @pass_surroundings
 def publish(here: Surroundings, *, as_json: bool) -> None:

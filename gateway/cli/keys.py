@@ -1,11 +1,15 @@
 """The options about keys that several commands share."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from gateway.cli.output import warn
+from gateway.cli.secret import read_secret_line
+from gateway.cli.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from ca.kinds import KeyKind
@@ -33,3 +37,36 @@ def chosen_kind(key_type: str) -> "KeyKind":
     if kind is KeyKind.ED25519:
         warn("no browser takes Ed25519 in a certificate: this one is for other programs")
     return kind
+
+
+def _remember(ctx: click.Context, option: click.Parameter, value: Path | None) -> None:
+    """Hand the file on to whatever opens the site."""
+    del option
+    if value is not None:
+        here = ctx.ensure_object(Surroundings)
+        ctx.obj = replace(here, passphrase_file=value)
+
+
+passphrase_option: Final[Callable[[Callable[..., Any]], Callable[..., Any]]] = click.option(
+    "--passphrase-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_remember,
+    expose_value=False,
+    help="The file whose first line is the passphrase of the CA's keys, if they are under one.",
+)
+
+new_passphrase_option: Final[Callable[[Callable[..., Any]], Callable[..., Any]]] = click.option(
+    "--new-passphrase-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file whose first line is the new passphrase.  [default: it is asked for, twice]",
+)
+
+
+def new_passphrase(file: Path | None) -> bytes:
+    """Return a passphrase for new keys: the first line of *file*, or typed twice."""
+    if file is None:
+        prompt = "New passphrase of the CA's keys"
+        return read_secret_line("--new-passphrase-file", from_stdin=False, prompt=prompt).encode()
+    from gateway.bootstrap.passphrases import read_passphrase
+
+    return read_passphrase(file)

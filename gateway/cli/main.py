@@ -9,6 +9,7 @@ import click
 
 from gateway.cli.app import app
 from gateway.cli.audit import audit
+from gateway.cli.ca import ca
 from gateway.cli.cert import cert
 from gateway.cli.crl import crl
 from gateway.cli.output import printable
@@ -107,5 +108,5 @@ def main(ctx: click.Context, site: Path, debug: bool) -> None:
     ctx.obj = Surroundings(site)
 
 
-for command in (init, serve, demo, doctor, user, cert, app, session, crl, audit):
+for command in (init, serve, demo, doctor, user, cert, app, session, crl, ca, audit):
     main.add_command(command)

@@ -19,8 +19,15 @@ def read_secret_line(flag: str, *, from_stdin: bool, prompt: str) -> str:
     if from_stdin:
         return _first_line(flag)
     if not sys.stdin.isatty():
-        raise click.UsageError(f"there is no terminal to ask at: pipe the secret in with {flag}")
+        raise click.UsageError(f"there is no terminal to ask at: hand the secret in with {flag}")
     return str(click.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True))
+
+
+def ask_person(words: str) -> str | None:
+    """Ask for a secret that there is already, once; None where there is no terminal."""
+    if not sys.stdin.isatty():
+        return None
+    return str(click.prompt(words, hide_input=True, err=True))
 
 
 def _first_line(flag: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.keys import chosen_kind, key_type_option, new_passphrase, new_passphrase_option
 from gateway.cli.output import (
     ExampleCommand,
     json_option,
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 
 PROCESSES = ("edge", "portal", "authority")
 PORT = click.IntRange(1, 65535)
+
+
+_ENCRYPTED = (
+    "The CA's keys are under a passphrase, which the authority must be given: as passphrase_file\n"
+    "under [ca] in pusterla.toml, or as the systemd credential pusterla-ca-passphrase.\n\n"
+)
 
 
 def _host(ctx: click.Context, option: click.Parameter, value: str) -> str:
@@ -48,13 +55,27 @@ def _host(ctx: click.Context, option: click.Parameter, value: str) -> str:
 @click.option(
     "--port", type=PORT, default=DEFAULT_PORT, show_default=True, help="The port for https."
 )
+@key_type_option("The kind of the keys of root and issuing CA.")
+@click.option("--encrypt-ca", is_flag=True, help="Put the CA's keys under a passphrase.")
+@new_passphrase_option
 @json_option
-def init(*, directory: Path, host: str, port: int, as_json: bool) -> None:
+def init(
+    *,
+    directory: Path,
+    host: str,
+    port: int,
+    key_type: str,
+    encrypt_ca: bool,
+    new_passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
     """Make a new site in DIR: settings, keys, certificates, store, first revocation list."""
     from gateway.bootstrap.creation import NewSite, create_site, root_fingerprint
     from gateway.bootstrap.folder import clock
 
-    wished = NewSite(host, port)
+    encrypted = encrypt_ca or new_passphrase_file is not None
+    passphrase = new_passphrase(new_passphrase_file) if encrypted else None
+    wished = NewSite(host, port, kind=chosen_kind(key_type), passphrase=passphrase)
     folder = asyncio.run(create_site(directory, wished, clock, lambda text: note(f"{text} ...")))
     fingerprint = root_fingerprint(folder)
     if as_json:
@@ -72,6 +93,7 @@ def init(*, directory: Path, host: str, port: int, as_json: bool) -> None:
         f"{folder.path} is a site now.\n\n"
         f"Let browsers trust {folder.root_certificate}\n"
         f"SHA-256 {fingerprint}\n\n"
+        f"{_ENCRYPTED if encrypted else ''}"
         "Next:\n"
         f"  export PUSTERLA_SITE={folder.path}\n"
         '  pusterla user add anna --name "Anna Rossi" --group technicians\n'

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from gateway.cli.output import note
+from gateway.cli.secret import ask_person
 
 if TYPE_CHECKING:
     from gateway.bootstrap.command import Command
@@ -22,6 +23,8 @@ class Surroundings:
     """What the command knows before it has looked at anything."""
 
     site: Path
+    passphrase_file: Path | None = None
+    """Holds the passphrase of the CA's keys; named by those commands that sign."""
 
     def folder(self) -> "SiteFolder":
         """Return the site's folder, or raise `NotASite`."""
@@ -34,9 +37,12 @@ class Surroundings:
         # What a command needs (database, cryptography) is loaded when it is needed,
         # so that --help and a mistyped option are answered at once.
         from gateway.bootstrap.command import open_command
+        from gateway.bootstrap.passphrases import Source
+
+        source = Source(self.passphrase_file, ask_person)
 
         async def go() -> T:
-            async with open_command(self.folder(), say=note) as command:
+            async with open_command(self.folder(), say=note, source=source) as command:
                 return await work(command)
 
         return asyncio.run(go())

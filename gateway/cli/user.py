@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.cli.keys import passphrase_option
 from gateway.cli.output import (
     ExampleCommand,
     json_option,
@@ -217,6 +218,7 @@ def totp_reset(here: Surroundings, *, user: str, as_json: bool) -> None:
 
 @user.command(cls=ExampleCommand, example="user remove anna")
 @click.argument("user")
+@passphrase_option
 @json_option
 @pass_surroundings
 def remove(here: Surroundings, *, user: str, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from ipaddress import ip_address
+from pathlib import PurePath
 from typing import Final
 
 from gateway.core.routes import normalise_host
@@ -53,6 +54,9 @@ def read_settings(document: Section, cores: int) -> Site | None:
         maximum=timedelta(days=90),
     )
     crl.finish()
+    ca = document.section("ca")
+    passphrase_file = ca.text("passphrase_file", default=None, check=check_line)
+    ca.finish()
     limits = _read_limits(document.section("limits"))
     document.finish()
     if host is None:
@@ -70,6 +74,7 @@ def read_settings(document: Section, cores: int) -> Site | None:
         crl_lifetime=crl_lifetime,
         feed_grace=feed_grace,
         limits=limits,
+        ca_passphrase_file=None if passphrase_file is None else PurePath(passphrase_file),
     )
 
 

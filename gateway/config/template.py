@@ -54,6 +54,7 @@ def settings_text(
         ("listen", _listen_settings(address, workers)),
         ("sessions", _session_settings()),
         ("store", _store_settings(store_url)),
+        ("ca", _ca_settings()),
         ("crl", _crl_settings()),
         ("limits", _limit_settings()),
     )
@@ -204,6 +205,18 @@ def _store_settings(url: str | None) -> tuple[Setting, ...]:
             DEFAULT_FEED_GRACE,
             "How long the edge goes on without a sign of life of the store before it\n"
             "refuses everybody. At least 2s.",
+        ),
+    )
+
+
+def _ca_settings() -> tuple[Setting, ...]:
+    return (
+        Setting(
+            "passphrase_file",
+            toml_text("/etc/pusterla/ca-passphrase"),
+            "The file whose first line is the passphrase of the CA's keys, or the PIN of their\n"
+            "token: mode 0600, and the authority's own. A relative path is one in this folder.\n"
+            "Left out: a credential of systemd, or whoever runs a command is asked.",
         ),
     )
 

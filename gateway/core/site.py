@@ -133,6 +133,8 @@ class Site:
     feed_grace: timedelta
     """How long the edge goes on without a sign of life of the store before it refuses."""
     limits: Limits
+    ca_passphrase_file: PurePath | None = None
+    """Holds the passphrase of the CA's keys; relative to the site's folder."""
 
     @property
     def public_host(self) -> str:

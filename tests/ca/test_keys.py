@@ -17,12 +17,16 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from ca.errors import FileRefused, SignerBusy
+from ca.errors import FileRefused, KeyLocked, SignerBusy
 from ca.keys import (
+    KeyRing,
     NewFile,
     SignerLock,
+    is_encrypted,
+    key_pem,
     load_certificates,
     load_key,
+    replace,
     save_certificates,
     save_key,
     write_new,
@@ -86,7 +90,8 @@ class TestKeys:
         [
             (b"", "no private key"),
             (b"not a key", "no private key"),
-            (make_key().private_bytes(*PEM, BestAvailableEncryption(b"x")), "no private key"),
+            (b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA", "none to open it with"),
+            (make_key().private_bytes(*PEM, BestAvailableEncryption(b"x")), "none to open it"),
             (
                 ec.generate_private_key(ec.SECP521R1()).private_bytes(*PEM, NoEncryption()),
                 "is not P-256, P-384",
@@ -110,6 +115,92 @@ class TestKeys:
             load_key(tmp_path / "site.key")
         with pytest.raises(FileRefused, match="cannot be read: Is a directory"):
             load_key(tmp_path)
+
+
+SECRET = b"correct horse battery"
+
+
+class TestPassphrases:
+    def test_it_is_asked_for_where_there_is_one(self, tmp_path: Path) -> None:
+        """By the file's name; a plain key asks nobody."""
+        asked: list[Path] = []
+
+        def ask(path: Path) -> bytes:
+            asked.append(path)
+            return SECRET
+
+        key = make_key()
+        save_key(tmp_path / "plain.key", key)
+        save_key(tmp_path / "sealed.key", key, SECRET)
+        for name in ("plain.key", "sealed.key"):
+            assert load_key(tmp_path / name, ask).public_key() == key.public_key()
+        assert asked == [tmp_path / "sealed.key"]
+        assert [is_encrypted(tmp_path / name) for name in ("plain.key", "sealed.key")] == [0, 1]
+        assert mode_of(tmp_path / "sealed.key") == 0o600
+
+    @pytest.mark.parametrize(
+        "given, words",
+        [(b"something else", "does not open"), (b"", "none to open it"), (None, "none to open")],
+    )
+    def test_a_passphrase_that_is_wrong_or_missing(
+        self, tmp_path: Path, given: bytes | None, words: str
+    ) -> None:
+        """Names the file, and nothing of the passphrase."""
+        path = tmp_path / "sealed.key"
+        save_key(path, make_key(), SECRET)
+        with pytest.raises(KeyLocked, match=words) as caught:
+            load_key(path, lambda _: given)
+        assert str(path) in str(caught.value)
+        assert "something" not in str(caught.value)
+
+    def test_a_ring_opens_a_key_once(self, tmp_path: Path) -> None:
+        """Until the file is another one; that others can read it is noticed all the same."""
+        asked: list[Path] = []
+
+        def ask(path: Path) -> bytes:
+            asked.append(path)
+            return SECRET
+
+        path, ring = tmp_path / "sealed.key", KeyRing(ask)
+        save_key(path, make_key(), SECRET)
+        assert ring.load(path) is ring.load(path)
+        assert len(asked) == 1
+        other = make_key()
+        replace(path, key_pem(other, SECRET))
+        assert ring.load(path).public_key() == other.public_key()
+        path.chmod(0o644)
+        with pytest.raises(FileRefused, match="mode 0644"):
+            ring.load(path)
+
+
+class TestReplacing:
+    def test_a_reader_sees_one_or_the_other(self, tmp_path: Path) -> None:
+        """The mode stays, and no draft is left behind."""
+        path = tmp_path / "clients.pem"
+        write_new(path, b"old", 0o640)
+        with path.open("rb") as reader:
+            replace(path, b"new")
+            assert reader.read() == b"old"
+        assert (path.read_bytes(), mode_of(path)) == (b"new", 0o640)
+        assert list(tmp_path.iterdir()) == [path]
+
+    def test_a_place_where_nothing_can_be_written(self, tmp_path: Path) -> None:
+        """Says so, by name."""
+        with pytest.raises(FileRefused, match=r"clients\.pem\..* cannot be made"):
+            replace(tmp_path / "missing" / "clients.pem", b"new")
+
+    def test_what_root_makes_belongs_to_whom_it_is_made_for(self, tmp_path: Path) -> None:
+        """Or the one who signs could not read the key that root made for it."""
+        root = os.geteuid() == 0
+        owner = (12345, 23456) if root else (os.geteuid(), os.getegid())
+        like, path = tmp_path / "issuing.key", tmp_path / "issuing-2.key"
+        save_key(like, make_key())
+        os.chown(like, *owner)
+        save_key(path, make_key(), like=like)
+        replace(like, like.read_bytes())
+        for file in (path, like):
+            assert (file.stat().st_uid, file.stat().st_gid) == owner
+            assert mode_of(file) == 0o600
 
 
 class TestCertificates:

@@ -17,6 +17,7 @@ from cryptography import x509
 
 from ca.authority import Order
 from ca.hierarchy import ISSUER_NAME
+from ca.keys import KeyRing
 from ca.kinds import make_key
 from ca.trust import RevocationReason
 from gateway.bootstrap.creation import NewSite, create_site
@@ -233,7 +234,7 @@ async def issue(folder: SiteFolder, store: Store) -> str:
     site = read_site(folder.settings)
     assert isinstance(site, Site)
     await store.add_person(NewPerson("anna", "Anna Rossi", "", frozenset(), "hash", b"sealed"))
-    authority = open_authority(folder, site, store, "test")
+    authority = open_authority(folder, site, store, "test", KeyRing())
     order = Order("anna", "stick-1", lifetime=timedelta(days=30))
     return (await authority.enrol(order, make_key().public_key(), clock())).record.serial
 

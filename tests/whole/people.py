@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ca.authority import Enrolled, Order
+from ca.keys import KeyRing
 from gateway.bootstrap.accounts import Wishes, add_account
 from gateway.bootstrap.command import Command
 from gateway.bootstrap.signing import open_authority
@@ -109,7 +110,7 @@ def issue_stick(
     order = Order(user, device, f"{user}@example.it", apps, timedelta(days=30))
 
     async def enrol(command: Command) -> Enrolled:
-        authority = open_authority(command.folder, command.site, command.store, "tests")
+        authority = open_authority(command.folder, command.site, command.store, "tests", KeyRing())
         return await authority.enrol(order, key.public_key(), command.clock())
 
     enrolled = site.work(enrol)

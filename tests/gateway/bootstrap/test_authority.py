@@ -9,6 +9,7 @@ from cryptography import x509
 
 from ca.authority import Order
 from ca.hierarchy import ISSUER_NAME
+from ca.keys import KeyRing
 from ca.kinds import make_key
 from ca.ledger import CRLRecord
 from ca.trust import RevocationReason
@@ -57,7 +58,7 @@ async def issue(folder: SiteFolder, store: Store) -> str:
     """Issue a certificate to anna and return its serial."""
     site = read_site(folder.settings)
     assert isinstance(site, Site)
-    authority = open_authority(folder, site, store, "test")
+    authority = open_authority(folder, site, store, "test", KeyRing())
     order = Order("anna", "stick-1", lifetime=timedelta(days=30))
     return (await authority.enrol(order, make_key().public_key(), clock())).record.serial
 

@@ -7,6 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
 
 from ca.errors import FileRefused
+from ca.keys import KeyRing
 from ca.trust import RevocationReason
 from gateway.bootstrap.accounts import Wishes, add_account
 from gateway.bootstrap.certificates import (
@@ -111,7 +112,7 @@ async def test_revoking_again_changes_nothing(command: Command) -> None:
 async def test_without_the_key_the_running_authority_is_waited_for(command: Command) -> None:
     """Whoever may revoke need not be able to sign."""
     serial = await issue(command)
-    authority = open_authority(command.folder, command.site, command.store, "authority")
+    authority = open_authority(command.folder, command.site, command.store, "authority", KeyRing())
     command.folder.issuing_key.unlink()
 
     async def run_authority() -> None:

@@ -65,6 +65,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *(f"cert {verb}" for verb in ("issue", "list", "show", "revoke")),
         *(f"app {verb}" for verb in ("add", "list", "show", "check", "remove")),
         *("session list", "session end", "crl publish", "crl show", "audit tail"),
+        *("ca encrypt", "ca decrypt"),
     }
 
 

@@ -41,10 +41,13 @@ def test_a_secret_that_is_not_utf_8_is_refused(pusterla: Runner) -> None:
     assert done.stderr == b"pusterla: the secret on stdin is not UTF-8\n"
 
 
-def typed(site: Path, *lines: str) -> tuple[int, str]:
-    """Run `user add` at a terminal, type *lines* when asked, and return status and screen."""
+ADD_ANNA = ("user", "add", "anna")
+
+
+def typed(site: Path, *lines: str, command: tuple[str, ...] = ADD_ANNA) -> tuple[int, str]:
+    """Run *command* at a terminal, type *lines* when asked, and return status and screen."""
     master, slave = pty.openpty()
-    words = ["--site", str(site), "user", "add", "anna"]
+    words = ["--site", str(site), *command]
     process = subprocess.Popen(
         [sys.executable, "-c", "from gateway.cli import main; main()", *words],
         stdin=slave,
@@ -84,3 +87,17 @@ def test_two_different_passwords_are_asked_for_again(pusterla: Runner) -> None:
     status, screen = typed(pusterla.site, *lines, lines[0], lines[0])
     assert status == 0
     assert "do not match" in screen
+
+
+def test_the_passphrase_of_the_ca_is_typed_once_to_sign(pusterla: Runner) -> None:
+    """Twice when it is new; what is typed does not show, and a wrong one signs nothing."""
+    secret = "the passphrase of the CA"
+    status, screen = typed(pusterla.site, secret, secret, command=("ca", "encrypt"))
+    assert status == 0, screen
+    status, screen = typed(pusterla.site, "something else", command=("crl", "publish"))
+    assert status == 1
+    assert "the passphrase does not open" in screen
+    status, screen = typed(pusterla.site, secret, command=("crl", "publish"))
+    assert status == 0, screen
+    assert "Passphrase of" in screen
+    assert secret not in screen

@@ -65,7 +65,7 @@ def test_defaults_are_written_as_they_are(tmp_path: Path) -> None:
     """What stands behind a # is what is in force, but for the examples and the cores."""
     found = read(tmp_path, settings_text(HOST, 8443))
     text = UNSET.sub("", settings_text(HOST, 8443))
-    examples = re.compile(r"^(contact|url|workers) = .*\n", re.MULTILINE)
+    examples = re.compile(r"^(contact|url|workers|passphrase_file) = .*\n", re.MULTILINE)
     said = read(tmp_path, examples.sub("", text))
     assert isinstance(found, Configuration)
     assert isinstance(said, Configuration)
@@ -126,7 +126,7 @@ def test_every_section_is_written_and_explained(tmp_path: Path) -> None:
     assert set(re.findall(r"^### `\[([a-z]+)\]`$", page, re.MULTILINE)) == keys
 
 
-@pytest.mark.parametrize("section", ["site", "listen", "sessions", "store", "crl", "limits"])
+@pytest.mark.parametrize("section", ["site", "listen", "sessions", "store", "ca", "crl", "limits"])
 def test_every_key_of_a_section_is_written_and_explained(tmp_path: Path, section: str) -> None:
     """No key that the reader takes is left out, and none is made up."""
     keys = known_keys(tmp_path, f"[{section}]\nqqqqqqqqq = 1\n", wiki())

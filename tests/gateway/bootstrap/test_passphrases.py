@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import pytest
+
+from ca.errors import KeyLocked
+from gateway.bootstrap.creation import NewSite
+from gateway.bootstrap.folder import locate
+from gateway.bootstrap.passphrases import (
+    CREDENTIAL,
+    Source,
+    credential_file,
+    passphrases,
+    read_passphrase,
+)
+from gateway.config.files import parse_site
+from gateway.core.site import Site
+
+KEY = Path("issuing.key")
+
+
+def secret(path: Path, content: bytes) -> Path:
+    """Write a file for its owner alone."""
+    path.write_bytes(content)
+    path.chmod(0o600)
+    return path
+
+
+def site_with(file: Path | None) -> Site:
+    """Settings that name *file*."""
+    text = NewSite("gate.example.org", 443).settings()
+    if file is not None:
+        text = text.replace("[ca]\n", f'[ca]\npassphrase_file = "{file}"\n')
+    found = parse_site(text)
+    assert isinstance(found, Site)
+    return found
+
+
+@pytest.mark.parametrize(
+    "content, line",
+    [
+        (b"pass", b"pass"),
+        (b" pass \r\n", b" pass "),
+        (b"pass\nsecond", b"pass"),
+        (b"\xff\n", b"\xff"),
+    ],
+)
+def test_the_first_line_is_the_passphrase(tmp_path: Path, content: bytes, line: bytes) -> None:
+    """With its spaces, and without its end."""
+    assert read_passphrase(secret(tmp_path / "f", content)) == line
+
+
+def test_the_nearest_source_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command's file, the settings' file, the credential, a person; each only after the ones before."""
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    folder = locate(tmp_path)
+    named = secret(tmp_path / "named", b"named")
+    configured = secret(tmp_path / "configured", b"configured")
+    secret(tmp_path / CREDENTIAL, b"credential")
+
+    def typed(words: str) -> str:
+        assert "issuing.key" in words
+        return "typed"
+
+    def answer(file: Path | None, settings: Path | None) -> bytes | None:
+        return passphrases(folder, site_with(settings), Source(file, typed))(KEY)
+
+    assert answer(None, None) == b"typed"
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert answer(None, None) == b"credential"
+    assert answer(None, configured) == b"configured"
+    assert answer(named, configured) == b"named"
+
+
+def test_nobody_to_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every way to give it is told."""
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    with pytest.raises(KeyLocked, match=r"--passphrase-file.*passphrase_file.*credential"):
+        passphrases(locate(tmp_path), site_with(None), Source())(KEY)
+
+
+def test_a_source_that_fails_is_not_passed_over(tmp_path: Path) -> None:
+    """A file that was named and is away is an error, whoever else could be asked."""
+    ask = passphrases(locate(tmp_path), site_with(Path("missing")), Source(ask=lambda _: "typed"))
+    with pytest.raises(KeyLocked, match=f"{tmp_path}/missing cannot be read"):
+        ask(KEY)
+
+
+def test_a_unit_without_the_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other credentials may be there."""
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert credential_file() is None
