@@ -8,14 +8,17 @@ identity   user and device <-> subject and SAN                         pure
 serials    serial numbers: from random octets, as text, from text      pure
 lint       what must hold of any certificate that is released          pure
 issue      request + profile + issuer + time -> certificate            pure (signs)
+scopes     the lists of one issuer, and what they are called           pure
 status     entries + number + time -> CRL                              pure (signs)
 trust      dates + record + time -> good, revoked, unknown, stale ...  pure, standard library only
 bundle     key + chain + passphrase -> PKCS#12                         pure
 encryption keys at rest under a passphrase                           pure but for its salt
 keys       key and certificate files, and the signer's lock            I/O
-ledger     serials, certificates, revocations, CRLs                    I/O, SQL
+ledger     serials, certificates, revocations                          I/O, SQL
 issuers    which issuing CA issues, and which only sign their lists    I/O, SQL
+lists      CRLs: numbers, what they must say, which there are          I/O, SQL
+publishing which lists are due, and in what order                      shell
 hierarchy  the files of a new CA                                       shell
-authority  enrol, revoke, publish: the order of effects                shell
+authority  enrol, take back: the order of effects                      shell
 errors     what can be refused, one tree
 """

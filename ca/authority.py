@@ -4,21 +4,16 @@ Issuing: reserve the serial and write the intent (commit) -> sign -> record the 
 (commit) -> hand it out. A crash at any step leaves at most a serial that is reserved and unused,
 never a certificate in somebody's hands that the ledger does not know.
 
-Publishing: hold the signer's lock -> read entries and last number -> sign -> record (commit). A
-crash leaves the last CRL in force. To revoke needs no key and is the ledger's alone.
+Publishing is `ca.publishing`'s. To revoke needs no key and is the ledger's alone.
 """
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ca import ledger
@@ -29,17 +24,12 @@ from ca.identity import Identity, alternative_names_of, subject_of
 from ca.issue import Issuer, der, fingerprint, issue
 from ca.keys import NewFile, SignerLock
 from ca.kinds import KeyKind, PublicKey, make_key
-from ca.ledger import CertificateRecord, CRLRecord, RevocationOutcome
+from ca.ledger import CertificateRecord, RevocationOutcome
+from ca.lists import CRLRecord
 from ca.profiles import IssueRequest, Profile
+from ca.publishing import Begin, Publication, Publisher
 from ca.serials import OCTETS, serial_from, serial_text
-from ca.status import build_crl
 from ca.trust import RevocationReason
-
-Begin = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
-"""Opens a transaction that commits when the block ends well, and is undone otherwise."""
-
-CRL_LIFETIME = timedelta(days=7)
-_CLOCK_SLACK = timedelta(minutes=5)
 
 
 class Witness(Protocol):
@@ -95,36 +85,6 @@ class Enrolled:
     chain: tuple[x509.Certificate, ...]
 
 
-class Due(StrEnum):
-    """Why a CRL is to be signed now."""
-
-    NONE_YET = "there is no CRL yet"
-    UNLISTED = "a revocation is not listed yet"
-    AGE = "a quarter of the CRL's life is over"
-    FUTURE = "the CRL begins in the future: a clock was or is wrong"
-
-
-def why_due(last: CRLRecord | None, *, unlisted: bool, now: datetime) -> Due | None:
-    """Say why the next CRL is to be signed at *now*, or None when *last* will do.
-
-    A quarter of the life leaves three more for whatever keeps the next one from being signed.
-    """
-    if last is None:
-        return Due.NONE_YET
-    if unlisted:
-        return Due.UNLISTED
-    if last.this_update > now + _CLOCK_SLACK:
-        return Due.FUTURE
-    if now >= due_at(last):
-        return Due.AGE
-    return None
-
-
-def due_at(last: CRLRecord) -> datetime:
-    """Return when *last* is to be followed by the next CRL, if nothing is revoked before."""
-    return last.this_update + (last.next_update - last.this_update) / 4
-
-
 class Authority:
     """Issues and publishes in the name of one issuing CA; the only part that needs its key."""
 
@@ -137,18 +97,29 @@ class Authority:
         host: str,
         lock: SignerLock,
         entropy: Entropy,
+        publication: Publication,
         witness: Witness | None = None,
-        crl_lifetime: timedelta = CRL_LIFETIME,
+        read: Begin | None = None,
     ) -> None:
-        """Take what it works with; *profile* is that of client certificates, *host* the site's."""
+        """Take what it works with; *profile* is that of client certificates, *host* the site's.
+
+        *read* opens transactions that only read; None: *begin* does.
+        """
         self._begin = begin
         self._issuer = issuer
         self._profile = profile
         self._host = host
-        self._lock = lock
         self._entropy = entropy
         self._witness = witness or Nobody()
-        self._crl_lifetime = crl_lifetime
+        self._publication = publication
+        self._publisher = Publisher(
+            begin=begin,
+            read=read or begin,
+            issuer=issuer,
+            lock=lock,
+            witness=self._witness,
+            publication=publication,
+        )
 
     async def enrol(self, order: Order, public_key: PublicKey, now: datetime) -> Enrolled:
         """Issue a certificate for *public_key* as *order* says, and record it.
@@ -167,8 +138,10 @@ class Authority:
             alternative_names=alternative_names_of(identity),
             lifetime=order.lifetime,
         )
-        self._profile.refuse_unfit(request)
-        validity = self._profile.validity(order.lifetime, self._issuer.certificate, now)
+        partition, point = self._publication.point(self._issuer.name, request.serial)
+        profile = replace(self._profile, distribution_points=(point,))
+        profile.refuse_unfit(request)
+        validity = profile.validity(order.lifetime, self._issuer.certificate, now)
         serial = serial_text(request.serial)
         async with self._begin() as connection:
             await ledger.reserve_serial(
@@ -181,8 +154,9 @@ class Authority:
                 not_before=validity.not_before,
                 not_after=validity.not_after,
                 now=now,
+                crl_partition=partition,
             )
-        certificate = issue(self._issuer, self._profile, request, now)
+        certificate = issue(self._issuer, profile, request, now)
         async with self._begin() as connection:
             record = await ledger.record_certificate(
                 connection,
@@ -238,50 +212,14 @@ class Authority:
             )
             await self._witness.revoked(connection, outcome)
 
-    async def publish(self, now: datetime) -> CRLRecord:
-        """Sign and record a CRL of all that is revoked now, due or not.
+    async def publish(self, now: datetime) -> tuple[CRLRecord, ...]:
+        """Sign and record every list there is to be, due or not; see `Publisher.publish`."""
+        return await self._publisher.publish(now)
 
-        Raises `SignerBusy` when another signer does not come to an end.
-        """
-        async with self._lock.hold():
-            return await self._publish(now)
+    async def publish_if_due(self, now: datetime) -> tuple[CRLRecord, ...]:
+        """Sign and record the lists that are due; see `Publisher.publish_if_due`."""
+        return await self._publisher.publish_if_due(now)
 
-    async def publish_if_due(self, now: datetime) -> CRLRecord | None:
-        """Publish when a revocation waits for it or the last CRL is no longer young.
-
-        Returns None when nothing was due, or somebody else has published meanwhile.
-        """
-        if await self._due(now) is None:
-            return None
-        async with self._lock.hold():
-            return None if await self._due(now) is None else await self._publish(now)
-
-    async def _due(self, now: datetime) -> Due | None:
-        async with self._begin() as connection:
-            last = await ledger.latest_crl(connection, self._issuer.name)
-            waiting = await ledger.unlisted_revocations(connection, self._issuer.name)
-        return why_due(last, unlisted=bool(waiting), now=now)
-
-    async def _publish(self, now: datetime) -> CRLRecord:
-        """Sign the next CRL; the caller holds the lock, so the number is nobody else's."""
-        async with self._begin() as connection:
-            last = await ledger.latest_crl(connection, self._issuer.name)
-            entries = await ledger.revoked_entries(connection, self._issuer.name)
-        number = 1 if last is None else last.number + 1
-        this_update = now.replace(microsecond=0)
-        next_update = this_update + self._crl_lifetime
-        crl = await asyncio.to_thread(
-            build_crl,
-            self._issuer,
-            entries,
-            number=number,
-            this_update=this_update,
-            next_update=next_update,
-        )
-        record = CRLRecord(
-            self._issuer.name, number, this_update, next_update, crl.public_bytes(Encoding.DER)
-        )
-        async with self._begin() as connection:
-            await ledger.record_crl(connection, record, entries)
-            await self._witness.published(connection, record)
-        return record
+    async def publish_deltas_if_due(self, now: datetime) -> tuple[CRLRecord, ...]:
+        """Sign and record the delta lists that are due, while others may be signing."""
+        return await self._publisher.publish_deltas_if_due(now)

@@ -7,7 +7,10 @@ input; single-octet tags only (ITU-T X.690, section 8.1).
 from collections.abc import Iterator
 
 INTEGER = 0x02
+BIT_STRING = 0x03
 OCTET_STRING = 0x04
+UTC_TIME = 0x17
+GENERALIZED_TIME = 0x18
 SEQUENCE = 0x30
 _LONG_FORM = 0x80
 

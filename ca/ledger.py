@@ -1,11 +1,16 @@
-"""The ledger: serials, certificates, revocations and CRLs, in SQL.
+"""The ledger: serials, certificates and revocations, in SQL; CRLs are in `ca.lists`.
 
 Every function takes a connection inside a transaction that the caller owns, so that the caller
 can write more in the same one (the change feed, the audit log) and all of it becomes durable at
 once or not at all. Nothing here commits. The same statements run on SQLite and PostgreSQL.
 
-A certificate is a row that only moves forward: reserved -> valid -> revoked, or reserved ->
-revoked. No row is ever deleted.
+A certificate is a row that moves forward: reserved -> valid -> revoked, or reserved -> revoked;
+only between valid and held it goes both ways. No row is ever deleted.
+
+Each issuer counts the *changes* of its certificates' status (revoked, held, released), and a row
+keeps the number of its own last one. Writers take turns, so whoever has seen a count has seen
+every change up to it, and a list that notes the count it was made at needs no more to know what
+it does not tell.
 """
 
 import json
@@ -17,6 +22,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ColumnElement,
     Dialect,
@@ -39,13 +45,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeDecorator
 
 from ca.errors import LedgerError
-from ca.serials import serial_text
-from ca.trust import Revocation, RevocationReason, RevokedEntry, Standing, Validity
+from ca.scopes import CRLKind
+from ca.trust import Revocation, RevocationReason, Standing, Validity
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_AT_ONCE = 500
-"""How many values one statement carries; SQLite once allowed no more than 999."""
 
 
 class Instant(TypeDecorator[datetime]):
@@ -108,6 +112,8 @@ class CertificateState(StrEnum):
     """Its serial is taken and the intent is written; it may or may not have been signed."""
     VALID = "valid"
     """Signed and recorded, and not revoked. Its dates are another matter."""
+    HELD = "held"
+    """Refused like a revoked one, with a date and the reason *certificateHold*, until released."""
     REVOKED = "revoked"
 
 
@@ -139,6 +145,18 @@ issuer = Table(
     Column("certificate", LargeBinary, nullable=False),
     Column("state", _named(IssuerState), nullable=False, server_default=IssuerState.ACTIVE.value),
     Column("since", Instant),
+    # How many changes of status there were, and the highest CRL number that was ever given.
+    Column("changes", BigInteger, nullable=False, server_default="0"),
+    Column("last_number", BigInteger, nullable=False, server_default="0"),
+)
+
+partition = Table(
+    "crl_partition",
+    metadata,
+    Column("issuer", String(64), ForeignKey("issuer.name"), primary_key=True),
+    Column("name", String(16), primary_key=True),
+    # The last moment of the certificate in it that lives longest.
+    Column("last_day", Instant, nullable=False),
 )
 
 certificate = Table(
@@ -159,10 +177,15 @@ certificate = Table(
     Column("revoked_at", Instant),
     Column("reason", _named(RevocationReason)),
     Column("crl_number", BigInteger),
+    # The name of the partition in its CRL distribution point; None where that is the whole list.
+    Column("crl_partition", String(16)),
+    # The number of the last change of its status; None as long as there was none.
+    Column("change", BigInteger),
     UniqueConstraint("fingerprint"),
     Index(None, "username", "device"),
     Index(None, "state", "crl_number"),
     Index(None, "not_after"),
+    Index(None, "issuer", "change"),
 )
 
 crl = Table(
@@ -172,7 +195,17 @@ crl = Table(
     Column("number", BigInteger, primary_key=True, autoincrement=False),
     Column("this_update", Instant, nullable=False),
     Column("next_update", Instant, nullable=False),
-    Column("der", LargeBinary, nullable=False),
+    # None once another of the same kind and scope has followed.
+    Column("der", LargeBinary),
+    Column("kind", _named(CRLKind), nullable=False),
+    Column("scope", String(16), nullable=False),
+    Column("covers", BigInteger, nullable=False),
+    Column("scheduled", Boolean, nullable=False),
+    Column("entries", BigInteger, nullable=False),
+    Column("base", BigInteger),
+    Column("floor", Instant),
+    Column("floor_covers", BigInteger),
+    Index(None, "issuer", "scope", "kind", "number"),
 )
 
 
@@ -181,7 +214,9 @@ class CertificateRecord:
     """What the ledger says of one certificate; its bytes are asked for apart.
 
     *serial* and *fingerprint* (SHA-256) are lower-case hexadecimal. *scope* holds the names of
-    the applications it opens, None for all. *crl_number* is the first CRL that lists it.
+    the applications it opens, None for all. *crl_number* is the first CRL that tells its present
+    status, *crl_partition* the part of the list that its distribution point names, None for the
+    whole.
     """
 
     issuer: str
@@ -198,6 +233,7 @@ class CertificateRecord:
     revoked_at: datetime | None
     reason: RevocationReason | None
     crl_number: int | None
+    crl_partition: str | None
 
     @property
     def validity(self) -> Validity:
@@ -221,19 +257,7 @@ class RevocationOutcome:
     already: tuple[CertificateRecord, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CRLRecord:
-    """One published CRL."""
-
-    issuer: str
-    number: int
-    this_update: datetime
-    next_update: datetime
-    der: bytes
-
-
 _RECORD = [certificate.c[field.name] for field in fields(CertificateRecord)]
-_CRL = [crl.c[field.name] for field in fields(CRLRecord)]
 
 
 def _record(row: Row[*tuple[Any, ...]]) -> CertificateRecord:
@@ -267,10 +291,11 @@ async def reserve_serial(
     not_before: datetime,
     not_after: datetime,
     now: datetime,
+    crl_partition: str | None = None,
 ) -> None:
     """Take *serial* and write down what is about to be signed under it.
 
-    Raises `LedgerError` when the serial was used before (which with 126 random bits means a
+    *crl_partition* is what its CRL distribution point is to name. Raises `LedgerError` when the serial was used before (which with 126 random bits means a
     broken source of randomness) or the issuer is not recorded.
     """
     try:
@@ -285,6 +310,7 @@ async def reserve_serial(
                 not_after=not_after,
                 state=CertificateState.RESERVED,
                 reserved_at=now,
+                crl_partition=crl_partition,
             )
         )
     except IntegrityError as error:
@@ -292,6 +318,21 @@ async def reserve_serial(
             f"serial {serial} of {issuer} cannot be reserved: it was used before,"
             " or the issuer is not recorded"
         ) from error
+    if crl_partition is not None:
+        await _keep_partition(connection, issuer, crl_partition, not_after)
+
+
+async def _keep_partition(
+    connection: AsyncConnection, issuer: str, name: str, last_day: datetime
+) -> None:
+    """See to it that the partition *name* is published as long as somebody may ask for it."""
+    mine = (partition.c.issuer == issuer, partition.c.name == name)
+    kept = await connection.scalar(select(partition.c.last_day).where(*mine))
+    if kept is None:
+        values = {"issuer": issuer, "name": name, "last_day": last_day}
+        await connection.execute(insert(partition).values(values))
+    elif kept < last_day:
+        await connection.execute(update(partition).where(*mine).values(last_day=last_day))
 
 
 async def record_certificate(
@@ -401,8 +442,84 @@ async def revoke(
     for them at this moment will not be recorded, and if it exists the next CRL lists it. Both
     answers empty means that nothing fits; whether that is an error is the caller's to say.
 
-    Raises `ValueError` without any criterion: nothing named must never mean everything.
+    Raises `ValueError` without any criterion: nothing named must never mean everything; and for
+    a reason with a way back, which is `hold`'s.
     """
+    if not reason.is_final:
+        raise ValueError(f"nothing is revoked with the reason {reason}: hold it")
+    wanted = _wanted(fingerprints, serials, user, device)
+    newly = await _change(
+        connection,
+        [*wanted, certificate.c.state != CertificateState.REVOKED],
+        state=CertificateState.REVOKED,
+        revoked_at=now,
+        reason=reason,
+    )
+    query = select(*_RECORD).where(*wanted, certificate.c.state == CertificateState.REVOKED)
+    revoked = [_record(row) for row in await connection.execute(query)]
+    known = {(record.issuer, record.serial) for record in newly}
+    return RevocationOutcome(
+        newly=newly,
+        already=tuple(one for one in revoked if (one.issuer, one.serial) not in known),
+    )
+
+
+async def hold(
+    connection: AsyncConnection,
+    *,
+    fingerprints: Collection[str] | None = None,
+    serials: Collection[str] | None = None,
+    user: str | None = None,
+    device: str | None = None,
+    now: datetime,
+) -> tuple[CertificateRecord, ...]:
+    """Put every valid certificate that fits on hold, and return those; `release` is the way back.
+
+    Held ones are refused and listed as revoked ones are. What is revoked, held or only reserved
+    stays as it is. Raises `ValueError` without any criterion, as `revoke` does.
+    """
+    return await _change(
+        connection,
+        [
+            *_wanted(fingerprints, serials, user, device),
+            certificate.c.state == CertificateState.VALID,
+        ],
+        state=CertificateState.HELD,
+        revoked_at=now,
+        reason=RevocationReason.CERTIFICATE_HOLD,
+    )
+
+
+async def release(
+    connection: AsyncConnection,
+    *,
+    fingerprints: Collection[str] | None = None,
+    serials: Collection[str] | None = None,
+    user: str | None = None,
+    device: str | None = None,
+) -> tuple[CertificateRecord, ...]:
+    """Make every held certificate that fits valid again, and return those.
+
+    What was revoked stays revoked. Raises `ValueError` without any criterion.
+    """
+    return await _change(
+        connection,
+        [
+            *_wanted(fingerprints, serials, user, device),
+            certificate.c.state == CertificateState.HELD,
+        ],
+        state=CertificateState.VALID,
+        revoked_at=None,
+        reason=None,
+    )
+
+
+def _wanted(
+    fingerprints: Collection[str] | None,
+    serials: Collection[str] | None,
+    user: str | None,
+    device: str | None,
+) -> list[ColumnElement[bool]]:
     wanted: list[ColumnElement[bool]] = []
     if fingerprints is not None:
         wanted.append(certificate.c.fingerprint.in_(fingerprints))
@@ -414,84 +531,25 @@ async def revoke(
         raise ValueError("name the certificates to revoke: fingerprints, serials or a user")
     if device is not None:
         wanted.append(certificate.c.device == device)
+    return wanted
+
+
+async def _change(
+    connection: AsyncConnection, wanted: Sequence[ColumnElement[bool]], **status: object
+) -> tuple[CertificateRecord, ...]:
+    """Give what fits *wanted* another status, which no list tells yet, and return it."""
+    # The count first: on both databases only one transaction writes at a time, so what has this
+    # number is in the store before anybody can see the number.
+    await connection.execute(
+        update(issuer)
+        .where(issuer.c.name.in_(select(certificate.c.issuer).where(*wanted)))
+        .values(changes=issuer.c.changes + 1)
+    )
+    count = select(issuer.c.changes).where(issuer.c.name == certificate.c.issuer)
     changed = await connection.execute(
         update(certificate)
-        .where(*wanted, certificate.c.state != CertificateState.REVOKED)
-        .values(state=CertificateState.REVOKED, revoked_at=now, reason=reason)
+        .where(*wanted)
+        .values(change=count.scalar_subquery(), crl_number=None, **status)
         .returning(*_RECORD)
     )
-    newly = tuple(_record(row) for row in changed)
-    query = select(*_RECORD).where(*wanted, certificate.c.state == CertificateState.REVOKED)
-    revoked = [_record(row) for row in await connection.execute(query)]
-    return RevocationOutcome(
-        newly=newly, already=tuple(record for record in revoked if record not in newly)
-    )
-
-
-async def revoked_entries(connection: AsyncConnection, issuer: str) -> list[RevokedEntry]:
-    """Return what a CRL of *issuer* must list now, ordered by serial.
-
-    Certificates that have since expired stay in the list.
-    """
-    rows = await connection.execute(
-        select(certificate.c.serial, certificate.c.revoked_at, certificate.c.reason)
-        .where(certificate.c.issuer == issuer, certificate.c.state == CertificateState.REVOKED)
-        .order_by(certificate.c.serial)
-    )
-    return [RevokedEntry(int(serial, 16), Revocation(at, reason)) for serial, at, reason in rows]
-
-
-async def unlisted_revocations(connection: AsyncConnection, issuer: str) -> list[CertificateRecord]:
-    """Return the revoked certificates of *issuer* that no CRL lists yet."""
-    rows = await connection.execute(
-        select(*_RECORD).where(*_unlisted(issuer)).order_by(certificate.c.revoked_at)
-    )
-    return [_record(row) for row in rows]
-
-
-def _unlisted(issuer: str) -> tuple[ColumnElement[bool], ...]:
-    return (
-        certificate.c.issuer == issuer,
-        certificate.c.state == CertificateState.REVOKED,
-        certificate.c.crl_number.is_(None),
-    )
-
-
-async def record_crl(
-    connection: AsyncConnection, record: CRLRecord, entries: Sequence[RevokedEntry]
-) -> None:
-    """Record a signed CRL that lists *entries*, and mark those it is the first to list.
-
-    A revocation that came while the CRL was being signed is not among *entries*, so it stays
-    unmarked and asks for the next CRL. Raises `LedgerError` when the number is taken: two
-    signers were at work, and this one's CRL must not be published.
-    """
-    try:
-        await connection.execute(
-            insert(crl).values(
-                {field.name: getattr(record, field.name) for field in fields(record)}
-            )
-        )
-    except IntegrityError as error:
-        raise LedgerError(
-            f"CRL number {record.number} of {record.issuer} is already taken"
-        ) from error
-    listed = {serial_text(entry.serial) for entry in entries}
-    rows = await connection.scalars(select(certificate.c.serial).where(*_unlisted(record.issuer)))
-    fresh = [serial for serial in rows if serial in listed]
-    for start in range(0, len(fresh), _AT_ONCE):
-        await connection.execute(
-            update(certificate)
-            .where(
-                *_unlisted(record.issuer),
-                certificate.c.serial.in_(fresh[start : start + _AT_ONCE]),
-            )
-            .values(crl_number=record.number)
-        )
-
-
-async def latest_crl(connection: AsyncConnection, issuer: str) -> CRLRecord | None:
-    """Return the CRL of *issuer* with the highest number."""
-    query = select(*_CRL).where(crl.c.issuer == issuer).order_by(crl.c.number.desc()).limit(1)
-    row = (await connection.execute(query)).one_or_none()
-    return None if row is None else CRLRecord(*row)
+    return tuple(_record(row) for row in changed)

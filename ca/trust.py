@@ -14,8 +14,9 @@ from enum import StrEnum
 class RevocationReason(StrEnum):
     """Why a certificate was revoked, by its RFC 5280 name (section 5.3.1).
 
-    Left out: *removeFromCRL* (only in delta CRLs), *certificateHold* (needs a way back) and the
-    reasons about attribute authorities. Values are written to the ledger: only ever added.
+    *certificateHold* is the only one with a way back. Left out: *removeFromCRL*, which is no
+    reason but the end of one (`ca.status` writes it into delta CRLs), and the reasons about
+    attribute authorities. Values are written to the ledger: only ever added.
     """
 
     UNSPECIFIED = "unspecified"
@@ -25,6 +26,12 @@ class RevocationReason(StrEnum):
     SUPERSEDED = "superseded"
     CESSATION_OF_OPERATION = "cessationOfOperation"
     PRIVILEGE_WITHDRAWN = "privilegeWithdrawn"
+    CERTIFICATE_HOLD = "certificateHold"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether there is no way back from it."""
+        return self is not RevocationReason.CERTIFICATE_HOLD
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,10 @@ class Good:
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """Revoked at *at*. Final: neither dates nor stale information take it back."""
+    """Revoked at *at*. Neither dates nor stale information take it back.
+
+    On hold, too: the reason then is *certificateHold*, and the hold may be released.
+    """
 
     at: datetime
     reason: RevocationReason

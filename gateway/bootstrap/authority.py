@@ -6,11 +6,15 @@ long before its end, whether anything was revoked or not.
 """
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import aclosing, suppress
 from pathlib import Path
 
+from ca.authority import Authority
 from ca.errors import CAError, FileRefused
 from ca.keys import KeyRing
+from ca.lists import CRLRecord
+from ca.scopes import ListName
 from gateway.bootstrap.folder import SiteFolder, clock, open_folder
 from gateway.bootstrap.passphrases import Source, passphrases
 from gateway.bootstrap.process import (
@@ -61,6 +65,7 @@ async def serve_authority(site: Path, lifecycle: Lifecycle) -> None:
             tasks = [
                 group.create_task(publisher.follow_feed()),
                 group.create_task(publisher.publish_for_ever()),
+                group.create_task(publisher.publish_deltas_for_ever()),
             ]
             await lifecycle.stopping.wait()
             # What is being signed is brought to its end; a CRL half-way is nobody's.
@@ -78,6 +83,7 @@ class Publisher:
         self._site = site
         self._store = store
         self._due = asyncio.Event()
+        self._deltas_due = asyncio.Event()
         self._signing = asyncio.Lock()
         self._keys = KeyRing(passphrases(folder, site, Source()))
 
@@ -101,11 +107,11 @@ class Publisher:
             try:
                 async with aclosing(self._store.follow()) as batches:
                     # What came before the feed is followed may have been missed.
-                    self._due.set()
+                    self._look()
                     async for batch in batches:
                         wait = None
                         if calls_for_a_look(batch):
-                            self._due.set()
+                            self._look()
             except (StoreError, StoreUnavailable) as error:
                 wait = wait_after(wait)
                 log.error("the feed is broken, again in %.1f s: %s", wait, error)
@@ -132,6 +138,24 @@ class Publisher:
             else:
                 wait = None
 
+    async def publish_deltas_for_ever(self) -> None:
+        """Publish deltas as soon as the feed calls, also while a long list is being signed."""
+        while True:
+            await self._deltas_due.wait()
+            self._deltas_due.clear()
+            if not self._signing.locked():
+                # The round that is about to begin signs them first.
+                continue
+            try:
+                self._tell(await self._authority().publish_deltas_if_due(clock()))
+            except (CAError, StoreError, StoreUnavailable) as error:
+                # That round signs them too, at its end.
+                log.error("no delta CRL could be signed: %s", error)
+
+    def _look(self) -> None:
+        self._due.set()
+        self._deltas_due.set()
+
     async def settle(self) -> None:
         """Return when nothing is being signed, and see to it that nothing begins to be."""
         await self._signing.acquire()
@@ -140,14 +164,20 @@ class Publisher:
         async with self._signing:
             # Opened for each look, so the key of a CA that was repaired or replaced
             # is taken up, and one that others may read is noticed, while we run.
-            authority = open_authority(self._folder, self._site, self._store, BY, self._keys)
-            published = await authority.publish_if_due(clock())
-        if published is not None:
+            self._tell(await self._authority().publish_if_due(clock()))
+
+    def _authority(self) -> Authority:
+        return open_authority(self._folder, self._site, self._store, BY, self._keys)
+
+    @staticmethod
+    def _tell(published: Iterable[CRLRecord]) -> None:
+        for crl in published:
             log.info(
-                "CRL %d of %s signed, good until %s",
-                published.number,
-                published.issuer,
-                published.next_update.isoformat(),
+                "CRL %s number %d signed with %d entries, good until %s",
+                ListName(crl.issuer, crl.scope, crl.kind),
+                crl.number,
+                crl.entries,
+                crl.next_update.isoformat(),
             )
 
 

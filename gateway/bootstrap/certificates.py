@@ -1,23 +1,23 @@
 """Issuing, revoking and publishing, for the command: in the order in which they take effect."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-
-from cryptography import x509
 
 from ca.authority import Authority, Enrolled, Order
 from ca.errors import FileRefused, SignerBusy
 from ca.hierarchy import ISSUER_NAME
 from ca.kinds import KeyKind
-from ca.ledger import CertificateRecord, CertificateState, CRLRecord
+from ca.ledger import CertificateRecord, CertificateState
+from ca.lists import CRLRecord
+from ca.scopes import ListName
 from ca.serials import parse_serial
 from ca.trust import RevocationReason
 from gateway.bootstrap.applications import refuse_unknown_application
 from gateway.bootstrap.command import Command, CommandRefused
-from gateway.bootstrap.signing import crl_address, open_authority
+from gateway.bootstrap.signing import list_address, open_authority
 from policies.values import suggest
 
 AUTHORITY_SECONDS = 10.0
@@ -149,34 +149,38 @@ async def remove_person(command: Command, user: str) -> Revocation:
 
 @dataclass(frozen=True, slots=True)
 class PublishedCRL:
-    """A CRL, how many certificates it lists, where it is had, and when we looked."""
+    """A CRL, where it is had, and when we looked."""
 
     record: CRLRecord
-    entries: int
     address: str
     now: datetime
 
 
-async def publish(command: Command) -> PublishedCRL:
-    """Sign a CRL of all that is revoked now, needed or not."""
+async def publish(command: Command) -> list[PublishedCRL]:
+    """Sign every CRL there is to be of all that is revoked now, needed or not."""
     return _shown(command, await _authority(command).publish(command.clock()))
 
 
-async def published_crl(command: Command) -> PublishedCRL:
-    """Return the CRL that is published, or raise `CommandRefused` when there is none."""
-    record = await command.store.latest_crl(ISSUER_NAME)
-    if record is None:
+async def published_crls(command: Command) -> list[PublishedCRL]:
+    """Return the CRLs that are published, that of everything first.
+
+    Raises `CommandRefused` when there are none.
+    """
+    records = await command.store.crls(ISSUER_NAME)
+    if not records:
         raise CommandRefused("no revocation list was ever published: pusterla crl publish")
-    return _shown(command, record)
+    return _shown(command, records)
 
 
-def _shown(command: Command, record: CRLRecord) -> PublishedCRL:
-    return PublishedCRL(
-        record,
-        entries=len(x509.load_der_x509_crl(record.der)),
-        address=crl_address(command.site),
-        now=command.clock(),
-    )
+def _shown(command: Command, records: Iterable[CRLRecord]) -> list[PublishedCRL]:
+    return [
+        PublishedCRL(
+            record,
+            address=list_address(command.site, ListName(record.issuer, record.scope, record.kind)),
+            now=command.clock(),
+        )
+        for record in records
+    ]
 
 
 def _authority(command: Command) -> Authority:

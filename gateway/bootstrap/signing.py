@@ -11,6 +11,8 @@ from ca.authority import Authority
 from ca.hierarchy import ISSUER_NAME, load_issuer
 from ca.keys import KeyRing, SignerLock
 from ca.profiles import CLIENT, Profile, make_profile
+from ca.publishing import Publication
+from ca.scopes import ListName
 from gateway.bootstrap.folder import SiteFolder
 from gateway.core.site import Site
 from gateway.store import Store
@@ -37,7 +39,18 @@ def open_authority(
         lock=SignerLock(folder.signer_lock),
         entropy=secrets.token_bytes,
         witness=store.witness(by),
-        crl_lifetime=site.crl_lifetime,
+        publication=publication_of(site),
+        read=store.read,
+    )
+
+
+def publication_of(site: Site) -> Publication:
+    """Return which lists the settings ask for, and where they are had."""
+    return Publication(
+        _public_address(site, "/crl/"),
+        site.crl.lifetime,
+        site.crl.delta_lifetime if site.crl.delta else None,
+        site.crl.partitions,
     )
 
 
@@ -53,8 +66,13 @@ def client_profile(site: Site) -> Profile:
 
 
 def crl_address(site: Site) -> str:
-    """Return where everybody fetches the CRL."""
-    return _public_address(site, f"/crl/{ISSUER_NAME}.crl")
+    """Return where everybody fetches the CRL of everything."""
+    return list_address(site, ListName(ISSUER_NAME))
+
+
+def list_address(site: Site, name: ListName) -> str:
+    """Return where everybody fetches one list."""
+    return publication_of(site).address + str(name)
 
 
 def _public_address(site: Site, path: str) -> str:

@@ -181,7 +181,9 @@ def show(here: Surroundings, *, serial: str, as_json: bool) -> None:
 @click.option("--device", help="With --user: only those for DEVICE.")
 @click.option(
     "--reason",
-    type=click.Choice([reason.value for reason in RevocationReason], case_sensitive=False),
+    type=click.Choice(
+        [reason.value for reason in RevocationReason if reason.is_final], case_sensitive=False
+    ),
     required=True,
     help="Why; it stands in the certificate revocation list. A lost stick: keyCompromise.",
 )

@@ -9,7 +9,8 @@ from gateway.cli.output import ExampleCommand, json_option, local, say_facts, sa
 from gateway.cli.surroundings import Surroundings, pass_surroundings
 
 if TYPE_CHECKING:
-    from ca.ledger import CRLRecord
+    from collections.abc import Sequence
+
     from gateway.bootstrap.certificates import PublishedCRL
 
 
@@ -23,7 +24,7 @@ def crl() -> None:
 @json_option
 @pass_surroundings
 def publish(here: Surroundings, *, as_json: bool) -> None:
-    """Sign a new one now, needed or not. For whoever may read the CA's key."""
+    """Sign new ones now, needed or not. For whoever may read the CA's key."""
     from gateway.bootstrap.certificates import publish as publish_now
 
     _say(here.run(publish_now), as_json=as_json)
@@ -33,23 +34,32 @@ def publish(here: Surroundings, *, as_json: bool) -> None:
 @json_option
 @pass_surroundings
 def show(here: Surroundings, *, as_json: bool) -> None:
-    """Show the one that is published: its number, how many it lists, and until when it is good."""
-    from gateway.bootstrap.certificates import published_crl
+    """Show those that are published: number, how many each lists, and until when it is good."""
+    from gateway.bootstrap.certificates import published_crls
 
-    _say(here.run(published_crl), as_json=as_json)
+    _say(here.run(published_crls), as_json=as_json)
 
 
-def _say(published: "PublishedCRL", *, as_json: bool) -> None:
-    record = published.record
+def _say(published: "Sequence[PublishedCRL]", *, as_json: bool) -> None:
     if as_json:
-        say_json(_facts(record, published.entries, published.address))
+        say_json([_facts(each) for each in published])
         return
+    for position, each in enumerate(published):
+        if position:
+            click.echo()
+        _say_one(each)
+
+
+def _say_one(published: "PublishedCRL") -> None:
+    record = published.record
     left = record.next_update - published.now
     say_facts(
         [
             ("issuer", record.issuer),
+            ("list", _name_in_words(record.kind, record.scope)),
             ("number", record.number),
-            ("lists", f"{published.entries} revoked certificates"),
+            *([("since number", record.base)] if record.base is not None else []),
+            ("lists", f"{record.entries} {'changes' if record.base else 'revoked certificates'}"),
             ("since", local(record.this_update)),
             ("until", local(record.next_update)),
             ("left", spell(left) if left.total_seconds() > 0 else "nothing: it has ended"),
@@ -58,12 +68,21 @@ def _say(published: "PublishedCRL", *, as_json: bool) -> None:
     )
 
 
-def _facts(record: "CRLRecord", entries: int, address: str) -> dict[str, Any]:
+def _name_in_words(kind: str, scope: str) -> str:
+    part = f"partition {scope.replace('-', ' ')}" if scope else "everything"
+    return part if kind == "full" else f"what has changed, {part}"
+
+
+def _facts(published: "PublishedCRL") -> dict[str, Any]:
+    record = published.record
     return {
         "issuer": record.issuer,
+        "kind": record.kind,
+        "partition": record.scope or None,
         "number": record.number,
-        "entries": entries,
+        "base": record.base,
+        "entries": record.entries,
         "this_update": utc(record.this_update),
         "next_update": utc(record.next_update),
-        "address": address,
+        "address": published.address,
     }

@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import Final
 
 from gateway.core.routes import normalise_host
-from gateway.core.site import Limits, Site
+from gateway.core.site import Limits, Lists, Site
 from policies.reading import Section
 
 DEFAULT_PORT: Final = 8443
@@ -14,13 +14,14 @@ DEFAULT_NAME: Final = "Pusterla"
 DEFAULT_ADDRESS: Final = "0.0.0.0"
 DEFAULT_SESSION_LIFETIME: Final = timedelta(hours=12)
 DEFAULT_FEED_GRACE: Final = timedelta(seconds=5)
-DEFAULT_CRL_LIFETIME: Final = timedelta(days=7)
+DEFAULT_LISTS: Final = Lists()
 DEFAULT_LIMITS: Final = Limits()
 
 # 8443 → 8080 and 443 → 80: the pairs that people know.
 _HTTP_DISTANCE: Final = 363
 _HIGHEST_PORT: Final = 65535
 _MOST_WORKERS: Final = 256
+_MOST_PARTITIONS: Final = 1024
 _LONGEST_LABEL: Final = 63
 # `public.` goes before it, and a name has at most 253 characters.
 _LONGEST_HOST: Final = 253 - len("public.")
@@ -46,14 +47,7 @@ def read_settings(document: Section, cores: int) -> Site | None:
     )
     sessions.finish()
     store_url, feed_grace = _read_store(document.section("store"))
-    crl = document.section("crl")
-    crl_lifetime = crl.duration(
-        "lifetime",
-        default=DEFAULT_CRL_LIFETIME,
-        minimum=timedelta(hours=1),
-        maximum=timedelta(days=90),
-    )
-    crl.finish()
+    crl = _read_crl(document.section("crl"))
     ca = document.section("ca")
     passphrase_file = ca.text("passphrase_file", default=None, check=check_line)
     ca.finish()
@@ -71,7 +65,7 @@ def read_settings(document: Section, cores: int) -> Site | None:
         workers=workers,
         store_url=store_url,
         session_lifetime=session_lifetime,
-        crl_lifetime=crl_lifetime,
+        crl=crl,
         feed_grace=feed_grace,
         limits=limits,
         ca_passphrase_file=None if passphrase_file is None else PurePath(passphrase_file),
@@ -145,6 +139,31 @@ def _read_store(section: Section) -> tuple[str | None, timedelta]:
     )
     section.finish()
     return url, grace
+
+
+def _read_crl(section: Section) -> Lists:
+    lifetime = section.duration(
+        "lifetime",
+        default=DEFAULT_LISTS.lifetime,
+        minimum=timedelta(hours=1),
+        maximum=timedelta(days=90),
+    )
+    delta = section.boolean("delta", default=DEFAULT_LISTS.delta)
+    delta_lifetime = section.duration(
+        "delta_lifetime",
+        default=min(DEFAULT_LISTS.delta_lifetime, lifetime),
+        minimum=timedelta(minutes=10),
+        maximum=timedelta(days=90),
+    )
+    if delta_lifetime > lifetime:
+        section.report(
+            "delta_lifetime", "longer than lifetime: a delta list would outlive its base"
+        )
+    partitions = section.integer(
+        "partitions", default=DEFAULT_LISTS.partitions, minimum=1, maximum=_MOST_PARTITIONS
+    )
+    section.finish()
+    return Lists(lifetime, delta, delta_lifetime, partitions)
 
 
 def _read_limits(section: Section) -> Limits:

@@ -11,9 +11,9 @@ from datetime import timedelta
 
 from gateway.config.settings import (
     DEFAULT_ADDRESS,
-    DEFAULT_CRL_LIFETIME,
     DEFAULT_FEED_GRACE,
     DEFAULT_LIMITS,
+    DEFAULT_LISTS,
     DEFAULT_NAME,
     DEFAULT_SESSION_LIFETIME,
     default_http_port,
@@ -225,9 +225,26 @@ def _crl_settings() -> tuple[Setting, ...]:
     return (
         _duration(
             "lifetime",
-            DEFAULT_CRL_LIFETIME,
+            DEFAULT_LISTS.lifetime,
             "How long a certificate revocation list is good for. A new one is signed\n"
             "after a quarter of it, and with every revocation.",
+        ),
+        Setting(
+            "delta",
+            "false",
+            "Whether to sign delta lists too: what has changed since the full list, for\n"
+            "who would rather not fetch all of it again.",
+        ),
+        _duration(
+            "delta_lifetime",
+            DEFAULT_LISTS.delta_lifetime,
+            "How long a delta list is good for; no longer than lifetime.",
+        ),
+        Setting(
+            "partitions",
+            str(DEFAULT_LISTS.partitions),
+            "In how many lists the certificates are that are issued from now on; each names\n"
+            "its own. 1: one list for all, which there always is besides.",
         ),
     )
 

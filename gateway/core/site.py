@@ -112,6 +112,18 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Lists:
+    """Which certificate revocation lists are signed, and how long they are good for."""
+
+    lifetime: timedelta = timedelta(days=7)
+    delta: bool = False
+    """Whether delta lists are signed besides the full ones."""
+    delta_lifetime: timedelta = timedelta(days=1)
+    partitions: int = 1
+    """In how many lists the certificates are that are issued from now on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """One Pusterla: everything in pusterla.toml.
 
@@ -129,7 +141,7 @@ class Site:
     store_url: str | None
     """An SQLAlchemy URL of a PostgreSQL, or None for the SQLite file of the site folder."""
     session_lifetime: timedelta
-    crl_lifetime: timedelta
+    crl: Lists
     feed_grace: timedelta
     """How long the edge goes on without a sign of life of the store before it refuses."""
     limits: Limits

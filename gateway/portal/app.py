@@ -6,6 +6,7 @@ from gateway.portal.doors import dispatch
 from gateway.portal.pages import guard
 from gateway.portal.refuse import refuse_middleware
 from gateway.portal.services import SERVICES, Services
+from gateway.portal.shelf import SHELF, Shelf
 from gateway.portal.sign_in import SIGN_IN
 from gateway.portal.signing_in import SignIn
 
@@ -23,6 +24,7 @@ def make_app(services: Services) -> web.Application:
     """
     app = web.Application(middlewares=[refuse_middleware], client_max_size=BODY_MAXIMUM)
     app[SERVICES] = services
+    app[SHELF] = Shelf(services.store)
     app[SIGN_IN] = SignIn(services)
     app.on_response_prepare.append(guard)
     app.router.add_route("*", "/{path:.*}", dispatch)

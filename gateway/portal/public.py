@@ -7,12 +7,14 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from ca.scopes import parse_name
 from gateway.core.assertion import JWKS_PATH, key_set
 from gateway.core.refusals import Refusal
 from gateway.core.routes import normalise_host
 from gateway.portal.pages import render
 from gateway.portal.refuse import Refused
 from gateway.portal.services import SERVICES
+from gateway.portal.shelf import SHELF, send_slices
 
 # A revocation should be seen soon by those who fetch the list, and asking again is
 # cheap: unchanged is answered without a body. Longer would serve nobody but caches.
@@ -21,7 +23,6 @@ CA_KEPT: Final = timedelta(hours=1)
 # Applications look for a key that they do not know; after a change of keys not for long.
 KEYS_KEPT: Final = timedelta(minutes=5)
 
-_CRL_PATH: Final = re.compile(r"/crl/(?P<issuer>[A-Za-z0-9][A-Za-z0-9._-]{0,63})\.crl")
 _CA_PATH: Final = re.compile(r"/ca/(?P<issuer>[A-Za-z0-9][A-Za-z0-9._-]{0,63})\.crt")
 
 
@@ -37,16 +38,22 @@ async def show_help(request: web.Request) -> web.StreamResponse:
 
 
 async def show_crl(request: web.Request) -> web.StreamResponse:
-    """Serve the newest CRL of an issuer (RFC 5280, section 4.2.1.13; RFC 2585, section 4)."""
+    """Serve the newest CRL of a name (RFC 5280, section 4.2.1.13; RFC 2585, section 4)."""
     services = request.app[SERVICES]
-    crl = await services.store.latest_crl(_issuer(_CRL_PATH, request))
+    name = parse_name(request.rel_url.raw_path.removeprefix("/crl/"))
+    crl = None if name is None else await request.app[SHELF].take(name)
     if crl is None:
         raise Refused(Refusal.NOT_FOUND)
     # Never kept past its own end: a stale list locks people out.
     kept = min(CRL_KEPT, max(crl.next_update - services.clock(), timedelta(0)))
-    response = _kept("application/pkix-crl", crl.der, kept)
+    fields = {hdrs.CACHE_CONTROL: _cache_control(kept), hdrs.ACCEPT_RANGES: "bytes"}
+    response = web.StreamResponse(headers=fields)
+    response.content_type = "application/pkix-crl"
+    response.etag = crl.tag
     response.last_modified = crl.this_update
-    return _unless_unchanged(request, response)
+    if _is_unchanged(request, response):
+        return _unchanged(response)
+    return await send_slices(request, response, crl.der)
 
 
 async def show_ca(request: web.Request) -> web.StreamResponse:
@@ -102,14 +109,19 @@ def _cache_control(kept: timedelta) -> str:
 
 
 def _unless_unchanged(request: web.Request, response: web.Response) -> web.Response:
-    """Return *response*, or 304 to whoever has it already (RFC 9110, section 13.2.2)."""
+    """Return *response*, or 304 to whoever has it already."""
+    return _unchanged(response) if _is_unchanged(request, response) else response
+
+
+def _is_unchanged(request: web.Request, response: web.StreamResponse) -> bool:
+    """Say whether whoever asks has *response* already (RFC 9110, section 13.2.2)."""
     if (tags := request.if_none_match) is not None:
-        unchanged = any(tag.value in {"*", response.etag and response.etag.value} for tag in tags)
-    else:
-        since, modified = request.if_modified_since, response.last_modified
-        unchanged = since is not None and modified is not None and modified <= since
-    if not unchanged:
-        return response
+        return any(tag.value in {"*", response.etag and response.etag.value} for tag in tags)
+    since, modified = request.if_modified_since, response.last_modified
+    return since is not None and modified is not None and modified <= since
+
+
+def _unchanged(response: web.StreamResponse) -> web.Response:
     kept = (hdrs.ETAG, hdrs.LAST_MODIFIED, hdrs.CACHE_CONTROL)
     fields = {name: response.headers[name] for name in kept if name in response.headers}
     return web.Response(status=304, headers=fields)

@@ -12,8 +12,10 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ca import ledger
-from ca.ledger import CertificateRecord, CertificateState, CRLRecord
+from ca import ledger, lists
+from ca.ledger import CertificateRecord, CertificateState
+from ca.lists import CRLRecord
+from ca.scopes import WHOLE, CRLKind, ListName
 from ca.trust import RevocationReason
 from gateway.core.audit import AuditEvent, AuditKind, AuditLine
 from gateway.core.changes import Batch, ChangeKind
@@ -284,10 +286,22 @@ class Store:
         async with self._step(by) as step:
             return await step.revoke(serial=serial, user=user, device=device, reason=reason)
 
-    async def latest_crl(self, issuer: str) -> CRLRecord | None:
-        """Return the newest CRL of *issuer*."""
+    async def latest_crl(
+        self, issuer: str, scope: str = WHOLE, kind: CRLKind = CRLKind.FULL
+    ) -> CRLRecord | None:
+        """Return the newest CRL of *issuer*: of everything, unless another is named."""
         async with self._database.read() as connection:
-            return await ledger.latest_crl(connection, issuer)
+            return await lists.latest_crl(connection, issuer, scope, kind)
+
+    async def latest_crl_number(self, name: ListName) -> int | None:
+        """Return the number of the newest CRL called *name*, without its bytes."""
+        async with self._database.read() as connection:
+            return await lists.latest_number(connection, name.issuer, name.scope, name.kind)
+
+    async def crls(self, issuer: str) -> list[CRLRecord]:
+        """Return the newest CRL of every scope and kind of *issuer*, that of everything first."""
+        async with self._database.read() as connection:
+            return await lists.list_crls(connection, issuer)
 
     async def issuers(self) -> list[IssuerRecord]:
         """Return the issuing CAs, the oldest first."""

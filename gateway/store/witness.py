@@ -9,7 +9,9 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ca.ledger import CertificateRecord, CRLRecord, RevocationOutcome
+from ca.ledger import CertificateRecord, RevocationOutcome
+from ca.lists import CRLRecord
+from ca.scopes import ListName
 from gateway.core.audit import AuditKind
 from gateway.core.changes import ChangeKind
 from gateway.store.steps import Step
@@ -50,6 +52,7 @@ class StoreWitness:
         step.note(
             AuditKind.CRL_PUBLISHED,
             issuer=crl.issuer,
+            list=str(ListName(crl.issuer, crl.scope, crl.kind)),
             number=str(crl.number),
             next_update=crl.next_update.isoformat(),
         )

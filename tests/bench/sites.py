@@ -160,7 +160,8 @@ def revoke_strangers(site: BenchSite, count: int) -> None:
             connection.executemany(
                 "INSERT INTO certificate (issuer, serial, fingerprint, username, device,"
                 " not_before, not_after, state, reserved_at, issued_at, revoked_at, reason,"
-                " crl_number) VALUES (?, ?, ?, 'stranger', 'stick', ?, ?, ?, ?, ?, ?, ?, 1)",
+                " crl_number, change) VALUES"
+                " (?, ?, ?, 'stranger', 'stick', ?, ?, ?, ?, ?, ?, ?, 1, 1)",
                 [
                     (
                         *(ISSUER_NAME, secrets.token_hex(20), secrets.token_hex(32)),

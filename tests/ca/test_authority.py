@@ -15,30 +15,32 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs12
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ca import ledger
-from ca.authority import CRL_LIFETIME, Authority, Due, Order, due_at, why_due
+from ca import ledger, lists
+from ca.authority import Authority, Order
 from ca.errors import (
     BundleRefused,
     FileRefused,
     IdentityRefused,
     IssuanceRefused,
     LedgerError,
-    SignerBusy,
 )
 from ca.identity import identity_of
 from ca.issue import der, fingerprint
 from ca.keys import SignerLock
 from ca.kinds import make_key
-from ca.ledger import CertificateRecord, CertificateState, CRLRecord, RevocationOutcome
+from ca.ledger import CertificateRecord, CertificateState, RevocationOutcome
+from ca.lists import CRLRecord
+from ca.publishing import Publication
 from ca.serials import parse_serial
 from ca.trust import RevocationReason
 from tests.ca.databases import Begin
-from tests.ca.makers import ANNA, CA, CLIENT_PROFILE, HOST, NOW
+from tests.ca.makers import ANNA, CA, CLIENT_PROFILE, CRL_URL, HOST, NOW
 
 HOUR = timedelta(hours=1)
 KEY = make_key()
 ORDER = Order("anna", "stick-1", "anna@example.it", scope=("wiki", "crm"))
 PASSPHRASE = "correct horse"
+PUBLICATION = Publication(CRL_URL.removesuffix("issuing-1.crl"))
 
 
 class Notes:
@@ -67,7 +69,7 @@ class Notes:
 
     async def published(self, connection: AsyncConnection, crl: CRLRecord) -> None:
         """A CRL was published."""
-        assert await ledger.latest_crl(connection, crl.issuer) == crl
+        assert await lists.latest_crl(connection, crl.issuer, crl.scope, crl.kind) == crl
         self.note(f"published {crl.number}")
 
 
@@ -78,7 +80,12 @@ async def notes() -> Notes:
 
 
 def authority_of(
-    ca: CA, begin: Begin, tmp_path: Path, notes: Notes | None = None, patience: float = 30.0
+    ca: CA,
+    begin: Begin,
+    tmp_path: Path,
+    notes: Notes | None = None,
+    patience: float = 30.0,
+    publication: Publication = PUBLICATION,
 ) -> Authority:
     """Make an authority that writes to a real database."""
     return Authority(
@@ -89,6 +96,7 @@ def authority_of(
         lock=SignerLock(tmp_path / "lock", patience=patience),
         entropy=secrets.token_bytes,
         witness=notes,
+        publication=publication,
     )
 
 
@@ -150,6 +158,32 @@ def doing_after(begin: Begin, step: int, action: Callable[[], Awaitable[None]]) 
 
 
 class TestEnrol:
+    async def test_a_partition_is_named_and_kept(
+        self, ca: CA, authority: Authority, begin: Begin, tmp_path: Path
+    ) -> None:
+        """Distribution point and ledger agree, and a number changed later moves nobody."""
+        points = {}
+        for partitions in (1, 4, 3):
+            parted = authority_of(
+                ca, begin, tmp_path, publication=replace(PUBLICATION, partitions=partitions)
+            )
+            enrolled = await parted.enrol(ORDER, KEY.public_key(), NOW)
+            serial = enrolled.certificate.serial_number
+            expected = {
+                1: "issuing-1.crl",
+                4: f"issuing-1~{serial % 4 + 1}-of-4.crl",
+                3: f"issuing-1~{serial % 3 + 1}-of-3.crl",
+            }[partitions]
+            (point,) = enrolled.certificate.extensions.get_extension_for_class(
+                x509.CRLDistributionPoints
+            ).value
+            assert point.full_name is not None
+            assert [name.value for name in point.full_name] == [PUBLICATION.address + expected]
+            points[enrolled.record.serial] = expected
+        for record in await records(begin):
+            scope = record.crl_partition
+            assert points[record.serial] == f"issuing-1{f'~{scope}' if scope else ''}.crl"
+
     async def test_the_certificate_and_its_record(
         self, authority: Authority, begin: Begin, notes: Notes, ca: CA
     ) -> None:
@@ -344,113 +378,3 @@ class TestBundles:
             await task
         assert [record.state for record in await records(begin)] == [CertificateState.REVOKED]
         assert not (tmp_path / "anna.p12").exists()
-
-
-class TestDue:
-    LAST = CRLRecord("issuing-1", 1, NOW, NOW + timedelta(days=8), b"")
-
-    @pytest.mark.parametrize(
-        "now, expected",
-        [
-            (NOW, None),
-            (NOW + timedelta(days=2, seconds=-1), None),
-            (NOW + timedelta(days=2), Due.AGE),
-            (NOW + timedelta(days=80), Due.AGE),
-            (NOW - timedelta(minutes=5), None),
-            (NOW - timedelta(minutes=6), Due.FUTURE),
-        ],
-    )
-    def test_by_age(self, now: datetime, expected: Due | None) -> None:
-        """A CRL is followed after a quarter of its life, or when it comes from the future."""
-        assert why_due(self.LAST, unlisted=False, now=now) == expected
-        assert why_due(self.LAST, unlisted=True, now=now) == Due.UNLISTED
-
-    def test_when(self) -> None:
-        """The next one is due while three quarters of the life are left."""
-        assert due_at(self.LAST) == NOW + timedelta(days=2)
-
-    @pytest.mark.parametrize("unlisted", [True, False])
-    def test_the_first(self, unlisted: bool) -> None:
-        """Without any CRL one is due at once, though nobody is revoked."""
-        assert why_due(None, unlisted=unlisted, now=NOW) == Due.NONE_YET
-
-
-def listed(crl: CRLRecord) -> list[int]:
-    """Return the serials that a CRL lists."""
-    return [one.serial_number for one in x509.load_der_x509_crl(crl.der)]
-
-
-class TestPublish:
-    async def test_at_three_dates(
-        self, authority: Authority, begin: Begin, notes: Notes, ca: CA
-    ) -> None:
-        """Empty at first, then with the revocation, and again on schedule: 0, 1, 1 entries."""
-        enrolled = await authority.enrol(ORDER, KEY.public_key(), NOW)
-        first = await authority.publish_if_due(NOW)
-        assert first is not None
-        assert await authority.publish_if_due(NOW + HOUR) is None
-        await revoke(begin, NOW + HOUR)
-        second = await authority.publish_if_due(NOW + 2 * HOUR)
-        assert second is not None
-        assert await authority.publish_if_due(NOW + 3 * HOUR) is None
-        third = await authority.publish_if_due(NOW + 2 * HOUR + CRL_LIFETIME / 4)
-        assert third is not None
-        serial = enrolled.certificate.serial_number
-        assert [listed(crl) for crl in (first, second, third)] == [[], [serial], [serial]]
-        assert [crl.number for crl in (first, second, third)] == [1, 2, 3]
-        assert notes.told[1:] == ["published 1", "published 2", "published 3"]
-        async with begin() as connection:
-            assert await ledger.latest_crl(connection, ca.issuing.name) == third
-
-    async def test_the_record_says_what_the_list_says(self, authority: Authority, ca: CA) -> None:
-        """Number and dates of the row are those inside the signed bytes."""
-        record = await authority.publish(NOW + timedelta(microseconds=999))
-        crl = x509.load_der_x509_crl(record.der)
-        assert crl.is_signature_valid(ca.issuing.key.public_key())
-        number = crl.extensions.get_extension_for_class(x509.CRLNumber).value
-        assert number.crl_number == record.number == 1
-        assert (crl.last_update_utc, crl.next_update_utc) == (NOW, NOW + CRL_LIFETIME)
-        assert (record.this_update, record.next_update) == (NOW, NOW + CRL_LIFETIME)
-
-    async def test_many_at_once(
-        self, ca: CA, authority: Authority, begin: Begin, tmp_path: Path
-    ) -> None:
-        """Signers at the same moment take turns: a number each, or nothing left to do."""
-        others = [authority_of(ca, begin, tmp_path) for _ in range(4)]
-        async with asyncio.TaskGroup() as group:
-            forced = [group.create_task(one.publish(NOW)) for one in others]
-        assert sorted(task.result().number for task in forced) == [1, 2, 3, 4]
-        await authority.enrol(ORDER, KEY.public_key(), NOW)
-        await revoke(begin, NOW)
-        async with asyncio.TaskGroup() as group:
-            asked = [group.create_task(one.publish_if_due(NOW)) for one in others]
-        published = [crl for task in asked if (crl := task.result()) is not None]
-        assert [crl.number for crl in published] == [5]
-
-    async def test_a_signer_that_does_not_end(
-        self, ca: CA, authority: Authority, begin: Begin, tmp_path: Path
-    ) -> None:
-        """Whoever waits in vain is told so, and nothing is published."""
-        hurried = authority_of(ca, begin, tmp_path, patience=0.05)
-        async with SignerLock(tmp_path / "lock").hold():
-            with pytest.raises(SignerBusy):
-                await hurried.publish(NOW)
-        async with begin() as connection:
-            assert await ledger.latest_crl(connection, "issuing-1") is None
-
-    async def test_a_failure_leaves_the_last_one_in_force(
-        self, ca: CA, authority: Authority, begin: Begin, tmp_path: Path
-    ) -> None:
-        """What could not be recorded was not published, and its revocation still waits."""
-        last = await authority.publish(NOW)
-        await authority.enrol(ORDER, KEY.public_key(), NOW)
-        await revoke(begin, NOW)
-        broken = authority_of(ca, begin, tmp_path, Notes(failing="published 2"))
-        with pytest.raises(RuntimeError, match="cannot write"):
-            await broken.publish(NOW + HOUR)
-        async with begin() as connection:
-            assert await ledger.latest_crl(connection, "issuing-1") == last
-            assert len(await ledger.unlisted_revocations(connection, "issuing-1")) == 1
-        following = await authority.publish_if_due(NOW + HOUR)
-        assert following is not None
-        assert following.number == 2

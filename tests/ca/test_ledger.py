@@ -9,15 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ca import ledger
 from ca.errors import LedgerError
-from ca.ledger import CertificateRecord, CertificateState, CRLRecord
+from ca.ledger import CertificateRecord, CertificateState
 from ca.serials import serial_text
 from ca.trust import (
     Expired,
     Good,
-    Revocation,
     RevocationReason,
     Revoked,
-    RevokedEntry,
     Unknown,
     judge,
 )
@@ -28,6 +26,9 @@ HOUR = timedelta(hours=1)
 YEAR = timedelta(days=365)
 ISSUER = "issuing-1"
 KEY_COMPROMISE = RevocationReason.KEY_COMPROMISE
+
+
+OF_A_LIST = {"kind": "full", "scope": "", "covers": 0, "scheduled": True, "entries": 0}
 
 
 def serial_of(number: int) -> str:
@@ -89,15 +90,6 @@ async def issue(
     )
 
 
-async def publish(connection: AsyncConnection, number: int, now: datetime) -> list[RevokedEntry]:
-    """Record a CRL of everything revoked so far."""
-    entries = await ledger.revoked_entries(connection, ISSUER)
-    await ledger.record_crl(
-        connection, CRLRecord(ISSUER, number, now, now + 7 * 24 * HOUR, b"crl"), entries
-    )
-    return entries
-
-
 class TestInstant:
     async def test_any_zone_comes_back_as_utc(self, begin: Begin) -> None:
         """A moment is kept to the microsecond, whatever zone it was told in."""
@@ -118,7 +110,7 @@ class TestInstant:
         async with begin() as connection:
             await connection.execute(
                 ledger.crl.insert().values(
-                    issuer=ISSUER, number=1, this_update=far, next_update=far, der=b""
+                    issuer=ISSUER, number=1, this_update=far, next_update=far, **OF_A_LIST
                 )
             )
             assert await connection.scalar(select(ledger.crl.c.next_update)) == far
@@ -335,77 +327,62 @@ class TestStanding:
         )
 
 
-class TestCRLs:
-    async def test_entries_at_three_dates(self, begin: Begin) -> None:
-        """Nothing revoked: an empty list; then each revocation once, ordered by serial."""
-        async with begin() as connection:
-            for number in (2, 1):
-                await issue(connection, number)
-            assert await publish(connection, 1, NOW) == []
-            await ledger.revoke(connection, serials=[serial_of(2)], reason=KEY_COMPROMISE, now=NOW)
-            assert await publish(connection, 2, NOW + HOUR) == [
-                RevokedEntry((1 << 126) + 2, Revocation(NOW, KEY_COMPROMISE))
-            ]
-            await ledger.revoke(
-                connection, user="anna", reason=RevocationReason.UNSPECIFIED, now=NOW + HOUR
-            )
-            entries = await publish(connection, 3, NOW + 2 * HOUR)
-        assert [entry.serial - (1 << 126) for entry in entries] == [1, 2]
-
-    async def test_the_first_list_is_remembered(self, begin: Begin) -> None:
-        """A revocation waits for a CRL, and keeps the number of the first that lists it."""
+class TestHolding:
+    async def test_there_and_back(self, begin: Begin) -> None:
+        """Held is refused with a date and a reason, released is good again."""
         async with begin() as connection:
             await issue(connection, 1)
-            await ledger.revoke(connection, user="anna", reason=KEY_COMPROMISE, now=NOW)
-            waiting = await ledger.unlisted_revocations(connection, ISSUER)
-            assert [record.serial for record in waiting] == [serial_of(1)]
-            assert await ledger.unlisted_revocations(connection, "issuing-0") == []
-            await publish(connection, 7, NOW)
-            assert await ledger.unlisted_revocations(connection, ISSUER) == []
-            await publish(connection, 8, NOW + HOUR)
-            record = await ledger.find_by_serial(connection, ISSUER, serial_of(1))
-        assert record is not None
-        assert record.crl_number == 7
-
-    async def test_a_revocation_while_signing_waits_for_the_next(self, begin: Begin) -> None:
-        """What came after the entries were read is not marked as listed."""
-        async with begin() as connection:
-            for number in (1, 2):
-                await issue(connection, number)
-            await ledger.revoke(connection, serials=[serial_of(1)], reason=KEY_COMPROMISE, now=NOW)
-            entries = await ledger.revoked_entries(connection, ISSUER)
-        async with begin() as connection:
-            await ledger.revoke(connection, serials=[serial_of(2)], reason=KEY_COMPROMISE, now=NOW)
-        async with begin() as connection:
-            await ledger.record_crl(
-                connection, CRLRecord(ISSUER, 1, NOW, NOW + HOUR, b"crl"), entries
+            (held,) = await ledger.hold(connection, user="anna", now=NOW + HOUR)
+            assert held.state is CertificateState.HELD
+            assert judge(held.validity, held.standing, NOW + HOUR) == Revoked(
+                NOW + HOUR, RevocationReason.CERTIFICATE_HOLD
             )
-            waiting = await ledger.unlisted_revocations(connection, ISSUER)
-        assert [record.serial for record in waiting] == [serial_of(2)]
+            (released,) = await ledger.release(connection, serials=[serial_of(1)])
+            assert released.state is CertificateState.VALID
+            assert judge(released.validity, released.standing, NOW + HOUR) == Good()
 
-    async def test_many_at_once(self, begin: Begin) -> None:
-        """More revocations than one statement may carry are all marked."""
+    async def test_only_what_is_valid_is_held_and_only_what_is_held_is_released(
+        self, begin: Begin
+    ) -> None:
+        """A revocation has no way back, and a reservation is nobody's yet."""
         async with begin() as connection:
-            for number in range(1201):
-                await reserve(connection, number)
-            await ledger.revoke(connection, user="anna", reason=KEY_COMPROMISE, now=NOW)
-            assert len(await publish(connection, 1, NOW)) == 1201
-            assert await ledger.unlisted_revocations(connection, ISSUER) == []
+            await reserve(connection, 1)
+            await issue(connection, 2)
+            await ledger.revoke(connection, serials=[serial_of(2)], reason=KEY_COMPROMISE, now=NOW)
+            assert await ledger.hold(connection, user="anna", now=NOW) == ()
+            assert await ledger.release(connection, user="anna") == ()
+            await issue(connection, 3)
+            assert len(await ledger.hold(connection, user="anna", now=NOW)) == 1
+            assert await ledger.hold(connection, user="anna", now=NOW) == ()
 
-    async def test_the_latest_is_the_highest(self, begin: Begin) -> None:
-        """CRLs are ordered by number, not by date or the order of writing."""
+    async def test_a_held_one_can_be_revoked(self, begin: Begin) -> None:
+        """Then it is for good, since then and for that reason."""
         async with begin() as connection:
-            assert await ledger.latest_crl(connection, ISSUER) is None
-            await publish(connection, 10, NOW)
-            await publish(connection, 9, NOW + HOUR)
-            latest = await ledger.latest_crl(connection, ISSUER)
-            assert await ledger.latest_crl(connection, "issuing-0") is None
-        assert latest == CRLRecord(ISSUER, 10, NOW, NOW + 7 * 24 * HOUR, b"crl")
+            await issue(connection, 1)
+            await ledger.hold(connection, user="anna", now=NOW)
+            outcome = await ledger.revoke(
+                connection, user="anna", reason=KEY_COMPROMISE, now=NOW + HOUR
+            )
+            assert await ledger.release(connection, user="anna") == ()
+        (revoked,) = outcome.newly
+        assert (revoked.revoked_at, revoked.reason) == (NOW + HOUR, KEY_COMPROMISE)
 
-    async def test_a_number_is_used_once(self, begin: Begin) -> None:
-        """Two signers cannot both publish the same number."""
+    async def test_nothing_named_is_not_everything(self, begin: Begin) -> None:
+        """As in revoking."""
         async with begin() as connection:
-            await publish(connection, 1, NOW)
-        with pytest.raises(LedgerError, match="already taken"):
-            async with begin() as connection:
-                await publish(connection, 1, NOW + HOUR)
+            with pytest.raises(ValueError, match="name the certificates"):
+                await ledger.hold(connection, device="stick-1", now=NOW)
+            with pytest.raises(ValueError, match="name the certificates"):
+                await ledger.release(connection)
+
+    def test_a_hold_is_the_only_reason_with_a_way_back(self) -> None:
+        """The others are final."""
+        open_ended = [reason for reason in RevocationReason if not reason.is_final]
+        assert open_ended == [RevocationReason.CERTIFICATE_HOLD]
+
+    async def test_nothing_is_revoked_for_a_while(self, begin: Begin) -> None:
+        """What is to come back is put on hold."""
+        hold = RevocationReason.CERTIFICATE_HOLD
+        async with begin() as connection:
+            with pytest.raises(ValueError, match="hold it"):
+                await ledger.revoke(connection, user="anna", reason=hold, now=NOW)

@@ -1,6 +1,7 @@
 """CRLs, judged by programs that nobody here wrote."""
 
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,22 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca.errors import StatusRefused
-from ca.issue import Issuer
+from ca.issue import Issuer, issue
 from ca.kinds import make_key
-from ca.status import build_crl
+from ca.scopes import REMOVE_FROM_CRL, Line
+from ca.status import CRLHead, build_crl, encode_lines, sign_crl
 from ca.trust import Revocation, RevocationReason, RevokedEntry
-from tests.ca.makers import CA, NOW, ask, judge, lint_with_pkilint, write_pem
+from tests.ca.makers import (
+    CA,
+    CLIENT_PROFILE,
+    CRL_URL,
+    NOW,
+    ask,
+    client_request,
+    judge,
+    lint_with_pkilint,
+    write_pem,
+)
 
 WEEK = timedelta(days=7)
 HOUR = timedelta(hours=1)
@@ -161,4 +173,108 @@ class TestJudges:
         """Pkilint finds nothing in the list, empty or not."""
         crl_file = tmp_path / "crl.pem"
         crl_file.write_bytes(crl_of(ca, *entries).public_bytes(Encoding.PEM))
+        assert lint_with_pkilint("lint_crl", "-t", "CRL", "-p", "PKIX", crl_file) == []
+
+
+POINT = CRL_URL.replace("issuing-1", "issuing-1~2-of-4")
+FRESH = CRL_URL.replace("issuing-1", "issuing-1~2-of-4~delta")
+
+
+def line_of(certificate: x509.Certificate, reason: str = "keyCompromise") -> Line:
+    """Make the line of a list."""
+    return f"{certificate.serial_number:x}", int(NOW.timestamp()) * 10**6, reason
+
+
+class TestDeltasAndPartitions:
+    BASE = CRLHead(5, NOW, NOW + WEEK, point=POINT, fresh=FRESH)
+    DELTA = CRLHead(7, NOW, NOW + WEEK, base=5, point=POINT)
+
+    def test_what_they_say(self, ca: CA) -> None:
+        """Which is critical, and which not, is as RFC 5280 has it."""
+
+        def critical(head: CRLHead) -> dict[str, bool]:
+            crl = sign_crl(ca.issuing, head, [])
+            return {type(one.value).__name__: one.critical for one in crl.extensions}
+
+        assert critical(self.BASE) == {
+            "AuthorityKeyIdentifier": False,
+            "CRLNumber": False,
+            "IssuingDistributionPoint": True,
+            "FreshestCRL": False,
+        }
+        assert critical(self.DELTA) == {
+            "AuthorityKeyIdentifier": False,
+            "CRLNumber": False,
+            "DeltaCRLIndicator": True,
+            "IssuingDistributionPoint": True,
+        }
+
+    @pytest.mark.parametrize(
+        "head",
+        [
+            CRLHead(5, NOW, NOW + WEEK, base=5),
+            CRLHead(5, NOW, NOW + WEEK, base=4, fresh=FRESH),
+        ],
+    )
+    def test_deltas_that_cannot_be_right(self, ca: CA, head: CRLHead) -> None:
+        """One that begins at itself, or names another, is not signed."""
+        with pytest.raises(StatusRefused):
+            sign_crl(ca.issuing, head, [])
+
+    @pytest.mark.parametrize("year, form", [(2049, b"4912"), (2050, b"205012")])
+    def test_dates_of_this_century_and_later(self, ca: CA, year: int, form: bytes) -> None:
+        """UTCTime through 2049, GeneralizedTime from 2050 on."""
+        begin = datetime(year, 12, 1, tzinfo=UTC)
+        crl = sign_crl(ca.issuing, CRLHead(1, begin, begin + WEEK), [])
+        assert crl.last_update_utc == begin
+        assert form + b"01000000Z" in crl.tbs_certlist_bytes
+
+    @pytest.mark.parametrize("serial", ["1", "7f", "80", "ff" * 19, "7" + "f" * 39])
+    def test_every_serial_is_written_as_it_is(self, ca: CA, serial: str) -> None:
+        """Odd digits, a high bit, the longest there may be."""
+        crl = sign_crl(
+            ca.issuing, CRLHead(1, NOW, NOW + WEEK), [encode_lines([(serial, 0, "superseded")])]
+        )
+        assert [one.serial_number for one in crl] == [int(serial, 16)]
+
+    def test_openssl_follows_a_delta_of_a_partition(self, ca: CA, tmp_path: Path) -> None:
+        """Revoked by the delta, and let in again by it: base and delta are taken together."""
+        profile = replace(CLIENT_PROFILE, distribution_points=(POINT,))
+        names = ("anna", "bruno", "carla")
+        people = {name: issue(ca.issuing, profile, client_request(KEY), NOW) for name in names}
+        for name, certificate in people.items():
+            write_pem(tmp_path / f"{name}.pem", certificate)
+        root = write_pem(tmp_path / "root.pem", ca.root.certificate)
+        chain = write_pem(tmp_path / "issuing.pem", ca.issuing.certificate)
+        held = line_of(people["anna"], "certificateHold")
+        lines = encode_lines(
+            sorted([line_of(people["anna"], REMOVE_FROM_CRL), line_of(people["bruno"])])
+        )
+        base = sign_crl(ca.issuing, self.BASE, [encode_lines([held])])
+        delta = sign_crl(ca.issuing, self.DELTA, [lines])
+        both = tmp_path / "both.pem"
+
+        def verdicts(*crls: x509.CertificateRevocationList) -> list[bool]:
+            both.write_bytes(b"".join(crl.public_bytes(Encoding.PEM) for crl in crls))
+            answers = [
+                ask(
+                    "openssl", "verify", "-x509_strict", "-crl_check", "-extended_crl",
+                    "-use_deltas", "-CRLfile", both, "-CAfile", root, "-untrusted", chain,
+                    "-attime", f"{(NOW + HOUR).timestamp():.0f}", tmp_path / f"{name}.pem",
+                ).stdout
+                for name in names
+            ]  # fmt: skip
+            assert all("revoked" in answer or ": OK" in answer for answer in answers), answers
+            return [": OK" in answer for answer in answers]
+
+        assert verdicts(base) == [False, True, True]
+        assert verdicts(base, delta) == [True, False, True]
+
+    @pytest.mark.parametrize("head", [BASE, DELTA])
+    def test_pkilint(self, ca: CA, head: CRLHead, tmp_path: Path) -> None:
+        """Pkilint finds nothing in either."""
+        crl_file = tmp_path / "crl.pem"
+        reason = "certificateHold" if head.base is None else REMOVE_FROM_CRL
+        crl = sign_crl(ca.issuing, head, [encode_lines([("4a" * 16, 0, reason)])])
+        crl_file.write_bytes(crl.public_bytes(Encoding.PEM))
         assert lint_with_pkilint("lint_crl", "-t", "CRL", "-p", "PKIX", crl_file) == []

@@ -11,7 +11,7 @@ from ca.authority import Order
 from ca.hierarchy import ISSUER_NAME
 from ca.keys import KeyRing
 from ca.kinds import make_key
-from ca.ledger import CRLRecord
+from ca.lists import CRLRecord
 from ca.trust import RevocationReason
 from gateway.bootstrap.authority import (
     FIRST_WAIT,
@@ -115,7 +115,7 @@ class TestServeAuthority:
         reason = RevocationReason.KEY_COMPROMISE
         await store.revoke_certificates(serial=serial, reason=reason, by="test")
         async with running(folder):
-            assert (await crl(store)).number == before.number + 1
+            assert (await crl(store)).number > before.number
 
     async def test_a_fresh_crl_is_left_alone(self, folder: SiteFolder, store: Store) -> None:
         """Starting signs nothing when nothing is due."""
@@ -129,7 +129,7 @@ class TestServeAuthority:
         folder = await new_site(tmp_path / "old", lambda: clock() - timedelta(days=2))
         async with running(folder), open_store(folder.store_url(None), clock) as store:
             found = await crl(store)
-            assert found.number == 2
+            assert found.this_update > clock() - timedelta(minutes=1)
             assert found.next_update > clock() + timedelta(days=6)
 
     async def test_it_outlives_a_store_that_goes_away(

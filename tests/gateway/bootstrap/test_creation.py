@@ -50,7 +50,7 @@ async def test_a_new_site_has_everything_and_can_be_read(tmp_path: Path) -> None
         crl = await store.latest_crl(issuer.name)
         events = [line.event for line in await store.audit_tail(10)]
     assert crl is not None
-    assert (crl.number, crl.this_update) == (1, NOW)
+    assert (crl.entries, crl.this_update) == (0, NOW)
     assert [event.kind for event in events] == [AuditKind.SITE_CREATED, AuditKind.CRL_PUBLISHED]
     assert {event.at for event in events} == {NOW}
 

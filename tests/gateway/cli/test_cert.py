@@ -164,7 +164,7 @@ def test_a_revocation_is_durable_and_listed_when_the_command_returns(anna: Runne
     assert answer["already"] == []
     assert answer["crl_published"] is True
     shown = anna.json("cert", "show", serial)
-    assert shown["crl_number"] == anna.json("crl", "show")["number"] == 2
+    assert shown["crl_number"] == anna.json("crl", "show")[0]["number"]
     assert len(anna.audit("certificate-revoked")) == 1
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config import Problems, read_site
-from gateway.core.site import Limits, Site
+from gateway.core.site import Limits, Lists, Site
 
 
 def read(directory: Path, text: str) -> Site | Problems:
@@ -59,6 +59,9 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         feed_grace = "7s"
         [crl]
         lifetime = "2d"
+        delta = true
+        delta_lifetime = "3h"
+        partitions = 4
         [limits]
         handshake = "1s"
         head_bytes = 8192
@@ -74,10 +77,32 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         workers=3,
         store_url="postgresql+asyncpg://gate:secret@db/gate",
         session_lifetime=timedelta(hours=1),
-        crl_lifetime=timedelta(days=2),
+        crl=Lists(timedelta(days=2), True, timedelta(hours=3), 4),
         feed_grace=timedelta(seconds=7),
         limits=Limits(handshake=timedelta(seconds=1), head_bytes=8192),
     )
+
+
+@pytest.mark.parametrize(
+    "lines, expected",
+    [
+        ('delta_lifetime = "8d"', "crl.delta_lifetime: longer than lifetime"),
+        ('delta_lifetime = "1m"', "crl.delta_lifetime: expected a duration"),
+        ('delta = "yes"', "crl.delta: expected true or false"),
+        ("partitions = 0", "crl.partitions: expected a whole number"),
+        ("partitions = 1025", "crl.partitions: expected a whole number"),
+    ],
+)
+def test_lists_that_cannot_be(tmp_path: Path, lines: str, expected: str) -> None:
+    """Limits of what is signed are checked."""
+    text = f'[site]\nhost = "gate.example.org"\n[crl]\n{lines}'
+    assert expected in "\n".join(problems(tmp_path, text))
+
+
+def test_a_short_lifetime_shortens_that_of_deltas(tmp_path: Path) -> None:
+    """Who chooses an hour for lists need not choose for deltas too."""
+    found = site(tmp_path, '[site]\nhost = "gate.example.org"\n[crl]\nlifetime = "1h"')
+    assert found.crl.delta_lifetime == timedelta(hours=1)
 
 
 def test_all_problems_come_at_once_each_with_its_place(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.site import Application, Limits, Site, Upstream, parse_upstream
+from gateway.core.site import Application, Limits, Lists, Site, Upstream, parse_upstream
 from policies.model import AppPolicy
 
 SITE = Site(
@@ -20,7 +20,7 @@ SITE = Site(
     workers=2,
     store_url=None,
     session_lifetime=timedelta(hours=8),
-    crl_lifetime=timedelta(days=7),
+    crl=Lists(),
     feed_grace=timedelta(seconds=5),
     limits=Limits(),
 )

@@ -5,7 +5,7 @@ import h11
 import pytest
 
 from gateway.core.refusal_kinds import STATUS, Refusal
-from gateway.core.site import Limits, Site
+from gateway.core.site import Limits, Lists, Site
 from gateway.edge.answers import CONTINUE, is_navigation, redirect, refuse
 from gateway.edge.heads import RequestHead, parse_request
 
@@ -19,7 +19,7 @@ SITE = Site(
     workers=1,
     store_url=None,
     session_lifetime=timedelta(hours=8),
-    crl_lifetime=timedelta(days=7),
+    crl=Lists(),
     feed_grace=timedelta(seconds=5),
     limits=Limits(),
 )

@@ -33,7 +33,7 @@ from gateway.core.headers import (
 from gateway.core.people import Fingerprint
 from gateway.core.sealing import seal
 from gateway.core.sessions import SessionId
-from gateway.core.site import Application, Limits, Site, parse_upstream
+from gateway.core.site import Application, Limits, Lists, Site, parse_upstream
 from gateway.portal.app import Services, make_app
 from gateway.store import NewPerson, Store, create_store, open_store
 from policies.model import AppPolicy, Effect, Rule
@@ -55,7 +55,7 @@ SITE = Site(
     workers=1,
     store_url=None,
     session_lifetime=timedelta(hours=12),
-    crl_lifetime=timedelta(days=7),
+    crl=Lists(),
     feed_grace=timedelta(seconds=5),
     limits=Limits(),
 )

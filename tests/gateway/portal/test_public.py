@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from ca import ledger
+from ca import lists
+from ca.lists import CRLRecord
 from gateway.core.headers import Listener
 from tests.gateway.portal.house import ISSUER, NOW, SITE, House, assertion_key, text_of
 
@@ -41,8 +42,8 @@ async def publish(house: House, number: int, lifetime: timedelta = timedelta(day
     """Write a CRL into the ledger, as the authority does."""
     der = make_crl(number, lifetime)
     async with house.store.begin() as connection:
-        record = ledger.CRLRecord(ISSUER, number, NOW, NOW + lifetime, der)
-        await ledger.record_crl(connection, record, [])
+        record = CRLRecord(ISSUER, number, NOW, NOW + lifetime, der)
+        await lists.record_crl(connection, record)
     return der
 
 

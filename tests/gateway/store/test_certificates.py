@@ -2,9 +2,10 @@
 
 import pytest
 
-from ca import ledger
+from ca import ledger, lists
 from ca.errors import LedgerError
-from ca.ledger import CertificateState, CRLRecord
+from ca.ledger import CertificateState
+from ca.lists import CRLRecord
 from ca.trust import RevocationReason
 from gateway.core.audit import AuditKind
 from gateway.core.people import Fingerprint, Holder
@@ -158,7 +159,7 @@ async def test_what_the_authority_does_is_told(store: Store, clock: Clock) -> No
     record = await issue(store)
     crl = CRLRecord(ISSUER, 7, NOON, NOON + 7 * DAY, b"crl")
     async with store.begin() as connection:
-        await ledger.record_crl(connection, crl, [])
+        await lists.record_crl(connection, crl)
         await store.witness("authority").published(connection, crl)
     issued, published = await store.audit_tail(2)
     assert issued.event.kind is AuditKind.CERTIFICATE_ISSUED

@@ -4,6 +4,7 @@ import asyncio
 import stat
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from ca import lists
 from ca.ledger import IssuerState
 from gateway.core.ports import StoreUnavailable
 from gateway.store import (
@@ -222,3 +224,43 @@ def test_to_use_a_store_needs_nothing_of_alembic() -> None:
     """An edge starts without what only migrations need."""
     probe = "import sys, gateway.store; sys.exit('alembic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0
+
+
+async def test_lists_of_an_older_store_are_followed(empty_url: str, clock: Clock) -> None:
+    """What was revoked before waits for one more list, with a number above all there were."""
+    file = file_of(parse_address(empty_url))
+    if file is not None:
+        file.parent.mkdir()
+        file.touch()
+    database = Database(empty_url)
+    async with database.write() as connection:
+        await connection.run_sync(upgrade_to, "0001")
+        for statement in (
+            "INSERT INTO issuer (name, certificate) VALUES ('issuing-1', 'der')",
+            "INSERT INTO crl VALUES ('issuing-1', 7, 0, 1, 'der')",
+            """INSERT INTO certificate (issuer, serial, username, device, not_before, not_after,
+            state, reserved_at, revoked_at, reason, crl_number)
+            VALUES ('issuing-1', '4a', 'anna', 'stick', 0, 1, 'revoked', 0, 0, 'superseded', 7)""",
+        ):
+            await connection.execute(text(statement))
+    await database.close()
+    await migrate_store(empty_url)
+    async with open_store(empty_url, clock) as store:
+        async with store.begin() as connection:
+            crl = await lists.latest_crl(connection, "issuing-1")
+            assert crl is not None
+            assert (crl.number, crl.covers, crl.scheduled) == (7, 0, True)
+            assert await lists.has_changed(connection, "issuing-1", "", crl.covers)
+            early = datetime(1970, 1, 1, tzinfo=UTC)
+            assert await lists.take_number(connection, "issuing-1", early) == 8
+        record = await store.certificate("4a")
+    assert record is not None
+    assert record.crl_partition is None
+
+
+def upgrade_to(connection: Connection, revision: str) -> None:
+    """Make the tables of an older Pusterla."""
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
