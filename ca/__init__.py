@@ -9,6 +9,7 @@ serials    serial numbers: from random octets, as text, from text      pure
 lint       what must hold of any certificate that is released          pure
 issue      request + profile + issuer + time -> certificate            pure (signs)
 scopes     the lists of one issuer, and what they are called           pure
+requests   a request for an issuing CA's certificate, and the root's answer   pure (signs)
 status     entries + number + time -> CRL                              pure (signs)
 trust      dates + record + time -> good, revoked, unknown, stale ...  pure, standard library only
 bundle     key + chain + passphrase -> PKCS#12                         pure
@@ -19,6 +20,7 @@ issuers    which issuing CA issues, and which only sign their lists    I/O, SQL
 lists      CRLs: numbers, what they must say, which there are          I/O, SQL
 publishing which lists are due, and in what order                      shell
 hierarchy  the files of a new CA                                       shell
+succession the files of an issuing CA that follows another          shell
 authority  enrol, take back: the order of effects                      shell
 errors     what can be refused, one tree
 """

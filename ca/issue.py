@@ -20,7 +20,11 @@ from ca.lint import Draft, lint
 from ca.profiles import ISSUING, ROOT, IssueRequest, Profile, make_profile
 
 ROOT_TITLE = "Root CA"
-ISSUING_TITLE = "Issuing CA 1"
+
+
+def issuing_title(number: int) -> str:
+    """Name the issuing CA *number*: each has a name of its own, as each has its own lists."""
+    return f"Issuing CA {number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +73,16 @@ def make_root(host: str, key: PrivateKey, serial: int, now: datetime) -> x509.Ce
 
 
 def make_issuing(
-    root: Issuer, host: str, public_key: PublicKey, serial: int, now: datetime
+    root: Issuer,
+    host: str,
+    public_key: PublicKey,
+    serial: int,
+    now: datetime,
+    number: int = 1,
 ) -> x509.Certificate:
-    """Certify *public_key* as an issuing CA of the site *host*, below *root*."""
+    """Certify *public_key* as the issuing CA *number* of the site *host*, below *root*."""
     request = IssueRequest(
-        subject=authority_name(host, ISSUING_TITLE), public_key=public_key, serial=serial
+        subject=authority_name(host, issuing_title(number)), public_key=public_key, serial=serial
     )
     return issue(root, make_profile(ISSUING), request, now)
 

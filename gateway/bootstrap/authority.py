@@ -6,7 +6,7 @@ long before its end, whether anything was revoked or not.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing, suppress
 from pathlib import Path
 
@@ -26,7 +26,12 @@ from gateway.bootstrap.process import (
     read_arguments,
     run_process,
 )
-from gateway.bootstrap.signing import open_authority
+from gateway.bootstrap.signing import (
+    NoIssuer,
+    active_issuer,
+    open_authority,
+    signing_issuers,
+)
 from gateway.bootstrap.stores import store_of
 from gateway.config import Problems, read_site
 from gateway.core.changes import Batch, ChangeKind
@@ -93,9 +98,16 @@ class Publisher:
         A store that is away for the moment is no reason not to begin.
         """
         try:
-            await self._publish()
-        except FileRefused as error:
+            name = await active_issuer(self._store)
+            open_authority(self._folder, self._site, self._store, BY, self._keys, name)
+        except (FileRefused, NoIssuer) as error:
             raise ProcessFailed(str(error)) from error
+        except (StoreError, StoreUnavailable) as error:
+            log.error("the store cannot be asked yet: %s", error)
+            self._due.set()
+            return
+        try:
+            await self._publish()
         except (CAError, StoreError, StoreUnavailable) as error:
             log.error("the CRL could not be brought up to date: %s", error)
             self._due.set()
@@ -147,7 +159,7 @@ class Publisher:
                 # The round that is about to begin signs them first.
                 continue
             try:
-                self._tell(await self._authority().publish_deltas_if_due(clock()))
+                await self._for_each("no delta CRL", self._publish_deltas)
             except (CAError, StoreError, StoreUnavailable) as error:
                 # That round signs them too, at its end.
                 log.error("no delta CRL could be signed: %s", error)
@@ -164,10 +176,33 @@ class Publisher:
         async with self._signing:
             # Opened for each look, so the key of a CA that was repaired or replaced
             # is taken up, and one that others may read is noticed, while we run.
-            self._tell(await self._authority().publish_if_due(clock()))
+            await self._for_each("no CRL", self._publish_one)
 
-    def _authority(self) -> Authority:
-        return open_authority(self._folder, self._site, self._store, BY, self._keys)
+    async def _for_each(
+        self, what: str, publish: Callable[[Authority], Awaitable[Iterable[CRLRecord]]]
+    ) -> None:
+        """Let every issuing CA *publish* that has lists; raise the first error, after the last."""
+        failed: CAError | None = None
+        for name in await signing_issuers(self._store):
+            try:
+                authority = open_authority(
+                    self._folder, self._site, self._store, BY, self._keys, name
+                )
+                self._tell(await publish(authority))
+            except CAError as error:
+                # What keeps one from signing, a key that is away, does not keep the others.
+                log.error("%s of %s could be signed: %s", what, name, error)
+                failed = failed or error
+        if failed is not None:
+            raise failed
+
+    @staticmethod
+    async def _publish_one(authority: Authority) -> Iterable[CRLRecord]:
+        return await authority.publish_if_due(clock())
+
+    @staticmethod
+    async def _publish_deltas(authority: Authority) -> Iterable[CRLRecord]:
+        return await authority.publish_deltas_if_due(clock())
 
     @staticmethod
     def _tell(published: Iterable[CRLRecord]) -> None:

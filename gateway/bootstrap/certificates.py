@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ca.authority import Authority, Enrolled, Order
 from ca.errors import FileRefused, SignerBusy
-from ca.hierarchy import ISSUER_NAME
 from ca.kinds import KeyKind
 from ca.ledger import CertificateRecord, CertificateState
 from ca.lists import CRLRecord
@@ -17,7 +16,12 @@ from ca.serials import parse_serial
 from ca.trust import RevocationReason
 from gateway.bootstrap.applications import refuse_unknown_application
 from gateway.bootstrap.command import Command, CommandRefused
-from gateway.bootstrap.signing import list_address, open_authority
+from gateway.bootstrap.signing import (
+    active_issuer,
+    list_address,
+    open_authority,
+    signing_issuers,
+)
 from policies.values import suggest
 
 AUTHORITY_SECONDS = 10.0
@@ -76,7 +80,7 @@ async def issue_certificate(command: Command, wanted: Wanted, passphrase: str) -
         scope=wanted.apps,
         lifetime=timedelta(days=wanted.days),
     )
-    return await _authority(command).enrol_to_file(
+    return await _authority(command, await active_issuer(command.store)).enrol_to_file(
         order,
         name=person.name,
         path=wanted.file,
@@ -158,15 +162,25 @@ class PublishedCRL:
 
 async def publish(command: Command) -> list[PublishedCRL]:
     """Sign every CRL there is to be of all that is revoked now, needed or not."""
-    return _shown(command, await _authority(command).publish(command.clock()))
+    await active_issuer(command.store)
+    records = [
+        record
+        for name in await signing_issuers(command.store)
+        for record in await _authority(command, name).publish(command.clock())
+    ]
+    return _shown(command, records)
 
 
 async def published_crls(command: Command) -> list[PublishedCRL]:
-    """Return the CRLs that are published, that of everything first.
+    """Return the CRLs that are published, for each issuing CA that of everything first.
 
     Raises `CommandRefused` when there are none.
     """
-    records = await command.store.crls(ISSUER_NAME)
+    records = [
+        record
+        for name in await signing_issuers(command.store)
+        for record in await command.store.crls(name)
+    ]
     if not records:
         raise CommandRefused("no revocation list was ever published: pusterla crl publish")
     return _shown(command, records)
@@ -183,8 +197,10 @@ def _shown(command: Command, records: Iterable[CRLRecord]) -> list[PublishedCRL]
     ]
 
 
-def _authority(command: Command) -> Authority:
-    return open_authority(command.folder, command.site, command.store, command.by, command.keys)
+def _authority(command: Command, name: str) -> Authority:
+    return open_authority(
+        command.folder, command.site, command.store, command.by, command.keys, name
+    )
 
 
 async def _fitting(
@@ -221,7 +237,9 @@ async def _list_them(
 ) -> str | None:
     """Return None once a CRL lists *records*, or why none does."""
     try:
-        await _authority(command).publish_if_due(command.clock())
+        mine = {record.issuer for record in records}
+        for name in mine.intersection(await signing_issuers(command.store)):
+            await _authority(command, name).publish_if_due(command.clock())
     except (FileRefused, SignerBusy) as error:
         # Not everybody who may revoke may read the key. The authority may, if it runs.
         command.say("waiting for the authority to sign the revocation list ...")

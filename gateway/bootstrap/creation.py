@@ -23,9 +23,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from ca import ledger
-from ca.hierarchy import ISSUER_NAME, initialise
-from ca.keys import KeyRing
+from ca.hierarchy import ISSUER_NAME, adopt_root, initialise
+from ca.keys import KeyRing, load_certificates
 from ca.kinds import KeyKind
+from ca.requests import refuse_unfit_root
 from gateway.bootstrap.command import CommandRefused, who
 from gateway.bootstrap.folder import SECRET_DIRECTORY_MODE, SiteFolder, locate, write_secret
 from gateway.bootstrap.signing import open_authority
@@ -62,6 +63,9 @@ class NewSite:
     kind: KeyKind = KeyKind.P256
     passphrase: bytes | None = field(default=None, repr=False)
     """Of the CA's keys; None leaves them plain."""
+
+    root_certificate: Path | None = None
+    """The certificate of a root that is elsewhere; None makes a root here."""
 
     def settings(self) -> str:
         """The text of its pusterla.toml."""
@@ -100,10 +104,11 @@ async def create_site(
         raise CommandRefused("\n".join(problem.message for problem in site.problems))
     _refuse_long(folder)
     _refuse_occupied(folder)
+    root = _offered_root(wished, clock())
     made = not folder.path.exists()
     folder.path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     try:
-        await _fill(folder, site, wished, clock, say)
+        await _fill(folder, site, wished, root, clock, say)
         _write_settings(folder, text)
     except BaseException:
         _clear(folder, folder_too=made)
@@ -115,6 +120,7 @@ async def _fill(
     folder: SiteFolder,
     site: Site,
     wished: NewSite,
+    root: x509.Certificate | None,
     clock: Callable[[], datetime],
     say: Callable[[str], None],
 ) -> None:
@@ -122,14 +128,18 @@ async def _fill(
     for directory in (folder.store, folder.keys, folder.run):
         directory.mkdir(SECRET_DIRECTORY_MODE)
     say("making keys and certificates")
-    hierarchy = initialise(
-        folder.keys,
-        site.host,
-        entropy=secrets.token_bytes,
-        now=clock(),
-        kind=wished.kind,
-        passphrase=wished.passphrase,
-    )
+    hierarchy = None
+    if root is None:
+        hierarchy = initialise(
+            folder.keys,
+            site.host,
+            entropy=secrets.token_bytes,
+            now=clock(),
+            kind=wished.kind,
+            passphrase=wished.passphrase,
+        )
+    else:
+        adopt_root(folder.keys, root)
     _make_keys(folder)
     say("making the store")
     url = folder.store_url(site.store_url)
@@ -137,15 +147,27 @@ async def _fill(
     async with open_store(url, clock) as store:
         name = who()
         async with store.begin() as connection:
-            der = hierarchy.issuing.public_bytes(Encoding.DER)
-            await ledger.record_issuer(connection, name=ISSUER_NAME, der=der)
+            if hierarchy is not None:
+                der = hierarchy.issuing.public_bytes(Encoding.DER)
+                await ledger.record_issuer(connection, name=ISSUER_NAME, der=der)
             detail = {"by": name, "host": site.host}
             await store.append(
                 connection, AuditEvent(AuditKind.SITE_CREATED, clock(), detail=detail)
             )
+        if hierarchy is None:
+            return
         say("signing the first certificate revocation list")
         keys = KeyRing(lambda _: wished.passphrase)
         await open_authority(folder, site, store, name, keys).publish(clock())
+
+
+def _offered_root(wished: NewSite, now: datetime) -> x509.Certificate | None:
+    """Return the root that the new site is to have, which must be one for its host."""
+    if wished.root_certificate is None:
+        return None
+    certificate, *_ = load_certificates(wished.root_certificate)
+    refuse_unfit_root(certificate, wished.host, now)
+    return certificate
 
 
 def _make_keys(folder: SiteFolder) -> None:

@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from ca.hierarchy import ISSUER_NAME, files_of, issuers_in
+from ca.ledger import IssuerState
 from gateway.bootstrap.folder import SiteFolder, too_open
 from gateway.config import Configuration, Problems, read_configuration, read_site
 from gateway.core.site import Site
@@ -104,6 +106,8 @@ async def examine_store(store: Store, now: datetime) -> AsyncIterator[Finding]:
         yield ok("audit log", "the chain holds")
     yield await _examine_clock(store, now)
     for issuer in await store.issuers():
+        if issuer.state is IssuerState.RETIRED:
+            continue
         crl = await store.latest_crl(issuer.name)
         if crl is None:
             yield problem("CRL", f"{issuer.name} has never published one", "pusterla crl publish")
@@ -142,11 +146,19 @@ class _Secret:
     needed: bool = True
 
 
+def issuing_names(folder: SiteFolder) -> list[str]:
+    """Return the issuing CAs that have files here; a site with none misses those of the first."""
+    # Whoever may not look into the directory is told so where its files are looked at.
+    with suppress(OSError):
+        return issuers_in(folder.ca) or [ISSUER_NAME]
+    return [ISSUER_NAME]
+
+
 def _secrets(folder: SiteFolder) -> tuple[_Secret, ...]:
     return (
         # Signs nothing from day to day, and is best kept somewhere else.
         _Secret(folder.root_key, needed=False),
-        _Secret(folder.issuing_key),
+        *(_Secret(files_of(folder.ca, name).key) for name in issuing_names(folder)),
         _Secret(folder.server_key),
         _Secret(folder.assertion_key),
         _Secret(folder.site_key),

@@ -11,8 +11,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from ca.encryption import MARK
+from ca.hierarchy import ISSUER_NAME, files_of
+from ca.issuers import number_of
 from gateway.bootstrap.applications import server_certificate_covers
-from gateway.bootstrap.examination import Finding, ok, problem, warning
+from gateway.bootstrap.examination import Finding, issuing_names, ok, problem, warning
 from gateway.bootstrap.folder import KeyFileRefused, SiteFolder, read_secret
 
 SOON = timedelta(days=30)
@@ -22,9 +24,18 @@ def examine_keys(folder: SiteFolder, now: datetime) -> Iterator[Finding]:
     """Look at the pairs of keys and certificates, and at when certificates end."""
     yield from _examine_certificate("server certificate", folder.server_certificate, now)
     yield from _examine_pair("server key", folder.server_key, folder.server_certificate)
-    yield from _examine_certificate("issuing CA", folder.issuing_certificate, now)
-    yield from _examine_pair("issuing key", folder.issuing_key, folder.issuing_certificate)
+    for name in issuing_names(folder):
+        files = files_of(folder.ca, name)
+        number = "" if name == ISSUER_NAME else f" {number_of(name)}"
+        yield from _examine_certificate(f"issuing CA{number}", files.certificate, now)
+        yield from _examine_pair(f"issuing key{number}", files.key, files.certificate)
     yield from _examine_certificate("root CA", folder.root_certificate, now)
+    if _is_there(folder.root_key):
+        yield warning(
+            "root key",
+            f"{folder.root_key} lies on the site, where it is needed only for a new issuing CA",
+            "move it to a place that is offline (docs/ca.md)",
+        )
     yield from _examine_pair("assertion key", folder.assertion_key, folder.assertion_public)
 
 
@@ -90,6 +101,13 @@ def _public_of(path: Path) -> object:
     if b"BEGIN CERTIFICATE" in data:
         return x509.load_pem_x509_certificate(data).public_key()
     return load_pem_public_key(data)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _unseen(subject: str, path: Path, error: OSError) -> Finding:

@@ -8,8 +8,10 @@ import secrets
 from dataclasses import replace
 
 from ca.authority import Authority
+from ca.errors import CAError
 from ca.hierarchy import ISSUER_NAME, load_issuer
 from ca.keys import KeyRing, SignerLock
+from ca.ledger import IssuerState
 from ca.profiles import CLIENT, Profile, make_profile
 from ca.publishing import Publication
 from ca.scopes import ListName
@@ -20,10 +22,36 @@ from gateway.store import Store
 HTTP_PORT = 80
 
 
+class NoIssuer(CAError):
+    """The site has no issuing CA yet, or none that issues."""
+
+
+async def active_issuer(store: Store) -> str:
+    """Return the name of the issuing CA that issues now, or raise `NoIssuer`."""
+    for issuer in await store.issuers():
+        if issuer.state is IssuerState.ACTIVE:
+            return issuer.name
+    raise NoIssuer(
+        "this site has no issuing CA yet: pusterla ca request makes what its root must sign"
+    )
+
+
+async def signing_issuers(store: Store) -> list[str]:
+    """Return the names of the issuing CAs whose lists go on being signed, the active one first."""
+    found = [one for one in await store.issuers() if one.state is not IssuerState.RETIRED]
+    found.sort(key=lambda one: one.state is not IssuerState.ACTIVE)
+    return [issuer.name for issuer in found]
+
+
 def open_authority(
-    folder: SiteFolder, site: Site, store: Store, by: str, keys: KeyRing
+    folder: SiteFolder,
+    site: Site,
+    store: Store,
+    by: str,
+    keys: KeyRing,
+    name: str = ISSUER_NAME,
 ) -> Authority:
-    """Load the issuing CA's key and make its authority; raise `ca.errors.FileRefused`.
+    """Load the key of the issuing CA *name* and make its authority; raise `ca.errors.FileRefused`.
 
     *keys* opens what is under a passphrase.
 
@@ -33,8 +61,8 @@ def open_authority(
     """
     return Authority(
         begin=store.begin,
-        issuer=load_issuer(folder.ca, keys.load),
-        profile=client_profile(site),
+        issuer=load_issuer(folder.ca, keys.load, name),
+        profile=client_profile(site, name),
         host=site.host,
         lock=SignerLock(folder.signer_lock),
         entropy=secrets.token_bytes,
@@ -54,20 +82,20 @@ def publication_of(site: Site) -> Publication:
     )
 
 
-def client_profile(site: Site) -> Profile:
+def client_profile(site: Site, name: str = ISSUER_NAME) -> Profile:
     """Return the profile of client certificates: they say where their CRL and issuer are had."""
     return make_profile(
         replace(
             CLIENT,
-            distribution_points=(crl_address(site),),
-            issuer_urls=(_public_address(site, f"/ca/{ISSUER_NAME}.crt"),),
+            distribution_points=(crl_address(site, name),),
+            issuer_urls=(_public_address(site, f"/ca/{name}.crt"),),
         )
     )
 
 
-def crl_address(site: Site) -> str:
-    """Return where everybody fetches the CRL of everything."""
-    return list_address(site, ListName(ISSUER_NAME))
+def crl_address(site: Site, name: str = ISSUER_NAME) -> str:
+    """Return where everybody fetches the CRL of everything that the issuing CA *name* issued."""
+    return list_address(site, ListName(name))
 
 
 def list_address(site: Site, name: ListName) -> str:

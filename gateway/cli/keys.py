@@ -70,3 +70,19 @@ def new_passphrase(file: Path | None) -> bytes:
     from gateway.bootstrap.passphrases import read_passphrase
 
     return read_passphrase(file)
+
+
+def new_key_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--encrypt-ca` and `--new-passphrase-file`: for commands that make a key of the CA."""
+    encrypt = click.option(
+        "--encrypt-ca",
+        "encrypt",
+        is_flag=True,
+        help="Put the CA's new keys under a passphrase.",
+    )
+    return encrypt(new_passphrase_option(command))
+
+
+def wished_passphrase(encrypt: bool, file: Path | None) -> bytes | None:
+    """Return the passphrase for new keys, or None where none is wished."""
+    return new_passphrase(file) if encrypt or file is not None else None

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.keys import chosen_kind, key_type_option, new_passphrase, new_passphrase_option
+from gateway.cli.hosts import check_host_option
+from gateway.cli.keys import chosen_kind, key_type_option, new_key_options, wished_passphrase
 from gateway.cli.output import (
     ExampleCommand,
     json_option,
@@ -18,7 +19,7 @@ from gateway.cli.output import (
 )
 from gateway.cli.surroundings import Surroundings, pass_surroundings
 from gateway.config import Configuration
-from gateway.config.settings import DEFAULT_PORT, check_host
+from gateway.config.settings import DEFAULT_PORT
 
 if TYPE_CHECKING:
     from gateway.bootstrap.examination import Finding
@@ -27,17 +28,15 @@ PROCESSES = ("edge", "portal", "authority")
 PORT = click.IntRange(1, 65535)
 
 
+_REQUEST = (
+    "  pusterla ca request --out issuing-1.csr\n"
+    "  # where the root is:  pusterla ca sign issuing-1.csr --root DIR --out issuing-1.pem\n"
+    "  pusterla ca install issuing-1.pem\n"
+)
 _ENCRYPTED = (
     "The CA's keys are under a passphrase, which the authority must be given: as passphrase_file\n"
     "under [ca] in pusterla.toml, or as the systemd credential pusterla-ca-passphrase.\n\n"
 )
-
-
-def _host(ctx: click.Context, option: click.Parameter, value: str) -> str:
-    try:
-        return check_host(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error), ctx, option) from error
 
 
 @click.command(
@@ -49,15 +48,19 @@ def _host(ctx: click.Context, option: click.Parameter, value: str) -> str:
 @click.option(
     "--host",
     required=True,
-    callback=_host,
+    callback=check_host_option,
     help="The portal's host; applications will be NAME.HOST or any other name.",
 )
 @click.option(
     "--port", type=PORT, default=DEFAULT_PORT, show_default=True, help="The port for https."
 )
 @key_type_option("The kind of the keys of root and issuing CA.")
-@click.option("--encrypt-ca", is_flag=True, help="Put the CA's keys under a passphrase.")
-@new_passphrase_option
+@new_key_options
+@click.option(
+    "--root-certificate",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The certificate of a root that is offline (`pusterla ca root`).  [default: make a root]",
+)
 @json_option
 def init(
     *,
@@ -65,17 +68,20 @@ def init(
     host: str,
     port: int,
     key_type: str,
-    encrypt_ca: bool,
+    encrypt: bool,
     new_passphrase_file: Path | None,
+    root_certificate: Path | None,
     as_json: bool,
 ) -> None:
     """Make a new site in DIR: settings, keys, certificates, store, first revocation list."""
     from gateway.bootstrap.creation import NewSite, create_site, root_fingerprint
     from gateway.bootstrap.folder import clock
 
-    encrypted = encrypt_ca or new_passphrase_file is not None
-    passphrase = new_passphrase(new_passphrase_file) if encrypted else None
-    wished = NewSite(host, port, kind=chosen_kind(key_type), passphrase=passphrase)
+    passphrase = wished_passphrase(encrypt, new_passphrase_file)
+    kind = chosen_kind(key_type)
+    wished = NewSite(
+        host, port, kind=kind, passphrase=passphrase, root_certificate=root_certificate
+    )
     folder = asyncio.run(create_site(directory, wished, clock, lambda text: note(f"{text} ...")))
     fingerprint = root_fingerprint(folder)
     if as_json:
@@ -93,9 +99,10 @@ def init(
         f"{folder.path} is a site now.\n\n"
         f"Let browsers trust {folder.root_certificate}\n"
         f"SHA-256 {fingerprint}\n\n"
-        f"{_ENCRYPTED if encrypted else ''}"
+        f"{_ENCRYPTED if passphrase else ''}"
         "Next:\n"
         f"  export PUSTERLA_SITE={folder.path}\n"
+        f"{_REQUEST if root_certificate else ''}"
         '  pusterla user add anna --name "Anna Rossi" --group technicians\n'
         "  pusterla cert issue anna --device stick-1 --p12 anna.p12\n"
         f"  pusterla app add wiki --host wiki.{host} --upstream http://127.0.0.1:9000"

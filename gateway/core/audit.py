@@ -40,6 +40,8 @@ class AuditKind(StrEnum):
     ACCESS_DENIED = "access-denied"
     CONNECTION_CUT = "connection-cut"
     REQUEST_REFUSED = "request-refused"
+    ISSUER_ADDED = "issuer-added"
+    ISSUER_RETIRED = "issuer-retired"
     CA_KEYS_ENCRYPTED = "ca-keys-encrypted"
     CA_KEYS_DECRYPTED = "ca-keys-decrypted"
     APPLICATION_ADDED = "application-added"

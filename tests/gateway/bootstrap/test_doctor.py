@@ -32,12 +32,17 @@ async def folder(tmp_path: Path) -> SiteFolder:
 async def ill(
     folder: SiteFolder, clock: Callable[[], datetime] = clock, *, portal: bool = False
 ) -> list[Finding]:
-    """Return what the doctor finds that is not well; that the portal does not run is expected."""
+    """Return what the doctor finds that is not well.
+
+    That the portal does not run, and that the root's key is here, is expected.
+    """
     findings = [finding async for finding in examine(folder, clock)]
     return [
         finding
         for finding in findings
-        if finding.health is not Health.OK and (portal or finding.subject != "portal")
+        if finding.health is not Health.OK
+        and (portal or finding.subject != "portal")
+        and finding.subject != "root key"
     ]
 
 
@@ -56,6 +61,17 @@ async def test_a_new_site_is_well(folder: SiteFolder) -> None:
     """But for the portal, which does not run."""
     (portal,) = await ill(folder, portal=True)
     assert (portal.health, portal.way_out) == (Health.WARNING, "pusterla serve")
+
+
+async def test_the_roots_key_had_better_be_elsewhere(folder: SiteFolder) -> None:
+    """A warning as long as it lies on the site; none once it is gone."""
+    findings = [finding async for finding in examine(folder, clock)]
+    (found,) = [finding for finding in findings if finding.subject == "root key"]
+    assert found.health is Health.WARNING
+    assert str(folder.root_key) in found.words
+    folder.root_key.unlink()
+    findings = [finding async for finding in examine(folder, clock)]
+    assert "root key" not in {finding.subject for finding in findings}
 
 
 async def test_a_portal_that_answers_is_seen(folder: SiteFolder) -> None:

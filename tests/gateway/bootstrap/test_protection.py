@@ -81,7 +81,7 @@ async def test_the_authority_starts_unattended(command: Command, tmp_path: Path)
         process.send_signal(signal.SIGTERM)
         _, log = await process.communicate()
     assert SECRET not in log
-    assert b"signed, good until" in log
+    assert b"signed with 1 entries" in log
     assert process.returncode == 0
 
 

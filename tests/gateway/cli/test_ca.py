@@ -57,7 +57,7 @@ class TestEncrypt:
             "pusterla-ca-passphrase",
         ):
             assert way in reason
-        assert sealed.json("crl", "publish", "--passphrase-file", secret)["number"] == 2
+        sealed.done("crl", "publish", "--passphrase-file", secret)
 
     def test_the_settings_name_its_file(self, sealed: Runner, secret: str) -> None:
         """Also by a path in the site's folder."""
@@ -80,7 +80,7 @@ class TestEncrypt:
         """Neither a list nor a key; the message names the key."""
         wrong = write_secret(tmp_path / "wrong", OTHER)
         new = write_secret(tmp_path / "new", "a third passphrase")
-        before = keys(sealed)
+        before, listed = keys(sealed), sealed.json("crl", "show")
         for words in (
             ("crl", "publish"),
             ("ca", "decrypt"),
@@ -90,7 +90,7 @@ class TestEncrypt:
             assert "the passphrase does not open" in reason
             assert OTHER not in reason
         assert keys(sealed) == before
-        assert sealed.json("crl", "show")["number"] == 1
+        assert sealed.json("crl", "show") == listed
 
     def test_a_file_that_others_can_read_is_refused(self, sealed: Runner, secret: str) -> None:
         """As a key would be."""
@@ -169,3 +169,61 @@ def test_a_site_can_be_born_with_it(tmp_path: Path, secret: str) -> None:
         file = site.site / "keys" / "ca" / name
         words = ["pkey", "-in", str(file), "-noout", "-text", "-passin", f"file:{secret}"]
         assert "NIST CURVE: P-384" in judge("openssl", *words)
+
+
+class TestSuccession:
+    def test_a_roll_over_is_listed(self, pusterla: Runner) -> None:
+        """For people and for programs; that edges must be started again is said."""
+        result = pusterla.done("ca", "rollover")
+        assert "issuing-2 issues from now on" in result.stdout
+        assert "restart" in result.stderr
+        one, two = pusterla.json("ca", "list")
+        assert (one["name"], one["state"], one["live"]) == ("issuing-1", "closing", 0)
+        assert (two["name"], two["state"], two["key_type"]) == ("issuing-2", "active", "p256")
+        assert "closing" in pusterla.done("ca", "list").stdout
+        assert [crl["issuer"] for crl in pusterla.json("crl", "show")] == ["issuing-2", "issuing-1"]
+        assert {each["health"] for each in pusterla.json("doctor")} == {"ok", "warning"}
+
+    def test_the_last_step_is_to_retire(self, pusterla: Runner) -> None:
+        """An issuing CA that issued to nobody can go at once; the doctor misses nothing."""
+        pusterla.done("ca", "rollover")
+        answer = pusterla.json("ca", "retire", "issuing-1")
+        assert answer == {"name": "issuing-1", "state": "retired"}
+        for suffix in ("key", "pem"):
+            (pusterla.site / "keys" / "ca" / f"issuing.{suffix}").unlink()
+        assert [crl["issuer"] for crl in pusterla.json("crl", "publish")] == ["issuing-2"]
+        assert "problem" not in {each["health"] for each in pusterla.json("doctor")}
+
+    def test_a_sealed_roll_over(self, sealed: Runner, secret: str) -> None:
+        """The root's key is opened, and the new key put under a passphrase."""
+        before = keys(sealed)
+        assert "under a passphrase" in sealed.refused("ca", "rollover")
+        assert keys(sealed) == before
+        words = ("--passphrase-file", secret, "--new-passphrase-file", secret)
+        sealed.done("ca", "rollover", *words)
+        assert b"ENCRYPTED" in keys(sealed)["issuing-2.key"]
+        sealed.done("crl", "publish", "--passphrase-file", secret)
+
+    def test_an_offline_root_step_by_step(self, tmp_path: Path) -> None:
+        """As docs/ca.md tells it, with every command."""
+        place = Runner(tmp_path / "nowhere")
+        root = tmp_path / "root"
+        made = place.json("ca", "root", "--host", "pusterla.localhost", "--out", str(root))
+        assert made["root"] == str(root / "root.pem")
+        words = ["init", str(tmp_path / "site"), "--host", "pusterla.localhost"]
+        result = CliRunner().invoke(main, [*words, "--root-certificate", str(root / "root.pem")])
+        assert "pusterla ca request" in result.stdout
+        assert made["root_fingerprint"] in result.stdout
+        site = Runner(tmp_path / "site")
+        assert "no issuing CA yet" in site.refused("crl", "publish")
+        csr, pem = str(tmp_path / "issuing-1.csr"), str(tmp_path / "issuing-1.pem")
+        asked = site.json("ca", "request", "--out", csr)
+        signed = place.json("ca", "sign", csr, "--root", str(root), "--out", pem)
+        assert signed["fingerprint"] == asked["fingerprint"]
+        installed = site.json("ca", "install", pem)
+        assert (installed["name"], installed["before"]) == ("issuing-1", None)
+        findings = site.json("doctor")
+        assert "problem" not in {each["health"] for each in findings}
+        assert "root key" not in {each["subject"] for each in findings}
+        site.add_user("anna")
+        site.issue()

@@ -65,7 +65,8 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *(f"cert {verb}" for verb in ("issue", "list", "show", "revoke")),
         *(f"app {verb}" for verb in ("add", "list", "show", "check", "remove")),
         *("session list", "session end", "crl publish", "crl show", "audit tail"),
-        *("ca encrypt", "ca decrypt"),
+        *("ca encrypt", "ca decrypt", "ca list", "ca rollover", "ca retire"),
+        *("ca root", "ca request", "ca sign", "ca install"),
     }
 
 

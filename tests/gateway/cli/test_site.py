@@ -61,14 +61,15 @@ def test_a_host_or_port_that_cannot_be_is_wrong_usage(
 
 
 def test_a_doctor_finds_nothing_wrong_with_a_new_site(pusterla: Runner) -> None:
-    """Except that it does not run yet, which is a warning and no problem."""
+    """But that it does not run yet, and that the root's key is here: warnings, and no problems."""
     findings = pusterla.json("doctor")
     assert {each["health"] for each in findings} == {"ok", "warning"}
-    (portal,) = [each for each in findings if each["health"] == "warning"]
-    assert portal["subject"] == "portal"
+    root, portal = [each for each in findings if each["health"] == "warning"]
+    assert (root["subject"], portal["subject"]) == ("root key", "portal")
+    assert "offline" in root["way_out"]
     assert portal["way_out"] == "pusterla serve"
     text = pusterla.done("doctor").stdout
-    assert text.splitlines()[-1].endswith("1 warning")
+    assert text.splitlines()[-1].endswith("2 warning")
 
 
 def test_a_doctor_who_finds_a_problem_says_so_with_the_status(pusterla: Runner) -> None:

@@ -1,0 +1,118 @@
+"""The files of an issuing CA that follows another: its key, its certificate, what edges believe.
+
+Each step can be taken again: what is there already, and is as it would be made, stays. So whoever
+was interrupted begins again at the first step, and no key is ever made over another.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+from ca.errors import FileRefused, IssuanceRefused
+from ca.hierarchy import Entropy, files_of, server_hosts
+from ca.issue import Issuer, issue, server_request
+from ca.keys import (
+    PUBLIC,
+    load_certificates,
+    load_key,
+    pem_of,
+    replace,
+    save_certificates,
+    save_key,
+)
+from ca.kinds import PUBLIC_KEYS, KeyKind, PrivateKey, make_key
+from ca.profiles import SERVER, make_profile
+from ca.serials import OCTETS, serial_from
+
+
+def prepare_key(
+    ca: Path,
+    name: str,
+    *,
+    kind: KeyKind,
+    passphrase: bytes | None = None,
+    load: Callable[[Path], PrivateKey] = load_key,
+) -> PrivateKey:
+    """Make the key of the issuing CA *name*, or take the one that an earlier try has made."""
+    path = files_of(ca, name).key
+    if path.exists():
+        return load(path)
+    key = make_key(kind)
+    save_key(path, key, passphrase, like=_elder(ca))
+    return key
+
+
+def keep_certificate(ca: Path, name: str, certificate: x509.Certificate) -> None:
+    """Put the *certificate* of the issuing CA *name* beside its key.
+
+    Raises `FileRefused` when another one is there.
+    """
+    path = files_of(ca, name).certificate
+    if path.exists():
+        if load_certificates(path) != (certificate,):
+            raise FileRefused(f"{path} holds another certificate: move it away first")
+        return
+    save_certificates(path, [certificate], like=_elder(ca))
+
+
+def believe(edge: Path, issuers: Sequence[x509.Certificate], root: x509.Certificate) -> None:
+    """Let the edges take clients of *issuers*, all of them below *root*, from their next start."""
+    replace(edge / "clients.pem", pem_of([*issuers, root]), PUBLIC)
+
+
+def certify_server(
+    edge: Path,
+    issuer: Issuer,
+    ours: Sequence[x509.Certificate],
+    host: str,
+    *,
+    entropy: Entropy,
+    now: datetime,
+) -> bool:
+    """Let *issuer* certify the key that the edge serves with; say whether there was need.
+
+    There is none when it has done so, and none of our business when the certificate is from a CA
+    that is not among *ours*. Where there is no certificate yet, the key is made first.
+    """
+    file = edge / "server.pem"
+    if file.exists():
+        present, *_ = load_certificates(file)
+        if issued_by(present, [issuer.certificate]) or not issued_by(present, ours):
+            return False
+        key = present.public_key()
+        if not isinstance(key, PUBLIC_KEYS):
+            raise IssuanceRefused([f"the key of {file} is none of the kinds that sign here"])
+    else:
+        key = _server_key(edge / "server.key").public_key()
+    serial = serial_from(entropy(OCTETS))
+    request = server_request(host, server_hosts(host), key, serial)
+    certificate = issue(issuer, make_profile(SERVER), request, now)
+    replace(file, pem_of([certificate, issuer.certificate]), PUBLIC)
+    return True
+
+
+def issued_by(certificate: x509.Certificate, issuers: Sequence[x509.Certificate]) -> bool:
+    """Say whether one of *issuers* has signed *certificate*."""
+    for issuer in issuers:
+        try:
+            certificate.verify_directly_issued_by(issuer)
+        except (ValueError, TypeError, InvalidSignature):
+            continue
+        return True
+    return False
+
+
+def _server_key(path: Path) -> PrivateKey:
+    if path.exists():
+        return load_key(path)
+    key = make_key()
+    save_key(path, key)
+    return key
+
+
+def _elder(ca: Path) -> Path:
+    """Return a file of the CA that has the owner which new ones are to have."""
+    return ca / "lock"
