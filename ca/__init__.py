@@ -18,6 +18,8 @@ keys       key and certificate files, and the signer's lock            I/O
 ledger     serials, certificates, revocations                          I/O, SQL
 issuers    which issuing CA issues, and which only sign their lists    I/O, SQL
 lists      CRLs: numbers, what they must say, which there are          I/O, SQL
+ocsp       request + what is known + time -> OCSP answer               pure (signs, not with a CA's key)
+responders who may answer OCSP, and their certificates                 I/O, SQL
 publishing which lists are due, and in what order                      shell
 hierarchy  the files of a new CA                                       shell
 succession the files of an issuing CA that follows another          shell

@@ -14,19 +14,21 @@ from pathlib import Path
 from typing import Protocol
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ca import ledger
+from ca import ledger, responders
 from ca.bundle import build_bundle, friendly_name, refuse_unfit
 from ca.errors import IssuanceRefused
 from ca.hierarchy import Entropy
-from ca.identity import Identity, alternative_names_of, subject_of
+from ca.identity import Identity, alternative_names_of, authority_name, subject_of
 from ca.issue import Issuer, der, fingerprint, issue
 from ca.keys import NewFile, SignerLock
-from ca.kinds import KeyKind, PublicKey, make_key
+from ca.kinds import PUBLIC_KEYS, KeyKind, PublicKey, kind_of, make_key
 from ca.ledger import CertificateRecord, RevocationOutcome
 from ca.lists import CRLRecord
-from ca.profiles import IssueRequest, Profile
+from ca.profiles import RESPONDER, IssueRequest, Profile, make_profile
 from ca.publishing import Begin, Publication, Publisher
 from ca.serials import OCTETS, serial_from, serial_text
 from ca.trust import RevocationReason
@@ -37,6 +39,12 @@ class Witness(Protocol):
 
     async def issued(self, connection: AsyncConnection, record: CertificateRecord) -> None:
         """A certificate is being recorded."""
+        ...
+
+    async def certified(
+        self, connection: AsyncConnection, issuer: str, certificate: x509.Certificate
+    ) -> None:
+        """A certificate of an OCSP responder is being recorded."""
         ...
 
     async def revoked(self, connection: AsyncConnection, outcome: RevocationOutcome) -> None:
@@ -54,11 +62,19 @@ class Nobody:
     async def issued(self, connection: AsyncConnection, record: CertificateRecord) -> None:
         """Take no notice."""
 
+    async def certified(
+        self, connection: AsyncConnection, issuer: str, certificate: x509.Certificate
+    ) -> None:
+        """Take no notice."""
+
     async def revoked(self, connection: AsyncConnection, outcome: RevocationOutcome) -> None:
         """Take no notice."""
 
     async def published(self, connection: AsyncConnection, crl: CRLRecord) -> None:
         """Take no notice."""
+
+
+RESPONDER_TITLE = "OCSP responder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +228,41 @@ class Authority:
             )
             await self._witness.revoked(connection, outcome)
 
+    async def certify_responders(self, now: datetime) -> tuple[x509.Certificate, ...]:
+        """Certify those who ask to answer OCSP for this issuer, and return the certificates.
+
+        In the order of all issuing: the serial is written, then comes the signature. A request
+        that cannot be met is taken out, and keeps nobody else from being served.
+        """
+        async with self._begin() as connection:
+            waiting = await responders.unanswered(connection, self._issuer.name)
+        signed = [await self._certify(one, now) for one in waiting]
+        return tuple(certificate for certificate in signed if certificate is not None)
+
+    async def _certify(self, asked: responders.Request, now: datetime) -> x509.Certificate | None:
+        key = _public_key(asked.public_key)
+        if key is None:
+            async with self._begin() as connection:
+                await responders.refuse(connection, asked)
+            return None
+        request = IssueRequest(
+            subject=authority_name(self._host, RESPONDER_TITLE),
+            public_key=key,
+            serial=serial_from(self._entropy(OCTETS)),
+        )
+        profile = make_profile(RESPONDER)
+        serial = serial_text(request.serial)
+        async with self._begin() as connection:
+            if not await responders.reserve(connection, asked, serial):
+                return None
+        certificate = issue(self._issuer, profile, request, now)
+        async with self._begin() as connection:
+            await responders.record(
+                connection, asked, serial, der(certificate), certificate.not_valid_after_utc
+            )
+            await self._witness.certified(connection, self._issuer.name, certificate)
+        return certificate
+
     async def publish(self, now: datetime) -> tuple[CRLRecord, ...]:
         """Sign and record every list there is to be, due or not; see `Publisher.publish`."""
         return await self._publisher.publish(now)
@@ -223,3 +274,12 @@ class Authority:
     async def publish_deltas_if_due(self, now: datetime) -> tuple[CRLRecord, ...]:
         """Sign and record the delta lists that are due, while others may be signing."""
         return await self._publisher.publish_deltas_if_due(now)
+
+
+def _public_key(spki: bytes) -> PublicKey | None:
+    """Read a public key (DER); None for what is none, or of no kind of ours."""
+    try:
+        key = load_der_public_key(spki)
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    return key if isinstance(key, PUBLIC_KEYS) and kind_of(key) is not None else None

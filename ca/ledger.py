@@ -38,6 +38,7 @@ from sqlalchemy import (
     UniqueConstraint,
     insert,
     select,
+    text,
     update,
 )
 from sqlalchemy.exc import IntegrityError
@@ -185,7 +186,43 @@ certificate = Table(
     Index(None, "username", "device"),
     Index(None, "state", "crl_number"),
     Index(None, "not_after"),
-    Index(None, "issuer", "change"),
+    Index(None, "issuer", "change", "serial"),
+    # All that a list says, in its order: a long one is read from this alone.
+    Index(
+        "ix_certificate_listed",
+        "issuer",
+        "serial",
+        "revoked_at",
+        "reason",
+        "not_after",
+        "change",
+        "crl_partition",
+        sqlite_where=text("revoked_at IS NOT NULL"),
+        postgresql_where=text("revoked_at IS NOT NULL"),
+    ),
+    # What no list tells yet.
+    Index(
+        "ix_certificate_untold",
+        "issuer",
+        "change",
+        sqlite_where=text("crl_number IS NULL AND change IS NOT NULL"),
+        postgresql_where=text("crl_number IS NULL AND change IS NOT NULL"),
+    ),
+)
+
+responder = Table(
+    "ocsp_responder",
+    metadata,
+    Column("issuer", String(64), ForeignKey("issuer.name"), primary_key=True),
+    # SHA-256 of the public key.
+    Column("key", String(64), primary_key=True),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    # Taken before anything is signed; the certificate comes afterwards.
+    Column("serial", String(40)),
+    Column("certificate", LargeBinary),
+    Column("not_after", Instant),
+    UniqueConstraint("issuer", "serial"),
 )
 
 crl = Table(

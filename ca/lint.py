@@ -56,6 +56,7 @@ _CRITICAL = {
     _OID.SUBJECT_ALTERNATIVE_NAME: False,
     _OID.CRL_DISTRIBUTION_POINTS: False,
     _OID.AUTHORITY_INFORMATION_ACCESS: False,
+    _OID.OCSP_NO_CHECK: False,
 }
 _ALWAYS = {_OID.BASIC_CONSTRAINTS, _OID.KEY_USAGE, _OID.SUBJECT_KEY_IDENTIFIER}
 _WHERE = {_OID.CRL_DISTRIBUTION_POINTS, _OID.AUTHORITY_INFORMATION_ACCESS}
@@ -65,19 +66,29 @@ _REQUIRED = {
     Role.ISSUING: _ALWAYS | {_OID.AUTHORITY_KEY_IDENTIFIER},
     Role.SERVER: _ALWAYS | _LEAF,
     Role.CLIENT: _ALWAYS | _LEAF | _WHERE,
+    Role.RESPONDER: _ALWAYS
+    | {_OID.AUTHORITY_KEY_IDENTIFIER, _OID.EXTENDED_KEY_USAGE, _OID.OCSP_NO_CHECK},
 }
 _PERMITTED = {
     Role.ROOT: _REQUIRED[Role.ROOT],
     Role.ISSUING: _REQUIRED[Role.ISSUING] | _WHERE,
     Role.SERVER: _REQUIRED[Role.SERVER] | _WHERE,
     Role.CLIENT: _REQUIRED[Role.CLIENT],
+    Role.RESPONDER: _REQUIRED[Role.RESPONDER],
 }
-_PATH_LENGTH = {Role.ROOT: 1, Role.ISSUING: 0, Role.SERVER: None, Role.CLIENT: None}
+_PATH_LENGTH = {
+    Role.ROOT: 1,
+    Role.ISSUING: 0,
+    Role.SERVER: None,
+    Role.CLIENT: None,
+    Role.RESPONDER: None,
+}
 _USAGE = {
     Role.ROOT: {"key_cert_sign", "crl_sign"},
     Role.ISSUING: {"key_cert_sign", "crl_sign"},
     Role.SERVER: {"digital_signature"},
     Role.CLIENT: {"digital_signature"},
+    Role.RESPONDER: {"digital_signature"},
 }
 _USAGES = (
     "digital_signature",
@@ -91,6 +102,7 @@ _USAGES = (
 _EXTENDED_USAGE = {
     Role.SERVER: ExtendedKeyUsageOID.SERVER_AUTH,
     Role.CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH,
+    Role.RESPONDER: ExtendedKeyUsageOID.OCSP_SIGNING,
 }
 _UPPER_BOUNDS = {
     NameOID.COMMON_NAME: 64,

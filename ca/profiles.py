@@ -32,6 +32,8 @@ class Role(StrEnum):
     ISSUING = "issuing"
     SERVER = "server"
     CLIENT = "client"
+    RESPONDER = "responder"
+    """Signs OCSP answers in the place of its issuer (RFC 6960, section 4.2.2.2)."""
 
     @property
     def is_authority(self) -> bool:
@@ -58,18 +60,24 @@ SERVER = ProfileConfig(Role.SERVER, 397 * _DAY)
 CLIENT = ProfileConfig(Role.CLIENT, 825 * _DAY)
 """A bare `CLIENT` makes no profile: it wants to be told where its CRL and issuer are found."""
 
+RESPONDER = ProfileConfig(Role.RESPONDER, 7 * _DAY)
+"""A week: it says of itself that nobody need ask whether it is revoked."""
+
 _LONGEST = {
     Role.ROOT: 25 * _YEAR,
     Role.ISSUING: 15 * _YEAR,
     Role.SERVER: 397 * _DAY,
     Role.CLIENT: 825 * _DAY,
+    Role.RESPONDER: 30 * _DAY,
 }
 _LONGEST_BACKDATE = _DAY
 _PATH_LENGTH = {Role.ROOT: 1, Role.ISSUING: 0}
 _EXTENDED_USAGE = {
     Role.SERVER: ExtendedKeyUsageOID.SERVER_AUTH,
     Role.CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH,
+    Role.RESPONDER: ExtendedKeyUsageOID.OCSP_SIGNING,
 }
+_NAMELESS = {Role.ROOT, Role.ISSUING, Role.RESPONDER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +113,9 @@ class Profile:
             )
         if not list(request.subject):
             reasons.append("the subject is empty")
-        if self.role.is_authority and request.alternative_names is not None:
+        if self.role in _NAMELESS and request.alternative_names is not None:
             reasons.append(f"a {self.role} certificate has no alternative names")
-        if not self.role.is_authority and not request.alternative_names:
+        if self.role not in _NAMELESS and not request.alternative_names:
             reasons.append(f"a {self.role} certificate needs alternative names")
         if reasons:
             raise IssuanceRefused(reasons)
@@ -142,6 +150,8 @@ class Profile:
         yield _key_usage(self.role), True
         if usage := _EXTENDED_USAGE.get(self.role):
             yield x509.ExtendedKeyUsage([usage]), False
+        if self.role is Role.RESPONDER:
+            yield x509.OCSPNoCheck(), False
         yield x509.SubjectKeyIdentifier.from_public_key(request.public_key), False
         if issuer is not None:
             found = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)

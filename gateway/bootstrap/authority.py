@@ -198,7 +198,13 @@ class Publisher:
 
     @staticmethod
     async def _publish_one(authority: Authority) -> Iterable[CRLRecord]:
-        return await authority.publish_if_due(clock())
+        published = await authority.publish_if_due(clock())
+        for certificate in await authority.certify_responders(clock()):
+            log.info(
+                "an OCSP responder is certified until %s",
+                certificate.not_valid_after_utc.isoformat(),
+            )
+        return published
 
     @staticmethod
     async def _publish_deltas(authority: Authority) -> Iterable[CRLRecord]:

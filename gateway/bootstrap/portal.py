@@ -1,7 +1,8 @@
 """The portal's process: aiohttp on a unix socket, behind the edge.
 
 It opens the store and the keys that seal and that sign cookies. Of the key of assertions it
-reads the public half, and of the CA nothing.
+reads the public half, and of the CA nothing: OCSP it answers with a key of its own, see
+`gateway.portal.responders`.
 """
 
 import asyncio
@@ -35,6 +36,7 @@ from gateway.bootstrap.process import (
 from gateway.bootstrap.reload import LiveConfiguration
 from gateway.bootstrap.stores import store_of
 from gateway.portal.app import make_app
+from gateway.portal.responders import Responders
 from gateway.portal.services import Services
 
 SOCKET_MODE = 0o660
@@ -58,15 +60,20 @@ async def serve_portal(site: Path, lifecycle: Lifecycle) -> None:
             site_key=read_site_key(folder),
             cookie_key=read_cookie_key(folder),
             assertion_key=read_assertion_public(folder),
+            responders=Responders(store, clock),
             clock=clock,
         )
         async with _served(make_app(services), folder.portal_socket):
             lifecycle.ready()
             log.info("listens on %s", folder.portal_socket)
             async with asyncio.TaskGroup() as group:
-                watching = group.create_task(live.follow())
+                tasks = [
+                    group.create_task(live.follow()),
+                    group.create_task(services.responders.follow()),
+                ]
                 await lifecycle.stopping.wait()
-                watching.cancel()
+                for task in tasks:
+                    task.cancel()
 
 
 def read_assertion_public(folder: SiteFolder) -> EllipticCurvePublicKey:

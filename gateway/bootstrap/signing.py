@@ -98,6 +98,11 @@ def crl_address(site: Site, name: str = ISSUER_NAME) -> str:
     return list_address(site, ListName(name))
 
 
+def ocsp_address(site: Site) -> str:
+    """Return where everybody asks whether one certificate is revoked (RFC 6960)."""
+    return _public_address(site, "/ocsp")
+
+
 def list_address(site: Site, name: ListName) -> str:
     """Return where everybody fetches one list."""
     return publication_of(site).address + str(name)

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from gateway.portal.doors import dispatch
+from gateway.portal.ocsp import DESK, Desk
 from gateway.portal.pages import guard
 from gateway.portal.refuse import refuse_middleware
 from gateway.portal.services import SERVICES, Services
@@ -24,6 +25,7 @@ def make_app(services: Services) -> web.Application:
     """
     app = web.Application(middlewares=[refuse_middleware], client_max_size=BODY_MAXIMUM)
     app[SERVICES] = services
+    app[DESK] = Desk(services.store, services.responders, services.clock)
     app[SHELF] = Shelf(services.store)
     app[SIGN_IN] = SignIn(services)
     app.on_response_prepare.append(guard)

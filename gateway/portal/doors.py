@@ -12,7 +12,7 @@ from aiohttp import web
 from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.headers import Listener
 from gateway.core.refusals import Refusal
-from gateway.portal import home, pages, public, sign_in
+from gateway.portal import home, ocsp, pages, public, sign_in
 from gateway.portal.callers import Caller, Visitor, admit, read_caller
 from gateway.portal.provenance import is_foreign
 from gateway.portal.refuse import Refused
@@ -28,7 +28,7 @@ async def _show_asset(request: web.Request, visitor: Visitor) -> web.StreamRespo
     return await pages.show_asset(request)
 
 
-# A path that ends with * stands for one more segment.
+# A path that ends with * stands for one more segment, one with ** for any further ones.
 PORTAL: Final[Mapping[str, Mapping[str, VisitorPage]]] = {
     "/": {"GET": home.show_home},
     "/sign-in": {"GET": sign_in.show_sign_in, "POST": sign_in.sign_in},
@@ -41,12 +41,18 @@ PUBLIC: Final[Mapping[str, Mapping[str, OpenPage]]] = {
     "/": {"GET": public.show_help},
     "/crl/*": {"GET": public.show_crl},
     "/ca/*": {"GET": public.show_ca},
+    "/ocsp": {"POST": ocsp.post_request},
+    "/ocsp/": {"POST": ocsp.post_request},
+    "/ocsp/**": {"GET": ocsp.get_request},
     "/.well-known/jwks.json": {"GET": public.show_keys},
     "/static/*": {"GET": pages.show_asset},
 }
 PLAIN_HTTP: Final[Mapping[str, Mapping[str, OpenPage]]] = {
     "/crl/*": {"GET": public.show_crl},
     "/ca/*": {"GET": public.show_ca},
+    "/ocsp": {"POST": ocsp.post_request},
+    "/ocsp/": {"POST": ocsp.post_request},
+    "/ocsp/**": {"GET": ocsp.get_request},
 }
 
 
@@ -110,6 +116,9 @@ def pattern_of(path: str, table: Mapping[str, object]) -> str | None:
     """Return the line of *table* that *path* falls under."""
     if path in table and not path.endswith("*"):
         return path
+    for deep in table:
+        if deep.endswith("/**") and path.startswith(deep.removesuffix("**")):
+            return deep
     folder, _, name = path.rpartition("/")
     pattern = f"{folder}/*"
     return pattern if name and pattern in table else None

@@ -1,4 +1,7 @@
-"""What everybody may have without a certificate: help, CRLs, CA certificates, keys."""
+"""What everybody may have without a certificate: help, CRLs, CA certificates, keys.
+
+OCSP, which they may have too, is in `ocsp`.
+"""
 
 import re
 from datetime import timedelta

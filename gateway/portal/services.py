@@ -8,6 +8,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from gateway.core.site import Application, Site
+from gateway.portal.responders import Responders
 from gateway.store import Store
 
 
@@ -17,7 +18,8 @@ class Services:
 
     *applications* is asked anew for every page, since the files behind it may
     change. *site_key* opens the secrets of one-time codes, *cookie_key* signs
-    cookies and hand-over tickets; *assertion_key* is published.
+    cookies and hand-over tickets; *assertion_key* is published. *responders*
+    are who signs OCSP answers.
     """
 
     site: Site
@@ -26,6 +28,7 @@ class Services:
     site_key: bytes
     cookie_key: bytes
     assertion_key: EllipticCurvePublicKey
+    responders: Responders
     clock: Callable[[], datetime]
 
 

@@ -12,10 +12,12 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ca import ledger, lists
+from ca import ledger, lists, responders
 from ca.ledger import CertificateRecord, CertificateState
 from ca.lists import CRLRecord
+from ca.ocsp import Issued
 from ca.scopes import WHOLE, CRLKind, ListName
+from ca.serials import serial_text
 from ca.trust import RevocationReason
 from gateway.core.audit import AuditEvent, AuditKind, AuditLine
 from gateway.core.changes import Batch, ChangeKind
@@ -307,6 +309,34 @@ class Store:
         """Return the issuing CAs, the oldest first."""
         async with self._database.read() as connection:
             return await certificates.list_issuers(connection)
+
+    # ------------------------------------------------------------ OCSP
+
+    async def ask_for_responder(self, request: responders.Request) -> None:
+        """Ask the authority to certify a key that is to answer OCSP."""
+        async with self._step() as step:
+            await responders.ask(step.connection, request, step.now)
+            # It looks whenever a certificate changes; nobody has one of this fingerprint.
+            step.change(ChangeKind.CERTIFICATE, request.key)
+
+    async def responder_certificate(self, issuer: str, key: str) -> bytes | None:
+        """Return what the authority has answered: a certificate (DER), None as yet."""
+        async with self._database.read() as connection:
+            return await responders.certificate_of(connection, issuer, key)
+
+    async def issued(self, issuer: str, serial: int) -> Issued | None:
+        """Return what is known of the certificate that *issuer* gave *serial*, for OCSP.
+
+        None when it never was given; a serial that is only reserved counts as not given.
+        """
+        text = serial_text(serial)
+        async with self._database.read() as connection:
+            record = await ledger.find_by_serial(connection, issuer, text)
+            if record is not None:
+                standing = record.standing
+                return Issued(standing.revocation) if standing.recorded else None
+            own = await responders.is_responder(connection, issuer, text)
+        return Issued() if own else None
 
     # ------------------------------------------------------------ feed and audit
 

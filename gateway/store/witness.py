@@ -7,6 +7,7 @@ records a certificate or a CRL, so both become durable together.
 from collections.abc import Callable
 from datetime import datetime
 
+from cryptography.x509 import Certificate
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ca.ledger import CertificateRecord, RevocationOutcome
@@ -38,6 +39,20 @@ class StoreWitness:
         # Whoever has asked for it in vain must ask again.
         if record.fingerprint is not None:
             step.change(ChangeKind.CERTIFICATE, record.fingerprint)
+        await step.tell()
+
+    async def certified(
+        self, connection: AsyncConnection, issuer: str, certificate: Certificate
+    ) -> None:
+        """Tell of an OCSP responder's certificate."""
+        step = Step(connection, self._clock(), self._by)
+        step.note(
+            AuditKind.CERTIFICATE_ISSUED,
+            serial=f"{certificate.serial_number:x}",
+            issuer=issuer,
+            not_after=certificate.not_valid_after_utc.isoformat(),
+            purpose="OCSP responder",
+        )
         await step.tell()
 
     async def revoked(self, connection: AsyncConnection, outcome: RevocationOutcome) -> None:

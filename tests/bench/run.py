@@ -20,6 +20,7 @@ from tests.bench.handshakes import measure_handshakes
 from tests.bench.idle import measure_idle
 from tests.bench.measuring import LAST, machine
 from tests.bench.peers import find_envoy
+from tests.bench.publishing import measure_publishing
 from tests.bench.report import Section
 from tests.bench.requests import measure_requests
 from tests.bench.revocation import measure_revocation
@@ -43,6 +44,7 @@ PARTS: dict[str, Part] = {
     "idle": measure_idle,
     "revocation": measure_revocation,
     "workers": measure_workers,
+    "publishing": measure_publishing,
 }
 
 

@@ -13,10 +13,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca.hierarchy import ISSUER_NAME, ROOT_NAME
-from ca.identity import Identity, alternative_names_of, subject_of
+from ca.identity import Identity, alternative_names_of, authority_name, subject_of
 from ca.issue import Issuer, issue, make_issuing, make_root, server_request
 from ca.kinds import PrivateKey, make_key
-from ca.profiles import CLIENT, SERVER, IssueRequest, Profile, make_profile
+from ca.profiles import CLIENT, RESPONDER, SERVER, IssueRequest, Profile, make_profile
 from ca.serials import OCTETS, serial_from
 
 HOST = "pusterla.localhost"
@@ -51,6 +51,15 @@ class CA:
     ) -> x509.Certificate:
         """Issue a client certificate."""
         return issue(self.issuing, CLIENT_PROFILE, client_request(key, identity, lifetime), now)
+
+    def responder(self, key: PrivateKey, now: datetime) -> x509.Certificate:
+        """Let somebody answer OCSP."""
+        request = IssueRequest(
+            subject=authority_name(HOST, "OCSP responder"),
+            public_key=key.public_key(),
+            serial=new_serial(),
+        )
+        return issue(self.issuing, make_profile(RESPONDER), request, now)
 
     def server(self, key: PrivateKey, now: datetime) -> x509.Certificate:
         """Issue the site's server certificate."""

@@ -8,14 +8,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, pkcs12
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ca import ledger, lists
+from ca import ledger, lists, responders
 from ca.authority import Authority, Order
 from ca.errors import (
     BundleRefused,
@@ -27,7 +29,7 @@ from ca.errors import (
 from ca.identity import identity_of
 from ca.issue import der, fingerprint
 from ca.keys import SignerLock
-from ca.kinds import make_key
+from ca.kinds import PublicKey, make_key
 from ca.ledger import CertificateRecord, CertificateState, RevocationOutcome
 from ca.lists import CRLRecord
 from ca.publishing import Publication
@@ -62,6 +64,12 @@ class Notes:
         assert record.fingerprint is not None
         assert await ledger.find_by_fingerprint(connection, record.fingerprint) == record
         self.note(f"issued {record.username}")
+
+    async def certified(
+        self, connection: AsyncConnection, issuer: str, certificate: x509.Certificate
+    ) -> None:
+        """A responder was certified."""
+        self.note(f"certified {certificate.subject.rfc4514_string()} of {issuer}")
 
     async def revoked(self, connection: AsyncConnection, outcome: RevocationOutcome) -> None:
         """A certificate was taken back."""
@@ -378,3 +386,51 @@ class TestBundles:
             await task
         assert [record.state for record in await records(begin)] == [CertificateState.REVOKED]
         assert not (tmp_path / "anna.p12").exists()
+
+
+class TestResponders:
+    async def asked(self, begin: Begin, public_key: PublicKey) -> responders.Request:
+        """Ask to be a responder."""
+        spki = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        request = responders.Request("issuing-1", sha256(spki).hexdigest(), spki)
+        async with begin() as connection:
+            await responders.ask(connection, request, NOW)
+        return request
+
+    async def test_who_asks_is_certified_once(
+        self, authority: Authority, begin: Begin, notes: Notes, ca: CA
+    ) -> None:
+        """For OCSP and nothing else, for a week, and the record has every byte."""
+        request = await self.asked(begin, KEY.public_key())
+        (certificate,) = await authority.certify_responders(NOW)
+        assert await authority.certify_responders(NOW) == ()
+        certificate.verify_directly_issued_by(ca.issuing.certificate)
+        assert certificate.public_key() == KEY.public_key()
+        assert certificate.not_valid_after_utc == NOW + timedelta(days=7)
+        async with begin() as connection:
+            kept = await responders.certificate_of(connection, "issuing-1", request.key)
+        assert kept == der(certificate)
+        assert [one.partition(" ")[0] for one in notes.told] == ["certified"]
+
+    async def test_a_crash_leaves_no_certificate_unrecorded(
+        self, ca: CA, authority: Authority, begin: Begin, tmp_path: Path
+    ) -> None:
+        """Cut off before the record, the serial is taken and nobody has a certificate."""
+        request = await self.asked(begin, KEY.public_key())
+        crashing = authority_of(ca, failing_at(begin, 3, before=True), tmp_path)
+        with pytest.raises(ConnectionError):
+            await crashing.certify_responders(NOW)
+        async with begin() as connection:
+            assert await responders.certificate_of(connection, "issuing-1", request.key) is None
+            assert await responders.unanswered(connection, "issuing-1") == []
+
+    async def test_only_keys_of_our_kinds(self, authority: Authority, begin: Begin) -> None:
+        """A key that nobody should rely on, and what is no key, keep nobody else waiting."""
+        await self.asked(begin, ec.generate_private_key(ec.SECP192R1()).public_key())
+        async with begin() as connection:
+            await responders.ask(connection, responders.Request("issuing-1", "0" * 64, b"?"), NOW)
+        await self.asked(begin, KEY.public_key())
+        (certificate,) = await authority.certify_responders(NOW)
+        assert certificate.public_key() == KEY.public_key()
+        async with begin() as connection:
+            assert await responders.unanswered(connection, "issuing-1") == []

@@ -32,6 +32,7 @@ LONGEST = {
     Role.ISSUING: 10 * YEARS,
     Role.SERVER: timedelta(days=397),
     Role.CLIENT: timedelta(days=825),
+    Role.RESPONDER: timedelta(days=7),
 }
 HOUR = timedelta(hours=1)
 
@@ -47,6 +48,8 @@ def sound(role: Role) -> x509.Certificate:
             return THE_CA.server(KEY, NOW)
         case Role.CLIENT:
             return THE_CA.client(KEY, NOW)
+        case Role.RESPONDER:
+            return THE_CA.responder(KEY, NOW)
 
 
 def issuer_of(role: Role) -> x509.Certificate | None:
@@ -56,6 +59,7 @@ def issuer_of(role: Role) -> x509.Certificate | None:
         Role.ISSUING: THE_CA.root.certificate,
         Role.SERVER: THE_CA.issuing.certificate,
         Role.CLIENT: THE_CA.issuing.certificate,
+        Role.RESPONDER: THE_CA.issuing.certificate,
     }[role]
 
 

@@ -149,7 +149,7 @@ class TestDeltaLines:
             await revoke(connection, 2, 3)
             await ledger.release(connection, serials=[serial_of(1)])
             await ledger.hold(connection, serials=[serial_of(4)], now=NOW)
-            found = await all_of(lists.delta_lines(connection, ISSUER, "", covers, NOW))
+            found = sorted(await all_of(lists.delta_lines(connection, ISSUER, "", covers, NOW)))
         hold = RevocationReason.CERTIFICATE_HOLD
         assert found == [(1, REMOVE_FROM_CRL), (2, STOLEN), (3, STOLEN), (4, hold)]
 

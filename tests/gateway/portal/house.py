@@ -1,6 +1,7 @@
 """A whole portal on a real store, spoken to as the edge speaks to it."""
 
 import re
+import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from yarl import URL
 
 from ca import ledger
+from ca.authority import Authority
+from ca.issue import der as der_of
+from ca.keys import SignerLock
+from ca.publishing import Publication
 from ca.trust import RevocationReason
 from gateway.core.audit import AuditKind, AuditLine
 from gateway.core.cookies import COOKIE_NAME, read_cookie
@@ -35,8 +40,10 @@ from gateway.core.sealing import seal
 from gateway.core.sessions import SessionId
 from gateway.core.site import Application, Limits, Lists, Site, parse_upstream
 from gateway.portal.app import Services, make_app
+from gateway.portal.responders import Responders
 from gateway.store import NewPerson, Store, create_store, open_store
 from policies.model import AppPolicy, Effect, Rule
+from tests.ca.makers import CA, CLIENT_PROFILE, make_ca
 
 NOW = datetime(2026, 11, 21, 9, 0, 10, tzinfo=UTC)
 ISSUER = "issuing-1"
@@ -67,6 +74,12 @@ WIKI_ORIGIN = "https://wiki.pusterla.localhost:8443"
 def password_hash() -> str:
     """Hash the password as little as argon2id can, so that a hundred sign-ins take no minute."""
     return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+
+
+@cache
+def house_ca() -> CA:
+    """Return root and issuing CA."""
+    return make_ca(NOW - timedelta(days=1))
 
 
 @cache
@@ -124,6 +137,11 @@ class House:
     site: Site = SITE
     sticks: dict[str, Fingerprint] = field(default_factory=dict)
     client: "TestClient[Request, AiohttpApplication] | None" = None
+    responders: Responders = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nobody may answer OCSP yet; see `certify`."""
+        self.responders = Responders(self.store, self.clock)
 
     def services(self) -> Services:
         """Return what the portal stands on."""
@@ -134,6 +152,7 @@ class House:
             site_key=SITE_KEY,
             cookie_key=COOKIE_KEY,
             assertion_key=assertion_key(),
+            responders=self.responders,
             clock=self.clock,
         )
 
@@ -177,7 +196,8 @@ class House:
         serial = fingerprint[:32]
         async with self.store.begin() as connection:
             if ISSUER not in await ledger.issuers(connection):
-                await ledger.record_issuer(connection, name=ISSUER, der=b"the issuer's DER")
+                issuer = der_of(house_ca().issuing.certificate)
+                await ledger.record_issuer(connection, name=ISSUER, der=issuer)
             await ledger.reserve_serial(
                 connection,
                 issuer=ISSUER,
@@ -222,6 +242,7 @@ class House:
         session: SessionId | None = None,
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
     ) -> ClientResponse:
         """Ask the portal as the edge would, for a browser with *stick* and *session*."""
         edge = {
@@ -238,7 +259,11 @@ class House:
         # The path goes out as it is written here, with nothing tidied up.
         address = URL(str(self.client.make_url("/")) + path.removeprefix("/"), encoded=True)
         response = await self.client.session.request(
-            method, address, data=form, headers={**edge, **(headers or {})}, allow_redirects=False
+            method,
+            address,
+            data=form or body,
+            headers={**edge, **(headers or {})},
+            allow_redirects=False,
         )
         await response.read()
         return response
@@ -282,6 +307,25 @@ class House:
     async def audit(self, kind: AuditKind) -> list[AuditLine]:
         """Return the audit lines of *kind*."""
         return [line for line in await self.store.audit_tail(1000) if line.event.kind is kind]
+
+
+async def certify(house: House, *, look: bool = True) -> None:
+    """Let the authority certify who asks to answer OCSP; with *look*, the portal sees to both."""
+    authority = Authority(
+        begin=house.store.begin,
+        issuer=house_ca().issuing,
+        profile=CLIENT_PROFILE,
+        host=house.site.host,
+        lock=SignerLock(house.folder / "lock"),
+        entropy=secrets.token_bytes,
+        publication=Publication("http://public.pusterla.localhost:8080/crl/"),
+        witness=house.store.witness("test"),
+    )
+    if look:
+        await house.responders.look()
+    await authority.certify_responders(house.clock())
+    if look:
+        await house.responders.look()
 
 
 def session_of(response: ClientResponse) -> SessionId | None:

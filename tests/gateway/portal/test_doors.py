@@ -54,8 +54,8 @@ async def test_nothing_public_behind_the_portals_door(house: House, path: str) -
 
 
 def test_plain_http_has_nothing_that_is_not_signed_itself() -> None:
-    """Only CRLs and CA certificates go without TLS."""
-    assert set(PLAIN_HTTP) == {"/crl/*", "/ca/*"}
+    """Only CRLs, OCSP answers and CA certificates go without TLS."""
+    assert set(PLAIN_HTTP) == {"/crl/*", "/ca/*", "/ocsp", "/ocsp/", "/ocsp/**"}
 
 
 async def test_a_wrong_method_is_told_the_right_ones(house: House) -> None:

@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from ca import lists
+from ca.issue import der
 from ca.lists import CRLRecord
 from gateway.core.headers import Listener
-from tests.gateway.portal.house import ISSUER, NOW, SITE, House, assertion_key, text_of
+from tests.gateway.portal.house import ISSUER, NOW, SITE, House, assertion_key, house_ca, text_of
 
 OPEN_DOORS = [Listener.PUBLIC, Listener.PLAIN_HTTP]
 CRL = f"/crl/{ISSUER}.crl"
@@ -126,7 +127,7 @@ async def test_ca_certificates(house: House, listener: Listener) -> None:
     response = await house.ask("GET", f"/ca/{ISSUER}.crt", listener=listener)
     assert response.status == 200
     assert response.content_type == "application/pkix-cert"
-    assert await response.read() == b"the issuer's DER"
+    assert await response.read() == der(house_ca().issuing.certificate)
     tag = {"If-None-Match": response.headers["ETag"]}
     assert (
         await house.ask("GET", f"/ca/{ISSUER}.crt", listener=listener, headers=tag)

@@ -24,12 +24,45 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["issuer"], ["issuer.name"], name="fk_crl_partition_issuer_issuer"),
         sa.PrimaryKeyConstraint("issuer", "name", name="pk_crl_partition"),
     )
+    op.create_table(
+        "ocsp_responder",
+        sa.Column("issuer", sa.String(64), nullable=False),
+        sa.Column("key", sa.String(64), nullable=False),
+        sa.Column("public_key", sa.LargeBinary, nullable=False),
+        sa.Column("asked_at", sa.BigInteger, nullable=False),
+        sa.Column("serial", sa.String(40)),
+        sa.Column("certificate", sa.LargeBinary),
+        sa.Column("not_after", sa.BigInteger),
+        sa.ForeignKeyConstraint(
+            ["issuer"], ["issuer.name"], name="fk_ocsp_responder_issuer_issuer"
+        ),
+        sa.PrimaryKeyConstraint("issuer", "key", name="pk_ocsp_responder"),
+        sa.UniqueConstraint("issuer", "serial", name="uq_ocsp_responder_issuer_serial"),
+    )
 
 
 def _certificates() -> None:
     op.add_column("certificate", sa.Column("crl_partition", sa.String(16)))
     op.add_column("certificate", sa.Column("change", sa.BigInteger))
-    op.create_index("ix_certificate_issuer_change", "certificate", ["issuer", "change"])
+    op.create_index(
+        "ix_certificate_issuer_change_serial", "certificate", ["issuer", "change", "serial"]
+    )
+    listed = sa.text("revoked_at IS NOT NULL")
+    op.create_index(
+        "ix_certificate_listed",
+        "certificate",
+        ["issuer", "serial", "revoked_at", "reason", "not_after", "change", "crl_partition"],
+        sqlite_where=listed,
+        postgresql_where=listed,
+    )
+    untold = sa.text("crl_number IS NULL AND change IS NOT NULL")
+    op.create_index(
+        "ix_certificate_untold",
+        "certificate",
+        ["issuer", "change"],
+        sqlite_where=untold,
+        postgresql_where=untold,
+    )
     op.execute("UPDATE certificate SET change = 1 WHERE state = 'revoked'")
     # Not in a batch: SQLite would make the table anew, and others refer to it.
     for name in ("changes", "last_number"):

@@ -1,0 +1,62 @@
+"""Who asks to answer OCSP, in the ledger."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ca import ledger, responders
+from ca.errors import LedgerError
+from ca.responders import FORGOTTEN, Request
+from tests.ca.databases import Begin
+
+NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+ISSUER = "issuing-1"
+ONE, TWO = Request(ISSUER, "1" * 64, b"one"), Request(ISSUER, "2" * 64, b"two")
+
+
+@pytest.fixture(autouse=True)
+async def issuing(begin: Begin) -> None:
+    """Record the issuing CA, which every request refers to."""
+    async with begin() as connection:
+        await ledger.record_issuer(connection, name=ISSUER, der=b"issuing")
+
+
+async def test_from_the_request_to_the_certificate(begin: Begin) -> None:
+    """Asked, reserved by one signer only, recorded, and had by whoever asked."""
+    async with begin() as connection:
+        await responders.ask(connection, ONE, NOW)
+        await responders.ask(connection, TWO, NOW + timedelta(seconds=1))
+        assert await responders.unanswered(connection, ISSUER) == [ONE, TWO]
+        assert await responders.unanswered(connection, "issuing-0") == []
+        assert await responders.reserve(connection, ONE, "4a")
+        assert not await responders.reserve(connection, ONE, "4b")
+        assert await responders.unanswered(connection, ISSUER) == [TWO]
+        assert await responders.certificate_of(connection, ISSUER, ONE.key) is None
+        assert not await responders.is_responder(connection, ISSUER, "4a")
+        await responders.record(connection, ONE, "4a", b"der", NOW)
+        assert await responders.certificate_of(connection, ISSUER, ONE.key) == b"der"
+        assert await responders.is_responder(connection, ISSUER, "4a")
+        assert not await responders.is_responder(connection, "issuing-0", "4a")
+
+
+async def test_nothing_is_recorded_that_was_not_reserved(begin: Begin) -> None:
+    """A certificate under another serial is nobody's."""
+    async with begin() as connection:
+        await responders.ask(connection, ONE, NOW)
+        with pytest.raises(LedgerError, match="no responder"):
+            await responders.record(connection, ONE, "4a", b"der", NOW)
+
+
+async def test_what_nobody_answered_is_forgotten(begin: Begin) -> None:
+    """Those who asked are long gone; what was signed stays for ever."""
+    async with begin() as connection:
+        await responders.ask(connection, ONE, NOW)
+        await responders.ask(connection, TWO, NOW)
+        await responders.reserve(connection, TWO, "4a")
+        three = Request(ISSUER, "3" * 64, b"three")
+        await responders.ask(connection, three, NOW + FORGOTTEN + timedelta(seconds=1))
+        assert await responders.unanswered(connection, ISSUER) == [three]
+        kept = await connection.scalars(
+            ledger.responder.select().with_only_columns(ledger.responder.c.key)
+        )
+        assert sorted(kept) == [TWO.key, three.key]
