@@ -58,7 +58,8 @@ lock: ## after a change of dependencies: pin them again (UPGRADE=1: take the new
 	echo "Resolving for Python 3.11 to 3.13 ..."
 	$(LOCK) -o $(PINS)/run.txt
 	$(LOCK) --extra demo -c $(PINS)/run.txt -o $(PINS)/demo.txt
-	$(LOCK) --extra demo --group test --group check -c $(PINS)/demo.txt -o $(PINS)/check.txt
+	$(LOCK) --extra token -c $(PINS)/run.txt -o $(PINS)/token.txt
+	$(LOCK) --extra demo --extra token --group test --group check -c $(PINS)/demo.txt -o $(PINS)/check.txt
 	$(COMPILE) --group lock -o $(PINS)/lock.txt
 	git diff --stat -- $(PINS)
 

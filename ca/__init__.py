@@ -14,6 +14,7 @@ status     entries + number + time -> CRL                              pure (sig
 trust      dates + record + time -> good, revoked, unknown, stale ...  pure, standard library only
 bundle     key + chain + passphrase -> PKCS#12                         pure
 encryption keys at rest under a passphrase                           pure but for its salt
+token      keys in a PKCS#11 token                                     I/O
 keys       key and certificate files, and the signer's lock            I/O
 ledger     serials, certificates, revocations                          I/O, SQL
 issuers    which issuing CA issues, and which only sign their lists    I/O, SQL

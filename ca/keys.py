@@ -2,7 +2,7 @@
 
 Keys are PKCS#8 PEM, under a passphrase (`ca.encryption`) or plain: whoever can read a plain file
 has the key, so it is made for its owner alone, never overwritten, and not accepted once others
-can read it.
+can read it. Or the file holds the address of a key in a token (`ca.token`).
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import secrets
 import stat
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 from typing import Self
@@ -27,6 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 from ca.encryption import MARK, encrypt_key
 from ca.errors import FileRefused, KeyLocked, SignerBusy
 from ca.kinds import KINDS, PRIVATE_KEYS, PrivateKey, kind_of
+from ca.token import SCHEME, open_key, parse_address
 
 PRIVATE = 0o600
 PUBLIC = 0o644
@@ -197,13 +199,35 @@ def load_key(path: Path, ask: Ask = nobody) -> PrivateKey:
     return _open_key(path, _read(path, private=True), ask)
 
 
-def is_encrypted(path: Path) -> bool:
-    """Say whether the key in *path* is under a passphrase; raises `FileRefused`."""
-    return MARK in _read(path, private=True)
+class Protection(StrEnum):
+    """What stands between whoever has the file of a key and the key."""
+
+    NONE = "none"
+    PASSPHRASE = "passphrase"  # noqa: S105 - the name of a way to protect
+    TOKEN = "token"  # noqa: S105 - as above
+    """The file holds an address, and the key is in a token (`ca.token`)."""
+
+
+def protection_of(path: Path) -> Protection:
+    """Say what protects the key in *path*; raises `FileRefused`."""
+    return protection_in(_read(path, private=True))
+
+
+def protection_in(data: bytes) -> Protection:
+    """Say what protects the key whose file holds *data*."""
+    if data.startswith(SCHEME):
+        return Protection.TOKEN
+    return Protection.PASSPHRASE if MARK in data else Protection.NONE
 
 
 def _open_key(path: Path, data: bytes, ask: Ask) -> PrivateKey:
     passphrase = None
+    if data.startswith(SCHEME):
+        address = parse_address(data.decode("utf-8", "replace"))
+        pin = ask(path)
+        if not pin:
+            raise KeyLocked(f"{path} names a key in a token, and there is no PIN to open it with")
+        return open_key(address, pin)
     if MARK in data:
         passphrase = ask(path)
         if not passphrase:

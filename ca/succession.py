@@ -22,6 +22,7 @@ from ca.keys import (
     replace,
     save_certificates,
     save_key,
+    write_new,
 )
 from ca.kinds import PUBLIC_KEYS, KeyKind, PrivateKey, make_key
 from ca.profiles import SERVER, make_profile
@@ -34,12 +35,24 @@ def prepare_key(
     *,
     kind: KeyKind,
     passphrase: bytes | None = None,
+    token: str | None = None,
     load: Callable[[Path], PrivateKey] = load_key,
 ) -> PrivateKey:
-    """Make the key of the issuing CA *name*, or take the one that an earlier try has made."""
+    """Make the key of the issuing CA *name*, or take the one that an earlier try has made.
+
+    *token* is the address of a key that is in a token: then none is made, but the address is put
+    into the file, once the token has been opened with it.
+    """
     path = files_of(ca, name).key
     if path.exists():
         return load(path)
+    if token is not None:
+        write_new(path, f"{token.strip()}\n".encode(), like=_elder(ca))
+        try:
+            return load(path)
+        except BaseException:
+            path.unlink()
+            raise
     key = make_key(kind)
     save_key(path, key, passphrase, like=_elder(ca))
     return key

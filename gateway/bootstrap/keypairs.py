@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from ca.encryption import MARK
 from ca.hierarchy import ISSUER_NAME, files_of
 from ca.issuers import number_of
+from ca.keys import Protection, protection_in
 from gateway.bootstrap.applications import server_certificate_covers
 from gateway.bootstrap.examination import Finding, issuing_names, ok, problem, warning
 from gateway.bootstrap.folder import KeyFileRefused, SiteFolder, read_secret
@@ -74,8 +74,8 @@ def _examine_pair(subject: str, key: Path, public: Path) -> Iterator[Finding]:
     try:
         wanted = _public_of(public)
         pem = read_secret(key)
-        if MARK in pem:
-            yield ok(subject, "under a passphrase, so not opened")
+        if (protection := protection_in(pem)) is not Protection.NONE:
+            yield ok(subject, f"protected ({protection}), so not opened")
             return
         found = load_pem_private_key(pem, password=None).public_key()
     except KeyFileRefused as error:

@@ -17,6 +17,8 @@ from gateway.core.site import Site
 CREDENTIAL = "pusterla-ca-passphrase"
 """Its name among the credentials of systemd (systemd.exec(5), LoadCredential=)."""
 
+ROOT_KEY = "root.key"
+
 Prompt = Callable[[str], str | None]
 """Asks a person, with words that say for what; None where there is no terminal to ask at."""
 
@@ -32,6 +34,8 @@ class Source:
 
     file: Path | None = None
     ask: Prompt = no_prompt
+    root_file: Path | None = None
+    """The same for the root's key, where that has a passphrase of its own."""
 
 
 def passphrases(folder: SiteFolder, site: Site, source: Source) -> Ask:
@@ -43,6 +47,8 @@ def passphrases(folder: SiteFolder, site: Site, source: Source) -> Ask:
     """
 
     def ask(path: Path) -> bytes:
+        if path.name == ROOT_KEY and (root := source.root_file) is not None:
+            return read_passphrase(root)
         if (file := source.file or configured_file(folder, site)) is not None:
             return read_passphrase(file)
         if (credential := credential_file()) is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ca.encryption import refuse_weak
 from ca.hierarchy import key_files
-from ca.keys import is_encrypted, key_pem, replace
+from ca.keys import Protection, key_pem, protection_of, replace
 from gateway.bootstrap.command import Command, CommandRefused
 from gateway.core.audit import AuditKind
 from policies.values import suggest
@@ -44,7 +44,8 @@ async def protect(
 
 def refuse_plain(command: Command, names: Sequence[str]) -> None:
     """Raise `CommandRefused` when none of the keys is under a passphrase, so none comes off."""
-    if not any(map(is_encrypted, _chosen(command, names).values())):
+    chosen = _chosen(command, names).values()
+    if all(protection_of(path) is not Protection.PASSPHRASE for path in chosen):
         raise CommandRefused("none of these keys is under a passphrase")
 
 
@@ -54,4 +55,12 @@ def _chosen(command: Command, names: Sequence[str]) -> dict[str, Path]:
         if name not in known:
             hint = suggest(name, known) or f"; there is {', '.join(known)}"
             raise CommandRefused(f"there is no key of {name!r} in {command.folder.ca}{hint}")
-    return {name: known[name] for name in names or known}
+    in_tokens = {name for name, path in known.items() if protection_of(path) is Protection.TOKEN}
+    if refused := in_tokens.intersection(names):
+        raise CommandRefused(
+            f"the key of {', '.join(sorted(refused))} is in a token, and has a PIN"
+        )
+    chosen = names or [name for name in known if name not in in_tokens]
+    if not chosen:
+        raise CommandRefused("all keys are in tokens")
+    return {name: known[name] for name in chosen}

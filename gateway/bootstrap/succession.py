@@ -7,7 +7,7 @@ serves whichever step a crash comes after, and the same command takes up where t
 """
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
@@ -15,13 +15,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ca import issuers
-from ca.encryption import MARK
 from ca.errors import IssuanceRefused
 from ca.hierarchy import files_of, issuer_name, load_issuer, load_root
 from ca.issue import der
 from ca.issuers import KnownIssuer, Remaining, number_of
-from ca.keys import load_certificates, write_new
-from ca.kinds import KeyKind, kind_of
+from ca.keys import Protection, load_certificates, protection_in, write_new
+from ca.kinds import KeyKind, PrivateKey, kind_of
 from ca.ledger import IssuerState
 from ca.requests import build_request, certify, fingerprint_of, refuse_unfit_issuing
 from ca.serials import OCTETS, serial_from
@@ -35,6 +34,15 @@ PUBLIC_MODE = 0o644
 
 
 @dataclass(frozen=True, slots=True)
+class NewKey:
+    """How the key of the next issuing CA is to be: made here, or *token*, where it is already."""
+
+    kind: KeyKind = KeyKind.P256
+    passphrase: bytes | None = field(default=None, repr=False)
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
     """An issuing CA as `pusterla ca list` shows it; *protection* None where its key is away."""
 
@@ -42,7 +50,7 @@ class Listed:
     certificate: x509.Certificate
     remaining: Remaining
     kind: KeyKind | None
-    protection: str | None
+    protection: Protection | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +88,13 @@ async def list_issuers(command: Command) -> list[Listed]:
     return found
 
 
-async def request_issuer(
-    command: Command, kind: KeyKind, passphrase: bytes | None, out: Path
-) -> Requested:
+async def request_issuer(command: Command, new: NewKey, out: Path) -> Requested:
     """Make the key of the next issuing CA and the request that its root is to sign.
 
     Asked again before there is a certificate, the same key is requested again.
     """
     name = await _next_name(command)
-    key = prepare_key(
-        command.folder.ca, name, kind=kind, passphrase=passphrase, load=command.keys.load
-    )
+    key = _prepare(command, name, new)
     request = build_request(key, command.site.host, number_of(name))
     write_new(out, request.public_bytes(Encoding.PEM), PUBLIC_MODE)
     return Requested(name, out, fingerprint_of(key.public_key()))
@@ -112,7 +116,7 @@ async def install_issuer(command: Command, file: Path) -> Installed:
     return await _follow(command, name)
 
 
-async def roll_over(command: Command, kind: KeyKind, passphrase: bytes | None) -> Installed:
+async def roll_over(command: Command, new: NewKey) -> Installed:
     """Make the next issuing CA and let it issue, on a site that has its root's key.
 
     A roll-over that was interrupted is brought to its end instead.
@@ -130,7 +134,7 @@ async def roll_over(command: Command, kind: KeyKind, passphrase: bytes | None) -
             )
         # The root's key first: with a wrong passphrase nothing is made.
         root = load_root(folder, command.keys.load)
-        key = prepare_key(folder, name, kind=kind, passphrase=passphrase, load=command.keys.load)
+        key = _prepare(command, name, new)
         request = build_request(key, command.site.host, number_of(name))
         serial = serial_from(secrets.token_bytes(OCTETS))
         keep_certificate(folder, name, certify(root, request, serial, command.clock()))
@@ -158,6 +162,17 @@ async def retire_issuer(command: Command, name: str) -> None:
         await issuers.retire(connection, name, command.clock())
         await _tell(command, connection, AuditKind.ISSUER_RETIRED, name)
     await _believe(command)
+
+
+def _prepare(command: Command, name: str, new: NewKey) -> PrivateKey:
+    return prepare_key(
+        command.folder.ca,
+        name,
+        kind=new.kind,
+        passphrase=new.passphrase,
+        token=new.token,
+        load=command.keys.load,
+    )
 
 
 async def _follow(command: Command, name: str) -> Installed:
@@ -254,8 +269,8 @@ def _certificate(known: KnownIssuer) -> x509.Certificate:
     return x509.load_der_x509_certificate(known.der)
 
 
-def _protection(key: Path) -> str | None:
+def _protection(key: Path) -> Protection | None:
     try:
-        return "passphrase" if MARK in key.read_bytes() else "none"
+        return protection_in(key.read_bytes())
     except OSError:
         return None

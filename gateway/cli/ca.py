@@ -13,6 +13,8 @@ from gateway.cli.keys import (
     new_passphrase,
     new_passphrase_option,
     passphrase_option,
+    root_passphrase_option,
+    token_option,
     wished_passphrase,
 )
 from gateway.cli.output import (
@@ -144,6 +146,8 @@ def _facts(one: "Listed") -> dict[str, Any]:
 @ca.command(cls=ExampleCommand, example="ca rollover")
 @key_type_option("The kind of the new key.")
 @new_key_options
+@token_option
+@root_passphrase_option
 @passphrase_option
 @json_option
 @pass_surroundings
@@ -153,6 +157,7 @@ def rollover(
     key_type: str,
     encrypt: bool,
     new_passphrase_file: Path | None,
+    token: str | None,
     as_json: bool,
 ) -> None:
     """Let a new issuing CA issue from now on, on a site that has its root's key.
@@ -161,10 +166,11 @@ def rollover(
     which its key is needed until its last certificate has ended. An interrupted roll-over is
     brought to its end by the same command.
     """
-    from gateway.bootstrap.succession import roll_over
+    from gateway.bootstrap.succession import NewKey, roll_over
 
-    kind, passphrase = chosen_kind(key_type), wished_passphrase(encrypt, new_passphrase_file)
-    _say_installed(here.run(lambda command: roll_over(command, kind, passphrase)), as_json=as_json)
+    passphrase = wished_passphrase(encrypt, new_passphrase_file)
+    new = NewKey(chosen_kind(key_type), passphrase, token)
+    _say_installed(here.run(lambda command: roll_over(command, new)), as_json=as_json)
 
 
 @ca.command(cls=ExampleCommand, example="ca request --out issuing-2.csr")
@@ -173,6 +179,7 @@ def rollover(
 )
 @key_type_option("The kind of the new key.")
 @new_key_options
+@token_option
 @passphrase_option
 @json_option
 @pass_surroundings
@@ -183,13 +190,15 @@ def request(
     key_type: str,
     encrypt: bool,
     new_passphrase_file: Path | None,
+    token: str | None,
     as_json: bool,
 ) -> None:
     """Make the key of the next issuing CA, and the request that its root must sign."""
-    from gateway.bootstrap.succession import request_issuer
+    from gateway.bootstrap.succession import NewKey, request_issuer
 
-    kind, passphrase = chosen_kind(key_type), wished_passphrase(encrypt, new_passphrase_file)
-    made = here.run(lambda command: request_issuer(command, kind, passphrase, out))
+    passphrase = wished_passphrase(encrypt, new_passphrase_file)
+    new = NewKey(chosen_kind(key_type), passphrase, token)
+    made = here.run(lambda command: request_issuer(command, new, out))
     if as_json:
         say_json({"name": made.name, "file": str(made.file), "fingerprint": made.fingerprint})
         return

@@ -41,10 +41,8 @@ def chosen_kind(key_type: str) -> "KeyKind":
 
 def _remember(ctx: click.Context, option: click.Parameter, value: Path | None) -> None:
     """Hand the file on to whatever opens the site."""
-    del option
-    if value is not None:
-        here = ctx.ensure_object(Surroundings)
-        ctx.obj = replace(here, passphrase_file=value)
+    if value is not None and option.name is not None:
+        ctx.obj = replace(ctx.ensure_object(Surroundings), **{option.name: value})
 
 
 passphrase_option: Final[Callable[[Callable[..., Any]], Callable[..., Any]]] = click.option(
@@ -86,3 +84,19 @@ def new_key_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def wished_passphrase(encrypt: bool, file: Path | None) -> bytes | None:
     """Return the passphrase for new keys, or None where none is wished."""
     return new_passphrase(file) if encrypt or file is not None else None
+
+
+token_option: Final[Callable[[Callable[..., Any]], Callable[..., Any]]] = click.option(
+    "--token",
+    metavar="URI",
+    help="The address of a key that is in a PKCS#11 token, instead of making one"
+    " (pkcs11:token=LABEL;object=LABEL?module-path=FILE); see docs/ca.md.",
+)
+
+root_passphrase_option: Final[Callable[[Callable[..., Any]], Callable[..., Any]]] = click.option(
+    "--root-passphrase-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_remember,
+    expose_value=False,
+    help="The same for the root's key.  [default: as --passphrase-file]",
+)

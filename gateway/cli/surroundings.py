@@ -26,6 +26,8 @@ class Surroundings:
     passphrase_file: Path | None = None
     """Holds the passphrase of the CA's keys; named by those commands that sign."""
 
+    root_passphrase_file: Path | None = None
+
     def folder(self) -> "SiteFolder":
         """Return the site's folder, or raise `NotASite`."""
         from gateway.bootstrap.folder import open_folder
@@ -39,7 +41,7 @@ class Surroundings:
         from gateway.bootstrap.command import open_command
         from gateway.bootstrap.passphrases import Source
 
-        source = Source(self.passphrase_file, ask_person)
+        source = Source(self.passphrase_file, ask_person, self.root_passphrase_file)
 
         async def go() -> T:
             async with open_command(self.folder(), say=note, source=source) as command:

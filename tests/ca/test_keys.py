@@ -21,11 +21,12 @@ from ca.errors import FileRefused, KeyLocked, SignerBusy
 from ca.keys import (
     KeyRing,
     NewFile,
+    Protection,
     SignerLock,
-    is_encrypted,
     key_pem,
     load_certificates,
     load_key,
+    protection_of,
     replace,
     save_certificates,
     save_key,
@@ -135,7 +136,8 @@ class TestPassphrases:
         for name in ("plain.key", "sealed.key"):
             assert load_key(tmp_path / name, ask).public_key() == key.public_key()
         assert asked == [tmp_path / "sealed.key"]
-        assert [is_encrypted(tmp_path / name) for name in ("plain.key", "sealed.key")] == [0, 1]
+        protections = [protection_of(tmp_path / name) for name in ("plain.key", "sealed.key")]
+        assert protections == [Protection.NONE, Protection.PASSPHRASE]
         assert mode_of(tmp_path / "sealed.key") == 0o600
 
     @pytest.mark.parametrize(

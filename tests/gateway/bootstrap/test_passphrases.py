@@ -89,3 +89,10 @@ def test_a_unit_without_the_credential(tmp_path: Path, monkeypatch: pytest.Monke
     """Other credentials may be there."""
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     assert credential_file() is None
+
+
+def test_the_root_may_have_one_of_its_own(tmp_path: Path) -> None:
+    """Named apart, it is taken for the root's key and for no other."""
+    source = Source(secret(tmp_path / "ca", b"ca"), root_file=secret(tmp_path / "root", b"root"))
+    ask = passphrases(locate(tmp_path), site_with(None), source)
+    assert (ask(Path("root.key")), ask(KEY)) == (b"root", b"ca")

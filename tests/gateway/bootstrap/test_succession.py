@@ -34,6 +34,7 @@ from gateway.bootstrap.offline import make_root, sign_request
 from gateway.bootstrap.passphrases import Source
 from gateway.bootstrap.signing import NoIssuer, active_issuer
 from gateway.bootstrap.succession import (
+    NewKey,
     install_issuer,
     list_issuers,
     request_issuer,
@@ -89,7 +90,7 @@ class TestRollOver:
     async def test_old_certificates_go_on_working(self, command: Command) -> None:
         """New ones are from the new CA, with lists of its own; both kinds are believed."""
         old = await issue(command, "old")
-        done = await roll_over(command, KeyKind.P384, None)
+        done = await roll_over(command, NewKey(KeyKind.P384))
         new = await issue(command, "new")
         assert (done.name, done.before, done.server) == ("issuing-2", "issuing-1", True)
         assert (old.issuer, new.issuer) == ("issuing-1", "issuing-2")
@@ -114,7 +115,7 @@ class TestRollOver:
 
     async def test_the_server_serves_with_the_new_one(self, command: Command) -> None:
         """The same key, a chain that those who trust the root take."""
-        await roll_over(command, P256, None)
+        await roll_over(command, NewKey())
         folder = command.folder
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(folder.server_certificate, folder.server_key)
@@ -124,7 +125,7 @@ class TestRollOver:
     async def test_both_lists_go_on_being_signed(self, command: Command) -> None:
         """A certificate of the old CA can be revoked, in the list of the old CA."""
         old = await issue(command, "old")
-        await roll_over(command, P256, None)
+        await roll_over(command, NewKey())
         new = await issue(command, "new")
         reason = RevocationReason.SUPERSEDED
         for record in (old, new):
@@ -142,7 +143,7 @@ class TestRollOver:
     async def test_again_and_again(self, command: Command) -> None:
         """Each closes the one before."""
         for _ in range(2):
-            await roll_over(command, P256, None)
+            await roll_over(command, NewKey())
         assert list((await states(command)).values()) == [
             IssuerState.CLOSING,
             IssuerState.CLOSING,
@@ -154,7 +155,7 @@ class TestRollOver:
         command.folder.root_key.unlink()
         before = sorted(command.folder.ca.iterdir())
         with pytest.raises(CommandRefused, match="pusterla ca request"):
-            await roll_over(command, P256, None)
+            await roll_over(command, NewKey())
         assert sorted(command.folder.ca.iterdir()) == before
 
 
@@ -162,7 +163,7 @@ class TestRetiring:
     async def test_when_the_last_has_ended(self, command: Command) -> None:
         """Not before; then edges believe it no more, and its key can go."""
         await issue(command, "old")
-        await roll_over(command, P256, None)
+        await roll_over(command, NewKey())
         with pytest.raises(LedgerError, match="the last certificate of issuing-1 ends at"):
             await retire_issuer(command, "issuing-1")
         later = replace(command, clock=lambda: clock() + timedelta(days=40))
@@ -195,7 +196,7 @@ class TestOfflineRoot:
         async with open_command(folder) as command:
             with pytest.raises(NoIssuer, match="pusterla ca request"):
                 await active_issuer(command.store)
-            asked = await request_issuer(command, P256, None, tmp_path / "issuing-1.csr")
+            asked = await request_issuer(command, NewKey(), tmp_path / "issuing-1.csr")
             signed = sign_request(
                 asked.file, tmp_path / "root", tmp_path / "issuing-1.pem", Source(secret)
             )
@@ -213,8 +214,8 @@ class TestOfflineRoot:
         (tmp_path / "root").mkdir()
         shutil.copy(command.folder.root_certificate, tmp_path / "root")
         command.folder.root_key.rename(tmp_path / "root" / "root.key")
-        asked = await request_issuer(command, P256, None, tmp_path / "one.csr")
-        again = await request_issuer(command, P256, None, tmp_path / "two.csr")
+        asked = await request_issuer(command, NewKey(), tmp_path / "one.csr")
+        again = await request_issuer(command, NewKey(), tmp_path / "two.csr")
         assert asked.fingerprint == again.fingerprint
         assert await active_issuer(command.store) == "issuing-1"
         sign_request(again.file, tmp_path / "root", tmp_path / "issuing-2.pem", Source())
@@ -238,7 +239,7 @@ class TestOfflineRoot:
             await install_issuer(command, command.folder.root_certificate)
         with pytest.raises(CommandRefused, match="pusterla ca request first"):
             await install_issuer(command, other.certificate)
-        asked = await request_issuer(command, P256, None, tmp_path / "issuing-2.csr")
+        asked = await request_issuer(command, NewKey(), tmp_path / "issuing-2.csr")
         sign_request(asked.file, tmp_path / "other", tmp_path / "issuing-2.pem", Source())
         with pytest.raises(IssuanceRefused, match="not signed by the root of this site"):
             await install_issuer(command, tmp_path / "issuing-2.pem")
@@ -310,9 +311,9 @@ class TestCrashes:
             await issue(command, "before")
             is_believed(folder, "before")
             if await active_issuer(command.store) == "issuing-1":
-                await roll_over(command, P256, None)
+                await roll_over(command, NewKey())
             elif len(await published_crls(command)) == 1:
-                assert (await roll_over(command, P256, None)).name == "issuing-2"
+                assert (await roll_over(command, NewKey())).name == "issuing-2"
             await issue(command, "after")
             assert list(await states(command)) == ["issuing-1", "issuing-2"]
             assert len(await published_crls(command)) == 2

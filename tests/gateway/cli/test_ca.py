@@ -1,11 +1,16 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from ca.kinds import make_key
 from gateway.cli import main
 from tests.ca.makers import judge
-from tests.gateway.cli.runner import Runner
+from tests.gateway.cli.runner import PASSPHRASE, Runner
+from tests.softhsm import PIN, SoftHSM
 
 SECRET = "the CA's own passphrase"
 OTHER = "another passphrase of the CA"
@@ -227,3 +232,56 @@ class TestSuccession:
         assert "root key" not in {each["subject"] for each in findings}
         site.add_user("anna")
         site.issue()
+
+
+class TestToken:
+    @pytest.fixture
+    def hsm(self, tmp_path: Path) -> SoftHSM:
+        """A token with two keys."""
+        (tmp_path / "hsm").mkdir()
+        hsm = SoftHSM.make(tmp_path / "hsm", "pusterla")
+        hsm.put("issuing-2", 2, make_key())
+        return hsm
+
+    def test_an_issuing_ca_whose_key_is_in_a_token(
+        self, pusterla: Runner, hsm: SoftHSM, tmp_path: Path
+    ) -> None:
+        """Made by a roll-over; it issues, revokes and publishes, and a wrong PIN changes nothing."""
+        program = (sys.executable, "-c", "from gateway.cli import main; main()")
+
+        def run(*words: str) -> subprocess.CompletedProcess[str]:
+            return subprocess.run(
+                [*program, "--site", str(pusterla.site), *words],
+                env=os.environ | {"SOFTHSM2_CONF": str(hsm.configuration)},
+                input=PASSPHRASE,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+
+        before = keys(pusterla)
+        pin = write_secret(tmp_path / "pin", PIN)
+        wrong = write_secret(tmp_path / "wrong", "9999999")
+        token = ("--token", hsm.address("issuing-2"))
+        refused = run("ca", "rollover", *token, "--passphrase-file", wrong)
+        assert refused.returncode == 1
+        assert "the PIN is wrong" in refused.stderr
+        assert keys(pusterla) == before
+        done = run("ca", "rollover", *token, "--passphrase-file", pin)
+        assert done.returncode == 0, done.stderr
+        text = (pusterla.site / "keys" / "ca" / "issuing-2.key").read_text(encoding="ascii")
+        assert text == hsm.address("issuing-2") + "\n"
+        pusterla.add_user("anna")
+        file = str(tmp_path / "anna.p12")
+        words = ("cert", "issue", "anna", "--device", "x", "--p12", file, "--p12-password-stdin")
+        done = run(*words, "--passphrase-file", pin)
+        assert done.returncode == 0, done.stderr
+        revoke = ("cert", "revoke", "--user", "anna", "--reason", "superseded")
+        done = run(*revoke, "--passphrase-file", pin)
+        assert done.returncode == 0, done.stderr
+        second, _ = pusterla.json("crl", "show")
+        assert (second["issuer"], second["entries"]) == ("issuing-2", 1)
+        (_, listed) = pusterla.json("ca", "list")
+        assert listed["protection"] == "token"
+        assert "is in a token" in pusterla.refused("ca", "decrypt", "issuing-2")
+        assert "problem" not in {each["health"] for each in pusterla.json("doctor")}
