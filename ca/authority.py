@@ -31,6 +31,7 @@ from ca.lists import CRLRecord
 from ca.profiles import RESPONDER, IssueRequest, Profile, make_profile
 from ca.publishing import Begin, Publication, Publisher
 from ca.serials import OCTETS, serial_from, serial_text
+from ca.targets import Target
 from ca.trust import RevocationReason
 
 
@@ -194,22 +195,29 @@ class Authority:
         passphrase: str,
         now: datetime,
         kind: KeyKind = KeyKind.P256,
+        target: Target = Target.MODERN,
     ) -> Enrolled:
         """Make a key of *kind*, enrol it, and write both to the new PKCS#12 file *path*; forget the key.
 
-        *name* is the person's full name. The file is made first, so that a place that cannot be
+        *name* is the person's full name, *target* what is to open the file. It is made first, so that a place that cannot be
         written costs no certificate. If it cannot be filled after all, the certificate, which
         nobody can use, is revoked again. Raises `FileRefused` or `BundleRefused`, and what
         `enrol` raises; the file is then gone.
         """
         friendly = friendly_name(name, order.device)
-        refuse_unfit(friendly, passphrase)
+        refuse_unfit(friendly, passphrase, kind, target)
         with NewFile(path) as file:
             key = await asyncio.to_thread(make_key, kind)
             enrolled = await self.enrol(order, key.public_key(), now)
             try:
                 bundle = await asyncio.to_thread(
-                    build_bundle, friendly, key, enrolled.certificate, enrolled.chain, passphrase
+                    build_bundle,
+                    friendly,
+                    key,
+                    enrolled.certificate,
+                    enrolled.chain,
+                    passphrase,
+                    target,
                 )
                 file.write(bundle)
             except BaseException:

@@ -1,8 +1,6 @@
 """PKCS#12 bundles: a key, its certificate and the chain, under a passphrase.
 
-One profile so far, *modern*: PBES2 with AES-256-CBC and HMAC-SHA-256, as OpenSSL 3, NSS (Firefox,
-Chromium), GnuTLS, Java and current Windows read it. Older systems that know only 3DES and SHA-1
-say "wrong password" to it.
+How one is sealed depends on who is to open it: see `ca.targets`.
 """
 
 import hashlib
@@ -10,7 +8,6 @@ import hmac
 from collections.abc import Sequence
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import (
     KeySerializationEncryption,
     PrivateFormat,
@@ -20,17 +17,15 @@ from cryptography.hazmat.primitives.serialization import (
 from ca.der import OCTET_STRING, SEQUENCE, elements, encode, encode_integer
 from ca.errors import BundleRefused
 from ca.identity import is_visible
-from ca.kinds import PrivateKey
-
-ROUNDS = 200_000
-"""Rounds of every key derivation. A bundle travels by mail and on sticks, and whoever finds it may
-guess offline; importing derives three times, which this keeps under a second."""
+from ca.kinds import KeyKind, PrivateKey, kind_of
+from ca.targets import Sealing, Target, can_import, sealing_for
 
 _VERSION = 3
 _MAC_KEY = 3
 """The "ID" that sets a key for a MAC apart from others (RFC 7292, appendix B.3)."""
 _BLOCK = 64
 _BASIC_PLANE = 0xFFFF
+_DIGESTS = {"sha1": hashlib.sha1, "sha256": hashlib.sha256}
 
 
 def friendly_name(name: str, device: str) -> str:
@@ -38,13 +33,19 @@ def friendly_name(name: str, device: str) -> str:
     return f"{name} ({device})"
 
 
-def refuse_unfit(name: str, passphrase: str) -> None:
+def refuse_unfit(name: str, passphrase: str, kind: KeyKind | None, target: Target) -> None:
     """Raise `BundleRefused`, with every reason, when a bundle could not be made or opened.
 
     Asked before a certificate is issued, so that none is issued in vain. An empty passphrase is
-    refused: some programs read it as none. So is what programs encode in different ways.
+    refused: some programs read it as none. So is what programs encode in different ways, and a
+    key of a *kind* that *target* does not import.
     """
     reasons = []
+    if not can_import(target, kind):
+        reasons.append(
+            f"the profile {target} is of no use with a key on Ed25519, which is not imported"
+            " there: choose another kind of key, or the profile modern"
+        )
     if not passphrase:
         reasons.append("a bundle holds a private key and needs a passphrase")
     if not (passphrase.isascii() and passphrase.isprintable()):
@@ -69,30 +70,32 @@ def build_bundle(
     certificate: x509.Certificate,
     chain: Sequence[x509.Certificate],
     passphrase: str,
+    target: Target = Target.MODERN,
 ) -> bytes:
     """Seal *key* and *certificate* under *passphrase*, with *name* as the friendly name.
 
-    *chain* holds the certificates above, the nearest first. Raises `BundleRefused` for a name or
-    passphrase that `refuse_unfit` refuses. Takes a good part of a second, on purpose.
+    *chain* holds the certificates above, the nearest first. Raises `BundleRefused` for what
+    `refuse_unfit` refuses. Takes a good part of a second, on purpose.
     """
-    refuse_unfit(name, passphrase)
+    refuse_unfit(name, passphrase, kind_of(key.public_key()), target)
+    sealing = sealing_for(target)
     sealed = pkcs12.serialize_key_and_certificates(
-        name.encode(), key, certificate, chain, _modern(passphrase)
+        name.encode(), key, certificate, chain, _encryption(sealing, passphrase)
     )
-    return strengthen(sealed, passphrase)
+    return strengthen(sealed, passphrase, sealing)
 
 
-def _modern(passphrase: str) -> KeySerializationEncryption:
+def _encryption(sealing: Sealing, passphrase: str) -> KeySerializationEncryption:
     return (
         PrivateFormat.PKCS12.encryption_builder()
-        .kdf_rounds(ROUNDS)
-        .key_cert_algorithm(pkcs12.PBES.PBESv2SHA256AndAES256CBC)
-        .hmac_hash(hashes.SHA256())
+        .kdf_rounds(sealing.rounds)
+        .key_cert_algorithm(sealing.pbes)
+        .hmac_hash(sealing.digest)
         .build(passphrase.encode())
     )
 
 
-def strengthen(bundle: bytes, passphrase: str) -> bytes:
+def strengthen(bundle: bytes, passphrase: str, sealing: Sealing) -> bytes:
     """Renew the outer MAC of *bundle* with as many rounds as protect its contents.
 
     The library gives the MAC 2,048 rounds whatever is asked for the rest, and whoever guesses
@@ -106,8 +109,11 @@ def strengthen(bundle: bytes, passphrase: str) -> bytes:
     # AuthenticatedSafe: what the MAC covers is inside [0] and its OCTET STRING (RFC 7292, 4).
     _, (_, wrapped) = elements(contents)
     ((_, safe),) = elements(wrapped)
-    if not hmac.compare_digest(_mac(safe, passphrase, salt, int.from_bytes(rounds)), found):
+    digest = sealing.digest.name
+    known = _mac(digest, safe, passphrase, salt, int.from_bytes(rounds))
+    if not hmac.compare_digest(known, found):
         raise BundleRefused(["the bundle's MAC is not as we know it"])
+    renewed = _mac(digest, safe, passphrase, salt, sealing.rounds)
     return encode(
         SEQUENCE,
         encode_integer(_VERSION),
@@ -117,21 +123,22 @@ def strengthen(bundle: bytes, passphrase: str) -> bytes:
             encode(
                 SEQUENCE,
                 encode(SEQUENCE, algorithm),
-                encode(OCTET_STRING, _mac(safe, passphrase, salt, ROUNDS)),
+                encode(OCTET_STRING, renewed),
             ),
             encode(OCTET_STRING, salt),
-            encode_integer(ROUNDS),
+            encode_integer(sealing.rounds),
         ),
     )
 
 
-def _mac(message: bytes, passphrase: str, salt: bytes, rounds: int) -> bytes:
-    """Return the HMAC-SHA-256 of *message* under the key that RFC 7292, appendix B.2 derives."""
+def _mac(digest: str, message: bytes, passphrase: str, salt: bytes, rounds: int) -> bytes:
+    """Return the HMAC of *message* under the key that RFC 7292, appendix B.2 derives."""
+    hashed = _DIGESTS[digest]
     password = passphrase.encode("utf-16-be") + b"\0\0"
     key = bytes([_MAC_KEY] * _BLOCK) + _filled(salt) + _filled(password)
     for _ in range(rounds):
-        key = hashlib.sha256(key).digest()
-    return hmac.digest(key, message, "sha256")
+        key = hashed(key).digest()
+    return hmac.digest(key, message, digest)
 
 
 def _filled(data: bytes) -> bytes:

@@ -13,6 +13,7 @@ from ca.ledger import CertificateRecord, CertificateState
 from ca.lists import CRLRecord
 from ca.scopes import ListName
 from ca.serials import parse_serial
+from ca.targets import Target
 from ca.trust import RevocationReason
 from gateway.bootstrap.applications import refuse_unknown_application
 from gateway.bootstrap.command import Command, CommandRefused
@@ -40,6 +41,7 @@ class Wanted:
     apps: tuple[str, ...] | None
     file: Path
     kind: KeyKind = KeyKind.P256
+    target: Target = Target.MODERN
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ async def issue_certificate(command: Command, wanted: Wanted, passphrase: str) -
         passphrase=passphrase,
         now=command.clock(),
         kind=wanted.kind,
+        target=wanted.target,
     )
 
 

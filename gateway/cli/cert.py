@@ -27,6 +27,18 @@ if TYPE_CHECKING:
     from gateway.bootstrap.command import Command
 
 DEFAULT_DAYS = 365
+# `ca.targets.Target` by name, as `KEY_TYPES` are.
+PROFILES = ("modern", "firefox", "windows", "macos", "android")
+PROFILE_TABLE = """\
+  --profile  what opens the file                    sealed with
+  modern     OpenSSL 3, GnuTLS, Java, curl, Linux   AES-256, SHA-256, 200,000 rounds
+  firefox    Firefox on every system                AES-256, SHA-256, 200,000 rounds
+  windows    every Windows: Edge, Chrome            3DES, SHA-1, 100,000 rounds
+  macos      macOS, iOS: Safari, Chrome             3DES, SHA-1, 100,000 rounds
+  android    Android: Chrome                        3DES, SHA-1, 100,000 rounds
+
+3DES and SHA-1 are old, and all that every version of those systems reads: let the
+passphrase be long."""
 
 
 @click.group()
@@ -37,6 +49,7 @@ def cert() -> None:
 @cert.command(
     cls=ExampleCommand,
     example="cert issue anna --device stick-1 --days 365 --p12 anna.p12 --apps wiki,crm",
+    table=PROFILE_TABLE,
 )
 @click.argument("user")
 @click.option("--device", required=True, help="What it will be on, for example stick-1.")
@@ -60,6 +73,13 @@ def cert() -> None:
     help="Take the passphrase of that file from the first line of stdin.",
 )
 @click.option(
+    "--profile",
+    type=click.Choice(PROFILES),
+    default=PROFILES[0],
+    show_default=True,
+    help="What is to open that file; see below.",
+)
+@click.option(
     "--apps",
     metavar="NAME,NAME",
     help="The only applications it opens.  [default: whatever the rules allow]",
@@ -76,6 +96,7 @@ def issue(
     days: int,
     file: Path,
     p12_password_stdin: bool,
+    profile: str,
     apps: str | None,
     key_type: str,
     as_json: bool,
@@ -85,9 +106,11 @@ def issue(
     The key is made here and kept nowhere else: the file, with its passphrase, is
     what the person imports on that device.
     """
+    from ca.targets import Target
     from gateway.bootstrap.certificates import Wanted, issue_certificate
 
-    wanted = Wanted(user, device, days, _apps(apps), file, chosen_kind(key_type))
+    kind, target = chosen_kind(key_type), Target(profile)
+    wanted = Wanted(user, device, days, _apps(apps), file, kind, target)
     # Asked before a passphrase is typed for nobody.
     here.run(lambda command: command.person(user))
     passphrase = read_secret_line(

@@ -21,9 +21,15 @@ _SECOND: Final = timedelta(seconds=1)
 class ExampleCommand(click.Command):
     """A command whose help ends with an example, which cannot be forgotten."""
 
-    def __init__(self, name: str | None, *, example: str, **attributes: Any) -> None:
-        """*example* is one command line, without the word `pusterla`."""
-        attributes["epilog"] = f"\b\nExample:\n  pusterla {example}"
+    def __init__(
+        self, name: str | None, *, example: str, table: str = "", **attributes: Any
+    ) -> None:
+        """*example* is one command line, without the word `pusterla`; *table* comes before it.
+
+        The paragraphs of *table* keep their lines.
+        """
+        before = "".join(f"\b\n{part}\n\n" for part in table.split("\n\n") if part)
+        attributes["epilog"] = f"{before}\b\nExample:\n  pusterla {example}"
         super().__init__(name, **attributes)
 
 

@@ -5,6 +5,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
 
 from ca.kinds import KeyKind, kind_of
+from ca.targets import Target, sealing_for
+from gateway.cli.cert import PROFILE_TABLE, PROFILES
 from tests.ca.makers import judge
 from tests.gateway.cli.runner import PASSPHRASE, Runner
 
@@ -58,6 +60,37 @@ def test_the_key_is_of_the_kind_that_was_asked_for(
     assert bundle.key is not None
     assert kind_of(bundle.key.public_key()) is kind
     judge("openssl", "pkcs12", "-in", file, "-noout", "-passin", f"pass:{PASSPHRASE}")
+
+
+def test_a_profile_seals_the_file_for_who_is_to_open_it(anna: Runner, tmp_path: Path) -> None:
+    """And refuses a key that is not imported there, before a certificate is issued."""
+    for profile in ("modern", "windows"):
+        file = anna.issue("anna", profile, "--profile", profile)["p12"]
+        words = ("-in", file, "-info", "-noout", "-passin", f"pass:{PASSPHRASE}")
+        answer = judge("openssl", "pkcs12", *words)
+        assert ("PBES2" in answer) is (profile == "modern")
+        assert ("3-KeyTripleDES" in answer) is (profile == "windows")
+    refused = anna.refused(
+        *("cert", "issue", "anna", "--device", "x", "--p12", str(tmp_path / "x.p12")),
+        *("--p12-password-stdin", "--profile", "macos", "--key-type", "ed25519"),
+        stdin=PASSPHRASE,
+    )
+    assert "the profile macos is of no use with a key on Ed25519" in refused
+    assert len(anna.json("cert", "list")) == 2
+    assert not (tmp_path / "x.p12").exists()
+
+
+def test_the_profiles_are_those_there_are() -> None:
+    """The names are written twice, and the table of the help tells how each is sealed."""
+    assert tuple(target.value for target in Target) == PROFILES
+    for target in Target:
+        (line,) = [
+            line.split() for line in PROFILE_TABLE.split("\n") if line.split()[:1] == [target]
+        ]
+        aes = "AES-256," in line
+        sealing = sealing_for(target)
+        assert aes is (sealing.digest.name == "sha256")
+        assert f"{sealing.rounds:,}" in line
 
 
 def test_without_apps_it_opens_whatever_the_rules_allow(anna: Runner) -> None:
