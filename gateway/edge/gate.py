@@ -44,6 +44,7 @@ from gateway.edge.forwarding import (
     request_tail,
 )
 from gateway.edge.heads import TARGET_MAXIMUM, RequestHead
+from gateway.edge.tls import chain_above
 from policies.decide import decide
 from policies.model import Allow, Deny, Level, Reason, RequestFacts, StepUp, Subject
 
@@ -231,7 +232,9 @@ class Gate:
         app = grant.app
         ours = grant.lines + forwarded_fields(peer.address, head.authority)
         if app.client_certificate:
-            ours += certificate_lines(peer.certificate, self._issuers)
+            ours += certificate_lines(
+                peer.certificate, chain_above(peer.certificate, self._issuers)
+            )
         tail = request_tail(head, ours, app.user_header)
         event = self._claims(peer, head, grant.holder, app)
         return Forward(tail, grant, grant.session.id, event)

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -79,6 +80,18 @@ def read_issuers(clients: Path) -> tuple[bytes, ...]:
     """Return the issuing CAs among *clients* in DER, without roots (RFC 9440, section 2.3)."""
     found = x509.load_pem_x509_certificates(clients.read_bytes())
     return tuple(one.public_bytes(Encoding.DER) for one in found if one.issuer != one.subject)
+
+
+@lru_cache(maxsize=1024)
+def chain_above(certificate: bytes, issuers: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Return those of *issuers* in whose name *certificate* was issued, all in DER.
+
+    After a roll-over there are several, and only one of them is above a certificate.
+    """
+    if len(issuers) < 2:  # noqa: PLR2004 - the usual case asks nothing
+        return issuers
+    name = x509.load_der_x509_certificate(certificate).issuer
+    return tuple(one for one in issuers if x509.load_der_x509_certificate(one).subject == name)
 
 
 def _context(certificate: Path, key: Path) -> ssl.SSLContext:

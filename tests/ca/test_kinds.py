@@ -150,10 +150,10 @@ def test_a_person_shakes_hands_with_a_key_of_any_kind(kind: KeyKind, tmp_path: P
     assert seen == sides[1][2].public_bytes(Encoding.DER)
 
 
-def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> bytes | None:
+def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, host: str = HOST) -> bytes | None:
     """Do a handshake in memory; return the certificate that the server saw."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    here = client.wrap_bio(to_client, to_server, server_hostname=HOST)
+    here = client.wrap_bio(to_client, to_server, server_hostname=host)
     there = server.wrap_bio(to_server, to_client, server_side=True)
     for _ in range(4):
         for side in (here, there):

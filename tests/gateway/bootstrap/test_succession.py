@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
 
 from ca.errors import IssuanceRefused, LedgerError
@@ -42,7 +42,9 @@ from gateway.bootstrap.succession import (
     roll_over,
 )
 from gateway.core.audit import AuditKind
+from gateway.edge.tls import chain_above, make_contexts, read_issuers
 from tests.ca.makers import judge
+from tests.ca.test_kinds import shake_hands
 
 HOST = "gate.example.org"
 P256 = KeyKind.P256
@@ -121,6 +123,32 @@ class TestRollOver:
         context.load_cert_chain(folder.server_certificate, folder.server_key)
         chain = ("-untrusted", folder.server_certificate, folder.server_certificate)
         judge("openssl", "verify", "-x509_strict", "-CAfile", folder.root_certificate, *chain)
+
+    async def test_the_edge_takes_clients_of_both(self, command: Command, tmp_path: Path) -> None:
+        """In real handshakes with the edge's own context; and it tells each one's own issuer."""
+        await issue(command, "old")
+        await roll_over(command, NewKey(KeyKind.P384))
+        await issue(command, "new")
+        folder = command.folder
+        edge = (folder.server_certificate, folder.server_key, folder.client_trust)
+        contexts = make_contexts(*edge, f"public.{HOST}")
+        issuers = read_issuers(folder.client_trust)
+        assert len(issuers) == 2
+        for device, files in (("old", "issuing"), ("new", "issuing-2")):
+            bundle = load_pkcs12((tmp_path / f"{device}.p12").read_bytes(), b"staple")
+            assert bundle.key is not None
+            key = tmp_path / f"{device}.key"
+            key.write_bytes(
+                bundle.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            )
+            client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            client.load_verify_locations(folder.root_certificate)
+            client.load_cert_chain(tmp_path / f"{device}.pem", key)
+            seen = shake_hands(contexts.protected, client, HOST)
+            assert seen is not None
+            (above,) = chain_above(seen, issuers)
+            pem = (folder.ca / f"{files}.pem").read_text(encoding="ascii")
+            assert above == ssl.PEM_cert_to_DER_cert(pem)
 
     async def test_both_lists_go_on_being_signed(self, command: Command) -> None:
         """A certificate of the old CA can be revoked, in the list of the old CA."""
