@@ -221,6 +221,13 @@ async def latest_crl(
     return await _first(connection, *_of(name, scope, kind))
 
 
+async def latest_head(
+    connection: AsyncConnection, name: str, scope: str = WHOLE, kind: CRLKind = CRLKind.FULL
+) -> CRLRecord | None:
+    """Return the same, its bytes left out."""
+    return await _first(connection, *_of(name, scope, kind), bytes_too=False)
+
+
 async def latest_number(
     connection: AsyncConnection, name: str, scope: str = WHOLE, kind: CRLKind = CRLKind.FULL
 ) -> int | None:
@@ -250,12 +257,15 @@ async def delta_base(
 
 
 async def list_crls(connection: AsyncConnection, name: str) -> list[CRLRecord]:
-    """Return the newest of every kind and scope, by scope, the full list before the delta."""
+    """Return the newest of every kind and scope, by scope, the full list before the delta.
+
+    Their bytes are left out.
+    """
     scopes = await connection.execute(
         select(crl.c.scope, crl.c.kind).where(crl.c.issuer == name).distinct()
     )
     found = [
-        await latest_crl(connection, name, scope, kind)
+        await latest_head(connection, name, scope, kind)
         for scope, kind in sorted(scopes, key=lambda row: (row.scope, row.kind != CRLKind.FULL))
     ]
     return [record for record in found if record is not None]

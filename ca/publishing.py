@@ -31,10 +31,11 @@ Begin = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
 CRL_LIFETIME = timedelta(days=7)
 _CLOCK_SLACK = timedelta(minutes=5)
-_SOON_BYTES = 1 << 20
-"""A list of this size is signed in a blink: twenty thousand lines."""
-_BYTES_A_SECOND = 400_000
-"""How many bytes of list are signed for each second that passes, where deltas tell the news."""
+_SHORT = 20_000
+"""A list of so many lines is signed in a blink."""
+_LINES_A_SECOND = 10_000
+"""How many lines of full list are signed for each second that passes, where deltas tell the news;
+a processor signs a hundred thousand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +94,9 @@ def may_wait(last: CRLRecord, now: datetime) -> bool:
     A million lines take seconds to sign; this keeps revocations in a row from taking a processor
     for themselves.
     """
-    if len(last.der) <= _SOON_BYTES:
+    if last.entries <= _SHORT:
         return False
-    return now < last.this_update + timedelta(seconds=len(last.der) / _BYTES_A_SECOND)
+    return now < last.this_update + timedelta(seconds=last.entries / _LINES_A_SECOND)
 
 
 class Publishes(Protocol):
@@ -181,7 +182,7 @@ class Publisher:
 
     async def _full_due(self, scope: str, now: datetime) -> Due | None:
         async with self._read() as connection:
-            last = await lists.latest_crl(connection, self._issuer.name, scope)
+            last = await lists.latest_head(connection, self._issuer.name, scope)
             unlisted = last is not None and await self._lacks(connection, last)
         due = why_due(last, unlisted=unlisted, now=now)
         told = self._publication.delta_lifetime is not None
@@ -194,7 +195,7 @@ class Publisher:
         async with self._read() as connection:
             base = await lists.delta_base(connection, name, scope, now)
             full = await lists.latest_number(connection, name, scope)
-            last = await lists.latest_crl(connection, name, scope, CRLKind.DELTA)
+            last = await lists.latest_head(connection, name, scope, CRLKind.DELTA)
             unlisted = last is not None and await self._lacks(connection, last)
         if base is None or full is None:
             # A delta to nothing; the full list comes first.

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NewType
 
+from ca.trust import RevocationReason
+
 Fingerprint = NewType("Fingerprint", str)
 """SHA-256 over the DER of a certificate, 64 lower-case hexadecimal digits."""
 
@@ -38,3 +40,8 @@ class Holder:
     reason: str | None
     user: str
     person: Person | None
+
+    @property
+    def held(self) -> bool:
+        """Whether it may be released again, if it is revoked at all."""
+        return self.reason == RevocationReason.CERTIFICATE_HOLD

@@ -15,6 +15,7 @@ class Refusal(StrEnum):
     NO_CERTIFICATE = "no-certificate"
     CERTIFICATE_UNKNOWN = "certificate-unknown"
     CERTIFICATE_REVOKED = "certificate-revoked"
+    CERTIFICATE_HELD = "certificate-held"
     CERTIFICATE_EXPIRED = "certificate-expired"
     CERTIFICATE_NOT_YET_VALID = "certificate-not-yet-valid"
     CERTIFICATE_STATUS_STALE = "certificate-status-stale"
@@ -50,6 +51,7 @@ STATUS: Final = {
     Refusal.NO_CERTIFICATE: HTTPStatus.FORBIDDEN,
     Refusal.CERTIFICATE_UNKNOWN: HTTPStatus.FORBIDDEN,
     Refusal.CERTIFICATE_REVOKED: HTTPStatus.FORBIDDEN,
+    Refusal.CERTIFICATE_HELD: HTTPStatus.FORBIDDEN,
     Refusal.CERTIFICATE_EXPIRED: HTTPStatus.FORBIDDEN,
     Refusal.CERTIFICATE_NOT_YET_VALID: HTTPStatus.FORBIDDEN,
     Refusal.CERTIFICATE_STATUS_STALE: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -45,6 +45,7 @@ WAYS: Final = {
     Refusal.NO_CERTIFICATE: Way.AGAIN,
     Refusal.CERTIFICATE_UNKNOWN: Way.NONE,
     Refusal.CERTIFICATE_REVOKED: Way.NONE,
+    Refusal.CERTIFICATE_HELD: Way.AGAIN,
     Refusal.CERTIFICATE_EXPIRED: Way.NONE,
     Refusal.CERTIFICATE_NOT_YET_VALID: Way.AGAIN,
     Refusal.CERTIFICATE_STATUS_STALE: Way.AGAIN,
@@ -119,6 +120,12 @@ _ENGLISH: Final = {
             "If you have a newer stick or certificate, use that one and restart the browser.",
             "If you have not, ask for a new certificate.",
         ),
+    ),
+    Refusal.CERTIFICATE_HELD: Words(
+        "This certificate is on hold",
+        "It was stopped for a while, perhaps because a stick was mislaid. It can be released, and "
+        "then opens everything as before.",
+        ("If the stick is in your hands, ask for the certificate to be released.",),
     ),
     Refusal.CERTIFICATE_EXPIRED: Words(
         "Your certificate has expired",
@@ -289,6 +296,12 @@ _ITALIAN: Final = {
             "Se hai una chiavetta o un certificato più recente, usa quello e riavvia il browser.",
             "Altrimenti chiedi un nuovo certificato.",
         ),
+    ),
+    Refusal.CERTIFICATE_HELD: Words(
+        "Questo certificato è sospeso",
+        "È stato fermato per qualche tempo, forse perché una chiavetta non si trovava. Può essere "
+        "riattivato, e allora apre tutto come prima.",
+        ("Se la chiavetta è nelle tue mani, chiedi che il certificato sia riattivato.",),
     ),
     Refusal.CERTIFICATE_EXPIRED: Words(
         "Il tuo certificato è scaduto",

@@ -131,7 +131,7 @@ class Admission:
             case Good():
                 return self._judge_person(holder)
             case Revoked():
-                return Refusal.CERTIFICATE_REVOKED
+                return Refusal.CERTIFICATE_HELD if holder.held else Refusal.CERTIFICATE_REVOKED
             case Unknown():
                 return Refusal.CERTIFICATE_UNKNOWN
             case Expired():

@@ -102,7 +102,7 @@ async def admit(caller: Caller, records: Records, now: datetime) -> Visitor:
 def person_behind(holder: Holder, now: datetime) -> Person | Refusal:
     """Return whom *holder* lets in at *now*, or what speaks against it; what is final first."""
     if holder.revoked_at is not None:
-        return Refusal.CERTIFICATE_REVOKED
+        return Refusal.CERTIFICATE_HELD if holder.held else Refusal.CERTIFICATE_REVOKED
     if holder.person is None:
         return Refusal.PERSON_REMOVED
     if now < holder.not_before:

@@ -1,6 +1,7 @@
 """What the ledger says must stand in CRLs, on real databases."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -252,7 +253,7 @@ class TestLatest:
                 .where(ledger.crl.c.der.is_not(None))
                 .order_by(ledger.crl.c.number)
             )
-        assert found == [written[3], written[4], written[2]]
+        assert found == [replace(written[each], der=b"") for each in (3, 4, 2)]
         assert [*kept] == [3, 4, 5]
 
     async def test_a_delta_begins_at_the_oldest_list_in_use(self, begin: Begin) -> None:

@@ -30,6 +30,7 @@ def test_names_stay_what_they_were() -> None:
         "no-certificate": 403,
         "certificate-unknown": 403,
         "certificate-revoked": 403,
+        "certificate-held": 403,
         "certificate-expired": 403,
         "certificate-not-yet-valid": 403,
         "certificate-status-stale": 503,

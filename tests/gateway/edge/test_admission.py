@@ -89,6 +89,7 @@ async def test_each_bad_certificate_has_its_own_refusal(stage: Stage) -> None:
     cases = {
         Refusal.CERTIFICATE_UNKNOWN: None,
         Refusal.CERTIFICATE_REVOKED: revoked,
+        Refusal.CERTIFICATE_HELD: replace(revoked, reason="certificateHold"),
         Refusal.CERTIFICATE_EXPIRED: replace(holder, not_after=now - MICROSECOND),
         Refusal.CERTIFICATE_NOT_YET_VALID: replace(holder, not_before=now + MICROSECOND),
         Refusal.PERSON_REMOVED: replace(holder, person=None),

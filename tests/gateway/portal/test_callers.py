@@ -86,6 +86,10 @@ class TestObjections:
             (replace(HOLDER, person=replace(ANNA, enabled=False)), Refusal.PERSON_DISABLED),
             (replace(HOLDER, revoked_at=NOW + HOUR), Refusal.CERTIFICATE_REVOKED),
             (
+                replace(HOLDER, revoked_at=NOW, reason="certificateHold"),
+                Refusal.CERTIFICATE_HELD,
+            ),
+            (
                 replace(HOLDER, revoked_at=NOW, not_after=NOW - HOUR, person=None),
                 Refusal.CERTIFICATE_REVOKED,
             ),
