@@ -20,10 +20,12 @@ from gateway.bootstrap.authority import (
     serve_authority,
     wait_after,
 )
+from gateway.bootstrap.command import open_command
 from gateway.bootstrap.creation import NewSite, create_site
 from gateway.bootstrap.folder import SiteFolder, clock
 from gateway.bootstrap.process import Lifecycle, ProcessFailed
 from gateway.bootstrap.signing import open_authority
+from gateway.bootstrap.succession import NewKey, roll_over
 from gateway.config import read_site
 from gateway.core.changes import Batch, Change, ChangeKind
 from gateway.core.credentials import hash_password
@@ -54,11 +56,11 @@ async def store(folder: SiteFolder) -> AsyncIterator[Store]:
         yield store
 
 
-async def issue(folder: SiteFolder, store: Store) -> str:
+async def issue(folder: SiteFolder, store: Store, issuer: str = ISSUER_NAME) -> str:
     """Issue a certificate to anna and return its serial."""
     site = read_site(folder.settings)
     assert isinstance(site, Site)
-    authority = open_authority(folder, site, store, "test", KeyRing())
+    authority = open_authority(folder, site, store, "test", KeyRing(), issuer)
     order = Order("anna", "stick-1", lifetime=timedelta(days=30))
     return (await authority.enrol(order, make_key().public_key(), clock())).record.serial
 
@@ -131,6 +133,31 @@ class TestServeAuthority:
             found = await crl(store)
             assert found.this_update > clock() - timedelta(minutes=1)
             assert found.next_update > clock() + timedelta(days=6)
+
+    async def test_it_signs_for_every_issuer_whose_key_there_is(
+        self, folder: SiteFolder, store: Store
+    ) -> None:
+        """After a roll-over for both; a key that is away keeps no other from signing."""
+        old = await issue(folder, store)
+        async with open_command(folder) as command:
+            await roll_over(command, NewKey())
+        new = await issue(folder, store, "issuing-2")
+        reason = RevocationReason.SUPERSEDED
+        for serial in (old, new):
+            await store.revoke_certificates(serial=serial, reason=reason, by="test")
+        hidden = folder.issuing_key.rename(folder.path / "elsewhere.key")
+
+        async def listed(serial: str) -> bool:
+            record = await store.certificate(serial)
+            return record is not None and record.crl_number is not None
+
+        async with running(folder):
+            assert await listed(new)
+            assert not await listed(old)
+            hidden.rename(folder.issuing_key)
+            async with asyncio.timeout(20):
+                while not await listed(old):  # noqa: ASYNC110 - by the process beside us
+                    await asyncio.sleep(0.05)
 
     async def test_it_outlives_a_store_that_goes_away(
         self, folder: SiteFolder, store: Store, caplog: pytest.LogCaptureFixture
