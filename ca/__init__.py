@@ -15,6 +15,7 @@ trust      dates + record + time -> good, revoked, unknown, stale ...  pure, sta
 targets    who opens a bundle -> how it is sealed                      pure
 bundle     key + chain + passphrase -> PKCS#12                         pure
 encryption keys at rest under a passphrase                           pure but for its salt
+addresses  where in a token a key is                                   pure
 token      keys in a PKCS#11 token                                     I/O
 keys       key and certificate files, and the signer's lock            I/O
 ledger     serials, certificates, revocations                          I/O, SQL

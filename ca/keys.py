@@ -25,10 +25,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from ca.addresses import SCHEME, parse_address
 from ca.encryption import MARK, encrypt_key
 from ca.errors import FileRefused, KeyLocked, SignerBusy
 from ca.kinds import KINDS, PRIVATE_KEYS, PrivateKey, kind_of
-from ca.token import SCHEME, open_key, parse_address
+from ca.token import open_key
 
 PRIVATE = 0o600
 PUBLIC = 0o644

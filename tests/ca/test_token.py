@@ -14,12 +14,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from ca.addresses import parse_address
 from ca.errors import FileRefused, KeyLocked
 from ca.issue import Issuer, make_issuing, make_root
 from ca.keys import KeyRing, Protection, load_key, protection_of, write_new
 from ca.kinds import KeyKind, PrivateKey, kind_of, make_key
 from ca.requests import build_request
-from ca.token import open_key, parse_address, refuse_last_try
+from ca.token import open_key, refuse_last_try
 from tests.ca.makers import CA, HOST, judge, new_serial, write_pem
 from tests.ca.test_kinds import key_of
 from tests.softhsm import MODULE, PIN, SoftHSM
@@ -162,7 +163,8 @@ class TestWithoutTheLibrary:
         """With the way to install it."""
         program = (
             "import sys; sys.modules['pkcs11'] = None\n"
-            "from ca.token import open_key, parse_address\n"
+            "from ca.addresses import parse_address\n"
+            "from ca.token import open_key\n"
             "open_key(parse_address('pkcs11:token=t;object=k?module-path=/l.so'), b'1234')"
         )
         done = subprocess.run(
@@ -170,33 +172,3 @@ class TestWithoutTheLibrary:
         )
         assert "FileRefused" in done.stderr
         assert "pip install 'pusterla[token]'" in done.stderr
-
-
-class TestAddresses:
-    def test_as_the_standard_writes_them(self) -> None:
-        """Escapes are undone; type=private is what we mean anyway."""
-        found = parse_address(
-            f"pkcs11:serial=%30%31;token=My%20token;id=%01%ff;type=private{END}\n"
-        )
-        assert (found.token, found.serial, found.identifier) == ("My token", b"01", b"\x01\xff")
-        assert found.label is None
-
-    @pytest.mark.parametrize(
-        "address, words",
-        [
-            ("pkcs11:token=t;object=k", "module-path"),
-            ("pkcs11:token=t;object=k?module-path=lib.so", "module-path"),
-            (f"pkcs11:object=k{END}", "token="),
-            (f"pkcs11:token=t{END}", "object="),
-            (f"pkcs11:token=t;token=u;object=k{END}", "token=u"),
-            (f"pkcs11:token=t;object=k{END}&pin-value=1234", "PIN"),
-            (f"pkcs11:token=t;object=k;slot-id=1{END}", "slot-id"),
-            (f"pkcs11:token=t;;object=k{END}", "not an attribute"),
-            ("pkcs11:", "not an attribute"),
-        ],
-    )
-    def test_what_is_wrong_with_one(self, address: str, words: str) -> None:
-        """Is said; and a PIN has no place in it."""
-        with pytest.raises(FileRefused, match=words) as caught:
-            parse_address(address)
-        assert "1234" not in str(caught.value)
