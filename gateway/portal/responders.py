@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from ca.ledger import IssuerState
 from ca.ocsp import IssuerId, Responder, issuer_ids
 from ca.responders import Request
 from gateway.core.ports import StoreUnavailable
@@ -27,6 +28,9 @@ LOOK_SECONDS: Final = 60.0
 WAIT_SECONDS: Final = 0.25
 """How soon it looks for a certificate that it has asked for; twice as long each time."""
 
+ASK_AGAIN: Final = timedelta(hours=1)
+"""When a request that nobody has answered is made once more, with another key."""
+
 log = logging.getLogger("pusterla.ocsp")
 
 
@@ -36,6 +40,7 @@ class _Candidate:
 
     key: ec.EllipticCurvePrivateKey
     digest: str
+    asked_at: datetime
 
 
 class Responders:
@@ -82,13 +87,19 @@ class Responders:
             for named in issuer_ids(x509.load_der_x509_certificate(issuer.der))
         }
         for issuer in issuers:
-            if issuer.name in self._waiting:
-                await self._take(issuer.name)
-            elif self._is_due(issuer.name):
+            if issuer.state is IssuerState.RETIRED:
+                self._waiting.pop(issuer.name, None)
+                continue
+            if self._is_due(issuer.name):
                 await self._ask(issuer.name)
+            if issuer.name in self._waiting:
                 await self._take(issuer.name)
 
     def _is_due(self, issuer: str) -> bool:
+        waiting = self._waiting.get(issuer)
+        if waiting is not None:
+            # The request may be lost: taken out unanswered, or not in a store that was restored.
+            return self._clock() >= waiting.asked_at + ASK_AGAIN
         found = self._serving.get(issuer)
         if found is None:
             return True
@@ -100,7 +111,7 @@ class Responders:
         public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         digest = sha256(public).hexdigest()
         await self._store.ask_for_responder(Request(issuer, digest, public))
-        self._waiting[issuer] = _Candidate(key, digest)
+        self._waiting[issuer] = _Candidate(key, digest, self._clock())
 
     async def _take(self, issuer: str) -> None:
         candidate = self._waiting[issuer]

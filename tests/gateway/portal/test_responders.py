@@ -6,6 +6,9 @@ from datetime import timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from ca import ledger
+from ca import responders as ca_responders
+from ca.ledger import IssuerState
 from gateway.core.changes import ChangeKind
 from gateway.portal.responders import Responders
 from tests.gateway.portal.house import ISSUER, House, certify, house_ca
@@ -86,3 +89,25 @@ async def test_it_outlives_a_store_that_goes_away(house: House) -> None:
     task.cancel()
     house.clock.now += timedelta(minutes=1)
     assert house.responders.responder(ISSUER) is not None
+
+
+async def test_a_request_that_was_lost_is_made_again(house: House) -> None:
+    """An hour later, since nobody would ever answer the first."""
+    await house.responders.look()
+    async with house.store.begin() as connection:
+        await connection.execute(ledger.responder.delete())
+    await house.responders.look()
+    async with house.store.begin() as connection:
+        assert await ca_responders.unanswered(connection, ISSUER) == []
+    house.clock.advance(hours=1)
+    await certify(house)
+    assert house.responders.responder(ISSUER) is not None
+
+
+async def test_nobody_answers_for_an_issuer_that_has_retired(house: House) -> None:
+    """Its last certificate has ended, and nobody would certify the key."""
+    async with house.store.begin() as connection:
+        await connection.execute(ledger.issuer.update().values(state=IssuerState.RETIRED))
+    await house.responders.look()
+    async with house.store.begin() as connection:
+        assert await ca_responders.unanswered(connection, ISSUER) == []
