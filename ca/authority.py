@@ -8,6 +8,7 @@ Publishing is `ca.publishing`'s. To revoke needs no key and is the ledger's alon
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,11 +21,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ca import ledger, responders
 from ca.bundle import build_bundle, friendly_name, refuse_unfit
+from ca.csr import CertificateRequest
 from ca.errors import IssuanceRefused
 from ca.hierarchy import Entropy
 from ca.identity import Identity, alternative_names_of, authority_name, subject_of
 from ca.issue import Issuer, der, fingerprint, issue
-from ca.keys import NewFile, SignerLock
+from ca.keys import PUBLIC, NewFile, SignerLock, pem_of
 from ca.kinds import PUBLIC_KEYS, KeyKind, PublicKey, kind_of, make_key
 from ca.ledger import CertificateRecord, RevocationOutcome
 from ca.lists import CRLRecord
@@ -197,33 +199,53 @@ class Authority:
         kind: KeyKind = KeyKind.P256,
         target: Target = Target.MODERN,
     ) -> Enrolled:
-        """Make a key of *kind*, enrol it, and write both to the new PKCS#12 file *path*; forget the key.
+        """Make a key of *kind*, enrol it, and write both to the new file *path*; forget the key.
 
-        *name* is the person's full name, *target* what is to open the file. It is made first, so that a place that cannot be
-        written costs no certificate. If it cannot be filled after all, the certificate, which
-        nobody can use, is revoked again. Raises `FileRefused` or `BundleRefused`, and what
-        `enrol` raises; the file is then gone.
+        *name* is the person's full name, *target* what is to open the PKCS#12 file. That is made
+        first, so that a place that cannot be written costs no certificate. If it cannot be filled
+        after all, the certificate, which nobody can use, is revoked again. Raises `FileRefused`
+        or `BundleRefused`, and what `enrol` raises; the file is then gone.
         """
         friendly = friendly_name(name, order.device)
         refuse_unfit(friendly, passphrase, kind, target)
         with NewFile(path) as file:
             key = await asyncio.to_thread(make_key, kind)
-            enrolled = await self.enrol(order, key.public_key(), now)
-            try:
-                bundle = await asyncio.to_thread(
-                    build_bundle,
-                    friendly,
-                    key,
-                    enrolled.certificate,
-                    enrolled.chain,
-                    passphrase,
-                    target,
-                )
-                file.write(bundle)
-            except BaseException:
-                # Whatever happened, also a cancelled task: nobody has this certificate's key.
-                await self._take_back(enrolled.record, now)
-                raise
+
+            def bundle(enrolled: Enrolled) -> bytes:
+                chain = enrolled.chain
+                return build_bundle(friendly, key, enrolled.certificate, chain, passphrase, target)
+
+            return await self._enrol_into(file, bundle, order, key.public_key(), now)
+
+    async def enrol_request(
+        self, order: Order, asked: CertificateRequest, *, path: Path, now: datetime
+    ) -> Enrolled:
+        """Enrol the key of *asked*, and write certificate and chain to the new PEM file *path*.
+
+        As with `enrol_to_file`, a certificate that could not be written is revoked again.
+        """
+        with NewFile(path, PUBLIC) as file:
+
+            def pem(enrolled: Enrolled) -> bytes:
+                return pem_of([enrolled.certificate, *enrolled.chain])
+
+            return await self._enrol_into(file, pem, order, asked.public_key, now)
+
+    async def _enrol_into(
+        self,
+        file: NewFile,
+        content: Callable[[Enrolled], bytes],
+        order: Order,
+        public_key: PublicKey,
+        now: datetime,
+    ) -> Enrolled:
+        enrolled = await self.enrol(order, public_key, now)
+        try:
+            file.write(await asyncio.to_thread(content, enrolled))
+        except BaseException:
+            # Whatever happened, also a cancelled task: nobody has this certificate.
+            await self._take_back(enrolled.record, now)
+            raise
         return enrolled
 
     async def _take_back(self, record: CertificateRecord, now: datetime) -> None:

@@ -7,6 +7,7 @@
     |   +-- IdentityRefused     a name, device, host or address that does not belong in a certificate
     |   +-- ProfileRefused      a profile whose limits are unsound
     |   +-- IssuanceRefused     a request that the profile does not permit
+    |   +-- RequestRefused      a certificate request that is none, or shows nothing
     |   +-- StatusRefused       a CRL that must not be signed
     |   +-- BundleRefused       a bundle that would not protect its key
     +-- LintFailed              a certificate that breaks the rules: our fault, never released
@@ -43,6 +44,10 @@ class ProfileRefused(Refused):
 
 class IssuanceRefused(Refused):
     """The profile does not permit what the request asks for."""
+
+
+class RequestRefused(Refused):
+    """A file is not one certificate request, signed with a key of a kind that is certified."""
 
 
 class StatusRefused(Refused):

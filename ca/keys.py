@@ -49,9 +49,10 @@ def nobody(path: Path) -> None:
 class NewFile:
     """A file of this name, made empty at once, so that what fills it later cannot be refused.
 
-    Neither a file nor a link that was there before is ever overwritten. Used with `with`: unless
-    `write` came to its end, the file is gone again afterwards. Raises `FileRefused` when the file
-    exists or cannot be made.
+    Neither a file nor a link that was there before is ever overwritten, and what is written
+    appears all at once: whoever is killed half-way leaves the file empty, never half full. Used
+    with `with`: unless `write` came to its end, the file is gone again afterwards. Raises
+    `FileRefused` when the file exists or cannot be made.
     """
 
     def __init__(self, path: Path, mode: int = PRIVATE, *, like: Path | None = None) -> None:
@@ -61,14 +62,21 @@ class NewFile:
         or serves must be able to read what root has made.
         """
         self._path = path
+        self._draft = path.with_name(f".{secrets.token_hex(8)}")
         self._written = False
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            self._claim = _create(path, mode)
         except FileExistsError as error:
             raise FileRefused(
                 f"{path} exists and is never overwritten: move it away first"
             ) from error
         except OSError as error:
+            raise FileRefused(f"{path} cannot be made: {error.strerror}") from error
+        try:
+            descriptor = _create(self._draft, mode)
+        except OSError as error:
+            os.close(self._claim)
+            path.unlink(missing_ok=True)
             raise FileRefused(f"{path} cannot be made: {error.strerror}") from error
         self._file = os.fdopen(descriptor, "wb", buffering=0)
         if like is not None:
@@ -80,7 +88,10 @@ class NewFile:
     def __exit__(self, *_: object) -> None:
         self._file.close()
         if not self._written:
-            self._path.unlink(missing_ok=True)
+            self._draft.unlink(missing_ok=True)
+            if self._is_ours():
+                self._path.unlink(missing_ok=True)
+        os.close(self._claim)
 
     def write(self, data: bytes) -> None:
         """Fill the file and return when it is on the disk, its name included.
@@ -91,10 +102,27 @@ class NewFile:
             while data:
                 data = data[self._file.write(data) :]
             os.fsync(self._file.fileno())
+            if not self._is_ours():
+                raise FileRefused(
+                    f"{self._path} cannot be written: it was taken away or replaced meanwhile"
+                )
+            self._draft.rename(self._path)
             _sync_folder(self._path.parent)
         except OSError as error:
             raise FileRefused(f"{self._path} cannot be written: {error.strerror}") from error
         self._written = True
+
+    def _is_ours(self) -> bool:
+        """Say whether the file of this name is still the empty one that was made for it."""
+        try:
+            found = self._path.lstat()
+        except OSError:
+            return False
+        return os.path.samestat(found, os.fstat(self._claim))
+
+
+def _create(path: Path, mode: int) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
 
 
 def _hand_over(descriptor: int, like: Path) -> None:
@@ -264,6 +292,15 @@ def _read(path: Path, *, private: bool) -> bytes:
                     f" run  chmod 600 {path}"
                 )
             return file.read(_LONGEST_FILE)
+    except OSError as error:
+        raise FileRefused(f"{path} cannot be read: {error.strerror}") from error
+
+
+def read_handed_in(path: Path, limit: int) -> bytes:
+    """Read at most *limit* octets, and one more to tell that there are more, of somebody's file."""
+    try:
+        with path.open("rb") as file:
+            return file.read(limit + 1)
     except OSError as error:
         raise FileRefused(f"{path} cannot be read: {error.strerror}") from error
 

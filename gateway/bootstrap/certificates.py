@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from ca.authority import Authority, Enrolled, Order
+from ca.csr import LONGEST, CertificateRequest, read_csr
 from ca.errors import FileRefused, SignerBusy
+from ca.keys import read_handed_in
 from ca.kinds import KeyKind
 from ca.ledger import CertificateRecord, CertificateState
 from ca.lists import CRLRecord
@@ -23,6 +25,7 @@ from gateway.bootstrap.signing import (
     open_authority,
     signing_issuers,
 )
+from gateway.core.people import Person
 from policies.values import suggest
 
 AUTHORITY_SECONDS = 10.0
@@ -33,7 +36,10 @@ _LOOK_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A certificate that somebody is to get. *apps* None opens every application."""
+    """A certificate that somebody is to get, in the new *file*. *apps* None opens all of them.
+
+    *kind* and *target* are for a key that is made here.
+    """
 
     user: str
     device: str
@@ -70,18 +76,7 @@ async def issue_certificate(command: Command, wanted: Wanted, passphrase: str) -
 
     Raises `CommandRefused`, and what `Authority.enrol_to_file` raises.
     """
-    person = await command.person(wanted.user)
-    if not person.enabled:
-        raise CommandRefused(f"{person.user} is disabled: pusterla user enable {person.user} first")
-    for app in wanted.apps or ():
-        refuse_unknown_application(command.folder, app)
-    order = Order(
-        user=person.user,
-        device=wanted.device,
-        email=person.email or None,
-        scope=wanted.apps,
-        lifetime=timedelta(days=wanted.days),
-    )
+    person, order = await _order(command, wanted)
     return await _authority(command, await active_issuer(command.store)).enrol_to_file(
         order,
         name=person.name,
@@ -90,6 +85,37 @@ async def issue_certificate(command: Command, wanted: Wanted, passphrase: str) -
         now=command.clock(),
         kind=wanted.kind,
         target=wanted.target,
+    )
+
+
+async def certify_request(
+    command: Command, wanted: Wanted, request: Path
+) -> tuple[Enrolled, CertificateRequest]:
+    """Certify the key of the request in the file *request*, and write the certificate.
+
+    Returns what was asked for too, which tells what was left out. Raises `CommandRefused`,
+    `RequestRefused`, and what `Authority.enrol_request` raises.
+    """
+    asked = read_csr(read_handed_in(request, LONGEST), str(request))
+    _, order = await _order(command, wanted)
+    authority = _authority(command, await active_issuer(command.store))
+    enrolled = await authority.enrol_request(order, asked, path=wanted.file, now=command.clock())
+    return enrolled, asked
+
+
+async def _order(command: Command, wanted: Wanted) -> tuple[Person, Order]:
+    """Turn a wish into an order, or raise `CommandRefused`."""
+    person = await command.person(wanted.user)
+    if not person.enabled:
+        raise CommandRefused(f"{person.user} is disabled: pusterla user enable {person.user} first")
+    for app in wanted.apps or ():
+        refuse_unknown_application(command.folder, app)
+    return person, Order(
+        user=person.user,
+        device=wanted.device,
+        email=person.email or None,
+        scope=wanted.apps,
+        lifetime=timedelta(days=wanted.days),
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from ca.trust import RevocationReason
 from gateway.cli.keys import chosen_kind, key_type_option, passphrase_option
@@ -18,6 +19,7 @@ from gateway.cli.output import (
     say_json,
     say_table,
     utc,
+    warn,
 )
 from gateway.cli.secret import read_secret_line
 from gateway.cli.surroundings import Surroundings, pass_surroundings
@@ -62,9 +64,8 @@ def cert() -> None:
 )
 @click.option(
     "--p12",
-    "file",
+    "bundle",
     type=click.Path(dir_okay=False, path_type=Path),
-    required=True,
     help="The new file for certificate and key; nothing is ever overwritten.",
 )
 @click.option(
@@ -80,6 +81,16 @@ def cert() -> None:
     help="What is to open that file; see below.",
 )
 @click.option(
+    "--csr",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Instead of --p12: the certificate request (PEM or DER) of somebody who keeps the key.",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="With --csr: the new PEM file for certificate and chain.  [default: as FILE, with .pem]",
+)
+@click.option(
     "--apps",
     metavar="NAME,NAME",
     help="The only applications it opens.  [default: whatever the rules allow]",
@@ -87,39 +98,72 @@ def cert() -> None:
 @key_type_option("The kind of its key.")
 @passphrase_option
 @json_option
-@pass_surroundings
+@click.pass_context
 def issue(
-    here: Surroundings,
+    ctx: click.Context,
     *,
     user: str,
     device: str,
     days: int,
-    file: Path,
+    bundle: Path | None,
     p12_password_stdin: bool,
     profile: str,
+    csr: Path | None,
+    out: Path | None,
     apps: str | None,
     key_type: str,
     as_json: bool,
 ) -> None:
-    """Issue a certificate for USER, and write it with its key to a PKCS#12 file.
+    """Issue a certificate for USER, and write it to a new file.
 
-    The key is made here and kept nowhere else: the file, with its passphrase, is
-    what the person imports on that device.
+    With --p12 the key is made here and kept nowhere else: the file, with its
+    passphrase, is what the person imports on that device. With --csr the person
+    has made the key, and it stays with them.
     """
     from ca.targets import Target
-    from gateway.bootstrap.certificates import Wanted, issue_certificate
+    from gateway.bootstrap.certificates import Wanted, certify_request, issue_certificate
 
+    here = ctx.ensure_object(Surroundings)
+    file = _new_file(ctx, bundle, csr, out)
     kind, target = chosen_kind(key_type), Target(profile)
     wanted = Wanted(user, device, days, _apps(apps), file, kind, target)
+    if csr is not None:
+        enrolled, asked = here.run(lambda command: certify_request(command, wanted, csr))
+        for one in asked.ignored:
+            warn(f"{csr}: {one} is ignored; the certificate says what the site knows of {user}")
+        _say_issued(enrolled.record, file, "pem", as_json=as_json, ignored=list(asked.ignored))
+        return
     # Asked before a passphrase is typed for nobody.
     here.run(lambda command: command.person(user))
     passphrase = read_secret_line(
         "--p12-password-stdin", from_stdin=p12_password_stdin, prompt=f"Passphrase for {file}"
     )
     enrolled = here.run(lambda command: issue_certificate(command, wanted, passphrase))
-    record = enrolled.record
+    _say_issued(enrolled.record, file, "p12", as_json=as_json)
+
+
+def _new_file(ctx: click.Context, bundle: Path | None, csr: Path | None, out: Path | None) -> Path:
+    """Return the file that is to be made, or say which options go together."""
+    if csr is None:
+        if bundle is None:
+            raise click.UsageError("either --p12 FILE, for a new key, or --csr FILE")
+        if out is not None:
+            raise click.UsageError("--out goes with --csr; --p12 names the new file itself")
+        return bundle
+    for name in ("bundle", "p12_password_stdin", "profile", "key_type"):
+        if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            option = "p12" if name == "bundle" else name.replace("_", "-")
+            raise click.UsageError(f"--{option} is for a key that is made here, not with --csr")
+    if out is None and csr.suffix == ".pem":
+        raise click.UsageError("name the new file with --out: the request ends in .pem itself")
+    return out or csr.with_suffix(".pem")
+
+
+def _say_issued(
+    record: "CertificateRecord", file: Path, key: str, *, as_json: bool, **more: Any
+) -> None:
     if as_json:
-        say_json(_facts(record) | {"p12": str(file)})
+        say_json(_facts(record) | {key: str(file)} | more)
         return
     say_facts(
         [

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ca import ledger, lists, responders
 from ca.authority import Authority, Order
+from ca.csr import CertificateRequest
 from ca.errors import (
     BundleRefused,
     FileRefused,
@@ -28,7 +29,7 @@ from ca.errors import (
 )
 from ca.identity import identity_of
 from ca.issue import der, fingerprint
-from ca.keys import SignerLock
+from ca.keys import SignerLock, load_certificates
 from ca.kinds import PublicKey, make_key
 from ca.ledger import CertificateRecord, CertificateState, RevocationOutcome
 from ca.lists import CRLRecord
@@ -283,6 +284,48 @@ class TestEnrol:
         """Without its issuer on record nothing is signed."""
         with pytest.raises(LedgerError, match="the issuer is not recorded"):
             await authority_of(ca, begin, tmp_path).enrol(ORDER, KEY.public_key(), NOW)
+
+
+class TestRequests:
+    asked = CertificateRequest(KEY.public_key(), ())
+
+    async def test_certificate_and_chain(
+        self, authority: Authority, begin: Begin, tmp_path: Path, ca: CA
+    ) -> None:
+        """Anybody may read the file: the certificate of the key that was shown, then the chain."""
+        path = tmp_path / "anna.pem"
+        enrolled = await authority.enrol_request(ORDER, self.asked, path=path, now=NOW)
+        leaf, *chain = load_certificates(path)
+        assert (leaf, tuple(chain)) == (enrolled.certificate, ca.issuing.chain)
+        assert leaf.public_key() == KEY.public_key()
+        assert stat.S_IMODE(path.stat().st_mode) & 0o600 == 0o600
+        assert await records(begin) == [enrolled.record]
+
+    async def test_a_place_that_is_taken(
+        self, authority: Authority, begin: Begin, tmp_path: Path
+    ) -> None:
+        """An existing file stays as it is, and costs no certificate."""
+        path = tmp_path / "anna.pem"
+        path.write_bytes(b"older")
+        with pytest.raises(FileRefused, match="never overwritten"):
+            await authority.enrol_request(ORDER, self.asked, path=path, now=NOW)
+        assert path.read_bytes() == b"older"
+        assert await records(begin) == []
+
+    async def test_a_folder_that_goes(
+        self, ca: CA, authority: Authority, begin: Begin, tmp_path: Path
+    ) -> None:
+        """A certificate that could not be handed over is revoked again."""
+        folder = tmp_path / "folder"
+        folder.mkdir()
+
+        async def remove() -> None:
+            shutil.rmtree(folder)
+
+        removed = authority_of(ca, doing_after(begin, 2, remove), tmp_path)
+        with pytest.raises(FileRefused, match="cannot be written"):
+            await removed.enrol_request(ORDER, self.asked, path=folder / "a.pem", now=NOW)
+        assert [record.state for record in await records(begin)] == [CertificateState.REVOKED]
 
 
 class TestBundles:

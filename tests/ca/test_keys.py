@@ -232,6 +232,33 @@ class TestNewFile:
             assert path.read_bytes() == b""
         assert not path.exists()
 
+    def test_it_appears_whole(self, tmp_path: Path) -> None:
+        """Whoever looks sees nothing in it, or all, and no other file is left."""
+        path = tmp_path / "anna.p12"
+        with NewFile(path, 0o640) as file:
+            claim = path.stat().st_ino
+            file.write(b"x" * 100_000)
+            assert path.stat().st_ino != claim
+        assert path.read_bytes() == b"x" * 100_000
+        assert mode_of(path) == 0o640
+        assert list(tmp_path.iterdir()) == [path]
+
+    @pytest.mark.parametrize("linked", [True, False])
+    def test_replaced_meanwhile(self, tmp_path: Path, linked: bool) -> None:
+        """What somebody has put in its place is neither overwritten nor taken away."""
+        path, precious = tmp_path / "anna.p12", tmp_path / "precious"
+        precious.write_bytes(b"precious")
+        with NewFile(path) as file:
+            path.unlink()
+            if linked:
+                path.symlink_to(precious)
+            else:
+                path.write_bytes(b"precious")
+            with pytest.raises(FileRefused, match="taken away or replaced meanwhile"):
+                file.write(b"x")
+        assert path.read_bytes() == precious.read_bytes() == b"precious"
+        assert sorted(tmp_path.iterdir()) == [path, precious]
+
     def test_no_place(self, tmp_path: Path) -> None:
         """A place where no file can be made is told before anything else happens."""
         with pytest.raises(FileRefused, match="cannot be made: No such file"):

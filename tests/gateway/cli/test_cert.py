@@ -2,8 +2,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
 
+from ca.identity import identity_of
+from ca.keys import load_certificates
 from ca.kinds import KeyKind, kind_of
 from ca.targets import Target, sealing_for
 from gateway.cli.cert import PROFILE_TABLE, PROFILES
@@ -60,6 +63,107 @@ def test_the_key_is_of_the_kind_that_was_asked_for(
     assert bundle.key is not None
     assert kind_of(bundle.key.public_key()) is kind
     judge("openssl", "pkcs12", "-in", file, "-noout", "-passin", f"pass:{PASSPHRASE}")
+
+
+@pytest.fixture
+def csr(tmp_path: Path) -> Path:
+    """A request that Anna has made with openssl, on her own machine."""
+    file = tmp_path / "stick.csr"
+    words = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    names = ("-subj", "/CN=root", "-addext", "subjectAltName=DNS:bank.example")
+    key = tmp_path / "stick.key"
+    judge("openssl", "req", "-new", *words, *names, "-keyout", key, "-out", file)
+    return file
+
+
+def test_a_request_is_certified_and_the_key_stays_where_it_is(anna: Runner, csr: Path) -> None:
+    """Names come from the site; what the request wished for is said on stderr, and not given."""
+    result = anna.done(
+        "cert", "issue", "anna", "--device", "x", "--csr", str(csr), "--apps", "wiki"
+    )
+    assert f"{csr}: the subject 'CN=root' is ignored" in result.stderr
+    assert f"{csr}: the extension subjectAltName 'bank.example' is ignored" in result.stderr
+    pem, key = csr.with_suffix(".pem"), csr.with_suffix(".key")
+    leaf, *chain = load_certificates(pem)
+    assert identity_of(leaf).user == "anna"
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == []
+    assert len(chain) == 2
+    # The person's own tools put key and answer together.
+    bundle = csr.with_suffix(".p12")
+    words = ("-export", "-in", pem, "-inkey", key, "-out", bundle, "-passout", "pass:staple")
+    judge("openssl", "pkcs12", *words)
+    (listed,) = anna.json("cert", "list")
+    assert (listed["serial"], listed["apps"]) == (f"{leaf.serial_number:x}", ["wiki"])
+
+
+def test_a_request_is_answered_in_json_too(anna: Runner, csr: Path, tmp_path: Path) -> None:
+    """With the file, and with what was ignored."""
+    out = tmp_path / "other.crt"
+    words = ("--device", "x", "--csr", str(csr), "--out", str(out))
+    answer = anna.json("cert", "issue", "anna", *words)
+    assert answer["pem"] == str(out)
+    assert answer["ignored"] == [
+        "the subject 'CN=root'",
+        "the extension subjectAltName 'bank.example'",
+    ]
+    assert out.exists()
+
+
+def test_a_request_that_is_none_is_refused_by_name(anna: Runner, csr: Path, tmp_path: Path) -> None:
+    """Nothing is issued and nothing written; an endless file ends the command at once."""
+    out = tmp_path / "out.pem"
+    large = tmp_path / "large.csr"
+    with large.open("wb") as file:
+        file.truncate(200 << 20)
+    both = tmp_path / "both.csr"
+    both.write_bytes(csr.read_bytes() + csr.with_suffix(".key").read_bytes())
+    for path, words in (
+        (tmp_path / "missing.csr", "cannot be read: No such file"),
+        (tmp_path, "is a directory"),
+        (Path("/dev/zero"), "is larger than 65536 octets"),
+        (large, "is larger than 65536 octets"),
+        (csr.with_suffix(".key"), "holds a private key"),
+        (both, "holds a private key"),
+    ):
+        result = anna.run(
+            *("cert", "issue", "anna", "--device", "x", "--csr", str(path), "--out", str(out))
+        )
+        assert result.exit_code in {1, 2}
+        assert words in result.stderr
+        assert str(path) in result.stderr
+    assert not out.exists()
+    assert anna.json("cert", "list") == []
+
+
+def test_an_answer_never_overwrites_a_file(anna: Runner, csr: Path) -> None:
+    """Not even the request itself."""
+    words = ("cert", "issue", "anna", "--device", "x", "--csr", str(csr))
+    before = csr.read_bytes()
+    assert "never overwritten" in anna.refused(*words, "--out", str(csr))
+    assert csr.read_bytes() == before
+    csr.with_suffix(".pem").write_bytes(b"precious")
+    assert "never overwritten" in anna.refused(*words)
+    assert csr.with_suffix(".pem").read_bytes() == b"precious"
+    assert anna.json("cert", "list") == []
+
+
+def test_options_for_a_new_key_do_not_go_with_a_request(anna: Runner, csr: Path) -> None:
+    """Nor the other way round; and one of the two there must be."""
+    request = ("--csr", str(csr))
+    bundle = ("--p12", str(csr.with_suffix(".p12")))
+    for words, reason in (
+        ((), "either --p12 FILE"),
+        ((*bundle, "--out", "x"), "--out goes with --csr"),
+        ((*request, *bundle), "--p12 is for a key that is made here"),
+        ((*request, "--key-type", "p256"), "--key-type is for a key that is made here"),
+        ((*request, "--profile", "modern"), "--profile is for a key that is made here"),
+        ((*request, "--p12-password-stdin"), "--p12-password-stdin is for a key"),
+        (("--csr", "anna.pem"), "name the new file with --out"),
+    ):
+        result = anna.run("cert", "issue", "anna", "--device", "x", *words)
+        assert result.exit_code == 2
+        assert reason in result.stderr
 
 
 def test_a_profile_seals_the_file_for_who_is_to_open_it(anna: Runner, tmp_path: Path) -> None:
