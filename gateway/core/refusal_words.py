@@ -37,6 +37,7 @@ class Frame:
     whom_to_ask: str
     nobody_named: str
     say_this: str
+    request: str
     again: str
     to_portal: str
 
@@ -78,6 +79,7 @@ FRAMES: Final[dict[Language, Frame]] = {
         whom_to_ask="If this does not help, ask",
         nobody_named="If this does not help, ask the people who gave you access.",
         say_this="Tell them this:",
+        request="Request id",
         again="Try again",
         to_portal="Go to the start page",
     ),
@@ -85,6 +87,7 @@ FRAMES: Final[dict[Language, Frame]] = {
         whom_to_ask="Se non basta, chiedi a",
         nobody_named="Se non basta, chiedi a chi ti ha dato l’accesso.",
         say_this="Riferisci questo:",
+        request="Numero della richiesta",
         again="Riprova",
         to_portal="Vai alla pagina iniziale",
     ),

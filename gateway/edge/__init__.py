@@ -16,6 +16,10 @@ In the order in which a request meets them:
 - `forwarding`  the head that goes upstream: client's identity claims out, ours in
 - `exchange`    one request and its response; or, after 101, a tunnel
 - `upstream`    connections to applications, pooled
+- `meter`       what one connection has moved, and the ids of its requests
+- `telemetry`   the end of every exchange: counted, and written down
+- `figures`     what is counted
+- `access_log`  one JSON object a line, one line a request
 - `answers`     what the edge itself says
 - `edge`        what all connections of one worker share
 - `connections` all live connections, and the cutting of those whose right has ended

@@ -87,6 +87,8 @@ class Grant:
     lines: bytes
     until: datetime
     live: bool = True
+    rule: str = ""
+    """By which rule, for the log."""
 
 
 class Admission:
@@ -184,6 +186,7 @@ class Admission:
             app=app,
             lines=field_lines(*fields),
             until=min(now + GRANT_LIFETIME, session.expires_at, holder.not_after),
+            rule=rule,
         )
         if len(self._grants) >= REMEMBERED_MAXIMUM:
             # Not merely dropped: a grant that memory has lost could not be ended.

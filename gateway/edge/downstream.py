@@ -8,16 +8,19 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from gateway.core.ports import StoreUnavailable
-from gateway.core.refusal_kinds import Refusal
+from gateway.core.refusal_kinds import STATUS, Refusal
 from gateway.core.routes import PLAIN_TARGET
 from gateway.core.sessions import SessionId
 from gateway.edge.admission import Grant, HolderMissing, Missing
 from gateway.edge.answers import redirect, refuse
 from gateway.edge.connections import LINGER_SECONDS, reset
 from gateway.edge.exchange import Exchange, Shape
+from gateway.edge.figures import NO_STATUS
 from gateway.edge.gate import Forward, Peer, Redirect, Refuse, Verdict
 from gateway.edge.heads import HEAD_END, NO_BODY, TARGET_MAXIMUM, RequestHead, parse_request
 from gateway.edge.memo import Memo
+from gateway.edge.meter import Meter
+from gateway.edge.telemetry import CLIENT_GONE
 from gateway.edge.tls import Channel
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ _PIECE: Final = 64 * 1024
 _EMPTY_LINE: Final = b"\r\n"
 _VERDICTS: Final = (Forward, Refuse, Redirect)
 _LOOKUPS: Final = 8
+SEE_OTHER: Final = 303
 _PLAIN_LINE = re.compile(rb"(GET|HEAD) (" + PLAIN_TARGET + rb") HTTP/1\.1")
 
 
@@ -72,13 +76,15 @@ class Downstream(asyncio.Protocol):
         self._channel = channel
         self._state = _State.HEAD
         self._buffer = b""
-        self._peer = peer
+        self.peer = peer
         self._crowded = crowded
         self._ends: datetime | None = None
         self._held = False
         self._congested = False
         self._begun = False
         self._memo = Memo()
+        self.meter = Meter()
+        self._end = CLIENT_GONE
 
     def begin(self) -> None:
         """Wait for the first request."""
@@ -140,6 +146,11 @@ class Downstream(asyncio.Protocol):
             self.hold_reading(False)
             self._next()
 
+    @property
+    def tls_version(self) -> str:
+        """The version of TLS that was agreed on; empty for a connection in clear."""
+        return self._channel.version if self._channel is not None else ""
+
     # Requests ---------------------------------------------------------------
 
     def _await_request(self) -> None:
@@ -149,6 +160,7 @@ class Downstream(asyncio.Protocol):
 
     def _take(self, data: bytes) -> None:
         state = self._state
+        self.meter.received += len(data)
         if state is _State.HEAD:
             self._buffer = self._buffer + data if self._buffer else data
             self._next()
@@ -183,6 +195,7 @@ class Downstream(asyncio.Protocol):
                 self._refuse(Refusal.HEAD_TOO_LARGE, None, "head too large")
                 return
             end += len(HEAD_END)
+            self.meter.begin(next(self.edge.telemetry.ids), len(data))
             self._buffer = data[end:]
             line_end = data.find(b"\r\n")
             block = data[line_end + 2 : end]
@@ -220,7 +233,7 @@ class Downstream(asyncio.Protocol):
         if self._crowded:
             self._refuse(Refusal.OVERLOADED, head, "its certificate has too many connections")
             return
-        verdict = self.edge.gate.judge(self._peer, head)
+        verdict = self.edge.gate.judge(self.peer, head)
         if isinstance(verdict, _VERDICTS):
             self._act(verdict, head, block)
         else:
@@ -242,6 +255,8 @@ class Downstream(asyncio.Protocol):
                 self.hold_reading(False)
                 self._act(verdict, head, block)
                 self._next()
+            else:
+                self._account(head, NO_STATUS, self._end)
 
     async def _ask(self, missing: Missing, head: RequestHead) -> Verdict:
         """Learn what is *missing*, and whatever else turns out to be, and judge."""
@@ -250,12 +265,12 @@ class Downstream(asyncio.Protocol):
             if isinstance(verdict, _VERDICTS):
                 return verdict
             await self.edge.admission.learn(verdict)
-            verdict = self.edge.gate.judge(self._peer, head)
+            verdict = self.edge.gate.judge(self.peer, head)
         message = "what is asked changes all the time"
         raise StoreUnavailable(message)
 
     def _act(self, verdict: Verdict, head: RequestHead, block: bytes) -> None:
-        self.edge.tell(verdict.event)
+        self.edge.tell(verdict.event, self.meter.id)
         self._remember_holder()
         # A body that nobody reads cannot be told from the next request.
         stay = head.keep_alive and head.body is NO_BODY and not self.closing
@@ -264,10 +279,14 @@ class Downstream(asyncio.Protocol):
                 if close or not stay:
                     self._refuse(refusal, head, str(refusal))
                 else:
-                    self.write(refuse(refusal, head, self.edge.site, close=False))
+                    self._answer_refusal(refusal, head, close=False)
                     self._await_request()
             case Redirect(location, set_cookie):
-                self.write(redirect(location, set_cookie=set_cookie, close=not stay))
+                number = self.meter.id
+                self.write(
+                    redirect(location, set_cookie=set_cookie, request=number, close=not stay)
+                )
+                self._account(head, SEE_OTHER, b"")
                 if stay:
                     self._await_request()
                 else:
@@ -300,6 +319,7 @@ class Downstream(asyncio.Protocol):
         if transport is None or self._state is _State.CLOSED or transport.is_closing():
             return
         channel = self._channel
+        self.meter.sent += len(data)
         if channel is None:
             transport.write(data)
         elif len(data) <= _PIECE:
@@ -332,7 +352,9 @@ class Downstream(asyncio.Protocol):
         """Go on to the next request, or close."""
         if self._state is not _State.EXCHANGE:
             return
-        self.exchange = None
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            self._end_exchange(exchange, b"")
         if not keep_alive or self.closing:
             self._linger()
             return
@@ -347,7 +369,9 @@ class Downstream(asyncio.Protocol):
         if self._state is not _State.EXCHANGE:
             return
         if begun:
-            self.edge.note("answer cut short: %s", why)
+            self.edge.note("%s: answer cut short: %s", self.meter.id.decode(), why)
+            if exchange is not None:
+                self._end_exchange(exchange, refusal.encode())
             self._abort()
         else:
             self._refuse(refusal, exchange.head if exchange else None, why)
@@ -377,7 +401,8 @@ class Downstream(asyncio.Protocol):
         if self._transport is None:
             return
         if self._state is not _State.CLOSED:
-            self.edge.note("connection of %s cut: %s", self.user or self._peer.address, reason)
+            self.edge.note("connection of %s cut: %s", self.user or self.peer.address, reason)
+            self._end = reason.encode()
         reset(self._transport)
         self._abort()
 
@@ -398,9 +423,23 @@ class Downstream(asyncio.Protocol):
 
     def _refuse(self, refusal: Refusal, head: RequestHead | None, why: str) -> None:
         """Answer with a refusal and close."""
-        self.edge.note("%s: %s: %s", self._peer.address, refusal, why)
-        self.write(refuse(refusal, head, self.edge.site, close=True))
+        if not self.meter.id:
+            self.meter.begin(next(self.edge.telemetry.ids), len(self._buffer))
+        number = self.meter.id.decode()
+        self.edge.note("%s: %s: %s: %s", number, self.peer.address, refusal, why)
+        self._answer_refusal(refusal, head, close=True)
         self._linger()
+
+    def _answer_refusal(self, refusal: Refusal, head: RequestHead | None, *, close: bool) -> None:
+        self.write(refuse(refusal, head, self.edge.site, request=self.meter.id, close=close))
+        self.edge.telemetry.refused(refusal)
+        self._account(head, STATUS[refusal], refusal.encode())
+
+    def _account(self, head: RequestHead | None, status: int, reason: bytes) -> None:
+        self.edge.telemetry.answered(self, head, status, reason, len(self._buffer))
+
+    def _end_exchange(self, exchange: Exchange, reason: bytes) -> None:
+        self.edge.telemetry.exchange_ended(self, exchange, reason, len(self._buffer))
 
     def _linger(self) -> None:
         transport = self._transport
@@ -443,3 +482,4 @@ class Downstream(asyncio.Protocol):
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.downstream_lost()
+            self._end_exchange(exchange, self._end)

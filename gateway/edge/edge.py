@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from gateway.core.site import Application, Site, Upstream
 from gateway.edge.admission import Admission
 from gateway.edge.connections import Connections
 from gateway.edge.gate import Gate
+from gateway.edge.telemetry import Telemetry
 from gateway.edge.tls import Contexts
 from gateway.edge.upstream import Pools
 
@@ -38,6 +40,7 @@ class Edge:
         store: EdgeStore,
         admission: Admission,
         gate: Gate,
+        telemetry: Telemetry,
         clock: Callable[[], datetime],
     ) -> None:
         """Begin without a connection."""
@@ -54,6 +57,7 @@ class Edge:
         self.store = store
         self.admission = admission
         self.gate = gate
+        self.telemetry = telemetry
         self.clock = clock
         self.pools = Pools()
         self.connections: Connections[Downstream] = Connections()
@@ -82,8 +86,8 @@ class Edge:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a task of the edge failed", exc_info=error)
 
-    def tell(self, event: AuditEvent | None) -> None:
-        """Put a refusal into the audit log, the same one at most once a minute.
+    def tell(self, event: AuditEvent | None, request: bytes = b"") -> None:
+        """Put a refusal of *request* into the audit log, the same one at most once a minute.
 
         It does not wait: what is refused is refused whether it is recorded or not.
         """
@@ -96,6 +100,8 @@ class Edge:
         if len(self._told) >= _AUDIT_REMEMBERED:
             self._told.clear()
         self._told[key] = self.tick
+        if request:
+            event = replace(event, detail={**event.detail, "request": request.decode()})
         self.spawn(self._record(event))
 
     async def _record(self, event: AuditEvent) -> None:
@@ -120,6 +126,7 @@ class Edge:
                 log.info("%d further lines left out", self._lines - _LOG_LINES_PER_SWEEP)
             self._lines = 0
             now = self.clock()
+            self.telemetry.sweep(now)
             self.connections.sweep(self.tick, now)
             self.pools.sweep(self.tick)
             if not self.admission.reliable(now):

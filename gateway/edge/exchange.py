@@ -9,6 +9,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from math import inf
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from gateway.core.refusal_kinds import Refusal
@@ -16,6 +17,7 @@ from gateway.core.sessions import SessionId
 from gateway.edge.admission import Grant
 from gateway.edge.answers import CONTINUE
 from gateway.edge.bodies import LAST_CHUNK, ChunkedBodyBroken, ChunkedDecoder, chunk
+from gateway.edge.figures import ApplicationFigures
 from gateway.edge.forwarding import response_block
 from gateway.edge.heads import (
     CHUNKED,
@@ -33,6 +35,7 @@ from gateway.edge.upstream import Pool, UpstreamConnection
 
 if TYPE_CHECKING:
     from gateway.edge.downstream import Downstream
+    from gateway.edge.telemetry import Account
 
 RESPONSE_HEAD_MAXIMUM: Final = 64 * 1024
 _REPLAYABLE: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
@@ -47,6 +50,8 @@ class Shape:
     pool: Pool
     grant: Grant | None
     session: SessionId | None
+    account: "Account | None" = None
+    """What `Telemetry` remembers of it."""
 
 
 class _Phase(Enum):
@@ -66,17 +71,18 @@ class Exchange:
         "_down",
         "_http_1_1",
         "_line",
-        "_method",
         "_pending",
         "_phase",
         "_received",
         "_remaining",
-        "_response",
         "_retried",
         "_sending",
         "_sent",
         "keep_alive",
+        "method",
+        "response",
         "shape",
+        "target",
     )
 
     def __init__(self, down: "Downstream", method: bytes, wire: bytes, shape: Shape) -> None:
@@ -85,13 +91,15 @@ class Exchange:
         self.shape = shape
         self.keep_alive = head.keep_alive
         self._down = down
-        self._method = method
-        self._line = b"%b %b HTTP/1.1\r\n" % (method, wire)
+        self.method = method
+        self.target = wire
+        # Here and not in the tail, which is the same for many requests.
+        self._line = b"%b %b HTTP/1.1\r\nX-Request-Id: %b\r\n" % (method, wire, down.meter.id)
         self._http_1_1 = head.http_1_1
         self._connection: UpstreamConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._phase = _Phase.HEAD
-        self._response: ResponseHead | None = None
+        self.response: ResponseHead | None = None
         self._pending = b""
         self._received = False
         self._retried = False
@@ -123,11 +131,14 @@ class Exchange:
         try:
             connection = await self.shape.pool.connect(limits.upstream_connect.total_seconds())
         except TimeoutError:
+            self._figures.connects_failed += 1
             self._fail(Refusal.UPSTREAM_TIMEOUT, "no connection in time")
             return
         except OSError as error:
+            self._figures.connects_failed += 1
             self._fail(Refusal.UPSTREAM_UNREACHABLE, str(error))
             return
+        self._figures.connects += 1
         self._connecting = None
         if self._phase is _Phase.DONE:
             connection.release()
@@ -151,7 +162,11 @@ class Exchange:
     def head(self) -> RequestHead:
         """The head of the request; a remembered one may have been of GET where this is HEAD."""
         head = self.shape.head
-        return head if head.method == self._method else replace(head, method=self._method)
+        return head if head.method == self.method else replace(head, method=self.method)
+
+    @property
+    def _figures(self) -> ApplicationFigures:
+        return self._down.edge.telemetry.application(self._down, self.shape.grant)
 
     @property
     def wants_body(self) -> bool:
@@ -251,7 +266,7 @@ class Exchange:
                 return
             end += len(HEAD_END)
             try:
-                response = parse_response(data[:end], self._method)
+                response = parse_response(data[:end], self.method)
             except UpstreamGarbled as error:
                 self._fail(Refusal.UPSTREAM_BROKEN, str(error))
                 return
@@ -261,7 +276,8 @@ class Exchange:
             # Interim responses are between the application and us: 100 was
             # answered already, and the others are hints.
         self._pending = b""
-        self._response = response
+        self.response = response
+        self._down.meter.answered = perf_counter()
         self._down.deadline = inf
         if response.upgraded:
             self._begin_tunnel(response, data)
@@ -287,7 +303,7 @@ class Exchange:
 
     def _body(self, block: bytes, data: bytes) -> None:
         """Pass a piece of the response on, behind *block* if the head goes with it."""
-        response = self._response
+        response = self.response
         assert response is not None  # noqa: S101 - the phase says so
         body = response.body
         if isinstance(body, Length):
@@ -329,6 +345,7 @@ class Exchange:
             self._fail(Refusal.UPSTREAM_BROKEN, "101 that nobody asked for")
             return
         self._phase = _Phase.TUNNEL
+        self._figures.websockets += 1
         self._down.write(response_block(response, http_1_1=True, keep_alive=True) + data)
         self._down.feed_exchange()
 
@@ -338,7 +355,7 @@ class Exchange:
         if self._phase is _Phase.HEAD:
             used = connection is not None and connection.used
             fresh_start = not self._received and not self._sent and not self._retried
-            if used and fresh_start and self._method in _REPLAYABLE:
+            if used and fresh_start and self.method in _REPLAYABLE:
                 # It was closed while idle, before the request reached it.
                 self._retried = True
                 self._connecting = self._down.edge.spawn(self._connect())
@@ -348,7 +365,7 @@ class Exchange:
             self._phase = _Phase.DONE
             self._down.exchange_done(keep_alive=False)
         elif self._phase is _Phase.BODY:
-            response = self._response
+            response = self.response
             if clean and response is not None and response.body is UNTIL_CLOSE:
                 if self._http_1_1:
                     self._down.write(LAST_CHUNK)
@@ -363,7 +380,7 @@ class Exchange:
         """End well: the response is complete."""
         self._phase = _Phase.DONE
         connection, self._connection = self._connection, None
-        response = self._response
+        response = self.response
         if connection is not None:
             complete = self.request_complete
             settled = reusable and complete and self._all_taken(connection)

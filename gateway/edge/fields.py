@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.core.headers import HOP_BY_HOP, claims_identity, plain_name
+from gateway.core.request_ids import REQUEST_ID
 
 SPECIAL: Final = frozenset(
     {
@@ -25,7 +26,7 @@ SPECIAL: Final = frozenset(
 
 _NEIGHBOURS: Final = frozenset(name.encode() for name in HOP_BY_HOP)
 # To an application that makes one mark of "-" and "_", Content_Length frames the message.
-_OURS_TO_SAY: Final = HOP_BY_HOP | {name.decode() for name in SPECIAL}
+_OURS_TO_SAY: Final = HOP_BY_HOP | {name.decode() for name in SPECIAL} | {plain_name(REQUEST_ID)}
 _OWS: Final = b" \t"
 
 # Names and lines are up to strangers, so these memories are small, and emptied when full.

@@ -11,6 +11,7 @@ from typing import Final
 
 from gateway.core.cookies import COOKIE_NAME
 from gateway.core.headers import field_value, plain_name, without_session_cookie
+from gateway.core.request_ids import REQUEST_ID
 from gateway.edge.heads import (
     CHUNKED,
     UNTIL_CLOSE,
@@ -20,6 +21,8 @@ from gateway.edge.heads import (
 )
 
 _COOKIE_BYTES: Final = COOKIE_NAME.encode()
+# Everybody may number requests; ours goes upstream instead, and nobody is blamed.
+_REQUEST_ID: Final = plain_name(REQUEST_ID)
 _WITH_BODY: Final = frozenset({b"POST", b"PUT", b"PATCH"})
 
 
@@ -55,7 +58,8 @@ def claimed_fields(head: RequestHead, user_header: str | None = None) -> str:
     claims = [
         field.name
         for field in head.fields
-        if (field.from_application and not field.from_client) or field.plain == own
+        if (field.from_application and not field.from_client and field.plain != _REQUEST_ID)
+        or field.plain == own
     ]
     return b" ".join(claims).decode("latin-1") if claims else ""
 

@@ -188,6 +188,11 @@ class Gate:
         event = self._event(AuditKind.CERTIFICATE_REFUSED, peer, holder, "", refusal)
         return Refuse(refusal, event, close=True)
 
+    def name_of(self, host: str) -> str:
+        """Return the name of the application at *host*, or "" where there is none."""
+        app = self._by_host.get(host)
+        return "" if app is None else app.name
+
     def still_allowed(self, grant: Grant, holder: Holder) -> bool:
         """Say whether what *grant* allowed would be allowed again now, by today's policies."""
         app = self._by_host.get(grant.app.host)

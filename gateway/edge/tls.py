@@ -175,6 +175,11 @@ class Channel:
             self.fingerprint = Fingerprint(sha256(der).hexdigest())
         self.established = True
 
+    @property
+    def version(self) -> str:
+        """The version that was agreed on, as OpenSSL calls it (`TLSv1.3`); else empty."""
+        return (self._tls.version() or "") if self._tls is not None else ""
+
     def decrypt(self, data: bytes) -> bytes:
         """Return the plaintext in *data*, as far as whole records go.
 

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import secrets
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,11 +14,13 @@ from pathlib import Path
 from gateway.core.assertion import Asserter
 from gateway.core.ports import EdgeStore
 from gateway.core.site import Application, Site, Upstream
+from gateway.edge.access_log import AccessLog
 from gateway.edge.admission import Admission
 from gateway.edge.arrival import Arrival
 from gateway.edge.edge import Edge
 from gateway.edge.follower import follow, reconsider
 from gateway.edge.gate import Gate
+from gateway.edge.telemetry import Telemetry
 from gateway.edge.tls import make_contexts, read_issuers
 
 log = logging.getLogger("pusterla.edge")
@@ -49,6 +52,7 @@ class Worker:
         portal_socket: Path,
         store: EdgeStore,
         clock: Callable[[], datetime],
+        access_log: AccessLog | None = None,
     ) -> None:
         """Prepare a worker; must be called in the loop that it will run in."""
         admission = Admission(store, credentials.asserter, site.feed_grace, clock)
@@ -71,6 +75,7 @@ class Worker:
                 read_issuers(credentials.client_trust),
                 clock,
             ),
+            telemetry=Telemetry(secrets.token_bytes, access_log, clock()),
             clock=clock,
         )
 
@@ -105,6 +110,7 @@ class Worker:
             for task in watching:
                 task.cancel()
         self.edge.pools.close()
+        await self.edge.telemetry.close()
 
     async def _serve(
         self,

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import logging
 import secrets
 import socket
@@ -21,6 +22,7 @@ from gateway.core.cookies import COOKIE_NAME, mint_cookie
 from gateway.core.people import Fingerprint
 from gateway.core.sessions import Session, SessionId
 from gateway.core.site import Application, Limits, Site, Upstream
+from gateway.edge.access_log import AccessLog
 from gateway.edge.arrival import Arrival
 from gateway.edge.downstream import Downstream
 from gateway.edge.edge import Edge
@@ -36,6 +38,7 @@ from tests.gateway.edge.wire import Wire
 
 LOG = "pusterla.edge"
 PORTAL = "portal.sock"
+ACCESS = "log/access.jsonl"
 
 
 @dataclass
@@ -71,6 +74,7 @@ class Stage:
     portal: Recorder
     https_port: int
     http_port: int
+    access_path: Path
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     running: "asyncio.Task[None] | None" = None
     errors: list[str] = field(default_factory=list)
@@ -181,6 +185,24 @@ class Stage:
         await until(lambda: not len(self.edge.connections))
         await until(lambda: not self.edge._tasks)
 
+    async def access(self, count: int = 1) -> list[dict[str, Any]]:
+        """Return the lines of the access log, once there are *count* of them."""
+        log = self.edge.telemetry.log
+        assert log is not None
+
+        def enough() -> bool:
+            log.flush()
+            return len(self.access_lines()) >= count
+
+        await until(enough)
+        return self.access_lines()
+
+    def access_lines(self) -> list[dict[str, Any]]:
+        """Return what is in the access log now; each line must be whole."""
+        text = self.access_path.read_bytes() if self.access_path.is_file() else b""
+        assert not text or text.endswith(b"\n")
+        return [json.loads(line) for line in text.splitlines()]
+
     async def audit(self, kind: AuditKind) -> list[AuditEvent]:
         """Return what the audit log holds of *kind*, once everything that is told is written."""
         lines = await self.store.audit_tail(500)
@@ -258,9 +280,9 @@ async def open_stage(
         address = address_of(made.copy_store(directory))
         held = HeldStore(await stack.enter_async_context(open_store(address, clock)))
         worker = _worker(made, site, directory, held, clock)
+        ports = (one.getsockname()[1] for one in sockets)
         stage = Stage(
-            *(made, site, held, clock, worker, *recorders),
-            *(one.getsockname()[1] for one in sockets),
+            *(made, site, held, clock, worker, *recorders, *ports, directory / ACCESS),
         )
         worker.edge.adopt(stage.applications())
         stack.callback(stage.close_wires)
@@ -270,6 +292,8 @@ async def open_stage(
         stage.close_wires()
         await stage.settle()
         await stage.stop()
+    numbers = [line["id"] for line in stage.access_lines()]
+    assert len({*numbers}) == len(numbers)
     assert stage.errors == []
     assert [recorder.failures for recorder in recorders] == [[], [], []]
     assert [recorder.complaints for recorder in recorders] == [[], [], []]
@@ -290,6 +314,7 @@ def _worker(made: MadeSite, site: Site, directory: Path, held: HeldStore, clock:
         portal_socket=directory / PORTAL,
         store=held,
         clock=clock,
+        access_log=AccessLog(directory / ACCESS),
     )
 
 

@@ -615,7 +615,7 @@ async def test_a_tunnel_holds_back_whoever_is_too_fast(narrow: Stage) -> None:
     visitor = await narrow.enter(receive_buffer=4096)
     await visitor.wire.send(visitor.request("/ws", "GET", *UPGRADE))
     (connection,) = narrow.connections
-    await until(lambda: connection.exchange and connection.exchange._response)
+    await until(lambda: connection.exchange and connection.exchange.response)
     assert connection.exchange is not None
     upstream = connection.exchange._connection
     assert upstream is not None
