@@ -27,6 +27,10 @@ _POSTGRESQL: Final = "postgresql+asyncpg://"
 _LONGEST_WAIT: Final = timedelta(hours=1)
 _SMALLEST_HEAD: Final = 4 * 1024
 _LARGEST_HEAD: Final = 1024 * 1024
+# A browser sends some twenty fields, and a way back from the sign-in is a long target.
+_FEWEST_FIELDS: Final = 32
+_MOST_FIELDS: Final = 10_000
+_SHORTEST_TARGET: Final = 1024
 
 
 def read_settings(document: Section, cores: int) -> Site | None:
@@ -153,6 +157,8 @@ def _read_limits(section: Section) -> Limits:
     limits = Limits(
         handshake=duration("handshake"),
         request_head=duration("request_head"),
+        request_body=duration("request_body"),
+        response_taken=duration("response_taken"),
         idle=duration("idle"),
         upstream_connect=duration("upstream_connect"),
         upstream_response=duration("upstream_response"),
@@ -163,6 +169,20 @@ def _read_limits(section: Section) -> Limits:
             minimum=_SMALLEST_HEAD,
             maximum=_LARGEST_HEAD,
         ),
+        head_fields=section.integer(
+            "head_fields",
+            default=DEFAULT_LIMITS.head_fields,
+            minimum=_FEWEST_FIELDS,
+            maximum=_MOST_FIELDS,
+        ),
+        target_bytes=section.integer(
+            "target_bytes",
+            default=DEFAULT_LIMITS.target_bytes,
+            minimum=_SHORTEST_TARGET,
+            maximum=_LARGEST_HEAD,
+        ),
+        body_bytes=section.integer("body_bytes", default=DEFAULT_LIMITS.body_bytes, minimum=0),
+        body_rate=section.integer("body_rate", default=DEFAULT_LIMITS.body_rate, minimum=0),
         connections=count("connections"),
         certificate_connections=count("certificate_connections"),
         handshakes=count("handshakes"),

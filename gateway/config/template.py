@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from gateway.config.settings import (
     DEFAULT_ADDRESS,
@@ -20,6 +21,8 @@ from gateway.config.settings import (
 )
 from policies.durations import show_duration
 from policies.parse import SubjectKind, SubjectTerm
+
+_EXAMPLE_BODY: Final = 1024**3
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +228,16 @@ def _limit_settings() -> tuple[Setting, ...]:
         _duration("handshake", limits.handshake, "How long a TLS handshake may take."),
         _duration("request_head", limits.request_head, "How long the head of a request may take."),
         _duration(
+            "request_body",
+            limits.request_body,
+            "The longest pause in a request's body.",
+        ),
+        _duration(
+            "response_taken",
+            limits.response_taken,
+            "How long a client may take nothing of what waits for it.",
+        ),
+        _duration(
             "idle",
             limits.idle,
             "How long a connection stays open without a request. Long is good: a\n"
@@ -246,6 +259,27 @@ def _limit_settings() -> tuple[Setting, ...]:
             "How long open requests may go on when the service is being stopped.",
         ),
         Setting("head_bytes", str(limits.head_bytes), "The largest head of a request, in bytes."),
+        Setting(
+            "head_fields",
+            str(limits.head_fields),
+            "How many fields the head of a request may have.",
+        ),
+        Setting(
+            "target_bytes",
+            str(limits.target_bytes),
+            "The longest target (path and query) of a request, in bytes.",
+        ),
+        Setting(
+            "body_bytes",
+            str(_EXAMPLE_BODY),
+            "The largest body of a request, in bytes. Left out: any.",
+        ),
+        Setting(
+            "body_rate",
+            str(limits.body_rate),
+            "At how many bytes a second a request's body must come, averaged over 30 s, until\n"
+            "the answer begins. 0: any.",
+        ),
         Setting(
             "connections",
             str(limits.connections),

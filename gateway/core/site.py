@@ -101,11 +101,21 @@ class Limits:
 
     handshake: timedelta = timedelta(seconds=10)
     request_head: timedelta = timedelta(seconds=20)
+    request_body: timedelta = timedelta(minutes=1)
+    """The longest pause in a request's body."""
+    response_taken: timedelta = timedelta(minutes=2)
+    """How long a client may take nothing while something waits for it."""
     idle: timedelta = timedelta(minutes=5)
     upstream_connect: timedelta = timedelta(seconds=5)
     upstream_response: timedelta = timedelta(minutes=2)
     drain: timedelta = timedelta(seconds=15)
     head_bytes: int = 32 * 1024
+    head_fields: int = 128
+    target_bytes: int = 8 * 1024
+    body_bytes: int | None = None
+    """The largest body of a request; None for any."""
+    body_rate: int = 240
+    """At how many bytes a second a request's body must come at least; 0 for any."""
     connections: int = 10_000
     certificate_connections: int = 250
     handshakes: int = 1000

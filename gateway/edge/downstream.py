@@ -17,11 +17,13 @@ from gateway.edge.connections import LINGER_SECONDS, reset
 from gateway.edge.exchange import Exchange, Shape
 from gateway.edge.figures import NO_STATUS
 from gateway.edge.gate import Forward, Peer, Redirect, Refuse, Verdict
-from gateway.edge.heads import HEAD_END, NO_BODY, TARGET_MAXIMUM, RequestHead, parse_request
+from gateway.edge.heads import HEAD_END, NO_BODY, RequestHead, parse_request
 from gateway.edge.memo import Memo
 from gateway.edge.meter import Meter
 from gateway.edge.telemetry import CLIENT_GONE
 from gateway.edge.tls import Channel
+from gateway.edge.untaken import untaken_octets
+from gateway.edge.uploads import body_maximum, too_large
 
 if TYPE_CHECKING:
     from gateway.edge.edge import Edge
@@ -81,6 +83,7 @@ class Downstream(asyncio.Protocol):
         self._ends: datetime | None = None
         self._held = False
         self._congested = False
+        self._untaken = 0
         self._begun = False
         self._memo = Memo()
         self.meter = Meter()
@@ -136,12 +139,16 @@ class Downstream(asyncio.Protocol):
         self._congested = True
         if self.exchange is not None:
             self.exchange.downstream_writable(False)
+            if self.exchange.answering:
+                self.watch_taking()
 
     def resume_writing(self) -> None:
         """Pass the end of backpressure on."""
         self._congested = False
         if self.exchange is not None:
             self.exchange.downstream_writable(True)
+            if self.exchange.answering:
+                self.watch_taking()
         elif self._state is _State.HEAD:
             self.hold_reading(False)
             self._next()
@@ -192,7 +199,7 @@ class Downstream(asyncio.Protocol):
                 self._await_rest()
                 return
             if end < 0 or end > limit:
-                self._refuse(Refusal.HEAD_TOO_LARGE, None, "head too large")
+                self._refuse(self._excess(data), None, "head too large")
                 return
             end += len(HEAD_END)
             self.meter.begin(next(self.edge.telemetry.ids), len(data))
@@ -202,6 +209,11 @@ class Downstream(asyncio.Protocol):
             shape = self._memo.find(block)
             if shape is None or not self._from_memo(shape, data, line_end):
                 self._from_scratch(data[:end], block)
+
+    def _excess(self, data: bytes) -> Refusal:
+        """Say what is too large in a head that is: the request line, or its fields."""
+        line_end = data.find(b"\r\n", 0, self.edge.limits.head_bytes)
+        return Refusal.TARGET_TOO_LONG if line_end < 0 else Refusal.HEAD_TOO_LARGE
 
     def _await_rest(self) -> None:
         # Counted from the first byte of a head, not from each.
@@ -216,14 +228,14 @@ class Downstream(asyncio.Protocol):
         now = self.edge.clock()
         if line is None or grant is None or not grant.live or grant.until <= now:
             return False
-        if not self.edge.admission.reliable(now) or line_end > TARGET_MAXIMUM:
+        if not self.edge.admission.reliable(now) or line_end > self.edge.limits.target_bytes:
             return False
         # The policy is not asked again: as yet no rule looks at the path.
         self._start(Exchange(self, line[1], line[2], shape))
         return True
 
     def _from_scratch(self, data: bytes, block: bytes) -> None:
-        head = parse_request(data)
+        head = parse_request(data, self.edge.limits)
         if isinstance(head, Refusal):
             self._refuse(head, None, "no request with one reading")
             return
@@ -291,12 +303,19 @@ class Downstream(asyncio.Protocol):
                     self._await_request()
                 else:
                     self._linger()
+            case Forward(_, grant, _) if self._announces_too_much(head, grant):
+                # Before a byte of it goes on, and before anybody is asked to send it.
+                self._refuse(Refusal.BODY_TOO_LARGE, head, "the body is announced as too large")
             case Forward(tail, grant, session):
                 upstream = self.edge.portal if grant is None else grant.app.upstream
                 shape = Shape(head, tail, self.edge.pools.to(upstream), grant, session)
                 if grant is not None and head.rememberable:
                     self._memo.keep(block, shape)
                 self._start(Exchange(self, head.method, head.target.wire, shape))
+
+    def _announces_too_much(self, head: RequestHead, grant: Grant | None) -> bool:
+        application = None if grant is None else grant.app
+        return too_large(head.body, body_maximum(self.edge.limits, application))
 
     def _remember_holder(self) -> None:
         if self.fingerprint is None or self._ends is not None:
@@ -348,6 +367,17 @@ class Downstream(asyncio.Protocol):
         else:
             self._transport.resume_reading()
 
+    def watch_taking(self) -> None:
+        """Give a client that holds the answer back its time, and any other all the time there is.
+
+        An answer that has begun may take for ever, but not because nobody takes it.
+        """
+        if self._congested and self._transport is not None:
+            self._untaken = untaken_octets(self._transport)
+            self.deadline = self.edge.tick + self.edge.taken_seconds
+        else:
+            self.deadline = inf
+
     def exchange_done(self, *, keep_alive: bool) -> None:
         """Go on to the next request, or close."""
         if self._state is not _State.EXCHANGE:
@@ -385,9 +415,18 @@ class Downstream(asyncio.Protocol):
         elif self._state is _State.HEAD:
             self._linger()
         elif self._state is _State.EXCHANGE and self.exchange is not None:
-            self.exchange.time_out()
+            if self.exchange.answering:
+                self._judge_taking()
+            else:
+                self.exchange.time_out()
         else:
             self._abort()
+
+    def _judge_taking(self) -> None:
+        before = self._untaken
+        self.watch_taking()
+        if self._congested and self._untaken >= before:
+            self.cut("it takes nothing of what waits for it")
 
     def ends_at(self) -> datetime | None:
         """Return when the certificate, or the session of what is under way, ends."""

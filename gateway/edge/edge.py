@@ -52,6 +52,8 @@ class Edge:
         self.head_seconds = site.limits.request_head.total_seconds() + SWEEP_SECONDS
         self.idle_seconds = site.limits.idle.total_seconds() + SWEEP_SECONDS
         self.response_seconds = site.limits.upstream_response.total_seconds() + SWEEP_SECONDS
+        self.body_seconds = site.limits.request_body.total_seconds() + SWEEP_SECONDS
+        self.taken_seconds = site.limits.response_taken.total_seconds() + SWEEP_SECONDS
         self.contexts = contexts
         self.portal = portal
         self.store = store

@@ -18,19 +18,22 @@ from gateway.edge.admission import Grant
 from gateway.edge.answers import CONTINUE
 from gateway.edge.bodies import LAST_CHUNK, ChunkedBodyBroken, ChunkedDecoder, chunk
 from gateway.edge.figures import ApplicationFigures
-from gateway.edge.forwarding import response_block
+from gateway.edge.forwarding import interim_block, response_block
 from gateway.edge.heads import (
     CHUNKED,
+    CONTINUED,
     HEAD_END,
     NO_BODY,
     OK,
     UNTIL_CLOSE,
+    Chunked,
     Length,
     RequestHead,
     ResponseHead,
     UpstreamGarbled,
     parse_response,
 )
+from gateway.edge.uploads import Upload, UploadRefused, body_maximum
 from gateway.edge.upstream import Pool, UpstreamConnection
 
 if TYPE_CHECKING:
@@ -38,6 +41,10 @@ if TYPE_CHECKING:
     from gateway.edge.telemetry import Account
 
 RESPONSE_HEAD_MAXIMUM: Final = 64 * 1024
+INTERIM_MAXIMUM: Final = 32
+"""How many interim responses (RFC 9110, section 15.2) one request may have."""
+CONTINUE_SECONDS: Final = 1.0
+"""How long the application has the word whether a body that waits is wanted."""
 _REPLAYABLE: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 
 
@@ -70,14 +77,15 @@ class Exchange:
         "_decoder",
         "_down",
         "_http_1_1",
+        "_interims",
         "_line",
         "_pending",
         "_phase",
         "_received",
         "_remaining",
         "_retried",
-        "_sending",
-        "_sent",
+        "_settled",
+        "_upload",
         "keep_alive",
         "method",
         "response",
@@ -103,16 +111,22 @@ class Exchange:
         self._pending = b""
         self._received = False
         self._retried = False
+        self._interims = 0
+        self._settled = True
         # What is still to come: of the request's body, and of the response's.
-        body = head.body
-        self._sending: int | ChunkedDecoder = 0
-        if isinstance(body, Length):
-            self._sending = body.octets
-        elif body is CHUNKED:
-            self._sending = ChunkedDecoder()
-        self._sent = False
+        self._upload = None if head.body is NO_BODY else self._expect(head)
         self._remaining = 0
         self._decoder: ChunkedDecoder | None = None
+
+    def _expect(self, head: RequestHead) -> Upload:
+        assert isinstance(head.body, Length | Chunked)  # noqa: S101 - the caller has looked
+        limits, grant = self._down.edge.limits, self.shape.grant
+        return Upload(
+            head.body,
+            maximum=body_maximum(limits, None if grant is None else grant.app),
+            pace=limits.body_rate,
+            invited=not head.expects_continue,
+        )
 
     # The request ------------------------------------------------------------
 
@@ -153,10 +167,24 @@ class Exchange:
         edge = self._down.edge
         self._down.deadline = edge.tick + edge.response_seconds
         transport.write(self._line + self.shape.tail)
-        if not self._sent and self.shape.head.body is not NO_BODY:
-            if self.shape.head.expects_continue:
-                self._down.write(CONTINUE)
+        upload = self._upload
+        if upload is not None and not upload.begun:
+            self._await_body(upload)
             self._down.feed_exchange()
+
+    def _await_body(self, upload: Upload) -> None:
+        """Wait for the client's next bytes, or for the word that they are wanted."""
+        edge = self._down.edge
+        seconds = edge.body_seconds if upload.invited else CONTINUE_SECONDS
+        self._down.deadline = edge.tick + seconds
+
+    def _invite(self, upload: Upload) -> None:
+        """Tell a client that waits for it to send the body."""
+        if not upload.invited:
+            upload.invited = True
+            if not upload.begun:
+                self._down.write(CONTINUE)
+                self._await_body(upload)
 
     @property
     def head(self) -> RequestHead:
@@ -178,41 +206,39 @@ class Exchange:
     @property
     def request_complete(self) -> bool:
         """Whether the whole request has been sent on."""
-        sending = self._sending
-        return sending.complete if isinstance(sending, ChunkedDecoder) else sending == 0
+        return self._upload is None or self._upload.complete
+
+    @property
+    def answering(self) -> bool:
+        """Whether the answer has begun, or the exchange is a tunnel."""
+        return self._phase is not _Phase.HEAD
 
     def request_data(self, data: bytes) -> bytes:
         """Take bytes of the request's body and return what lies behind its end."""
         transport = self._connection.transport if self._connection else None
         if transport is None:
             return data
-        self._sent = True
         if self._phase is _Phase.TUNNEL:
             transport.write(data)
             return b""
-        if self._phase is _Phase.HEAD:
-            edge = self._down.edge
-            self._down.deadline = edge.tick + edge.response_seconds
-        sending = self._sending
-        if isinstance(sending, int):
-            piece = data if len(data) <= sending else data[:sending]
-            self._sending = sending - len(piece)
-            transport.write(piece)
-            return data[len(piece) :]
+        upload = self._upload
+        assert upload is not None  # noqa: S101 - only a body is wanted before the tunnel
+        down = self._down
+        edge = down.edge
+        waiting = self._phase is _Phase.HEAD
         try:
-            payload = sending.feed(data)
-        except ChunkedBodyBroken as error:
-            self._fail(Refusal.BAD_REQUEST, f"request body: {error}")
+            framed, rest = upload.take(data, edge.tick if waiting else None)
+        except UploadRefused as error:
+            self._fail(error.refusal, str(error))
             return b""
-        if payload:
-            transport.write(chunk(payload))
-        if sending.complete:
-            transport.write(LAST_CHUNK)
-            if sending.excess:
-                # What followed was read together with the body, so nobody
-                # can say where the next request begins.
-                self.keep_alive = False
-        return b""
+        if framed:
+            transport.write(framed)
+        if waiting and not upload.held:
+            seconds = edge.response_seconds if upload.complete else edge.body_seconds
+            down.deadline = edge.tick + seconds
+        if not upload.keep_alive:
+            self.keep_alive = False
+        return rest
 
     def downstream_lost(self) -> None:
         """Drop everything: nobody waits for the answer."""
@@ -234,8 +260,15 @@ class Exchange:
 
     def time_out(self) -> None:
         """Give up waiting for the application, or for the rest of the request."""
-        if self.request_complete:
+        upload = self._upload
+        if upload is None or upload.complete:
             self._fail(Refusal.UPSTREAM_TIMEOUT, "no answer in time")
+        elif upload.held:
+            self._fail(Refusal.UPSTREAM_TIMEOUT, "the request's body is not taken")
+        elif not upload.invited and not upload.begun:
+            # Not every application knows of 100 Continue, and not every client
+            # sends its body without it.
+            self._invite(upload)
         else:
             self._fail(Refusal.REQUEST_TIMEOUT, "the request's body stopped coming")
 
@@ -243,7 +276,15 @@ class Exchange:
 
     def upstream_writable(self, writable: bool) -> None:  # noqa: FBT001 - what it says
         """Let the client go on, or wait, as the application takes bytes."""
-        self._down.hold_reading(not writable)
+        down = self._down
+        down.hold_reading(not writable)
+        upload = self._upload
+        if upload is None or self._phase is not _Phase.HEAD:
+            return
+        upload.hold(not writable)
+        edge = down.edge
+        ours = upload.held or upload.complete
+        down.deadline = edge.tick + (edge.response_seconds if ours else edge.body_seconds)
 
     def response_data(self, data: bytes) -> None:
         """Take bytes from the application."""
@@ -272,13 +313,23 @@ class Exchange:
                 return
             data = data[end:]
             if response.upgraded or response.status >= OK:
-                break
-            # Interim responses are between the application and us: 100 was
-            # answered already, and the others are hints.
+                self._begin(response, data)
+                return
+            self._interim(response)
+            if self._interims > INTERIM_MAXIMUM:
+                self._fail(Refusal.UPSTREAM_BROKEN, "interim responses without end")
+                return
+
+    def _begin(self, response: ResponseHead, data: bytes) -> None:
+        """Begin the answer with its head, *response*, and the *data* behind it."""
         self._pending = b""
         self.response = response
         self._down.meter.answered = perf_counter()
-        self._down.deadline = inf
+        if self._interims:
+            # They may have filled the client's buffer already.
+            self._down.watch_taking()
+        else:
+            self._down.deadline = inf
         if response.upgraded:
             self._begin_tunnel(response, data)
             return
@@ -300,6 +351,20 @@ class Exchange:
         elif body is CHUNKED:
             self._decoder = ChunkedDecoder()
         self._body(block, data)
+
+    def _interim(self, response: ResponseHead) -> None:
+        """Pass an interim response on; 100 only to whom waits for it."""
+        self._interims += 1
+        # What announces a body or an end here is no interim response to rely on.
+        self._settled = self._settled and response.keep_alive
+        upload, edge = self._upload, self._down.edge
+        if upload is None or upload.complete:
+            self._down.deadline = edge.tick + edge.response_seconds
+        if response.status != CONTINUED:
+            if self._http_1_1:
+                self._down.write(interim_block(response, ours=self.shape.grant is None))
+        elif upload is not None:
+            self._invite(upload)
 
     def _body(self, block: bytes, data: bytes) -> None:
         """Pass a piece of the response on, behind *block* if the head goes with it."""
@@ -354,7 +419,8 @@ class Exchange:
         connection, self._connection = self._connection, None
         if self._phase is _Phase.HEAD:
             used = connection is not None and connection.used
-            fresh_start = not self._received and not self._sent and not self._retried
+            untouched = self._upload is None or not self._upload.begun
+            fresh_start = not self._received and untouched and not self._retried
             if used and fresh_start and self.method in _REPLAYABLE:
                 # It was closed while idle, before the request reached it.
                 self._retried = True
@@ -383,7 +449,7 @@ class Exchange:
         response = self.response
         if connection is not None:
             complete = self.request_complete
-            settled = reusable and complete and self._all_taken(connection)
+            settled = reusable and complete and self._settled and self._all_taken(connection)
             if settled and response is not None and response.keep_alive:
                 connection.release()
             else:
@@ -399,7 +465,8 @@ class Exchange:
         wait behind it.
         """
         transport = connection.transport
-        return not self._sent or transport is None or not transport.get_write_buffer_size()
+        begun = self._upload is not None and self._upload.begun
+        return not begun or transport is None or not transport.get_write_buffer_size()
 
     def _fail(self, refusal: Refusal, why: str) -> None:
         """End badly: with a page where nothing was sent yet, else by cutting the answer short."""

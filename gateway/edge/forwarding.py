@@ -12,6 +12,7 @@ from typing import Final
 from gateway.core.cookies import COOKIE_NAME
 from gateway.core.headers import field_value, plain_name, without_session_cookie
 from gateway.core.request_ids import REQUEST_ID
+from gateway.edge.fields import Field
 from gateway.edge.heads import (
     CHUNKED,
     UNTIL_CLOSE,
@@ -91,10 +92,12 @@ def _framing(head: RequestHead) -> bytes:
     """Return the last lines of a request: how its body is framed, and what it is to become."""
     if head.websocket:
         return b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    # RFC 9110, section 10.1.1: whether the body is wanted is the application's to say.
+    expect = b"Expect: 100-continue\r\n" if head.expects_continue else b""
     if isinstance(head.body, Length):
-        return b"Content-Length: %d\r\n\r\n" % head.body.octets
+        return b"%bContent-Length: %d\r\n\r\n" % (expect, head.body.octets)
     if head.body is CHUNKED:
-        return b"Transfer-Encoding: chunked\r\n\r\n"
+        return expect + b"Transfer-Encoding: chunked\r\n\r\n"
     # Some servers answer 411 to a POST that says nothing of a body.
     return b"Content-Length: 0\r\n\r\n" if head.method in _WITH_BODY else b"\r\n"
 
@@ -130,3 +133,17 @@ def response_block(
         lines.append(b"Connection: keep-alive\r\n")
     lines.append(b"\r\n")
     return b"".join(lines)
+
+
+def interim_block(head: ResponseHead, *, ours: bool = False) -> bytes:
+    """Return an interim response (RFC 9110, section 15.2) as it goes to the client."""
+    lines = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)]
+    lines += [field.wire for field in head.fields if _passes(field, head, ours=ours)]
+    lines.append(b"\r\n")
+    return b"".join(lines)
+
+
+def _passes(field: Field, head: ResponseHead, *, ours: bool) -> bool:
+    if not field.from_application or field.name in head.nominated:
+        return False
+    return ours or field.name != b"set-cookie" or not field.value.startswith(_COOKIE_BYTES)

@@ -43,7 +43,7 @@ from gateway.edge.forwarding import (
     forwarded_fields,
     request_tail,
 )
-from gateway.edge.heads import TARGET_MAXIMUM, RequestHead
+from gateway.edge.heads import RequestHead
 from policies.decide import decide
 from policies.model import Allow, Deny, Level, Reason, RequestFacts, StepUp, Subject
 
@@ -52,7 +52,7 @@ _REMEMBERED_COOKIES: Final = 10_000
 _LONGEST_REMEMBERED: Final = 4096
 # Quoting makes an address up to three times as long, and what is longer than this the
 # portal's own target would be refused for.
-_LONGEST_RETURN: Final = TARGET_MAXIMUM - len("/sign-in?to=")
+_SIGN_IN: Final = "/sign-in?to="
 ENTER_PATH: Final = RESERVED_PREFIX.encode() + b"enter"
 
 
@@ -305,10 +305,10 @@ class Gate:
             return Refuse(Refusal.SESSION_REQUIRED, event)
         origin = self.site.origin(head.host)
         wanted = quote(origin + head.target.wire.decode("latin-1"), safe="")
-        if len(wanted) > _LONGEST_RETURN:
+        if len(_SIGN_IN) + len(wanted) > self.site.limits.target_bytes:
             wanted = quote(f"{origin}/", safe="")
         portal = self.site.origin(self.site.host)
-        return Redirect(f"{portal}/sign-in?to={wanted}", event=event)
+        return Redirect(f"{portal}{_SIGN_IN}{wanted}", event=event)
 
     def _reserved(
         self, peer: Peer, holder: Holder, head: RequestHead, now: datetime

@@ -17,11 +17,11 @@ import httptools
 
 from gateway.core.refusals import Refusal
 from gateway.core.routes import Target, normalise_host, normalise_target
+from gateway.core.site import Limits
 from gateway.edge.fields import Field, read_fields
 
 HEAD_END: Final = b"\r\n\r\n"
-TARGET_MAXIMUM: Final = 8 * 1024
-FIELDS_MAXIMUM: Final = 128
+_DEFAULTS: Final = Limits()
 
 _HTTP_1_0: Final = "1.0"
 _HTTP_1_1: Final = "1.1"
@@ -134,8 +134,10 @@ class _Sink:
         self.complete = True
 
 
-def parse_request(head: bytes) -> RequestHead | Refusal:
+def parse_request(head: bytes, limits: Limits = _DEFAULTS) -> RequestHead | Refusal:
     """Read one request head that ends with an empty line; say `Refusal` of anything else.
+
+    Of *limits* it is the length of the target and the number of fields that count here.
 
     After a refusal the connection must be closed: nobody knows where the next
     request would begin.
@@ -156,9 +158,9 @@ def parse_request(head: bytes) -> RequestHead | Refusal:
         return Refusal.BAD_REQUEST
     if method == b"CONNECT":
         return Refusal.METHOD_REFUSED
-    if len(sink.target) > TARGET_MAXIMUM:
+    if len(sink.target) > limits.target_bytes:
         return Refusal.TARGET_TOO_LONG
-    lines = head.split(b"\r\n", FIELDS_MAXIMUM + 2)
+    lines = head.split(b"\r\n", limits.head_fields + 2)
     if lines[-1]:
         return Refusal.HEAD_TOO_LARGE
     # llhttp passes over line ends before a request, takes further blanks in its
@@ -327,6 +329,7 @@ def _response_body(
     return Length(length)
 
 
+CONTINUED: Final = 100
 SWITCHING_PROTOCOLS: Final = 101
 OK: Final = 200
 _LOWEST_STATUS: Final = 100

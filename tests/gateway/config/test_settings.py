@@ -61,7 +61,13 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         lifetime = "2d"
         [limits]
         handshake = "1s"
+        request_body = "2s"
+        response_taken = "3s"
         head_bytes = 8192
+        head_fields = 64
+        target_bytes = 4096
+        body_bytes = 1000
+        body_rate = 0
         """,
     )
     assert found == Site(
@@ -76,7 +82,16 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         session_lifetime=timedelta(hours=1),
         crl_lifetime=timedelta(days=2),
         feed_grace=timedelta(seconds=7),
-        limits=Limits(handshake=timedelta(seconds=1), head_bytes=8192),
+        limits=Limits(
+            handshake=timedelta(seconds=1),
+            request_body=timedelta(seconds=2),
+            response_taken=timedelta(seconds=3),
+            head_bytes=8192,
+            head_fields=64,
+            target_bytes=4096,
+            body_bytes=1000,
+            body_rate=0,
+        ),
     )
 
 

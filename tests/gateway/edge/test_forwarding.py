@@ -8,6 +8,7 @@ from gateway.edge.forwarding import (
     claimed_fields,
     field_lines,
     forwarded_fields,
+    interim_block,
     request_tail,
     response_block,
 )
@@ -148,6 +149,17 @@ def test_our_cookie_does_not_pass(sent: str, passed: list[str]) -> None:
         (b"GET / HTTP/1.1", [b"Content-Length: 5"], [b"Content-Length: 5"]),
         (b"POST / HTTP/1.1", [b"Transfer-Encoding: Chunked"], [b"Transfer-Encoding: chunked"]),
         (
+            b"PUT / HTTP/1.1",
+            [b"Expect: 100-Continue", b"Content-Length: 5"],
+            [b"Expect: 100-continue", b"Content-Length: 5"],
+        ),
+        (
+            b"PUT / HTTP/1.0",
+            [b"Expect: 100-continue", b"Content-Length: 5"],
+            [b"Content-Length: 5"],
+        ),
+        (b"GET / HTTP/1.1", [b"Expect: 100-continue"], []),
+        (
             b"GET / HTTP/1.1",
             [b"Connection: keep-alive, Upgrade", b"Upgrade: WebSocket", b"Sec-WebSocket-Key: x"],
             [b"Sec-WebSocket-Key: x", b"Connection: Upgrade", b"Upgrade: websocket"],
@@ -206,6 +218,19 @@ def test_a_response_keeps_its_status_and_fields() -> None:
         line=b"HTTP/1.0 404 Not Here",
     )
     assert lines == [b"HTTP/1.1 404 Not Here", b"X-A: 1", b"Content-Length: 0"]
+
+
+def test_an_interim_response_has_fields_and_no_framing() -> None:
+    """RFC 8297: what the application hints at, without what is between neighbours."""
+    head = parse_response(
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\nConnection: X\r\nX: y\r\n"
+        b"Keep-Alive: timeout=5\r\nSet-Cookie: __Host-pusterla=x\r\n\r\n",
+        b"GET",
+    )
+    expected = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n"
+    assert interim_block(head) == expected + b"\r\n"
+    own = b"Set-Cookie: __Host-pusterla=x\r\n"
+    assert interim_block(head, ours=True) == expected + own + b"\r\n"
 
 
 @pytest.mark.parametrize("spelling", [b"Set-Cookie: ", b"set-cookie:", b"SET-COOKIE:\t "])

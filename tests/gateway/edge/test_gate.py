@@ -12,7 +12,7 @@ from gateway.core.refusal_kinds import Refusal
 from gateway.core.sessions import Session, SessionId
 from gateway.edge import gate as module
 from gateway.edge.gate import Door, Forward, Peer, Redirect, Refuse, Verdict
-from gateway.edge.heads import TARGET_MAXIMUM, RequestHead, parse_request
+from gateway.edge.heads import RequestHead, parse_request
 from gateway.edge.tls import read_issuers
 from policies.model import AppPolicy, Effect, Level, Rule
 from tests.gateway.edge.site import CRM, HOST, PUBLIC_HOST, WIKI
@@ -197,7 +197,7 @@ async def test_the_way_back_is_left_out_where_it_is_too_long(stage: Stage) -> No
     verdict = await ask(stage, "/?" + "&" * 4000, PAGE)
     assert isinstance(verdict, Redirect)
     target = verdict.location.removeprefix(f"https://{HOST}:8443")
-    assert len(target) <= TARGET_MAXIMUM
+    assert len(target) <= stage.site.limits.target_bytes
     assert unquote(target) == f"/sign-in?to=https://{WIKI}:8443/"
 
 

@@ -8,11 +8,10 @@ from hypothesis import strategies as st
 
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.routes import Target
+from gateway.core.site import Limits
 from gateway.edge.heads import (
     CHUNKED,
-    FIELDS_MAXIMUM,
     NO_BODY,
-    TARGET_MAXIMUM,
     UNTIL_CLOSE,
     Length,
     RequestBody,
@@ -24,6 +23,7 @@ from gateway.edge.heads import (
 )
 
 HOST = b"Host: wiki.x"
+LIMITS = Limits()
 
 
 def request(*lines: bytes, line: bytes = b"GET / HTTP/1.1", host: bytes = HOST) -> bytes:
@@ -254,13 +254,23 @@ def test_host_and_target_have_one_form(
 
 def test_too_long_a_target_and_too_many_fields_have_refusals_of_their_own() -> None:
     """414 and 431, and just below them nothing."""
-    longest = b"GET /" + b"a" * (TARGET_MAXIMUM - 1) + b" HTTP/1.1"
+    longest = b"GET /" + b"a" * (LIMITS.target_bytes - 1) + b" HTTP/1.1"
     assert read(line=longest).target.path.endswith(b"aa")
     longer = longest.replace(b"/a", b"/aa", 1)
     assert parse_request(request(line=longer)) is Refusal.TARGET_TOO_LONG
-    many = [b"X: y"] * (FIELDS_MAXIMUM - 1)
-    assert len(read(*many).fields) == FIELDS_MAXIMUM - 1
+    many = [b"X: y"] * (LIMITS.head_fields - 1)
+    assert len(read(*many).fields) == LIMITS.head_fields - 1
     assert parse_request(request(*many, b"X: y")) is Refusal.HEAD_TOO_LARGE
+
+
+def test_the_limits_of_a_head_are_the_sites() -> None:
+    """Smaller ones refuse what the usual ones let pass."""
+    few, short = Limits(head_fields=32), Limits(target_bytes=10)
+    assert parse_request(request(*[b"X: y"] * 32), few) is Refusal.HEAD_TOO_LARGE
+    assert isinstance(parse_request(request(*[b"X: y"] * 31), few), RequestHead)
+    line = b"GET /%b HTTP/1.1"
+    assert parse_request(request(line=line % (b"a" * 10)), short) is Refusal.TARGET_TOO_LONG
+    assert isinstance(parse_request(request(line=line % (b"a" * 9)), short), RequestHead)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from gateway.core.audit import AuditKind
 from gateway.core.cookies import COOKIE_NAME, mint_ticket
 from gateway.core.people import Fingerprint
 from gateway.core.refusal_kinds import Refusal
+from gateway.core.site import Limits
 from gateway.edge.connections import LINGER_SECONDS
 from gateway.edge.downstream import _State
-from gateway.edge.heads import FIELDS_MAXIMUM, TARGET_MAXIMUM
 from tests.gateway.edge.recorder import Line, ok, saying
 from tests.gateway.edge.site import HOST, WIKI, MadeSite
 from tests.gateway.edge.stage import Stage, open_stage
@@ -20,6 +20,7 @@ from tests.gateway.edge.stores import Question
 from tests.gateway.edge.waiting import turns, until
 from tests.gateway.edge.wire import End, Wire
 
+LIMITS = Limits()
 NAVIGATION = b"Sec-Fetch-Mode: navigate"
 
 
@@ -120,8 +121,9 @@ async def test_requests_that_come_while_one_is_answered_wait(stage: Stage) -> No
         (b"GARBAGE\r\n\r\n", 405, Refusal.METHOD_REFUSED),
         (b"GET / HTTP/1.1\r\n\r\n", 400, Refusal.BAD_REQUEST),
         (bare().replace(b"Host:", b"Host :"), 400, Refusal.BAD_REQUEST),
-        (bare("/" + "a" * TARGET_MAXIMUM), 414, Refusal.TARGET_TOO_LONG),
-        (bare("/", *["X: y"] * FIELDS_MAXIMUM), 431, Refusal.HEAD_TOO_LARGE),
+        (bare("/" + "a" * LIMITS.target_bytes), 414, Refusal.TARGET_TOO_LONG),
+        (bare("/", *["X: y"] * LIMITS.head_fields), 431, Refusal.HEAD_TOO_LARGE),
+        (bare("/" + "a" * 40_000), 414, Refusal.TARGET_TOO_LONG),
         (bare("/", "X: " + "y" * 33_000), 431, Refusal.HEAD_TOO_LARGE),
         (bare("/", "X: " + "y" * 33_000)[:33_000], 431, Refusal.HEAD_TOO_LARGE),
         (b"CONNECT evil.example:443 HTTP/1.1\r\nHost: evil\r\n\r\n", 405, Refusal.METHOD_REFUSED),
@@ -287,7 +289,7 @@ async def test_a_block_that_comes_again_is_judged_by_its_grant(stage: Stage) -> 
         ("GET  /b HTTP/1.1", 400),
         ("GET /b HTTP/1.0", 200),
         ("POST /b HTTP/1.1", 200),
-        ("GET /" + "a" * TARGET_MAXIMUM + " HTTP/1.1", 414),
+        ("GET /" + "a" * LIMITS.target_bytes + " HTTP/1.1", 414),
         ("GET /b\x00 HTTP/1.1", 400),
         ("\nGET /b HTTP/1.1", 400),
     ],
