@@ -1,7 +1,6 @@
 """One connection of a client: bytes in, requests out, one at a time."""
 
 import asyncio
-import re
 from datetime import datetime
 from enum import Enum, auto
 from math import inf
@@ -9,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.core.ports import StoreUnavailable
 from gateway.core.refusal_kinds import STATUS, Refusal
-from gateway.core.routes import PLAIN_TARGET
 from gateway.core.sessions import SessionId
 from gateway.edge.admission import Grant, HolderMissing, Missing
 from gateway.edge.answers import redirect, refuse
@@ -17,9 +15,10 @@ from gateway.edge.connections import LINGER_SECONDS, reset
 from gateway.edge.exchange import Exchange, Shape
 from gateway.edge.figures import NO_STATUS
 from gateway.edge.gate import Forward, Peer, Redirect, Refuse, Verdict
-from gateway.edge.heads import HEAD_END, NO_BODY, RequestHead, parse_request
+from gateway.edge.heads import HEAD_END, NO_BODY, RequestHead
 from gateway.edge.memo import Memo
 from gateway.edge.meter import Meter
+from gateway.edge.plain import PLAIN_LINE, read_request
 from gateway.edge.telemetry import CLIENT_GONE
 from gateway.edge.tls import Channel
 from gateway.edge.untaken import untaken_octets
@@ -34,7 +33,6 @@ _EMPTY_LINE: Final = b"\r\n"
 _VERDICTS: Final = (Forward, Refuse, Redirect)
 _LOOKUPS: Final = 8
 SEE_OTHER: Final = 303
-_PLAIN_LINE = re.compile(rb"(GET|HEAD) (" + PLAIN_TARGET + rb") HTTP/1\.1")
 
 
 class _State(Enum):
@@ -223,7 +221,7 @@ class Downstream(asyncio.Protocol):
 
     def _from_memo(self, shape: Shape, data: bytes, line_end: int) -> bool:
         """Serve a request whose fields are those of an earlier one, as far as that still holds."""
-        line = _PLAIN_LINE.fullmatch(data, 0, line_end)
+        line = PLAIN_LINE.fullmatch(data, 0, line_end)
         grant = shape.grant
         now = self.edge.clock()
         if line is None or grant is None or not grant.live or grant.until <= now:
@@ -235,7 +233,7 @@ class Downstream(asyncio.Protocol):
         return True
 
     def _from_scratch(self, data: bytes, block: bytes) -> None:
-        head = parse_request(data, self.edge.limits)
+        head = read_request(data, self.edge.limits)
         if isinstance(head, Refusal):
             self._refuse(head, None, "no request with one reading")
             return

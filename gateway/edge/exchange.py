@@ -31,8 +31,8 @@ from gateway.edge.heads import (
     RequestHead,
     ResponseHead,
     UpstreamGarbled,
-    parse_response,
 )
+from gateway.edge.plain import read_response
 from gateway.edge.uploads import Upload, UploadRefused, body_maximum
 from gateway.edge.upstream import Pool, UpstreamConnection
 
@@ -307,7 +307,7 @@ class Exchange:
                 return
             end += len(HEAD_END)
             try:
-                response = parse_response(data[:end], self.method)
+                response = read_response(data[:end], self.method)
             except UpstreamGarbled as error:
                 self._fail(Refusal.UPSTREAM_BROKEN, str(error))
                 return

@@ -18,7 +18,7 @@ import httptools
 from gateway.core.refusals import Refusal
 from gateway.core.routes import Target, normalise_host, normalise_target
 from gateway.core.site import Limits
-from gateway.edge.fields import Field, read_fields
+from gateway.edge.fields import Field, is_odd, read_fields
 
 HEAD_END: Final = b"\r\n\r\n"
 _DEFAULTS: Final = Limits()
@@ -81,6 +81,7 @@ class RequestHead:
     host: str
     authority: str
     fields: list[Field]
+    odd: list[Field]
     nominated: frozenset[bytes]
     body: RequestBody
     keep_alive: bool
@@ -103,7 +104,11 @@ class RequestHead:
 
 @dataclass(slots=True, eq=False)
 class ResponseHead:
-    """A response's head in its one reading; *fields* and *nominated* as in a request."""
+    """A response's head in its one reading; *fields* and *nominated* as in a request.
+
+    *blocks* is where `response_block` keeps what it has made of a head that is
+    remembered (`plain`); None for the others.
+    """
 
     status: int
     reason: bytes
@@ -112,6 +117,7 @@ class ResponseHead:
     body: ResponseBody
     keep_alive: bool
     upgraded: bool
+    blocks: dict[tuple[bool, bool, bool], bytes] | None = None
 
 
 class UpstreamGarbled(Exception):
@@ -195,6 +201,7 @@ def _understand_request(
         host=host,
         authority=authority,
         fields=fields,
+        odd=[*filter(is_odd, fields)],
         nominated=connection - _CONNECTION_OPTIONS,
         body=body,
         keep_alive=b"close" not in connection and (http_1_1 or b"keep-alive" in connection),
@@ -209,7 +216,7 @@ def _request_body(lengths: list[bytes], codings: list[bytes], http_1_1: bool) ->
         # Any other coding than plain chunked, or a coding in HTTP/1.0 (RFC
         # 9112, section 6.1), might be cut at different places.
         return CHUNKED if _is_chunked(codings) and http_1_1 and not lengths else None
-    octets = _octets(lengths)
+    octets = read_length(lengths)
     if octets is None:
         return None if lengths else NO_BODY
     return Length(octets) if octets else NO_BODY
@@ -220,7 +227,8 @@ def _is_chunked(codings: list[bytes]) -> bool:
     return len(codings) == 1 and codings[0].lower() == b"chunked"
 
 
-def _octets(lengths: list[bytes]) -> int | None:
+def read_length(lengths: list[bytes]) -> int | None:
+    """Return the octets that Content-Length says, where it says it once and in digits."""
     if len(lengths) != 1:
         return None
     digits = lengths[0]
@@ -232,7 +240,7 @@ def _place(raw: bytes, hosts: list[bytes]) -> tuple[Target, str, str] | None:
     """Return target, host and authority, or None where they have no single reading."""
     if len(hosts) != 1:
         return None
-    found = _host_and_authority(hosts[0])
+    found = host_and_authority(hosts[0])
     if found is None:
         return None
     host, authority = found
@@ -251,7 +259,7 @@ def _place(raw: bytes, hosts: list[bytes]) -> tuple[Target, str, str] | None:
 
 
 @lru_cache(maxsize=1024)
-def _host_and_authority(value: bytes) -> tuple[str, str] | None:
+def host_and_authority(value: bytes) -> tuple[str, str] | None:
     """Return the host in a Host field, and the field as it goes upstream; None refuses."""
     text = value.decode("latin-1")
     host = normalise_host(text)
@@ -291,7 +299,7 @@ def _understand_response(
 ) -> ResponseHead:
     fields, special = read_fields(lines[1:-2])
     lengths, codings = special.get(b"content-length", []), special.get(b"transfer-encoding", [])
-    length = _octets(lengths)
+    length = read_length(lengths)
     if (lengths and length is None) or (codings and (not _is_chunked(codings) or lengths)):
         message = f"Content-Length {lengths}, Transfer-Encoding {codings}: no single reading"
         raise UpstreamGarbled(message)
@@ -320,7 +328,7 @@ def _response_body(
     status: int, method: bytes, length: int | None, *, chunked: bool
 ) -> ResponseBody:
     # The order is that of RFC 9112, section 6.3.
-    if method == b"HEAD" or status < OK or status in {NO_CONTENT, NOT_MODIFIED}:
+    if method == b"HEAD" or status < OK or status in BODILESS:
         return NO_BODY
     if chunked:
         return CHUNKED
@@ -336,6 +344,7 @@ _LOWEST_STATUS: Final = 100
 _HIGHEST_STATUS: Final = 599
 NO_CONTENT: Final = 204
 NOT_MODIFIED: Final = 304
+BODILESS: Final = frozenset({NO_CONTENT, NOT_MODIFIED})
 
 
 def _listed(values: list[bytes] | None) -> frozenset[bytes]:
