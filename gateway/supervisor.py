@@ -8,15 +8,19 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.bootstrap.control_socket import control_socket
 from gateway.bootstrap.folder import FolderError, SiteFolder, open_folder
 from gateway.bootstrap.keeper import HASTE_SECONDS, Keeper, Program
 from gateway.bootstrap.listeners import open_listeners
+from gateway.bootstrap.outcome import Report
 from gateway.bootstrap.process import ProcessFailed, log, log_failure, notify, start_log
+from gateway.bootstrap.reloading import Reloading
 from gateway.config import Configuration, Problems, read_configuration
 from gateway.core.site import Site
 
@@ -63,7 +67,17 @@ def serve(
         limit=limit_of(configuration.site),
         on_ready=lambda: _announce(configuration, only or PROCESSES, tell),
         on_stopping=processes.close,
+        reloading=Reloading(place, configuration.site, _socket_of(place, only or PROCESSES)),
     )
+
+
+def _socket_of(folder: SiteFolder, only: frozenset[str]) -> Path | None:
+    """Return where this supervisor is asked for reloads; None: by SIGHUP alone.
+
+    The units of `deploy/` have one each, which run under users of their own, and `systemctl
+    reload` for them.
+    """
+    return folder.control_socket if only == PROCESSES else None
 
 
 def _checked(folder: SiteFolder) -> Configuration:
@@ -106,12 +120,13 @@ def limit_of(site: Site) -> float:
 
 
 def _process(folder: SiteFolder, module: str) -> Program:
-    return Program(module, _command(folder, module))
+    return Program(module, _command(folder, module), reloads=True)
 
 
 def _worker(folder: SiteFolder, index: int, https: int, http: int) -> Program:
     options = ("--index", str(index), "--https-fd", str(https), "--http-fd", str(http))
-    return Program(f"edge-{index}", (*_command(folder, "edge"), *options), (https, http))
+    command = (*_command(folder, "edge"), *options)
+    return Program(f"edge-{index}", command, (https, http), reloads=True)
 
 
 def _command(folder: SiteFolder, module: str) -> tuple[str, ...]:
@@ -140,6 +155,7 @@ def run_stages(
     limit: float,
     on_ready: Callable[[], None] = lambda: None,
     on_stopping: Callable[[], None] = lambda: None,
+    reloading: Reloading | None = None,
 ) -> int:
     """Run *stages* until SIGTERM or SIGINT, and return the exit status.
 
@@ -147,14 +163,20 @@ def run_stages(
     end in reverse order, each stage within *limit* seconds; a second signal hastens them.
     Returns 1 when a program's first start fails, for then nothing would be gained by trying
     again, and 0 after an orderly end. However this process ends, the programs end with it.
+
+    SIGHUP, where there is no terminal that it could be of, and the socket of *reloading* ask
+    for a reload. Raises `ProcessFailed` when that socket cannot be made.
     """
-    return asyncio.run(_Supervision(stages, limit).run(on_ready, on_stopping))
+    return asyncio.run(_Supervision(stages, limit, reloading).run(on_ready, on_stopping))
 
 
 class _Supervision:
-    def __init__(self, stages: Stages, limit: float) -> None:
+    def __init__(self, stages: Stages, limit: float, reloading: Reloading | None) -> None:
         self._stages = stages
         self._limit = limit
+        self._reloading = reloading
+        self._one_reload = asyncio.Lock()
+        self._reloads: set[asyncio.Task[Report]] = set()
         self._asked = asyncio.Event()
         self._running: list[list[Keeper]] = []
 
@@ -166,9 +188,10 @@ class _Supervision:
                 failed = False
                 try:
                     if await self._start(group, life, asked):
-                        notify("READY=1")
-                        on_ready()
-                        await asked
+                        async with self._controlled():
+                            notify("READY=1")
+                            on_ready()
+                            await asked
                     failed = not self._asked.is_set()
                 finally:
                     self._asked.set()
@@ -211,8 +234,35 @@ class _Supervision:
         # At a terminal it means that the terminal is gone; to a service it means "reload".
         if os.isatty(0):
             self._stop("SIGHUP")
-        else:
+        elif self._reloading is None:
             log.info("SIGHUP: nothing to do, changed files are read by themselves")
+        elif not self._asked.is_set():
+            # Kept: the loop alone would not keep it from the collector.
+            task = asyncio.get_running_loop().create_task(self.reload())
+            self._reloads.add(task)
+            task.add_done_callback(self._reloads.discard)
+
+    @asynccontextmanager
+    async def _controlled(self) -> AsyncIterator[None]:
+        path = self._reloading.socket if self._reloading is not None else None
+        if path is None:
+            yield
+            return
+        async with control_socket(path, self.reload):
+            yield
+
+    async def reload(self) -> Report:
+        """Let every process take up what has changed; one reload after the other."""
+        reloading = self._reloading
+        if reloading is None:
+            return {}
+        async with self._one_reload:
+            notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+            report = await reloading.run(keeper for stage in self._running for keeper in stage)
+            if not self._asked.is_set():
+                self._limit = limit_of(reloading.site)
+            notify("READY=1")
+        return report
 
 
 async def _all_serve(keepers: Sequence[Keeper], asked: "asyncio.Task[bool]") -> bool:

@@ -3,21 +3,25 @@
 Every process:
 
 - `folder`       where everything in a site folder lies, and reading keys from it
-- `process`      log lines, signals, and the two pipes of a process's life
+- `process`      log lines, signals, and the pipes of a process's life
 - `keeper`       one program that is kept running
-- `listeners`    the sockets that are opened for the workers of the edge
+- `listeners`    the sockets that are opened for the workers of the edge, and unix sockets
 - `reload`       the configuration in force while the files change
+- `outcome`      what came of a reload
+- `control`      asking a process for a reload, and `control_socket` the supervisor
+- `reloading`    a reload as the supervisor does it
 - `stores`       the site's store, for a process that cannot do without it
 
 One process each:
 
-- `edge`         one worker of the edge
+- `edge`         one worker of the edge; `renewal` and `server_files` are its reload
 - `portal`       the portal
 - `authority`    the authority
 
 The `pusterla` command:
 
 - `command`      what it opens
+- `asking`       asking a running site for a reload
 - `creation`     a new site, out of nothing
 - `accounts`     people and their sign-ins
 - `applications` the files in apps/

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ca.errors import CAError, FileRefused
 from gateway.bootstrap.folder import SiteFolder, clock, open_folder
+from gateway.bootstrap.outcome import Outcome, refused
 from gateway.bootstrap.process import (
     Lifecycle,
     ProcessFailed,
@@ -23,6 +24,7 @@ from gateway.bootstrap.process import (
 from gateway.bootstrap.signing import open_authority
 from gateway.bootstrap.stores import store_of
 from gateway.config import Problems, read_site
+from gateway.config.differences import changed_keys, keep_fixed
 from gateway.core.changes import Batch, ChangeKind
 from gateway.core.ports import StoreUnavailable
 from gateway.core.site import Site
@@ -33,6 +35,8 @@ LOOK_SECONDS = 60.0
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
 BY = "authority"
+
+_CONCERNS = frozenset({"site", "crl"})
 
 
 def wait_after(previous: float | None) -> float:
@@ -54,6 +58,7 @@ async def serve_authority(site: Path, lifecycle: Lifecycle) -> None:
     async with store_of(folder, settings) as store:
         publisher = Publisher(folder, settings, store)
         await publisher.begin()
+        lifecycle.on_reload(publisher.take_up)
         lifecycle.ready()
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -90,6 +95,23 @@ class Publisher:
         except (CAError, StoreError, StoreUnavailable) as error:
             log.error("the CRL could not be brought up to date: %s", error)
             self._due.set()
+
+    async def take_up(self) -> Outcome:
+        """Go on with what pusterla.toml says now, as far as it can change while this runs."""
+        found = read_site(self._folder.settings)
+        if isinstance(found, Problems):
+            return refused(found)
+        site = keep_fixed(self._site, found)
+        keys = changed_keys(self._site, site)
+        try:
+            # The CA's key and certificates are opened whenever something is signed: whether
+            # that can be done is better known now.
+            open_authority(self._folder, site, self._store, BY)
+        except CAError as error:
+            return refused(error)
+        self._site = site
+        self._due.set()
+        return Outcome(taken=tuple(key for key in keys if key.partition(".")[0] in _CONCERNS))
 
     async def follow_feed(self) -> None:
         """Hear of revocations for ever; a broken feed is taken up again."""

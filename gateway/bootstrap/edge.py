@@ -24,6 +24,7 @@ from gateway.bootstrap.process import (
     run_process,
 )
 from gateway.bootstrap.reload import LiveConfiguration
+from gateway.bootstrap.renewal import Renewal
 from gateway.bootstrap.stores import store_of
 from gateway.core.assertion import Asserter
 from gateway.edge.worker import Credentials, Worker
@@ -57,6 +58,7 @@ async def serve_edge(site: Path, https_fd: int, http_fd: int, lifecycle: Lifecyc
         with socket.socket(fileno=https_fd) as https, socket.socket(fileno=http_fd) as http:
             async with asyncio.TaskGroup() as group:
                 watching = group.create_task(live.follow(lambda: worker.adopt(live.applications)))
+                lifecycle.on_reload(Renewal(folder, live, worker, clock).take_up)
                 await worker.run(https, http, lifecycle.ready, lifecycle.stopping)
                 watching.cancel()
 

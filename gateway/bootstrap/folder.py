@@ -168,6 +168,11 @@ class SiteFolder:
         return self.run / "portal.sock"
 
     @property
+    def control_socket(self) -> Path:
+        """Where the supervisor listens for `pusterla reload`."""
+        return self.run / "control.sock"
+
+    @property
     def own_names(self) -> tuple[str, ...]:
         """The names directly in the folder that are ours."""
         return tuple(

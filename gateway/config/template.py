@@ -63,7 +63,7 @@ def settings_text(
     head = (
         f"# The settings of the Pusterla at {host}; docs/configuration.md explains them too.\n"
         "# A key behind a # is not set: take the # away to choose. `pusterla app check` reads\n"
-        "# this file as `pusterla serve` does. Changes take effect at the next start.\n"
+        "# this file as `pusterla serve` does, and `pusterla reload` has a running site take it up.\n"
     )
     return head + "".join(
         f"\n[{title}]\n" + "\n".join(map(str, settings)) for title, settings in sections

@@ -21,6 +21,7 @@ from gateway.bootstrap.folder import FolderError, clock
 from gateway.bootstrap.keeper import Program
 from gateway.bootstrap.listeners import open_listeners
 from gateway.bootstrap.process import ProcessFailed, start_log
+from gateway.bootstrap.reloading import Reloading
 from gateway.config.settings import default_http_port
 from gateway.core.credentials import STEP_SECONDS, totp_code
 from gateway.core.ports import StoreUnavailable
@@ -123,6 +124,7 @@ def _serve(made: Made, on_ready: Callable[[], None]) -> int:
         limit=limit_of(made.site),
         on_ready=on_ready,
         on_stopping=processes.close,
+        reloading=Reloading(made.folder, made.site, made.folder.control_socket),
     )
 
 

@@ -109,6 +109,10 @@ class Admission:
         self._recorded: set[tuple[SessionId, str, str]] = set()
         self._reliable_until = clock()
 
+    def adopt(self, grace: timedelta) -> None:
+        """Let the feed be silent for *grace* from its next sign of life on."""
+        self._grace = grace
+
     # Certificates -----------------------------------------------------------
 
     def holder(self, fingerprint: Fingerprint) -> Holder | HolderMissing | None:

@@ -67,7 +67,9 @@ class Arrival(asyncio.Protocol):
             self._linger()
             return
         self._send(channel.pending())
-        if channel.established:
+        if not channel.established:
+            return
+        if channel.trusted_by(self._edge.contexts):
             public = channel.server_name == self._edge.site.public_host
             door = Door.PUBLIC if public else Door.PROTECTED
             self._enter(
@@ -77,6 +79,10 @@ class Arrival(asyncio.Protocol):
                 ),
                 channel,
             )
+        else:
+            # The CAs were exchanged while it shook hands.
+            self._edge.note("%s: its CA is not trusted any more", self.address)
+            self._abort()
 
     def _enter(self, peer: Peer, channel: Channel | None) -> None:
         """Hand the connection on to who serves requests."""

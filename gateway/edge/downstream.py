@@ -433,6 +433,10 @@ class Downstream(asyncio.Protocol):
             return self._ends
         return min(self._ends, grant.session.expires_at)
 
+    def trusted(self) -> bool:
+        """Say whether the CAs that are trusted now vouch for the certificate, if there is one."""
+        return self._channel is None or self._channel.trusted_by(self.edge.contexts)
+
     def cut(self, reason: str) -> None:
         """Close at once, whatever is under way."""
         if self._transport is None:

@@ -44,17 +44,7 @@ class Edge:
         clock: Callable[[], datetime],
     ) -> None:
         """Begin without a connection."""
-        self.site = site
-        self.limits = site.limits
-        # Asked for with every request, so not computed each time. What is waited for is
-        # counted from the last sweep, and nobody shall have less time than was promised.
-        self.handshake_seconds = site.limits.handshake.total_seconds() + SWEEP_SECONDS
-        self.head_seconds = site.limits.request_head.total_seconds() + SWEEP_SECONDS
-        self.idle_seconds = site.limits.idle.total_seconds() + SWEEP_SECONDS
-        self.response_seconds = site.limits.upstream_response.total_seconds() + SWEEP_SECONDS
-        self.body_seconds = site.limits.request_body.total_seconds() + SWEEP_SECONDS
-        self.taken_seconds = site.limits.response_taken.total_seconds() + SWEEP_SECONDS
-        self.contexts = contexts
+        self._settle(site, contexts)
         self.portal = portal
         self.store = store
         self.admission = admission
@@ -69,6 +59,29 @@ class Edge:
         self._tasks: set[asyncio.Task[None]] = set()
         self._told: dict[tuple[str, ...], float] = {}
         self._lines = 0
+
+    def _settle(self, site: Site, contexts: Contexts) -> None:
+        self.site = site
+        self.limits = site.limits
+        # Asked for with every request, so not computed each time. What is waited for is
+        # counted from the last sweep, and nobody shall have less time than was promised.
+        self.handshake_seconds = site.limits.handshake.total_seconds() + SWEEP_SECONDS
+        self.head_seconds = site.limits.request_head.total_seconds() + SWEEP_SECONDS
+        self.idle_seconds = site.limits.idle.total_seconds() + SWEEP_SECONDS
+        self.response_seconds = site.limits.upstream_response.total_seconds() + SWEEP_SECONDS
+        self.body_seconds = site.limits.request_body.total_seconds() + SWEEP_SECONDS
+        self.taken_seconds = site.limits.response_taken.total_seconds() + SWEEP_SECONDS
+        self.contexts = contexts
+
+    def adopt_site(self, site: Site, contexts: Contexts, issuers: tuple[bytes, ...]) -> None:
+        """Serve by *site* from now on, and shake hands by *contexts*.
+
+        Connections that are there keep what they began with, and every wait that has
+        begun keeps its limit; what comes next, on them too, goes by the new ones.
+        """
+        self._settle(site, contexts)
+        self.gate.adopt_site(site, issuers)
+        self.admission.adopt(site.feed_grace)
 
     def adopt(self, applications: Mapping[str, Application]) -> None:
         """Serve *applications* from now on."""

@@ -144,6 +144,10 @@ class Gate:
         self._cookies: dict[tuple[bytes, str], tuple[SessionId | None, ...]] = {}
         self.adopt(applications)
 
+    def adopt_site(self, site: Site, issuers: tuple[bytes, ...]) -> None:
+        """Say from now on what *site* says, and hand on *issuers*."""
+        self.site, self._issuers = site, issuers
+
     def adopt(self, applications: Mapping[str, Application]) -> None:
         """Judge by *applications* from now on; what was decided before is forgotten."""
         self._by_host = {app.host: app for app in applications.values()}

@@ -7,7 +7,7 @@ cryptography, and the verification of the chain, stays OpenSSL's.
 
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -33,6 +33,7 @@ _CIPHERS: Final = (
     ":ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
     ":ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 )
+_DER: Final = 2  # ENCODING_DER of the _ssl module
 _LARGE: Final = RECORD_MAXIMUM // 2
 # One buffer serves every connection of the process: it is filled and copied
 # out of within one call, never across an await.
@@ -50,6 +51,8 @@ class Contexts:
     protected: ssl.SSLContext
     public: ssl.SSLContext
     public_host: str
+    authorities: frozenset[bytes]
+    """The CAs in DER to which certificates of clients must chain."""
 
 
 def make_contexts(certificate: Path, key: Path, clients: Path, public_host: str) -> Contexts:
@@ -72,13 +75,18 @@ def make_contexts(certificate: Path, key: Path, clients: Path, public_host: str)
     public = _context(certificate, key)
     public.verify_mode = ssl.CERT_NONE
     public.set_servername_callback(_only(public_host))
-    return Contexts(protected, public, public_host)
+    return Contexts(protected, public, public_host, frozenset(_read_authorities(clients)))
 
 
 def read_issuers(clients: Path) -> tuple[bytes, ...]:
     """Return the issuing CAs among *clients* in DER, without roots (RFC 9440, section 2.3)."""
     found = x509.load_pem_x509_certificates(clients.read_bytes())
     return tuple(one.public_bytes(Encoding.DER) for one in found if one.issuer != one.subject)
+
+
+def _read_authorities(clients: Path) -> Iterator[bytes]:
+    for one in x509.load_pem_x509_certificates(clients.read_bytes()):
+        yield one.public_bytes(Encoding.DER)
 
 
 def _context(certificate: Path, key: Path) -> ssl.SSLContext:
@@ -179,6 +187,22 @@ class Channel:
     def version(self) -> str:
         """The version that was agreed on, as OpenSSL calls it (`TLSv1.3`); else empty."""
         return (self._tls.version() or "") if self._tls is not None else ""
+
+    def trusted_by(self, contexts: Contexts) -> bool:
+        """Say whether the chain that let the client in would let it in under *contexts*.
+
+        Every certificate above the client's own must still be among the CAs, or have
+        been sent along by the client; the last, which nobody vouches for, among the CAs.
+        So a CA that was exchanged for one with the same key counts as another.
+        """
+        if contexts is self._contexts or not self.certificate or self._tls is None:
+            return True
+        # Only Python 3.13 and later have these under public names.
+        session = self._tls._sslobj  # type: ignore[attr-defined]  # noqa: SLF001 - as above
+        chain = [one.public_bytes(_DER) for one in session.get_verified_chain() or ()]
+        sent = {one.public_bytes(_DER) for one in session.get_unverified_chain() or ()}
+        known = contexts.authorities
+        return bool(chain) and chain[-1] in known and known.union(sent).issuperset(chain[1:])
 
     def decrypt(self, data: bytes) -> bytes:
         """Return the plaintext in *data*, as far as whole records go.

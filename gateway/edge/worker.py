@@ -18,10 +18,10 @@ from gateway.edge.access_log import AccessLog
 from gateway.edge.admission import Admission
 from gateway.edge.arrival import Arrival
 from gateway.edge.edge import Edge
-from gateway.edge.follower import follow, reconsider
+from gateway.edge.follower import distrust, follow, reconsider
 from gateway.edge.gate import Gate
 from gateway.edge.telemetry import Telemetry
-from gateway.edge.tls import make_contexts, read_issuers
+from gateway.edge.tls import Contexts, make_contexts, read_issuers
 
 log = logging.getLogger("pusterla.edge")
 
@@ -40,6 +40,25 @@ class Credentials:
     asserter: Asserter
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What was read from the files of `Credentials`, ready for use."""
+
+    contexts: Contexts
+    issuers: tuple[bytes, ...]
+
+
+def read_identity(credentials: Credentials, site: Site) -> Identity:
+    """Read certificates and keys; raise `OSError` (`ssl.SSLError` is one) or `ValueError`."""
+    contexts = make_contexts(
+        credentials.server_certificate,
+        credentials.server_key,
+        credentials.client_trust,
+        site.public_host,
+    )
+    return Identity(contexts, read_issuers(credentials.client_trust))
+
+
 class Worker:
     """A worker between `run` and the end of it; `adopt` changes what it serves meanwhile."""
 
@@ -55,15 +74,12 @@ class Worker:
         access_log: AccessLog | None = None,
     ) -> None:
         """Prepare a worker; must be called in the loop that it will run in."""
+        self.credentials = credentials
         admission = Admission(store, credentials.asserter, site.feed_grace, clock)
+        identity = read_identity(credentials, site)
         self.edge = Edge(
             site=site,
-            contexts=make_contexts(
-                credentials.server_certificate,
-                credentials.server_key,
-                credentials.client_trust,
-                site.public_host,
-            ),
+            contexts=identity.contexts,
             portal=Upstream("localhost", 0, unix_path=str(portal_socket)),
             store=store,
             admission=admission,
@@ -72,7 +88,7 @@ class Worker:
                 applications,
                 admission,
                 credentials.cookie_key,
-                read_issuers(credentials.client_trust),
+                identity.issuers,
                 clock,
             ),
             telemetry=Telemetry(secrets.token_bytes, access_log, clock()),
@@ -83,6 +99,22 @@ class Worker:
         """Serve *applications* from now on, and cut what they no longer allow."""
         self.edge.adopt(applications)
         self.edge.spawn(reconsider(self.edge))
+
+    async def reload(
+        self, site: Site, applications: Mapping[str, Application], identity: Identity
+    ) -> int:
+        """Serve by all of this from now on, and cut what it no longer allows.
+
+        Everything is exchanged at once, before anything is waited for. Returns how many
+        connections were cut because nobody vouches for their certificates any more.
+        """
+        before = self.edge.contexts.authorities
+        # Whatever else must be exchanged with the configuration has its place here.
+        self.edge.adopt_site(site, identity.contexts, identity.issuers)
+        self.adopt(applications)
+        if before <= identity.contexts.authorities:
+            return 0
+        return await distrust(self.edge)
 
     async def run(
         self,

@@ -6,7 +6,8 @@ import pytest
 
 from gateway.bootstrap.folder import SiteFolder, locate
 from gateway.bootstrap.process import ProcessFailed
-from gateway.bootstrap.reload import LiveConfiguration
+from gateway.bootstrap.reload import LiveConfiguration, Proposal
+from gateway.config import Problems
 
 SETTINGS = "[site]\nhost = 'pusterla.example'\nport = 8443\n"
 WIKI = """
@@ -96,19 +97,62 @@ def test_files_with_mistakes_leave_what_is_in_force(
     assert live.applications["wiki"].upstream.port == 9001
 
 
-def test_settings_wait_for_the_next_start(
+ALL = frozenset({"site", "limits", "apps"})
+
+
+def test_settings_wait_until_somebody_asks(
     folder: SiteFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A new pusterla.toml is announced and not used; applications go on being taken up."""
+    caplog.set_level("INFO")
     live = LiveConfiguration(folder)
-    folder.settings.write_text(SETTINGS.replace("8443", "9443"))
+    folder.settings.write_text(SETTINGS + "name = 'Other'\n")
     assert not live.look()
-    assert "pusterla.toml has changed: it takes effect at the next start" in caplog.messages
-    assert live.site.port == 8443
+    assert "pusterla.toml has changed: `pusterla reload` takes it up" in caplog.messages
+    assert live.site.name == "Pusterla"
     folder.app_file("wiki").write_text(WIKI.replace("9000", "9001"))
     assert live.look()
-    assert live.site.port == 8443
+    assert live.site.name == "Pusterla"
     assert live.applications["wiki"].upstream.port == 9001
+
+
+def test_a_proposal_changes_nothing_until_it_is_taken(folder: SiteFolder) -> None:
+    """What the files say is read and looked at first; then all of it is exchanged."""
+    live = LiveConfiguration(folder)
+    folder.settings.write_text(SETTINGS + "contact = 'desk'\n[limits]\nidle = '9s'\n")
+    folder.app_file("wiki").write_text(WIKI.replace("9000", "9001"))
+    proposal = live.propose(ALL)
+    assert isinstance(proposal, Proposal)
+    assert proposal.changes == ("site.contact", "limits.idle", "wiki changed")
+    assert (live.site.contact, live.applications["wiki"].upstream.port) == ("", 9000)
+    live.exchange(proposal)
+    assert (live.site.contact, live.applications["wiki"].upstream.port) == ("desk", 9001)
+    assert not live.look()
+
+
+def test_a_proposal_keeps_what_a_running_site_stands_on(folder: SiteFolder) -> None:
+    """Another port or host waits; applications are judged by the host that is served."""
+    live = LiveConfiguration(folder)
+    text = SETTINGS.replace("8443", "9443").replace("pusterla.", "wiki.pusterla.")
+    folder.settings.write_text(text + "contact = 'desk'\n")
+    proposal = live.propose(ALL)
+    # The new host is that of an application: at the next start this will be a mistake.
+    assert isinstance(proposal, Problems)
+    folder.settings.write_text(SETTINGS.replace("8443", "9443") + "contact = 'desk'\n")
+    proposal = live.propose(ALL)
+    assert isinstance(proposal, Proposal)
+    live.exchange(proposal)
+    assert (live.site.port, live.site.contact) == (8443, "desk")
+    assert not live.look()
+
+
+def test_a_process_speaks_of_what_concerns_it(folder: SiteFolder) -> None:
+    """A limit of the edge is no news to the portal."""
+    live = LiveConfiguration(folder)
+    folder.settings.write_text(SETTINGS + "contact = 'desk'\n[limits]\nidle = '9s'\n")
+    proposal = live.propose(frozenset({"site"}))
+    assert isinstance(proposal, Proposal)
+    assert proposal.changes == ("site.contact",)
 
 
 async def test_following_calls_for_every_exchange(folder: SiteFolder) -> None:

@@ -59,7 +59,7 @@ def test_every_command_can_answer_with_json(words: tuple[str, ...]) -> None:
 def test_the_commands_are_those_that_were_promised() -> None:
     """The documentation of a later version may promise more."""
     assert {" ".join(words) for words in COMMANDS} == {
-        *("init", "serve", "demo", "doctor"),
+        *("init", "serve", "reload", "demo", "doctor"),
         *(f"user {verb}" for verb in ("add", "list", "show", "disable", "enable", "passwd")),
         *("user totp-reset", "user remove"),
         *(f"cert {verb}" for verb in ("issue", "list", "show", "revoke")),

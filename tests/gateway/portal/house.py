@@ -20,6 +20,7 @@ from yarl import URL
 
 from ca import ledger
 from ca.trust import RevocationReason
+from gateway.config import Configuration
 from gateway.core.audit import AuditKind, AuditLine
 from gateway.core.cookies import COOKIE_NAME, read_cookie
 from gateway.core.credentials import totp_code
@@ -128,8 +129,7 @@ class House:
     def services(self) -> Services:
         """Return what the portal stands on."""
         return Services(
-            site=self.site,
-            applications=lambda: self.applications,
+            configuration=lambda: Configuration(self.site, self.applications),
             store=self.store,
             site_key=SITE_KEY,
             cookie_key=COOKIE_KEY,

@@ -1,0 +1,49 @@
+"""What `pusterla reload` does: look at the files itself, then ask the running supervisor."""
+
+import os
+
+from gateway.bootstrap.command import CommandRefused
+from gateway.bootstrap.control import Unanswered
+from gateway.bootstrap.control_socket import NobodyListens, ask_at
+from gateway.bootstrap.folder import SiteFolder
+from gateway.bootstrap.outcome import Report
+from gateway.bootstrap.server_files import read_server_files
+from gateway.config import Problems, read_configuration
+
+PATIENCE_SECONDS = 45.0
+"""More than the supervisor has with each of its processes."""
+
+
+async def reload_site(folder: SiteFolder) -> Report:
+    """Let the running site take up what has changed, and return what came of it.
+
+    Raises `CommandRefused` for problems in the files, all of them, before anybody was asked;
+    and when no site runs or it does not answer.
+    """
+    problems = [
+        str(one)
+        for found in (read_configuration(folder.path), _files(folder))
+        if isinstance(found, Problems)
+        for one in found.problems
+    ]
+    if problems:
+        raise CommandRefused("\n".join([*problems, "nothing was reloaded: correct this first"]))
+    try:
+        return await ask_at(folder.control_socket, PATIENCE_SECONDS)
+    except NobodyListens as error:
+        raise CommandRefused(
+            f"{folder.path} is not running: start it with pusterla serve; "
+            "or, where units of deploy/ run it, systemctl reload 'pusterla-*'"
+        ) from error
+    except Unanswered as error:
+        raise CommandRefused(f"the running site did not say what came of it: {error}") from error
+
+
+def _files(folder: SiteFolder) -> object:
+    # Who may not read the keys leaves it to the edge to look at them.
+    readable = all(
+        os.access(path, os.R_OK)
+        for path in (folder.server_key, folder.server_certificate, folder.client_trust)
+        if path.exists()
+    )
+    return read_server_files(folder) if readable else None

@@ -1,0 +1,48 @@
+"""What differs between two pusterla.toml, by the keys as the file has them."""
+
+from dataclasses import fields, replace
+from typing import Final
+
+from gateway.core.site import Limits, Site
+
+KEYS: Final = {
+    "host": "site.host",
+    "port": "site.port",
+    "http_port": "site.http_port",
+    "name": "site.name",
+    "contact": "site.contact",
+    "listen": "listen.address",
+    "workers": "listen.workers",
+    "session_lifetime": "sessions.lifetime",
+    "store_url": "store.url",
+    "feed_grace": "store.feed_grace",
+    "crl_lifetime": "crl.lifetime",
+}
+"""The key of each field of `Site` but *limits*, whose fields are keys themselves."""
+
+
+def changed_keys(old: Site, new: Site) -> tuple[str, ...]:
+    """Return the keys, as in `limits.idle`, whose values in *new* are others than in *old*.
+
+    Only the keys: among the values is the address of a store, which may hold a password.
+    """
+    site = [key for name, key in KEYS.items() if getattr(old, name) != getattr(new, name)]
+    limits = [
+        f"limits.{field.name}"
+        for field in fields(Limits)
+        if getattr(old.limits, field.name) != getattr(new.limits, field.name)
+    ]
+    return (*site, *limits)
+
+
+def keep_fixed(old: Site, new: Site) -> Site:
+    """Return *new* with everything that cannot change at run time as it is in *old*."""
+    return replace(
+        new,
+        host=old.host,
+        port=old.port,
+        http_port=old.http_port,
+        listen=old.listen,
+        workers=old.workers,
+        store_url=old.store_url,
+    )
