@@ -13,6 +13,7 @@ KEYS: Final = {
     "contact": "site.contact",
     "listen": "listen.address",
     "workers": "listen.workers",
+    "certificate": "listen.certificate",
     "session_lifetime": "sessions.lifetime",
     "store_url": "store.url",
     "feed_grace": "store.feed_grace",

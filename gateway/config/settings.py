@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from gateway.core.routes import normalise_host
-from gateway.core.site import Limits, Site
+from gateway.core.site import Demand, Limits, Site
 from policies.reading import Section
 
 DEFAULT_PORT: Final = 8443
@@ -39,7 +39,7 @@ def read_settings(document: Section, cores: int) -> Site | None:
     *cores* is how many workers there are when the file does not say.
     """
     host, port, http_port, name, contact = _read_site(document.section("site"))
-    listen, workers = _read_listen(document.section("listen"), cores)
+    listen, workers, certificate = _read_listen(document.section("listen"), cores)
     sessions = document.section("sessions")
     session_lifetime = sessions.duration(
         "lifetime",
@@ -74,6 +74,7 @@ def read_settings(document: Section, cores: int) -> Site | None:
         crl_lifetime=crl_lifetime,
         feed_grace=feed_grace,
         limits=limits,
+        certificate=certificate,
     )
 
 
@@ -126,11 +127,12 @@ def _read_site(section: Section) -> tuple[str | None, int, int, str, str]:
     return host, port, http_port, name, contact
 
 
-def _read_listen(section: Section, cores: int) -> tuple[str, int]:
+def _read_listen(section: Section, cores: int) -> tuple[str, int, Demand]:
     address = section.text("address", default=DEFAULT_ADDRESS, check=_check_address)
     workers = section.integer("workers", default=cores, minimum=1, maximum=_MOST_WORKERS)
+    certificate = section.choice("certificate", Demand, default=Demand.PAGE)
     section.finish()
-    return address, workers
+    return address, workers, certificate
 
 
 def _read_store(section: Section) -> tuple[str | None, timedelta]:

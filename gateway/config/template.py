@@ -19,6 +19,7 @@ from gateway.config.settings import (
     DEFAULT_SESSION_LIFETIME,
     default_http_port,
 )
+from gateway.core.site import Demand
 from policies.durations import show_duration
 from policies.parse import SubjectKind, SubjectTerm
 
@@ -184,6 +185,12 @@ def _listen_settings(address: str | None, workers: int | None) -> tuple[Setting,
         ),
         _optional(
             "workers", workers, "2", "How many workers the edge has. Left out: one for each core."
+        ),
+        Setting(
+            "certificate",
+            toml_text(Demand.PAGE),
+            'What becomes of whoever has no good certificate: "page", they read what is wrong\n'
+            'and what to do; "handshake", the TLS connection fails, with the alert that says it.',
         ),
     )
 

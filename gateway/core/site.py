@@ -6,6 +6,7 @@ Only values; `gateway.config` reads them from pusterla.toml and apps/*.toml.
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from ipaddress import IPv6Address
 from pathlib import PurePath
 
@@ -121,6 +122,15 @@ class Limits:
     handshakes: int = 1000
 
 
+class Demand(StrEnum):
+    """How a client certificate is demanded, and what becomes of whoever has no good one."""
+
+    PAGE = "page"
+    """It is requested; a page says what is wrong, and what to do."""
+    HANDSHAKE = "handshake"
+    """It is required; the TLS handshake fails with the alert that says what is wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """One Pusterla: everything in pusterla.toml.
@@ -143,6 +153,7 @@ class Site:
     feed_grace: timedelta
     """How long the edge goes on without a sign of life of the store before it refuses."""
     limits: Limits
+    certificate: Demand = Demand.PAGE
 
     @property
     def public_host(self) -> str:

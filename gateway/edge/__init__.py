@@ -4,6 +4,7 @@ In the order in which a request meets them:
 
 - `hello`       reads the server name of a ClientHello, so that the TLS context can be chosen
 - `openssl`     two settings that Python's ssl module does not reach
+- `judging`     handshakes that stop at the certificate until it has been judged
 - `tls`         contexts, and a thin layer over `ssl.MemoryBIO` that sends alerts
 - `fields`      header fields, one line each, read once and remembered
 - `heads`       request and response heads: parsed strictly, refused when ambiguous

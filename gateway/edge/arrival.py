@@ -1,12 +1,18 @@
 """A connection until it is known whose it is: the handshake, bounded in number and time."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Final, cast
 
+from gateway.core.people import Fingerprint
+from gateway.core.ports import StoreUnavailable
+from gateway.core.refusal_kinds import Refusal
+from gateway.edge.admission import HolderMissing
 from gateway.edge.connections import LINGER_SECONDS, reset
 from gateway.edge.downstream import Downstream
-from gateway.edge.gate import Door, Peer
+from gateway.edge.gate import Door, Peer, Refuse
 from gateway.edge.tls import Channel, HandshakeFailed
 
 if TYPE_CHECKING:
@@ -57,10 +63,21 @@ class Arrival(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes of the handshake."""
         channel = self._channel
-        if self._over or channel is None:
-            return
+        if not self._over and channel is not None:
+            self._shake_hands(channel, lambda: channel.shake_hands(data))
+
+    # Handshake --------------------------------------------------------------
+
+    def _shake_hands(self, channel: Channel, step: Callable[[], None]) -> None:
+        """Take a *step*, and as many more as need only an answer that memory has."""
         try:
-            channel.shake_hands(data)
+            step()
+            while channel.asking is not None:
+                judged = self._judge(channel, channel.asking)
+                if isinstance(judged, HolderMissing):
+                    self._learn_first(channel, judged)
+                    return
+                channel.answer(judged)
         except HandshakeFailed as error:
             self._edge.note("%s: handshake refused: %s", self.address, error)
             self._send(channel.pending())
@@ -71,18 +88,53 @@ class Arrival(asyncio.Protocol):
             return
         if channel.trusted_by(self._edge.contexts):
             public = channel.server_name == self._edge.site.public_host
-            door = Door.PUBLIC if public else Door.PROTECTED
-            self._enter(
-                Peer(
-                    *(door, channel.server_name, channel.fingerprint, self.address),
-                    channel.certificate,
-                ),
-                channel,
-            )
+            self._enter(self._peer(channel, Door.PUBLIC if public else Door.PROTECTED), channel)
         else:
             # The CAs were exchanged while it shook hands.
             self._edge.note("%s: its CA is not trusted any more", self.address)
             self._abort()
+
+    def _judge(self, channel: Channel, fingerprint: Fingerprint) -> Refusal | HolderMissing | None:
+        peer = Peer(Door.PROTECTED, channel.server_name, fingerprint, self.address)
+        judged = self._edge.gate.judge_certificate(peer)
+        if isinstance(judged, Refuse):
+            self._edge.tell(judged.event)
+            self._edge.note("%s: %s, in the handshake", self.address, judged.refusal)
+            return judged.refusal
+        return judged
+
+    def _learn_first(self, channel: Channel, missing: HolderMissing) -> None:
+        if self._transport is not None:
+            # What comes meanwhile may wait with the kernel.
+            self._transport.pause_reading()
+        self._edge.spawn(self._learn(channel, missing))
+
+    async def _learn(self, channel: Channel, missing: HolderMissing) -> None:
+        refusal: Refusal | None = Refusal.INTERNAL
+        try:
+            await self._edge.admission.learn(missing)
+            refusal = None
+        except StoreUnavailable as error:
+            refusal = Refusal.STORE_UNAVAILABLE
+            self._edge.note("handshake refused, the store does not answer: %s", error)
+        finally:
+            # After an error of our own too: no handshake is left standing.
+            if not self._over:
+                self._go_on(channel, refusal)
+
+    def _go_on(self, channel: Channel, refusal: Refusal | None) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+        if refusal is None:
+            # Memory knows now, or has forgotten it again: either way it is asked.
+            self._shake_hands(channel, lambda: None)
+        else:
+            self._shake_hands(channel, lambda: channel.answer(refusal))
+
+    def _peer(self, channel: Channel, door: Door) -> Peer:
+        return Peer(
+            *(door, channel.server_name, channel.fingerprint, self.address), channel.certificate
+        )
 
     def _enter(self, peer: Peer, channel: Channel | None) -> None:
         """Hand the connection on to who serves requests."""
@@ -114,6 +166,11 @@ class Arrival(asyncio.Protocol):
         self._over = True
         self._transport = None
         self._edge.connections.leave(self)
+        channel = self._channel
+        if channel is not None and channel.asking is not None:
+            # OpenSSL is in the middle of it, and must come to an end.
+            with suppress(HandshakeFailed):
+                channel.answer(Refusal.INTERNAL)
 
     # For the register -------------------------------------------------------
 

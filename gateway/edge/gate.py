@@ -197,6 +197,11 @@ class Gate:
         app = self._by_host.get(host)
         return "" if app is None else app.name
 
+    def judge_certificate(self, peer: Peer) -> Refuse | HolderMissing | None:
+        """Say why the certificate of *peer* opens nothing, what must be learnt first, or None."""
+        judged = self._certificate(peer, self._clock())
+        return None if isinstance(judged, Holder) else judged
+
     def still_allowed(self, grant: Grant, holder: Holder) -> bool:
         """Say whether what *grant* allowed would be allowed again now, by today's policies."""
         app = self._by_host.get(grant.app.host)

@@ -18,7 +18,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.core.people import Fingerprint
+from gateway.core.refusal_kinds import Refusal
+from gateway.core.site import Demand
 from gateway.edge.hello import RECORD_MAXIMUM, Incomplete, read_server_name
+from gateway.edge.judging import HeldHandshake, hold_handshakes
 from gateway.edge.openssl import forget_sessions, send_names
 
 log = logging.getLogger("pusterla.edge")
@@ -45,7 +48,8 @@ class Contexts:
     """The TLS contexts of one worker.
 
     *protected* asks for a client certificate and verifies the chain of what is
-    sent; *public* asks for none and serves the public host alone.
+    sent; *public* asks for none and serves the public host alone. With *held*
+    each handshake on the former stops until its certificate has been judged.
     """
 
     protected: ssl.SSLContext
@@ -53,14 +57,22 @@ class Contexts:
     public_host: str
     authorities: frozenset[bytes]
     """The CAs in DER to which certificates of clients must chain."""
+    held: bool = False
 
 
-def make_contexts(certificate: Path, key: Path, clients: Path, public_host: str) -> Contexts:
+def make_contexts(
+    certificate: Path,
+    key: Path,
+    clients: Path,
+    public_host: str,
+    demand: Demand = Demand.PAGE,
+) -> Contexts:
     """Load the server's certificate and the CAs whose client certificates may come in."""
     protected = _context(certificate, key)
-    # Requested, not required: who has none, or an expired one, is told so by
+    strictly = demand is Demand.HANDSHAKE
+    # Or else requested, not required: who has none, or an expired one, is told so by
     # a page, which a failed handshake cannot show.
-    protected.verify_mode = ssl.CERT_OPTIONAL
+    protected.verify_mode = ssl.CERT_REQUIRED if strictly else ssl.CERT_OPTIONAL
     protected.load_verify_locations(cafile=clients)
     # Whoever the file names is believed as it stands: the root above an issuing CA is
     # not asked again in every handshake, which a tenth of its cost went into.
@@ -68,14 +80,22 @@ def make_contexts(certificate: Path, key: Path, clients: Path, public_host: str)
         protected.verify_flags
         | ssl.VERIFY_X509_STRICT
         | ssl.VERIFY_X509_PARTIAL_CHAIN
-        | _NO_CHECK_TIME
+        | (0 if strictly else _NO_CHECK_TIME)
     )
+    held = False
     if (why := send_names(protected, clients)) is not None:
         log.warning("browsers are not told which certificates we take: %s", why)
+    elif strictly:
+        # The names have been seen, so this is the context that OpenSSL works with.
+        why = hold_handshakes(protected)
+        held = why is None
+    if strictly and not held:
+        log.warning("revoked certificates are refused by a page, not in the handshake: %s", why)
     public = _context(certificate, key)
     public.verify_mode = ssl.CERT_NONE
     public.set_servername_callback(_only(public_host))
-    return Contexts(protected, public, public_host, frozenset(_read_authorities(clients)))
+    authorities = frozenset(_read_authorities(clients))
+    return Contexts(protected, public, public_host, authorities, held)
 
 
 def read_issuers(clients: Path) -> tuple[bytes, ...]:
@@ -128,16 +148,19 @@ class HandshakeFailed(Exception):
 class Channel:
     """One TLS connection as bytes in, bytes out; it owns no socket.
 
-    Until `established`, feed it with `receive`; what is to be sent lies in
-    `pending()`. *server_name* is what the client asked for.
+    Until `established`, feed it with `shake_hands`; what is to be sent lies in
+    `pending()`. *server_name* is what the client asked for. Where *asking* names
+    a certificate the handshake stands still, and `answer` goes on with it.
     """
 
     __slots__ = (
         "_contexts",
+        "_held",
         "_hello",
         "_incoming",
         "_outgoing",
         "_tls",
+        "asking",
         "certificate",
         "ended",
         "established",
@@ -148,10 +171,12 @@ class Channel:
     def __init__(self, contexts: Contexts) -> None:
         """Begin a handshake in which the client speaks first."""
         self._contexts = contexts
+        self._held: HeldHandshake | None = None
         self._hello = b""
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls: ssl.SSLObject | None = None
+        self.asking: Fingerprint | None = None
         self.established = False
         self.ended = False
         self.server_name: str | None = None
@@ -171,13 +196,35 @@ class Channel:
             context = self._contexts.public if public else self._contexts.protected
             self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._incoming.write(data)
+        if self._contexts.held and self._tls.context is self._contexts.protected:
+            self._held = HeldHandshake(self._tls.do_handshake)
+            self._proceed(self._held.proceed)
+        else:
+            self._proceed(self._tls.do_handshake)
+
+    def answer(self, refusal: Refusal | None) -> None:
+        """Go on with the certificate that is asked for, unless there is a *refusal*.
+
+        Raises `HandshakeFailed` where it comes to nothing.
+        """
+        held = self._held
+        assert held is not None  # noqa: S101 - something was asked
+        self._proceed(lambda: held.answer(refusal))
+
+    def _proceed(self, step: Callable[[], Fingerprint | None]) -> None:
+        tls = self._tls
+        assert tls is not None  # noqa: S101 - made before the first step
+        self.asking = None
         try:
-            self._tls.do_handshake()
+            self.asking = step()
         except ssl.SSLWantReadError:
             return
         except ssl.SSLError as error:
             raise HandshakeFailed(error.reason or str(error)) from error
-        der = self._tls.getpeercert(binary_form=True)
+        if self.asking is not None:
+            return
+        self._held = None
+        der = tls.getpeercert(binary_form=True)
         if der:
             self.certificate = der
             self.fingerprint = Fingerprint(sha256(der).hexdigest())

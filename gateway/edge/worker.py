@@ -55,6 +55,7 @@ def read_identity(credentials: Credentials, site: Site) -> Identity:
         credentials.server_key,
         credentials.client_trust,
         site.public_host,
+        site.certificate,
     )
     return Identity(contexts, read_issuers(credentials.client_trust))
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config import Problems, read_site
-from gateway.core.site import Limits, Site
+from gateway.core.site import Demand, Limits, Site
 
 
 def read(directory: Path, text: str) -> Site | Problems:
@@ -182,3 +182,22 @@ def test_an_address_to_listen_on_is_an_address(tmp_path: Path) -> None:
     """A name would be looked up, and could mean something else tomorrow."""
     found = problems(tmp_path, '[site]\nhost = "g.example.org"\n[listen]\naddress = "eth0"\n')
     assert found[0].startswith("pusterla.toml: listen.address: 'eth0' is no address")
+
+
+def test_how_a_certificate_is_demanded(tmp_path: Path) -> None:
+    """By a page unless the file says otherwise, in one of two words."""
+    head = '[site]\nhost = "g.example.org"\n[listen]\n'
+    assert site(tmp_path, head).certificate is Demand.PAGE
+    assert site(tmp_path, head + 'certificate = "handshake"\n').certificate is Demand.HANDSHAKE
+    (found,) = problems(tmp_path, head + 'certificate = "handshakes"\n')
+    assert found.startswith("pusterla.toml: listen.certificate: ")
+    assert "did you mean 'handshake'?" in found
+
+
+@pytest.mark.parametrize("key", ["connections", "certificate_connections", "handshakes"])
+def test_counts_are_at_least_one(tmp_path: Path, key: str) -> None:
+    """None at all would be a worker that serves nobody."""
+    head = '[site]\nhost = "g.example.org"\n[limits]\n'
+    assert getattr(site(tmp_path, f"{head}{key} = 1\n").limits, key) == 1
+    (found,) = problems(tmp_path, f"{head}{key} = 0\n")
+    assert found.startswith(f"pusterla.toml: limits.{key}: ")

@@ -4,14 +4,20 @@ All but one are signed with the real key of the site's CA, which makes a bad one
 """
 
 import ssl
-from dataclasses import dataclass
+from base64 import b64encode
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ca import ledger
@@ -92,6 +98,29 @@ async def make_stranger(command: Command) -> Stick:
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _sign(issuer, Wanted(), key.public_key(), command)
     return _write(command.folder.path.parent, certificate, key)
+
+
+def steal_certificate(stick: Stick, directory: Path) -> Stick:
+    """Return the certificate of *stick* with another key, of which it is said that it is its own.
+
+    OpenSSL believes the public half that stands beside the private one, and only when somebody
+    verifies what it has signed does it turn out that they do not belong together.
+    """
+    certificate = x509.load_pem_x509_certificate(stick.file.read_bytes())
+    own = load_pem_private_key(stick.file.read_bytes(), None)
+    assert isinstance(own, ec.EllipticCurvePrivateKey)
+    other = ec.generate_private_key(ec.SECP256R1())
+    mine, wrong = [key.private_numbers().private_value.to_bytes(32) for key in (own, other)]
+    encoded = own.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    body = b64encode(encoded.replace(mine, wrong))
+    file = directory / "stolen.pem"
+    file.write_bytes(
+        certificate.public_bytes(Encoding.PEM)
+        + b"-----BEGIN EC PRIVATE KEY-----\n"
+        + b"\n".join(body[at : at + 64] for at in range(0, len(body), 64))
+        + b"\n-----END EC PRIVATE KEY-----\n"
+    )
+    return replace(stick, file=file)
 
 
 def _sign(
