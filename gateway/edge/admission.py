@@ -9,7 +9,7 @@ the feed raises `_generation`, and a read during which it rose is thrown away.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
@@ -87,6 +87,8 @@ class Grant:
     lines: bytes
     until: datetime
     live: bool = True
+    wholes: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    """The lines with those that say where a request came from, by address and authority."""
     rule: str = ""
     """By which rule, for the log."""
 
@@ -162,9 +164,9 @@ class Admission:
         except KeyError:
             return SessionMissing(session)
 
-    def grant(self, session: Session, app: Application, now: datetime) -> Grant | None:
+    def grant(self, session: SessionId, app: Application, now: datetime) -> Grant | None:
         """Return the grant that is in force, if there is one."""
-        grant = self._grants.get((session.id, app.name))
+        grant = self._grants.get((session, app.name))
         return grant if grant is not None and grant.live and now < grant.until else None
 
     def make_grant(

@@ -19,7 +19,7 @@ from gateway.edge.heads import HEAD_END, NO_BODY, RequestHead
 from gateway.edge.memo import Memo
 from gateway.edge.meter import Meter
 from gateway.edge.plain import PLAIN_LINE, read_request
-from gateway.edge.telemetry import CLIENT_GONE
+from gateway.edge.telemetry import CLIENT_GONE, Account
 from gateway.edge.tls import Channel
 from gateway.edge.untaken import untaken_octets
 from gateway.edge.uploads import body_maximum, too_large
@@ -85,6 +85,8 @@ class Downstream(asyncio.Protocol):
         self._begun = False
         self._memo = Memo()
         self.meter = Meter()
+        self.accounted: tuple[object, Account] | None = None
+        """What `Telemetry` remembers of the last request, and of which requests it holds."""
         self._end = CLIENT_GONE
 
     def begin(self) -> None:
@@ -280,8 +282,13 @@ class Downstream(asyncio.Protocol):
         raise StoreUnavailable(message)
 
     def _act(self, verdict: Verdict, head: RequestHead, block: bytes) -> None:
-        self.edge.tell(verdict.event, self.meter.id)
-        self._remember_holder()
+        if verdict.event is not None:
+            self.edge.tell(verdict.event, self.meter.id)
+        if self._ends is None:
+            self._remember_holder()
+        if isinstance(verdict, Forward):
+            self._forward(verdict, head, block)
+            return
         # A body that nobody reads cannot be told from the next request.
         stay = head.keep_alive and head.body is NO_BODY and not self.closing
         match verdict:
@@ -301,22 +308,25 @@ class Downstream(asyncio.Protocol):
                     self._await_request()
                 else:
                     self._linger()
-            case Forward(_, grant, _) if self._announces_too_much(head, grant):
-                # Before a byte of it goes on, and before anybody is asked to send it.
-                self._refuse(Refusal.BODY_TOO_LARGE, head, "the body is announced as too large")
-            case Forward(tail, grant, session):
-                upstream = self.edge.portal if grant is None else grant.app.upstream
-                shape = Shape(head, tail, self.edge.pools.to(upstream), grant, session)
-                if grant is not None and head.rememberable:
-                    self._memo.keep(block, shape)
-                self._start(Exchange(self, head.method, head.target.wire, shape))
+
+    def _forward(self, verdict: Forward, head: RequestHead, block: bytes) -> None:
+        grant = verdict.grant
+        if head.body is not NO_BODY and self._announces_too_much(head, grant):
+            # Before a byte of it goes on, and before anybody is asked to send it.
+            self._refuse(Refusal.BODY_TOO_LARGE, head, "the body is announced as too large")
+            return
+        upstream = self.edge.portal if grant is None else grant.app.upstream
+        shape = Shape(head, verdict.tail, self.edge.pools.to(upstream), grant, verdict.session)
+        if grant is not None and head.rememberable:
+            self._memo.keep(block, shape)
+        self._start(Exchange(self, head.method, head.target.wire, shape))
 
     def _announces_too_much(self, head: RequestHead, grant: Grant | None) -> bool:
         application = None if grant is None else grant.app
         return too_large(head.body, body_maximum(self.edge.limits, application))
 
     def _remember_holder(self) -> None:
-        if self.fingerprint is None or self._ends is not None:
+        if self.fingerprint is None:
             return
         holder = self.edge.admission.holder(self.fingerprint)
         if holder is not None and not isinstance(holder, HolderMissing):

@@ -53,7 +53,9 @@ _LONGEST_REMEMBERED: Final = 4096
 # Quoting makes an address up to three times as long, and what is longer than this the
 # portal's own target would be refused for.
 _SIGN_IN: Final = "/sign-in?to="
-ENTER_PATH: Final = RESERVED_PREFIX.encode() + b"enter"
+_RESERVED: Final = RESERVED_PREFIX.encode()
+ENTER_PATH: Final = _RESERVED + b"enter"
+_REMEMBERED_WHOLES: Final = 16
 
 
 class Door(StrEnum):
@@ -164,13 +166,16 @@ class Gate:
             return self._to_portal(Listener.PUBLIC, peer, head, _Found(None))
         # A bad certificate is refused at once and never sent to the sign-in.
         now = self._clock()
+        known = self._known(peer, head, now)
+        if known is not None:
+            return self._forward(peer, head, known)
         holder = self._certificate(peer, now)
         if not isinstance(holder, Holder):
             return holder
         app = self._by_host.get(head.host)
         if app is None and head.host != self.site.host:
             return Refuse(Refusal.UNKNOWN_HOST, close=True)
-        if head.target.path.startswith(RESERVED_PREFIX.encode()):
+        if head.target.path.startswith(_RESERVED):
             return self._reserved(peer, holder, head, now)
         found = self._session(peer, holder, head, now)
         if isinstance(found, SessionMissing):
@@ -178,6 +183,23 @@ class Gate:
         if app is None:
             return self._to_portal(Listener.PORTAL, peer, head, found)
         return self._decide(peer, holder, found, app, head, now)
+
+    def _known(self, peer: Peer, head: RequestHead, now: datetime) -> Grant | None:
+        """Return the grant that an earlier request was given and this one may use as well.
+
+        It holds the answers to all the questions below, and whatever changes one of them
+        ends it: no rule looks at the path or at the hour as yet. Where there is more than
+        one cookie, or none, the questions are asked.
+        """
+        app = self._by_host.get(head.host)
+        numbers = self._numbers(head)
+        if app is None or len(numbers) != 1 or not self._admission.reliable(now):
+            return None
+        number = numbers[0]
+        grant = None if number is None else self._admission.grant(number, app, now)
+        if grant is None or grant.session.fingerprint != peer.fingerprint:
+            return None
+        return None if head.target.path.startswith(_RESERVED) else grant
 
     def _certificate(self, peer: Peer, now: datetime) -> Holder | Refuse | HolderMissing:
         if peer.fingerprint is None:
@@ -222,9 +244,9 @@ class Gate:
         now: datetime,
     ) -> Verdict | Missing:
         session = found.session
-        if session is not None and (known := self._admission.grant(session, app, now)) is not None:
-            # Decided before, and nothing has changed since: no rule looks at
-            # the path or at the hour as yet.
+        known = None if session is None else self._admission.grant(session.id, app, now)
+        if known is not None:
+            # Decided before, and nothing has changed since.
             return self._forward(peer, head, known)
         facts = RequestFacts(head.method.decode(), head.target.path.decode())
         match decide(app.policy, _subject(holder, session), facts, now):
@@ -243,20 +265,27 @@ class Gate:
 
     def _forward(self, peer: Peer, head: RequestHead, grant: Grant) -> Forward:
         app = grant.app
-        ours = grant.lines + forwarded_fields(peer.address, head.authority)
-        if app.client_certificate:
-            ours += certificate_lines(peer.certificate, self._issuers)
+        ours = grant.wholes.get((peer.address, head.authority))
+        if ours is None:
+            ours = self._ours(peer, head, grant)
         tail = request_tail(head, ours, app.user_header)
-        event = self._claims(peer, head, grant.holder, app)
+        claims = claimed_fields(head, app.user_header)
+        event = self._claims(peer, grant.holder, app, claims) if claims else None
         return Forward(tail, grant, grant.session.id, event)
 
-    def _claims(
-        self, peer: Peer, head: RequestHead, holder: Holder, app: Application
-    ) -> AuditEvent | None:
+    def _ours(self, peer: Peer, head: RequestHead, grant: Grant) -> bytes:
+        """Return everything of ours that goes upstream, and keep it with the grant."""
+        ours = grant.lines + forwarded_fields(peer.address, head.authority)
+        if grant.app.client_certificate:
+            # That of the session, so the same on all connections that use the grant.
+            ours += certificate_lines(peer.certificate, self._issuers)
+        if len(grant.wholes) >= _REMEMBERED_WHOLES:
+            grant.wholes.clear()
+        grant.wholes[peer.address, head.authority] = ours
+        return ours
+
+    def _claims(self, peer: Peer, holder: Holder, app: Application, claims: str) -> AuditEvent:
         """Tell the audit log of a client that says itself who it is; no application hears it."""
-        claims = claimed_fields(head, app.user_header)
-        if not claims:
-            return None
         event = self._event(AuditKind.IDENTITY_CLAIMED, peer, holder, app.name, "")
         return replace(event, detail={"fields": claims[:_CLAIMS_SHOWN]})
 
@@ -289,7 +318,7 @@ class Gate:
         request of a browser.
         """
         found: tuple[SessionId | None, ...] = ()
-        for field in head.fields:
+        for field in head.odd:
             if field.name == b"cookie":
                 numbers = self._cookies.get((field.value, head.host))
                 if numbers is None:

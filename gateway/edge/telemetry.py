@@ -138,8 +138,15 @@ class Telemetry:
         grant = shape.grant
         name = _DOORS[down.peer.door] if grant is None else grant.app.name
         upstream = shape.pool.upstream
-        constant = self._constant(down, shape.head, name, grant, upstream)
-        return Account(self.figures.applications[name], constant)
+        head = shape.head
+        # Mostly the same as for the request before, though other fields differ.
+        same = grant, upstream, head.authority, head.first(b"user-agent")
+        if grant is not None and down.accounted is not None and down.accounted[0] == same:
+            return down.accounted[1]
+        constant = self._constant(down, head, name, grant, upstream)
+        account = Account(self.figures.applications[name], constant)
+        down.accounted = same, account
+        return account
 
     def _place(self, down: "Downstream", head: RequestHead | None) -> str:
         """Return for which application a request was that never came to it."""

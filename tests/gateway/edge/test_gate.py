@@ -340,6 +340,41 @@ async def test_a_grant_is_not_used_beyond_its_time(stage: Stage) -> None:
     assert second.grant is not first.grant
 
 
+async def test_a_grant_is_no_way_round_the_questions(stage: Stage) -> None:
+    """It serves the certificate, the host and the paths that it was given for, while all is known."""
+    session = await stage.sign_in()
+    field = cookie(stage, session)
+    assert isinstance(await ask(stage, "/", field), Forward)
+    for stick in (stage.made.second, stage.made.bruno):
+        assert isinstance(await ask(stage, "/", field, stick=stick), Refuse)
+    nobody = await judge(stage, peer_of(None), head_of("/", field))
+    assert nobody == Refuse(Refusal.NO_CERTIFICATE, close=True)
+    assert await ask(stage, "/.pusterla/other", field) == Refuse(Refusal.NOT_FOUND)
+    misdirected = await judge(stage, peer_of(stage.made.anna, CRM), head_of("/", field))
+    assert misdirected == Refuse(Refusal.MISDIRECTED, close=True)
+    stage.edge.admission._reliable_until = stage.clock() - timedelta(seconds=1)
+    stale = await ask(stage, "/", field)
+    assert isinstance(stale, Refuse)
+    assert stale.refusal is Refusal.CERTIFICATE_STATUS_STALE
+
+
+async def test_what_is_said_of_a_requests_way_is_that_requests(stage: Stage) -> None:
+    """Though the rest is the same for all that one grant lets in; and memory of it has an end."""
+    session = await stage.sign_in()
+    peer = peer_of(stage.made.anna)
+    for number in range(100):
+        for address in (ADDRESS, "2001:db8::1"):
+            host = f"{WIKI}:{8000 + number}"
+            head = head_of("/", cookie(stage, session), host=host)
+            verdict = await judge(stage, replace(peer, address=address), head)
+            lines = lines_of(verdict)
+            assert f"X-Forwarded-Host: {host}" in lines
+            assert f"X-Forwarded-For: {address}" in lines
+            assert isinstance(verdict, Forward)
+            assert verdict.grant is not None
+            assert len(verdict.grant.wholes) <= 16
+
+
 async def test_another_policy_decides_anew(stage: Stage) -> None:
     """What was decided by the old one is forgotten."""
     session = await stage.sign_in()
