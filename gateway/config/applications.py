@@ -3,11 +3,11 @@
 import re
 from typing import Final
 
-from gateway.config.reaching import read_app_limits
+from gateway.config.reaching import read_app_limits, read_upstreams
 from gateway.config.settings import check_host, check_line
 from gateway.core.headers import HOP_BY_HOP
 from gateway.core.routes import normalise_host
-from gateway.core.site import Application, Site, parse_upstream
+from gateway.core.site import Application, Site
 from policies.parse import parse_rules
 from policies.reading import Problem, Section
 
@@ -80,7 +80,7 @@ class ApplicationReader:
         except ValueError as error:
             self._problems.append(Problem(place, f"{error}; rename the file"))
         host = document.text("host", check=check_host)
-        upstream = document.text("upstream", check=parse_upstream)
+        upstreams = read_upstreams(document)
         title = document.text("title", default=name, check=check_line)
         description = document.text("description", default="", check=check_line)
         user_header = document.text("user_header", default=None, check=_check_user_header)
@@ -91,12 +91,12 @@ class ApplicationReader:
         )
         self._claim(document, place, host)
         document.finish()
-        if len(self._problems) > before or host is None or upstream is None or policy is None:
+        if len(self._problems) > before or host is None or policy is None:
             return None
         return Application(
             name=name,
             host=host,
-            upstream=parse_upstream(upstream),
+            upstreams=upstreams,
             policy=policy,
             title=title,
             description=description,

@@ -74,7 +74,7 @@ def settings_text(
 def application_text(
     name: str,
     host: str,
-    upstream: str,
+    upstreams: tuple[str, ...],
     allow: Iterable[SubjectTerm],
     *,
     title: str | None = None,
@@ -84,8 +84,9 @@ def application_text(
         Setting("host", toml_text(host), "The host under which people reach it.", chosen=True),
         Setting(
             "upstream",
-            toml_text(upstream),
-            "Where it listens: http://HOST:PORT or unix:/path/of.sock",
+            toml_text(upstreams[0]) if len(upstreams) == 1 else _texts(upstreams),
+            "Where it listens: http://HOST:PORT or unix:/path/of.sock\n"
+            'Several that do the same: ["http://10.0.0.1:80", "http://10.0.0.2:80"]',
             chosen=True,
         ),
         _optional("title", title, toml_text(name), "What people read in the list at the portal."),
@@ -121,6 +122,10 @@ def toml_text(text: str) -> str:
     """Write *text* as a basic string of TOML."""
     # JSON's escapes are TOML's; only DEL is allowed there and not here.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
+
+
+def _texts(texts: tuple[str, ...]) -> str:
+    return f"[{', '.join(map(toml_text, texts))}]"
 
 
 def _rules_text(allow: Iterable[SubjectTerm]) -> str:

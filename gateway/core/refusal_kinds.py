@@ -41,6 +41,8 @@ class Refusal(StrEnum):
     UPSTREAM_UNREACHABLE = "upstream-unreachable"
     UPSTREAM_BROKEN = "upstream-broken"
     UPSTREAM_TIMEOUT = "upstream-timeout"
+    NO_UPSTREAM = "no-upstream"
+    """An application has several upstreams, or checks, and none is fit for a request."""
     STORE_UNAVAILABLE = "store-unavailable"
     OVERLOADED = "overloaded"
     INTERNAL = "internal"
@@ -73,6 +75,7 @@ STATUS: Final = {
     Refusal.UPSTREAM_UNREACHABLE: HTTPStatus.BAD_GATEWAY,
     Refusal.UPSTREAM_BROKEN: HTTPStatus.BAD_GATEWAY,
     Refusal.UPSTREAM_TIMEOUT: HTTPStatus.GATEWAY_TIMEOUT,
+    Refusal.NO_UPSTREAM: HTTPStatus.SERVICE_UNAVAILABLE,
     Refusal.STORE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     Refusal.OVERLOADED: HTTPStatus.SERVICE_UNAVAILABLE,
     Refusal.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,

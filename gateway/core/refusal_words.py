@@ -69,6 +69,7 @@ WAYS: Final = {
     Refusal.UPSTREAM_UNREACHABLE: Way.AGAIN,
     Refusal.UPSTREAM_BROKEN: Way.AGAIN,
     Refusal.UPSTREAM_TIMEOUT: Way.AGAIN,
+    Refusal.NO_UPSTREAM: Way.AGAIN,
     Refusal.STORE_UNAVAILABLE: Way.AGAIN,
     Refusal.OVERLOADED: Way.AGAIN,
     Refusal.INTERNAL: Way.AGAIN,
@@ -245,6 +246,12 @@ _ENGLISH: Final = {
         "The application takes too long",
         "You were let in, but the application did not answer in time.",
         ("Try again. What you sent may or may not have been done: check before you repeat it.",),
+    ),
+    Refusal.NO_UPSTREAM: Words(
+        "The application is out of order at the moment",
+        "You were let in, but no server of this application is fit for work just now. Your "
+        "request has reached none of them.",
+        ("Try again in a minute.",),
     ),
     Refusal.STORE_UNAVAILABLE: Words(
         "We cannot check who may enter at the moment",
@@ -424,6 +431,12 @@ _ITALIAN: Final = {
                 "prima di ripeterlo."
             ),
         ),
+    ),
+    Refusal.NO_UPSTREAM: Words(
+        "L’applicazione è momentaneamente fuori servizio",
+        "L’accesso è riuscito, ma in questo momento nessun server di questa applicazione è in "
+        "grado di lavorare. La tua richiesta non è arrivata a nessuno di essi.",
+        ("Riprova tra un minuto.",),
     ),
     Refusal.STORE_UNAVAILABLE: Words(
         "In questo momento non possiamo controllare chi può entrare",

@@ -85,7 +85,8 @@ class Application:
 
     name: str
     host: str
-    upstream: Upstream
+    upstreams: tuple[Upstream, ...]
+    """Where it listens; several are one application, and each request goes to one of them."""
     policy: AppPolicy
     title: str
     description: str = ""

@@ -17,6 +17,8 @@ In the order in which a request meets them:
 - `forwarding`  the head that goes upstream: client's identity claims out, ours in
 - `exchange`    one request and its response; or, after 101, a tunnel
 - `upstream`    connections to applications, pooled
+- `balancing`   which of several upstreams gets the next request
+- `service`     an application as it is reached: its pools, and how patient we are
 - `meter`       what one connection has moved, and the ids of its requests
 - `telemetry`   the end of every exchange: counted, and written down
 - `figures`     what is counted

@@ -315,8 +315,9 @@ class Downstream(asyncio.Protocol):
             # Before a byte of it goes on, and before anybody is asked to send it.
             self._refuse(Refusal.BODY_TOO_LARGE, head, "the body is announced as too large")
             return
-        upstream = self.edge.portal if grant is None else grant.app.upstream
-        shape = Shape(head, verdict.tail, self.edge.pools.to(upstream), grant, verdict.session)
+        services = self.edge.services
+        service = services.portal if grant is None else services.of(grant.app)
+        shape = Shape(head, verdict.tail, service, grant, verdict.session)
         if grant is not None and head.rememberable:
             self._memo.keep(block, shape)
         self._start(Exchange(self, head.method, head.target.wire, shape))
@@ -384,7 +385,16 @@ class Downstream(asyncio.Protocol):
             self._untaken = untaken_octets(self._transport)
             self.deadline = self.edge.tick + self.edge.taken_seconds
         else:
-            self.deadline = inf
+            self.watch_answer()
+
+    def watch_answer(self) -> None:
+        """Give the application its time for the next bytes of an answer that has begun.
+
+        While the client holds the answer back, the application is not late.
+        """
+        if not self._congested:
+            patience = inf if self.exchange is None else self.exchange.patience
+            self.deadline = self.edge.tick + patience
 
     def exchange_done(self, *, keep_alive: bool) -> None:
         """Go on to the next request, or close."""
@@ -423,7 +433,7 @@ class Downstream(asyncio.Protocol):
         elif self._state is _State.HEAD:
             self._linger()
         elif self._state is _State.EXCHANGE and self.exchange is not None:
-            if self.exchange.answering:
+            if self.exchange.answering and self._congested:
                 self._judge_taking()
             else:
                 self.exchange.time_out()

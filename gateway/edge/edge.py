@@ -11,18 +11,17 @@ from gateway.core.audit import AuditEvent
 from gateway.core.ports import EdgeStore, StoreUnavailable
 from gateway.core.site import Application, Site, Upstream
 from gateway.edge.admission import Admission
-from gateway.edge.connections import Connections
+from gateway.edge.connections import SWEEP_SECONDS, Connections
 from gateway.edge.gate import Gate
+from gateway.edge.service import Services
 from gateway.edge.telemetry import Telemetry
 from gateway.edge.tls import Contexts
-from gateway.edge.upstream import Pools
 
 if TYPE_CHECKING:
     from gateway.edge.downstream import Downstream
 
 log = logging.getLogger("pusterla.edge")
 
-SWEEP_SECONDS = 0.5
 _AUDIT_QUIET_SECONDS = 60.0
 _AUDIT_REMEMBERED = 10_000
 _LOG_LINES_PER_SWEEP = 20
@@ -45,13 +44,12 @@ class Edge:
     ) -> None:
         """Begin without a connection."""
         self._settle(site, contexts)
-        self.portal = portal
         self.store = store
         self.admission = admission
         self.gate = gate
         self.telemetry = telemetry
         self.clock = clock
-        self.pools = Pools()
+        self.services = Services(site.limits, portal)
         self.connections: Connections[Downstream] = Connections()
         self.draining = False
         self.tick = asyncio.get_running_loop().time()
@@ -80,14 +78,14 @@ class Edge:
         begun keeps its limit; what comes next, on them too, goes by the new ones.
         """
         self._settle(site, contexts)
+        self.services.settle(site.limits)
         self.gate.adopt_site(site, issuers)
         self.admission.adopt(site.feed_grace)
 
     def adopt(self, applications: Mapping[str, Application]) -> None:
         """Serve *applications* from now on."""
         self.gate.adopt(applications)
-        upstreams = {app.upstream for app in applications.values()} | {self.portal}
-        self.pools.retain(frozenset(upstreams))
+        self.services.adopt(applications)
 
     def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Run *work* beside the connections; a failure in it is logged, never lost."""
@@ -143,7 +141,7 @@ class Edge:
             now = self.clock()
             self.telemetry.sweep(now)
             self.connections.sweep(self.tick, now)
-            self.pools.sweep(self.tick)
+            self.services.sweep(self.tick)
             if not self.admission.reliable(now):
                 # Nobody can say any more who has been revoked. What has been allowed
                 # ends; whoever comes now is refused with a page that says why.

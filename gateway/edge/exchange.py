@@ -33,8 +33,9 @@ from gateway.edge.heads import (
     UpstreamGarbled,
 )
 from gateway.edge.plain import read_response
+from gateway.edge.service import NoUpstream, Service
 from gateway.edge.uploads import Upload, UploadRefused, body_maximum
-from gateway.edge.upstream import Pool, UpstreamConnection
+from gateway.edge.upstream import UpstreamConnection
 
 if TYPE_CHECKING:
     from gateway.edge.downstream import Downstream
@@ -54,7 +55,7 @@ class Shape:
 
     head: RequestHead
     tail: bytes
-    pool: Pool
+    service: Service
     grant: Grant | None
     session: SessionId | None
     account: "Account | None" = None
@@ -132,7 +133,7 @@ class Exchange:
 
     def start(self) -> None:
         """Send the request on, over an idle connection or a new one."""
-        connection = self.shape.pool.take()
+        connection = self.shape.service.take()
         if connection is None:
             # Connecting has a limit of its own.
             self._down.deadline = inf
@@ -141,9 +142,12 @@ class Exchange:
             self._attach(connection)
 
     async def _connect(self) -> None:
-        limits = self._down.edge.limits
         try:
-            connection = await self.shape.pool.connect(limits.upstream_connect.total_seconds())
+            connection = await self.shape.service.connect()
+        except NoUpstream as error:
+            self._figures.connects_failed += 1
+            self._fail(Refusal.NO_UPSTREAM, str(error))
+            return
         except TimeoutError:
             self._figures.connects_failed += 1
             self._fail(Refusal.UPSTREAM_TIMEOUT, "no connection in time")
@@ -164,8 +168,7 @@ class Exchange:
         assert transport is not None  # noqa: S101 - the pool gives out what is connected
         self._connection = connection
         connection.customer = self
-        edge = self._down.edge
-        self._down.deadline = edge.tick + edge.response_seconds
+        self._down.deadline = self._down.edge.tick + self.shape.service.response_seconds
         transport.write(self._line + self.shape.tail)
         upload = self._upload
         if upload is not None and not upload.begun:
@@ -209,6 +212,15 @@ class Exchange:
         return self._upload is None or self._upload.complete
 
     @property
+    def patience(self) -> float:
+        """For how many seconds an answer that has begun may stop coming."""
+        return inf if self._phase is _Phase.TUNNEL else self.shape.service.idle_seconds
+
+    @property
+    def _response_seconds(self) -> float:
+        return self.shape.service.response_seconds
+
+    @property
     def answering(self) -> bool:
         """Whether the answer has begun, or the exchange is a tunnel."""
         return self._phase is not _Phase.HEAD
@@ -234,7 +246,7 @@ class Exchange:
         if framed:
             transport.write(framed)
         if waiting and not upload.held:
-            seconds = edge.response_seconds if upload.complete else edge.body_seconds
+            seconds = self._response_seconds if upload.complete else edge.body_seconds
             down.deadline = edge.tick + seconds
         if not upload.keep_alive:
             self.keep_alive = False
@@ -261,8 +273,12 @@ class Exchange:
     def time_out(self) -> None:
         """Give up waiting for the application, or for the rest of the request."""
         upload = self._upload
-        if upload is None or upload.complete:
-            self._fail(Refusal.UPSTREAM_TIMEOUT, "no answer in time")
+        silent = not self.answering and (upload is None or upload.complete or upload.held)
+        if silent and self._connection is not None:
+            self._connection.fell_silent()
+        if upload is None or upload.complete or self.answering:
+            late = "the answer stopped coming" if self.answering else "no answer in time"
+            self._fail(Refusal.UPSTREAM_TIMEOUT, late)
         elif upload.held:
             self._fail(Refusal.UPSTREAM_TIMEOUT, "the request's body is not taken")
         elif not upload.invited and not upload.begun:
@@ -284,13 +300,15 @@ class Exchange:
         upload.hold(not writable)
         edge = down.edge
         ours = upload.held or upload.complete
-        down.deadline = edge.tick + (edge.response_seconds if ours else edge.body_seconds)
+        down.deadline = edge.tick + (self._response_seconds if ours else edge.body_seconds)
 
     def response_data(self, data: bytes) -> None:
         """Take bytes from the application."""
         self._received = True
         phase = self._phase
         if phase is _Phase.BODY:
+            if self.shape.service.idle_seconds < inf:
+                self._down.watch_answer()
             self._body(b"", data)
         elif phase is _Phase.TUNNEL:
             self._down.write(data)
@@ -329,7 +347,7 @@ class Exchange:
             # They may have filled the client's buffer already.
             self._down.watch_taking()
         else:
-            self._down.deadline = inf
+            self._down.deadline = self._down.edge.tick + self.shape.service.idle_seconds
         if response.upgraded:
             self._begin_tunnel(response, data)
             return
@@ -359,7 +377,7 @@ class Exchange:
         self._settled = self._settled and response.keep_alive
         upload, edge = self._upload, self._down.edge
         if upload is None or upload.complete:
-            self._down.deadline = edge.tick + edge.response_seconds
+            self._down.deadline = edge.tick + self._response_seconds
         if response.status != CONTINUED:
             if self._http_1_1:
                 self._down.write(interim_block(response, ours=self.shape.grant is None))
@@ -411,6 +429,9 @@ class Exchange:
             return
         self._phase = _Phase.TUNNEL
         self._figures.websockets += 1
+        self._down.watch_taking()
+        if self._connection is not None:
+            self._connection.answered()
         self._down.write(response_block(response, http_1_1=True, keep_alive=True) + data)
         self._down.feed_exchange()
 
@@ -453,6 +474,7 @@ class Exchange:
             if settled and response is not None and response.keep_alive:
                 connection.release()
             else:
+                connection.answered()
                 connection.discard()
             if not complete:
                 self.keep_alive = False
@@ -475,7 +497,9 @@ class Exchange:
         begun = self._phase is not _Phase.HEAD
         self._phase = _Phase.DONE
         self._connecting = None
+        where: object = self.shape.service
         if self._connection is not None:
+            where = self._connection.upstream
             self._connection.discard()
             self._connection = None
-        self._down.exchange_failed(refusal, f"{self.shape.pool.upstream}: {why}", begun=begun)
+        self._down.exchange_failed(refusal, f"{where}: {why}", begun=begun)

@@ -227,7 +227,11 @@ class Gate:
     def still_allowed(self, grant: Grant, holder: Holder) -> bool:
         """Say whether what *grant* allowed would be allowed again now, by today's policies."""
         app = self._by_host.get(grant.app.host)
-        if app is None or (app.name, app.upstream) != (grant.app.name, grant.app.upstream):
+        if app is None or app.name != grant.app.name:
+            return False
+        # One of several may go: what is under way there may finish. Where none is left
+        # of those there were, this is another application under an old name.
+        if set(app.upstreams).isdisjoint(grant.app.upstreams):
             return False
         # The path of a connection that is under way is not asked for again.
         facts = RequestFacts("GET", "/")

@@ -11,7 +11,6 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from gateway.core.refusal_kinds import Refusal
-from gateway.core.site import Upstream
 from gateway.edge.access_log import AccessLog, constant_part
 from gateway.edge.admission import Grant, HolderMissing
 from gateway.edge.exchange import Exchange, Shape
@@ -109,7 +108,7 @@ class Telemetry:
         figures.sent += moved[1]
         if self.log is not None:
             request = (b"", b"") if head is None else (head.method, head.target.wire)
-            constant = self._constant(down, head, name, None, None)
+            constant = self._constant(down, head, name, None, "")
             meter.answered = ended
             self.log.add(meter, ended, moved, status, reason, request, constant)
         meter.id = b""
@@ -137,13 +136,13 @@ class Telemetry:
     def _open(self, down: "Downstream", shape: Shape) -> Account:
         grant = shape.grant
         name = _DOORS[down.peer.door] if grant is None else grant.app.name
-        upstream = shape.pool.upstream
+        service = shape.service
         head = shape.head
         # Mostly the same as for the request before, though other fields differ.
-        same = grant, upstream, head.authority, head.first(b"user-agent")
+        same = grant, service, head.authority, head.first(b"user-agent")
         if grant is not None and down.accounted is not None and down.accounted[0] == same:
             return down.accounted[1]
-        constant = self._constant(down, head, name, grant, upstream)
+        constant = self._constant(down, head, name, grant, str(service))
         account = Account(self.figures.applications[name], constant)
         down.accounted = same, account
         return account
@@ -164,7 +163,7 @@ class Telemetry:
         head: RequestHead | None,
         name: str,
         grant: Grant | None,
-        upstream: Upstream | None,
+        upstream: str,
     ) -> bytes:
         peer, fingerprint = down.peer, down.fingerprint
         holder = None if fingerprint is None else down.edge.admission.holder(fingerprint)
@@ -180,7 +179,7 @@ class Telemetry:
                 "rule": grant.rule if grant else "",
                 "host": head.authority if head else "",
                 "tls": down.tls_version,
-                "upstream": str(upstream) if upstream else "",
+                "upstream": upstream,
                 "user_agent": agent or b"",
             }
         )

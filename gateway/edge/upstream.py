@@ -44,6 +44,7 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self.transport = cast("asyncio.Transport", transport)
+        self._pool.count += 1
 
     def data_received(self, data: bytes) -> None:
         """Hand bytes to the customer; bytes that nobody asked for end the connection."""
@@ -59,6 +60,7 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the customer, or the pool that it has one fewer."""
         customer, self.customer = self.customer, None
+        self._pool.count -= 1
         if customer is None:
             self._pool.forget(self)
         else:
@@ -73,6 +75,19 @@ class UpstreamConnection(asyncio.Protocol):
         """Pass the end of backpressure on."""
         if self.customer is not None:
             self.customer.upstream_writable(True)
+
+    @property
+    def upstream(self) -> Upstream:
+        """Where it leads."""
+        return self._pool.upstream
+
+    def answered(self) -> None:
+        """Note an answer on a connection that is not given back."""
+        self._pool.note_answer()
+
+    def fell_silent(self) -> None:
+        """Note that an answer did not come in time."""
+        self._pool.note_silence()
 
     def discard(self) -> None:
         """Close for good, without a word to the customer."""
@@ -97,9 +112,22 @@ class Pool:
     def __init__(self, upstream: Upstream) -> None:
         """Begin empty."""
         self.upstream = upstream
+        self.count = 0
+        """How many connections are open, idle ones included."""
         self._idle: list[UpstreamConnection] = []
         self._closed = False
         self._tick = asyncio.get_running_loop().time()
+
+    @property
+    def busy(self) -> int:
+        """How many connections are in use."""
+        return self.count - len(self._idle)
+
+    def note_answer(self) -> None:
+        """Learn that the upstream has answered on a connection that does not come back."""
+
+    def note_silence(self) -> None:
+        """Learn that the upstream has not answered in time."""
 
     def take(self) -> UpstreamConnection | None:
         """Return the connection that was used last, or None where none is idle.
@@ -157,34 +185,3 @@ class Pool:
         self._closed = True
         while (connection := self.take()) is not None:
             connection.discard()
-
-
-class Pools:
-    """One pool an upstream, made when it is first asked for."""
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        self._pools: dict[Upstream, Pool] = {}
-
-    def to(self, upstream: Upstream) -> Pool:
-        """Return the pool of *upstream*."""
-        pool = self._pools.get(upstream)
-        if pool is None:
-            pool = self._pools[upstream] = Pool(upstream)
-        return pool
-
-    def retain(self, upstreams: frozenset[Upstream]) -> None:
-        """Close the idle connections to every upstream that is not among *upstreams*."""
-        for upstream in [*self._pools]:
-            if upstream not in upstreams:
-                self._pools.pop(upstream).close()
-
-    def sweep(self, tick: float) -> None:
-        """Close what has been idle for long."""
-        for pool in self._pools.values():
-            pool.sweep(tick)
-
-    def close(self) -> None:
-        """Close every idle connection."""
-        for pool in self._pools.values():
-            pool.close()

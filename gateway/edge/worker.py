@@ -142,7 +142,7 @@ class Worker:
                 await self._serve(https, http, ready, stopping)
             for task in watching:
                 task.cancel()
-        self.edge.pools.close()
+        self.edge.services.close()
         await self.edge.telemetry.close()
 
     async def _serve(

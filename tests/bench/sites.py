@@ -103,7 +103,7 @@ async def make_site(
     async with open_command(folder, clock) as command:
         allow = [parse_subject_term(f"group:{GROUP}")]
         address = f"http://127.0.0.1:{upstream}"
-        await add_application(command, "wiki", f"wiki.{HOST}", address, allow)
+        await add_application(command, "wiki", f"wiki.{HOST}", (address,), allow)
         sticks = [await add_person(command, f"person-{number}") for number in range(people)]
     site = BenchSite(folder, port, tuple(sticks), directory / "crls.pem")
     write_crls(site, site.crls, 0)

@@ -94,7 +94,7 @@ def test_files_with_mistakes_leave_what_is_in_force(
     assert sum("hots" in message for message in caplog.messages) == 1
     folder.app_file("wiki").write_text(WIKI.replace("9000", "9001"))
     assert live.look()
-    assert live.applications["wiki"].upstream.port == 9001
+    assert live.applications["wiki"].upstreams[0].port == 9001
 
 
 ALL = frozenset({"site", "limits", "apps"})
@@ -113,7 +113,7 @@ def test_settings_wait_until_somebody_asks(
     folder.app_file("wiki").write_text(WIKI.replace("9000", "9001"))
     assert live.look()
     assert live.site.name == "Pusterla"
-    assert live.applications["wiki"].upstream.port == 9001
+    assert live.applications["wiki"].upstreams[0].port == 9001
 
 
 def test_a_proposal_changes_nothing_until_it_is_taken(folder: SiteFolder) -> None:
@@ -124,9 +124,9 @@ def test_a_proposal_changes_nothing_until_it_is_taken(folder: SiteFolder) -> Non
     proposal = live.propose(ALL)
     assert isinstance(proposal, Proposal)
     assert proposal.changes == ("site.contact", "limits.idle", "wiki changed")
-    assert (live.site.contact, live.applications["wiki"].upstream.port) == ("", 9000)
+    assert (live.site.contact, live.applications["wiki"].upstreams[0].port) == ("", 9000)
     live.exchange(proposal)
-    assert (live.site.contact, live.applications["wiki"].upstream.port) == ("desk", 9001)
+    assert (live.site.contact, live.applications["wiki"].upstreams[0].port) == ("desk", 9001)
     assert not live.look()
 
 

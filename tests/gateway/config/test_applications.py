@@ -51,7 +51,7 @@ def test_an_application_is_called_as_its_file(apps: Path, site: Site) -> None:
     (apps / "wiki.toml").write_text(WIKI, encoding="utf-8")
     found = applications(apps, site)["wiki"]
     assert found.name == found.title == found.policy.app == "wiki"
-    assert found.upstream == Upstream("127.0.0.1", 9000)
+    assert found.upstreams == (Upstream("127.0.0.1", 9000),)
     assert found.user_header is None
     assert not found.client_certificate
 
@@ -65,11 +65,42 @@ def test_everything_can_be_said(apps: Path, site: Site) -> None:
     )
     found = applications(apps, site)["crm"]
     assert found.host == "crm.other.example"
-    assert found.upstream.unix_path == "/run/crm.sock"
+    assert [one.unix_path for one in found.upstreams] == ["/run/crm.sock"]
     assert (found.title, found.description) == ("Customers", "Who buys")
     assert found.user_header == "X-Remote-User"
     assert found.client_certificate
     assert found.policy.rules == ()
+
+
+def test_an_application_may_have_several_upstreams(apps: Path, site: Site) -> None:
+    """Of any kind, in their order; with one in a list too."""
+    for given, expected in (
+        ('["http://[::1]:80", "unix:/a.sock"]', ["http://[::1]:80", "unix:/a.sock"]),
+        ('["http://a"]', ["http://a:80"]),
+    ):
+        text = WIKI.replace('"http://127.0.0.1:9000"', given)
+        (apps / "wiki.toml").write_text(text, encoding="utf-8")
+        assert list(map(str, applications(apps, site)["wiki"].upstreams)) == expected
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ("[]", "upstream: an empty list"),
+        ('["http://a", "ftp://b"]', "upstream[2]: 'ftp://b' is not an upstream"),
+        ('["http://a", "HTTP://A:80/"]', "upstream: http://a:80 is listed twice"),
+        ('["http://a", 5]', "upstream[2]: expected text, found a whole number"),
+        ("5", "upstream: expected text, found a whole number"),
+    ],
+)
+def test_upstreams_that_cannot_be_are_problems(
+    apps: Path, site: Site, given: str, message: str
+) -> None:
+    """Each with its place."""
+    text = WIKI.replace('"http://127.0.0.1:9000"', given)
+    (apps / "wiki.toml").write_text(text, encoding="utf-8")
+    (found,) = problems(apps, site)
+    assert found.startswith(f"apps/wiki.toml: {message}")
 
 
 def test_no_applications_is_no_problem(apps: Path, site: Site) -> None:

@@ -26,12 +26,10 @@ def read(directory: Path, settings: str, **apps: str) -> Configuration | Problem
     return read_configuration(directory)
 
 
-def wiki(**chosen: str) -> str:
+def wiki(upstreams: tuple[str, ...] = ("http://127.0.0.1:9000",), **chosen: str) -> str:
     """An application as `app add` writes it."""
     terms = [parse_subject_term("group:technicians"), parse_subject_term("user:anna")]
-    return application_text(
-        "wiki", "wiki.gate.example.org", "http://127.0.0.1:9000", terms, **chosen
-    )
+    return application_text("wiki", "wiki.gate.example.org", upstreams, terms, **chosen)
 
 
 def test_what_the_command_writes_can_be_read(tmp_path: Path) -> None:
@@ -39,6 +37,7 @@ def test_what_the_command_writes_can_be_read(tmp_path: Path) -> None:
     found = read(tmp_path, settings_text(HOST, 8443), wiki=wiki(title='The "Wiki"'))
     assert isinstance(found, Configuration), found
     app = found.applications["wiki"]
+    assert list(map(str, app.upstreams)) == ["http://127.0.0.1:9000"]
     assert app.title == 'The "Wiki"'
     assert [(rule.groups, rule.users) for rule in app.policy.rules] == [
         (frozenset({"technicians"}), None),
@@ -46,9 +45,17 @@ def test_what_the_command_writes_can_be_read(tmp_path: Path) -> None:
     ]
 
 
+def test_an_application_of_several_upstreams_can_be_read(tmp_path: Path) -> None:
+    """They are written as a list."""
+    upstreams = ("http://127.0.0.1:9000", "unix:/run/wiki.sock")
+    found = read(tmp_path, settings_text(HOST, 8443), wiki=wiki(upstreams))
+    assert isinstance(found, Configuration), found
+    assert tuple(map(str, found.applications["wiki"].upstreams)) == upstreams
+
+
 def test_an_application_for_nobody_can_be_read(tmp_path: Path) -> None:
     """Without a subject there is no rule, and a comment says so."""
-    text = application_text("wiki", "wiki.gate.example.org", "unix:/run/wiki.sock", [])
+    text = application_text("wiki", "wiki.gate.example.org", ("unix:/run/wiki.sock",), [])
     found = read(tmp_path, settings_text(HOST, 8443), wiki=text)
     assert isinstance(found, Configuration), found
     assert found.applications["wiki"].policy.rules == ()

@@ -53,6 +53,7 @@ def test_names_stay_what_they_were() -> None:
         "upstream-unreachable": 502,
         "upstream-broken": 502,
         "upstream-timeout": 504,
+        "no-upstream": 503,
         "store-unavailable": 503,
         "overloaded": 503,
         "internal": 500,

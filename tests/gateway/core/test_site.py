@@ -49,7 +49,7 @@ def test_an_application_is_sent_little_unless_it_asks() -> None:
     wiki = Application(
         name="wiki",
         host="wiki.pusterla.example",
-        upstream=Upstream("127.0.0.1", 9000),
+        upstreams=(Upstream("127.0.0.1", 9000),),
         policy=AppPolicy("wiki", ()),
         title="Wiki",
     )

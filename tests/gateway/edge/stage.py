@@ -52,12 +52,16 @@ class Clock:
 
 
 def application(
-    name: str, upstream: Upstream, group: str = "technicians", **more: Any
+    name: str,
+    upstream: Upstream | tuple[Upstream, ...],
+    group: str = "technicians",
+    **more: Any,
 ) -> Application:
-    """Return an application that opens to *group*."""
+    """Return an application at *upstream*, or at several, that opens to *group*."""
+    upstreams = (upstream,) if isinstance(upstream, Upstream) else upstream
     rule = Rule(group, Effect.ALLOW, users=None, groups=frozenset({group}))
     policy = AppPolicy(name, (rule,), Level.PASSWORD_TOTP)
-    return Application(name, f"{name}.{HOST}", upstream, policy, title=name.title(), **more)
+    return Application(name, f"{name}.{HOST}", upstreams, policy, title=name.title(), **more)
 
 
 @dataclass(eq=False)

@@ -8,7 +8,7 @@ import pytest
 from gateway.core.refusal_kinds import Refusal
 from gateway.edge.connections import LINGER_SECONDS
 from gateway.edge.downstream import Downstream, _State
-from gateway.edge.upstream import Pool, UpstreamConnection
+from gateway.edge.upstream import UpstreamConnection
 from tests.gateway.edge.recorder import Line, ok, saying
 from tests.gateway.edge.site import HOST, WIKI
 from tests.gateway.edge.stage import Stage, Visitor
@@ -171,23 +171,25 @@ async def test_a_client_that_half_closes_tcp_and_takes_nothing_more_is_not_kept(
     await until(lambda: not narrow.connections)
 
 
-async def test_no_request_goes_out_once_its_connection_is_cut(stage: Stage) -> None:
+async def test_no_request_goes_out_once_its_connection_is_cut(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Not even where the connection to the application comes about in the same moment."""
     visitor = await stage.enter()
     (connection,) = stage.connections
     await visitor.ask("/before")
-    stage.edge.pools.to(stage.applications()["wiki"].upstream).close()
+    (pool,) = stage.edge.services.of(stage.applications()["wiki"]).pools
+    pool.close()
     connecting, proceed = asyncio.Event(), asyncio.Event()
-    pool = Pool(stage.applications()["wiki"].upstream)
+    connect = pool.connect
 
-    class Slow(Pool):
-        async def connect(self, seconds: float) -> UpstreamConnection:
-            made = await pool.connect(seconds)
-            connecting.set()
-            await proceed.wait()
-            return made
+    async def slowly(seconds: float) -> UpstreamConnection:
+        made = await connect(seconds)
+        connecting.set()
+        await proceed.wait()
+        return made
 
-    stage.edge.pools._pools[pool.upstream] = Slow(pool.upstream)
+    monkeypatch.setattr(pool, "connect", slowly)
     await visitor.wire.send(visitor.request("/cut"))
     await connecting.wait()
     proceed.set()

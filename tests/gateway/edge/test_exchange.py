@@ -216,7 +216,7 @@ async def test_interim_responses_have_an_end(stage: Stage) -> None:
     assert len(visitor.wire.informational) == INTERIM_MAXIMUM
     stage.wiki.script = hinting(HINTS * (INTERIM_MAXIMUM + 1))
     other = await stage.enter()
-    stage.edge.pools.close()
+    stage.edge.services.close()
     await other.wire.send(other.request())
     await refused(other, Refusal.UPSTREAM_BROKEN, 502)
 

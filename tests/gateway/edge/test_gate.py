@@ -233,7 +233,7 @@ async def test_a_session_is_worth_nothing_with_another_certificate(stage: Stage)
     session = await stage.sign_in()
     for stick in (stage.made.bruno, stage.made.second):
         crm = stage.applications(
-            crm=application("crm", stage.applications()["crm"].upstream, "guests")
+            crm=application("crm", stage.applications()["crm"].upstreams, "guests")
         )
         stage.edge.adopt(crm)
         for host in (CRM, HOST):
@@ -381,7 +381,7 @@ async def test_another_policy_decides_anew(stage: Stage) -> None:
     first = await ask(stage, "/", cookie(stage, session))
     assert isinstance(first, Forward)
     assert first.grant is not None
-    upstream = stage.applications()["wiki"].upstream
+    upstream = stage.applications()["wiki"].upstreams
     stage.edge.adopt({"wiki": application("wiki", upstream, "nobody")})
     assert not first.grant.live
     verdict = await ask(stage, "/", cookie(stage, session))
@@ -557,21 +557,22 @@ async def test_nothing_else_is_under_our_prefix(stage: Stage, target: str, metho
 
 
 async def test_what_is_under_way_is_judged_by_todays_policies(stage: Stage) -> None:
-    """Still allowed, or denied, or the application is gone, renamed or moved."""
+    """Still allowed, or denied, or the application is gone, renamed or moved as a whole."""
     session = await stage.sign_in()
     forward = await ask(stage, "/", cookie(stage, session))
     assert isinstance(forward, Forward)
     grant = forward.grant
     assert grant is not None
     apps = stage.applications()
-    moved = replace(apps["wiki"], upstream=apps["crm"].upstream)
+    moved = replace(apps["wiki"], upstreams=apps["crm"].upstreams)
+    more = replace(apps["wiki"], upstreams=apps["crm"].upstreams + apps["wiki"].upstreams)
     cases = {
-        True: [apps, apps | {"wiki": replace(apps["wiki"], title="x")}],
+        True: [apps, apps | {"wiki": replace(apps["wiki"], title="x")}, {"wiki": more}],
         False: [
             {},
             {"wiki": moved},
             {"notes": replace(apps["wiki"], name="notes")},
-            {"wiki": application("wiki", apps["wiki"].upstream, "guests")},
+            {"wiki": application("wiki", apps["wiki"].upstreams, "guests")},
         ],
     }
     for allowed, states in cases.items():

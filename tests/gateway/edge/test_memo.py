@@ -1,10 +1,11 @@
 import pytest
 
 from gateway.core.refusal_kinds import Refusal
-from gateway.core.site import Upstream
+from gateway.core.site import AppLimits, Limits, Upstream
 from gateway.edge.exchange import Shape
 from gateway.edge.heads import parse_request
 from gateway.edge.memo import Memo
+from gateway.edge.service import Service
 from gateway.edge.upstream import Pool
 
 
@@ -13,7 +14,8 @@ async def shape() -> Shape:
     """The shape of some request."""
     head = parse_request(b"GET / HTTP/1.1\r\nHost: wiki.example.org\r\n\r\n")
     assert not isinstance(head, Refusal)
-    return Shape(head, b"", Pool(Upstream("127.0.0.1", 9000)), None, None)
+    service = Service("wiki", (Pool(Upstream("127.0.0.1", 9000)),), AppLimits(), Limits())
+    return Shape(head, b"", service, None, None)
 
 
 async def test_what_came_once_is_not_kept(shape: Shape) -> None:

@@ -49,7 +49,7 @@ def test_a_chunked_body_is_framed_anew(pieces: list[bytes], excess: bool) -> Non
 def test_an_application_may_have_a_limit_of_its_own() -> None:
     """Smaller or larger than the site's; without one, the site's holds for it too."""
     upstream, policy = Upstream("127.0.0.1", 9000), AppPolicy("wiki", ())
-    plain = Application("wiki", "wiki.x", upstream, policy, "Wiki")
+    plain = Application("wiki", "wiki.x", (upstream,), policy, "Wiki")
     own = replace(plain, limits=AppLimits(body_bytes=0))
     limits = Limits(body_bytes=10)
     assert [body_maximum(limits, one) for one in (None, plain, own)] == [10, 10, 0]

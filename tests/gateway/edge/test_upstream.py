@@ -6,7 +6,7 @@ import pytest
 
 from gateway.core.site import Upstream
 from gateway.edge import upstream as module
-from gateway.edge.upstream import Pool, Pools, UpstreamConnection
+from gateway.edge.upstream import Pool, UpstreamConnection
 from tests.gateway.edge.recorder import Line, Recorder
 from tests.gateway.edge.waiting import soon, until
 
@@ -216,18 +216,16 @@ async def test_connecting_has_a_limit_and_fails_as_the_system_says(tmp_path: obj
             await soon(Pool(upstream).connect(5))
 
 
-async def test_there_is_one_pool_an_upstream(recorder: Recorder) -> None:
-    """Made when it is asked for; those that are not wanted any more are closed."""
-    pools = Pools()
-    kept, gone = Upstream("127.0.0.1", recorder.port), Upstream("localhost", recorder.port)
-    assert pools.to(kept) is pools.to(kept)
-    assert pools.to(kept) is not pools.to(gone)
-    connections = [await pools.to(one).connect(5) for one in (kept, gone)]
-    for connection in connections:
-        connection.release()
-    pools.retain(frozenset({kept}))
-    assert [is_open(one) for one in connections] == [True, False]
-    pools.sweep(asyncio.get_running_loop().time())
-    assert is_open(connections[0])
-    pools.close()
-    assert not is_open(connections[0])
+async def test_a_pool_counts_what_is_in_use(pool: Pool, recorder: Recorder) -> None:
+    """Neither what is idle nor what has ended, however it has."""
+    first, _ = await connected(pool, recorder)
+    second, line = await connected(pool, recorder)
+    assert (pool.count, pool.busy) == (2, 2)
+    first.release()
+    assert (pool.count, pool.busy) == (2, 1)
+    assert pool.take() is first
+    assert pool.busy == 2
+    first.discard()
+    second.customer = Customer()
+    line.close()
+    await until(lambda: (pool.count, pool.busy) == (0, 0))

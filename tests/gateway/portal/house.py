@@ -82,7 +82,7 @@ def application(name: str, title: str, group: str, description: str = "") -> App
     return Application(
         name=name,
         host=f"{name}.{SITE.host}",
-        upstream=parse_upstream("http://127.0.0.1:9000"),
+        upstreams=(parse_upstream("http://127.0.0.1:9000"),),
         policy=AppPolicy(app=name, rules=(rule,)),
         title=title,
         description=description,
