@@ -14,6 +14,7 @@ KEYS: Final = {
     "listen": "listen.address",
     "workers": "listen.workers",
     "certificate": "listen.certificate",
+    "balancers": "listen.proxy_protocol_from",
     "session_lifetime": "sessions.lifetime",
     "store_url": "store.url",
     "feed_grace": "store.feed_grace",

@@ -1,7 +1,8 @@
 """pusterla.toml → `Site`. Every key is explained in docs/configuration.md."""
 
+from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
 from gateway.core.routes import normalise_host
@@ -39,7 +40,7 @@ def read_settings(document: Section, cores: int) -> Site | None:
     *cores* is how many workers there are when the file does not say.
     """
     host, port, http_port, name, contact = _read_site(document.section("site"))
-    listen, workers, certificate = _read_listen(document.section("listen"), cores)
+    listen = _read_listen(document.section("listen"), cores)
     sessions = document.section("sessions")
     session_lifetime = sessions.duration(
         "lifetime",
@@ -67,14 +68,15 @@ def read_settings(document: Section, cores: int) -> Site | None:
         http_port=http_port,
         name=name,
         contact=contact,
-        listen=listen,
-        workers=workers,
+        listen=listen.address,
+        workers=listen.workers,
         store_url=store_url,
         session_lifetime=session_lifetime,
         crl_lifetime=crl_lifetime,
         feed_grace=feed_grace,
         limits=limits,
-        certificate=certificate,
+        certificate=listen.certificate,
+        balancers=listen.balancers,
     )
 
 
@@ -127,12 +129,22 @@ def _read_site(section: Section) -> tuple[str | None, int, int, str, str]:
     return host, port, http_port, name, contact
 
 
-def _read_listen(section: Section, cores: int) -> tuple[str, int, Demand]:
+@dataclass(frozen=True, slots=True)
+class _Listen:
+    address: str
+    workers: int
+    certificate: Demand
+    balancers: tuple[IPv4Network | IPv6Network, ...]
+
+
+def _read_listen(section: Section, cores: int) -> _Listen:
     address = section.text("address", default=DEFAULT_ADDRESS, check=_check_address)
     workers = section.integer("workers", default=cores, minimum=1, maximum=_MOST_WORKERS)
     certificate = section.choice("certificate", Demand, default=Demand.PAGE)
+    nothing: tuple[str, ...] = ()
+    balancers = section.texts("proxy_protocol_from", default=nothing, check=_check_network)
     section.finish()
-    return address, workers, certificate
+    return _Listen(address, workers, certificate, tuple(map(ip_network, balancers)))
 
 
 def _read_store(section: Section) -> tuple[str | None, timedelta]:
@@ -196,6 +208,16 @@ def _read_limits(section: Section) -> Limits:
 def _check_address(text: str) -> None:
     if not _is_address(text):
         raise ValueError(f"{text!r} is no address of a machine; write 0.0.0.0, 127.0.0.1 or ::")
+
+
+def _check_network(text: str) -> None:
+    try:
+        network = ip_network(text)
+    except ValueError as error:
+        message = f"{text!r} is no address and no network; write 10.0.0.5 or 10.1.0.0/24"
+        raise ValueError(message) from error
+    if not network.prefixlen:
+        raise ValueError(f"{text!r} is everybody: whoever comes could say that they are anybody")
 
 
 def _check_store_url(text: str) -> None:

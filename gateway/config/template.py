@@ -197,6 +197,13 @@ def _listen_settings(address: str | None, workers: int | None) -> tuple[Setting,
             'What becomes of whoever has no good certificate: "page", they read what is wrong\n'
             'and what to do; "handshake", the TLS connection fails, with the alert that says it.',
         ),
+        Setting(
+            "proxy_protocol_from",
+            '["10.0.0.5", "10.1.0.0/24"]',
+            "Balancers in front of this site, by address or network. Every connection from\n"
+            "there must begin with a PROXY header, version 2, and what it says of the client\n"
+            "is believed.",
+        ),
     )
 
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from ipaddress import IPv6Address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network
 from pathlib import PurePath
 
 from policies.model import AppPolicy
@@ -155,6 +155,8 @@ class Site:
     """How long the edge goes on without a sign of life of the store before it refuses."""
     limits: Limits
     certificate: Demand = Demand.PAGE
+    balancers: tuple[IPv4Network | IPv6Network, ...] = ()
+    """From where connections begin with a PROXY header, which says who the client is."""
 
     @property
     def public_host(self) -> str:

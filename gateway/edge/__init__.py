@@ -3,6 +3,7 @@
 In the order in which a request meets them:
 
 - `hello`       reads the server name of a ClientHello, so that the TLS context can be chosen
+- `proxy_protocol` who the client is, in the words of a balancer
 - `openssl`     two settings that Python's ssl module does not reach
 - `judging`     handshakes that stop at the certificate until it has been judged
 - `tls`         contexts, and a thin layer over `ssl.MemoryBIO` that sends alerts

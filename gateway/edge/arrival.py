@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from ipaddress import ip_address
 from math import inf
 from typing import TYPE_CHECKING, Final, cast
 
@@ -13,6 +14,12 @@ from gateway.edge.admission import HolderMissing
 from gateway.edge.connections import LINGER_SECONDS, reset
 from gateway.edge.downstream import Downstream
 from gateway.edge.gate import Door, Peer, Refuse
+from gateway.edge.proxy_protocol import (
+    Incomplete,
+    ProxyHeaderBroken,
+    plain_address,
+    read_header,
+)
 from gateway.edge.tls import Channel, HandshakeFailed
 
 if TYPE_CHECKING:
@@ -38,6 +45,8 @@ class Arrival(asyncio.Protocol):
         self._edge = edge
         self._transport: asyncio.Transport | None = None
         self._channel = Channel(edge.contexts) if encrypted else None
+        self._header: bytes | None = None
+        """What has come of a PROXY header, while one is waited for."""
         self._over = False
         """Everything is said; what still comes is dropped, so that no reset overtakes it."""
 
@@ -54,17 +63,49 @@ class Arrival(asyncio.Protocol):
             return
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple):
-            self.address, self.port = str(peer[0]), int(peer[1])
+            self.address, self.port = plain_address(str(peer[0])), int(peer[1])
         edge.connections.arrive(self)
         self.deadline = edge.tick + edge.handshake_seconds
-        if self._channel is None:
+        if edge.site.balancers and self._from_balancer():
+            self._header = b""
+        elif self._channel is None:
             self._enter(Peer(Door.PLAIN, None, None, self.address), None)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes of the handshake."""
+        """Take bytes of the handshake, and of what a balancer says before it."""
+        if self._over:
+            return
+        if self._header is not None:
+            self._header += data
+            self._read_header(self._header)
+            return
         channel = self._channel
-        if not self._over and channel is not None:
+        if channel is not None:
             self._shake_hands(channel, lambda: channel.shake_hands(data))
+
+    # A balancer's word --------------------------------------------------------
+
+    def _from_balancer(self) -> bool:
+        address = ip_address(self.address)
+        return any(address in network for network in self._edge.site.balancers)
+
+    def _read_header(self, data: bytes) -> None:
+        try:
+            header = read_header(data)
+        except ProxyHeaderBroken as error:
+            self._edge.note("%s: closed, no PROXY header: %s", self.address, error)
+            self._abort()
+            return
+        if isinstance(header, Incomplete):
+            return
+        self._header = None
+        if header.address is not None:
+            self.address, self.port = header.address, header.port
+        rest = data[header.length :]
+        if self._channel is None:
+            self._enter(Peer(Door.PLAIN, None, None, self.address), None, rest)
+        elif rest:
+            self.data_received(rest)
 
     # Handshake --------------------------------------------------------------
 
@@ -136,8 +177,8 @@ class Arrival(asyncio.Protocol):
             *(door, channel.server_name, channel.fingerprint, self.address), channel.certificate
         )
 
-    def _enter(self, peer: Peer, channel: Channel | None) -> None:
-        """Hand the connection on to who serves requests."""
+    def _enter(self, peer: Peer, channel: Channel | None, rest: bytes = b"") -> None:
+        """Hand the connection on to who serves requests, with the *rest* of what has come."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return
@@ -154,6 +195,8 @@ class Arrival(asyncio.Protocol):
         self._transport = None
         transport.set_protocol(downstream)
         downstream.begin()
+        if rest:
+            downstream.data_received(rest)
 
     def eof_received(self) -> None:
         """Take the client's end as the end of the connection."""

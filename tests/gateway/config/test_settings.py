@@ -201,3 +201,15 @@ def test_counts_are_at_least_one(tmp_path: Path, key: str) -> None:
     assert getattr(site(tmp_path, f"{head}{key} = 1\n").limits, key) == 1
     (found,) = problems(tmp_path, f"{head}{key} = 0\n")
     assert found.startswith(f"pusterla.toml: limits.{key}: ")
+
+
+def test_balancers_are_named_by_address_or_network(tmp_path: Path) -> None:
+    """By nothing wider, for what they say of a client is believed."""
+    head = '[site]\nhost = "g.example.org"\n[listen]\n'
+    assert site(tmp_path, head).balancers == ()
+    named = site(tmp_path, head + 'proxy_protocol_from = ["10.0.0.5", "10.1.0.0/24", "fd00::/8"]\n')
+    assert [*map(str, named.balancers)] == ["10.0.0.5/32", "10.1.0.0/24", "fd00::/8"]
+    for wrong in ("balancer.example", "10.1.0.5/24", "0.0.0.0/0", "::/0", "10.0.0.5:443"):
+        (found,) = problems(tmp_path, f'{head}proxy_protocol_from = ["{wrong}"]\n')
+        assert found.startswith("pusterla.toml: listen.proxy_protocol_from")
+        assert repr(wrong) in found

@@ -72,7 +72,9 @@ def test_defaults_are_written_as_they_are(tmp_path: Path) -> None:
     """What stands behind a # is what is in force, but for the examples and the cores."""
     found = read(tmp_path, settings_text(HOST, 8443))
     text = UNSET.sub("", settings_text(HOST, 8443))
-    examples = re.compile(r"^(contact|url|workers|body_bytes) = .*\n", re.MULTILINE)
+    examples = re.compile(
+        r"^(contact|url|workers|body_bytes|proxy_protocol_from) = .*\n", re.MULTILINE
+    )
     said = read(tmp_path, examples.sub("", text))
     assert isinstance(found, Configuration)
     assert isinstance(said, Configuration)

@@ -122,16 +122,22 @@ class Stage:
         version: ssl.TLSVersion | None = None,
         **how: Any,
     ) -> Wire:
-        """Connect with TLS under the name *host*, showing *stick*."""
+        """Connect with TLS under the name *host*, showing *stick*; *before* goes before TLS."""
         wire = await self.tcp(receive_buffer=how.pop("receive_buffer", None))
+        wire.writer.write(how.pop("before", b""))
         context = how.pop("context", None) or self.made.context(stick, version)
         if host is None:
             context.check_hostname = False
         wire.writer.write(wire.begin_tls(context, host, **how))
         await wire.shake_hands()
         # In TLS 1.3 the client is done first.
-        port = wire.writer.get_extra_info("sockname")[1]
-        await until(lambda: port not in [one.port for one in self.arrivals if not one._over])
+        here = wire.writer.get_extra_info("sockname")
+
+        def arriving() -> bool:
+            transports = [one._transport for one in self.arrivals if not one._over]
+            return here in [one.get_extra_info("peername") for one in transports if one]
+
+        await until(lambda: not arriving())
         return wire
 
     async def tcp(self, port: int | None = None, *, receive_buffer: int | None = None) -> Wire:
