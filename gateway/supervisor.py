@@ -14,7 +14,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.bootstrap.control_socket import control_socket
+from gateway.bootstrap.control_socket import control_socket, socket_of_service
 from gateway.bootstrap.folder import FolderError, SiteFolder, open_folder
 from gateway.bootstrap.keeper import HASTE_SECONDS, Keeper, Program
 from gateway.bootstrap.listeners import open_listeners
@@ -72,12 +72,9 @@ def serve(
 
 
 def _socket_of(folder: SiteFolder, only: frozenset[str]) -> Path | None:
-    """Return where this supervisor is asked for reloads; None: by SIGHUP alone.
-
-    The units of `deploy/` have one each, which run under users of their own, and `systemctl
-    reload` for them.
-    """
-    return folder.control_socket if only == PROCESSES else None
+    """Return where this supervisor is asked for reloads; None: by SIGHUP alone."""
+    # One of several on the same folder leaves that place to whoever runs the whole site.
+    return folder.control_socket if only == PROCESSES else socket_of_service()
 
 
 def _checked(folder: SiteFolder) -> Configuration:

@@ -4,10 +4,10 @@ import os
 
 from gateway.bootstrap.command import CommandRefused
 from gateway.bootstrap.control import Unanswered
-from gateway.bootstrap.control_socket import NobodyListens, ask_at
+from gateway.bootstrap.control_socket import NobodyListens, ask_at, socket_of_service
 from gateway.bootstrap.folder import SiteFolder
 from gateway.bootstrap.outcome import Report
-from gateway.bootstrap.server_files import read_server_files
+from gateway.bootstrap.server_files import ServerFiles, read_server_files
 from gateway.config import Problems, read_configuration
 
 PATIENCE_SECONDS = 45.0
@@ -29,21 +29,19 @@ async def reload_site(folder: SiteFolder) -> Report:
     if problems:
         raise CommandRefused("\n".join([*problems, "nothing was reloaded: correct this first"]))
     try:
-        return await ask_at(folder.control_socket, PATIENCE_SECONDS)
+        # In a unit of deploy/, whose ExecReload= this is, the supervisor of that unit is meant.
+        place = socket_of_service() or folder.control_socket
+        return await ask_at(place, PATIENCE_SECONDS)
     except NobodyListens as error:
         raise CommandRefused(
             f"{folder.path} is not running: start it with pusterla serve; "
-            "or, where units of deploy/ run it, systemctl reload 'pusterla-*'"
+            "where the units of deploy/ run it: systemctl reload 'pusterla-*'"
         ) from error
     except Unanswered as error:
         raise CommandRefused(f"the running site did not say what came of it: {error}") from error
 
 
-def _files(folder: SiteFolder) -> object:
+def _files(folder: SiteFolder) -> ServerFiles | Problems | None:
     # Who may not read the keys leaves it to the edge to look at them.
-    readable = all(
-        os.access(path, os.R_OK)
-        for path in (folder.server_key, folder.server_certificate, folder.client_trust)
-        if path.exists()
-    )
+    readable = os.access(folder.edge, os.R_OK | os.X_OK)
     return read_server_files(folder) if readable else None

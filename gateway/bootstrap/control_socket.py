@@ -1,6 +1,7 @@
 """The supervisor's control socket: where it listens, and how the command asks there."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -11,6 +12,16 @@ from gateway.bootstrap.outcome import Report
 
 CONTROL_MODE = 0o600
 """Whoever runs the site, and root, may ask for a reload."""
+
+
+def socket_of_service() -> Path | None:
+    """Return where a service of systemd has its control socket; None outside of one.
+
+    That is its RuntimeDirectory= (systemd.exec(5)), the first where there are more. The units
+    of `deploy/` share a site and no user, so each of them has a socket of its own.
+    """
+    directory = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    return Path(directory) / "control.sock" if directory else None
 
 
 class NobodyListens(Unanswered):

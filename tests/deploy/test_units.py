@@ -97,6 +97,10 @@ class TestUnit:
         assert unit["ExecStart"] == [
             f"/opt/pusterla/bin/pusterla --site {SITE} serve --only {name}"
         ]
+        # The command asks the unit's own supervisor, in a place that is the unit's alone.
+        assert unit["ExecReload"] == [f"/opt/pusterla/bin/pusterla --site {SITE} reload"]
+        assert unit["RuntimeDirectory"] == [f"pusterla-{name}"]
+        assert unit["RuntimeDirectoryMode"] == ["0700"]
         assert unit["User"] == unit["Group"] == [f"pusterla-{name}"]
         assert unit["SupplementaryGroups"] == ["pusterla"]
 

@@ -1,9 +1,11 @@
 """`pusterla reload`: everything that changes while a site runs, and nobody who notices."""
 
+import os
 import re
 import signal
 import socket
 import ssl
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
@@ -21,7 +23,15 @@ from tests.whole.forgeries import of_another_authority
 from tests.whole.guests import HTML, Guest, signed_in
 from tests.whole.holds import hold_everything, not_alive
 from tests.whole.people import Stick, add_person
-from tests.whole.sites import HOST, PUBLIC_HOST, LiveSite, make_site, running, wait_for
+from tests.whole.sites import (
+    HOST,
+    PUBLIC_HOST,
+    PUSTERLA,
+    LiveSite,
+    make_site,
+    running,
+    wait_for,
+)
 from tests.whole.tls import VERSIONS, shake_hands
 from tests.whole.wire import PATIENCE, Wire, wire_of
 
@@ -240,3 +250,26 @@ def test_a_site_that_does_not_run_is_said_not_to(
 def test_only_its_owner_may_ask(own: LiveSite) -> None:
     """The socket lets in whoever runs the site, and root."""
     assert own.folder.control_socket.stat().st_mode & 0o777 == 0o600
+
+
+def test_each_unit_is_asked_where_it_alone_is(tmp_path: Path) -> None:
+    """`systemctl reload` of one unit: the command asks the supervisor of that unit, and no other."""
+    site = make_site(tmp_path / "site")
+    runtime = tmp_path / "runtime"
+    runtime.mkdir()
+    environment = {**os.environ, "RUNTIME_DIRECTORY": str(runtime)}
+    command = [PUSTERLA, "--site", str(site.folder.path)]
+    with subprocess.Popen(
+        [*command, "serve", "--only", "portal"], env=environment, stderr=subprocess.DEVNULL
+    ) as unit:
+        try:
+            wait_for("the unit", (runtime / "control.sock").exists)
+            assert not site.folder.control_socket.exists()
+            edit(site.folder, ("name", '"Other"'))
+            ran = subprocess.run(
+                [*command, "reload"], env=environment, capture_output=True, text=True, check=True
+            )
+            assert ran.stdout.split() == ["portal", "taken", "up:", "site.name"]
+            assert "is not running" in site.command("reload", status=1).err
+        finally:
+            unit.terminate()
