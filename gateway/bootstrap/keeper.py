@@ -121,16 +121,16 @@ class Keeper:
         if self._stopping.is_set() and not self._ended.is_set():
             asyncio.get_running_loop().call_later(HASTE_SECONDS, self._kill)
 
-    async def reload(self) -> Report:
+    async def reload(self, seconds: float = RELOAD_SECONDS) -> Report:
         """Ask the program to take up what has changed; return what it answers, or why it does not.
 
-        One that is being started answers as soon as it serves. Ask again only when it has answered.
+        One that is being started answers as soon as it serves. Ask one time after the other.
         """
         if self._control is None:
             name = self.program.name
             return {name: refused("it does not run; it reads the files when it starts again")}
         try:
-            return await ask(*self._control, RELOAD_SECONDS)
+            return await ask(*self._control, seconds)
         except Unanswered as error:
             return {self.program.name: Outcome(problems=(str(error),))}
 
