@@ -110,7 +110,7 @@ async def _fill(
     folder: SiteFolder, site: Site, clock: Callable[[], datetime], say: Callable[[str], None]
 ) -> None:
     folder.apps.mkdir(FOLDER_MODE)
-    for directory in (folder.store, folder.keys, folder.run):
+    for directory in (folder.store, folder.keys, folder.run, folder.log):
         directory.mkdir(SECRET_DIRECTORY_MODE)
     say("making keys and certificates")
     hierarchy = initialise(folder.keys, site.host, entropy=secrets.token_bytes, now=clock())

@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 
 from gateway.bootstrap.folder import (
+    SiteFolder,
     clock,
     open_folder,
     read_assertion_key,
@@ -27,6 +28,8 @@ from gateway.bootstrap.reload import LiveConfiguration
 from gateway.bootstrap.renewal import Renewal
 from gateway.bootstrap.stores import store_of
 from gateway.core.assertion import Asserter
+from gateway.core.site import Site
+from gateway.edge.access_log import AccessLog
 from gateway.edge.worker import Credentials, Worker
 
 
@@ -52,6 +55,7 @@ async def serve_edge(site: Path, https_fd: int, http_fd: int, lifecycle: Lifecyc
                 portal_socket=folder.portal_socket,
                 store=store,
                 clock=clock,
+                access_log=access_log(folder, live.site),
             )
         except OSError as error:  # ssl.SSLError is one
             raise ProcessFailed(f"{folder.edge}: TLS cannot be set up: {error}") from error
@@ -61,6 +65,13 @@ async def serve_edge(site: Path, https_fd: int, http_fd: int, lifecycle: Lifecyc
                 lifecycle.on_reload(Renewal(folder, live, worker, clock).take_up)
                 await worker.run(https, http, lifecycle.ready, lifecycle.stopping)
                 watching.cancel()
+
+
+def access_log(folder: SiteFolder, site: Site) -> AccessLog | None:
+    """Return the access log of *site*, if one is wished for; it opens its file by itself."""
+    if site.access_log is None:
+        return None
+    return AccessLog(folder.path / site.access_log, queries=site.log_queries)
 
 
 def main() -> int:

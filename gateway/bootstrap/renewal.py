@@ -10,7 +10,7 @@ from gateway.bootstrap.server_files import ServerFiles, read_server_files, refus
 from gateway.config import Problems
 from gateway.edge.worker import Worker, read_identity
 
-_CONCERNS = frozenset({"site", "listen", "store", "limits", "apps"})
+_CONCERNS = frozenset({"site", "listen", "store", "limits", "log", "apps"})
 
 
 class Renewal:

@@ -19,6 +19,9 @@ KEYS: Final = {
     "store_url": "store.url",
     "feed_grace": "store.feed_grace",
     "crl_lifetime": "crl.lifetime",
+    "access_log": "log.access",
+    "log_queries": "log.queries",
+    "metrics_port": "metrics.port",
 }
 """The key of each field of `Site` but *limits*, whose fields are keys themselves."""
 
@@ -47,4 +50,6 @@ def keep_fixed(old: Site, new: Site) -> Site:
         listen=old.listen,
         workers=old.workers,
         store_url=old.store_url,
+        access_log=old.access_log,
+        metrics_port=old.metrics_port,
     )

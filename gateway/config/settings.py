@@ -6,7 +6,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
 from gateway.core.routes import normalise_host
-from gateway.core.site import Demand, Limits, Site
+from gateway.core.site import DEFAULT_ACCESS_LOG, Demand, Limits, Site
 from policies.reading import Section
 
 DEFAULT_PORT: Final = 8443
@@ -16,6 +16,7 @@ DEFAULT_SESSION_LIFETIME: Final = timedelta(hours=12)
 DEFAULT_FEED_GRACE: Final = timedelta(seconds=5)
 DEFAULT_CRL_LIFETIME: Final = timedelta(days=7)
 DEFAULT_LIMITS: Final = Limits()
+OFF: Final = "off"
 
 # 8443 → 8080 and 443 → 80: the pairs that people know.
 _HTTP_DISTANCE: Final = 363
@@ -59,6 +60,8 @@ def read_settings(document: Section, cores: int) -> Site | None:
     )
     crl.finish()
     limits = _read_limits(document.section("limits"))
+    access_log, log_queries = _read_log(document.section("log"))
+    metrics_port = _read_metrics(document.section("metrics"), (port, http_port))
     document.finish()
     if host is None:
         return None
@@ -77,6 +80,9 @@ def read_settings(document: Section, cores: int) -> Site | None:
         limits=limits,
         certificate=listen.certificate,
         balancers=listen.balancers,
+        access_log=access_log,
+        log_queries=log_queries,
+        metrics_port=metrics_port,
     )
 
 
@@ -203,6 +209,26 @@ def _read_limits(section: Section) -> Limits:
     )
     section.finish()
     return limits
+
+
+def _read_log(section: Section) -> tuple[str | None, bool]:
+    access = section.text("access", default=DEFAULT_ACCESS_LOG, check=_check_path)
+    queries = section.boolean("queries", default=True)
+    section.finish()
+    return None if access == OFF else access, queries
+
+
+def _read_metrics(section: Section, taken: tuple[int, int]) -> int | None:
+    port = section.integer("port", default=None, minimum=1, maximum=_HIGHEST_PORT)
+    if port in taken:
+        section.report("port", f"{port} is the site's own port: metrics are not for everybody")
+    section.finish()
+    return port
+
+
+def _check_path(text: str) -> None:
+    if not text.isprintable() or text.endswith("/"):
+        raise ValueError(f"{text!r} is not the path of a file; write log/access.jsonl, or {OFF}")
 
 
 def _check_address(text: str) -> None:

@@ -19,7 +19,7 @@ from gateway.config.settings import (
     DEFAULT_SESSION_LIFETIME,
     default_http_port,
 )
-from gateway.core.site import Demand
+from gateway.core.site import DEFAULT_ACCESS_LOG, Demand
 from policies.durations import show_duration
 from policies.parse import SubjectKind, SubjectTerm
 
@@ -60,6 +60,8 @@ def settings_text(
         ("store", _store_settings(store_url)),
         ("crl", _crl_settings()),
         ("limits", _limit_settings()),
+        ("log", _log_settings()),
+        ("metrics", _metrics_settings()),
     )
     head = (
         f"# The settings of the Pusterla at {host}; docs/configuration.md explains them too.\n"
@@ -237,6 +239,34 @@ def _crl_settings() -> tuple[Setting, ...]:
             DEFAULT_CRL_LIFETIME,
             "How long a certificate revocation list is good for. A new one is signed\n"
             "after a quarter of it, and with every revocation.",
+        ),
+    )
+
+
+def _log_settings() -> tuple[Setting, ...]:
+    return (
+        Setting(
+            "access",
+            toml_text(DEFAULT_ACCESS_LOG),
+            "The access log, a JSON object for each request: a path, from the site folder on.\n"
+            'It is appended to, and made anew when it was renamed. "off": none.',
+        ),
+        Setting(
+            "queries",
+            "true",
+            "Whether it shows what stands behind the ? of an address. Applications that put\n"
+            "secrets there ask for false.",
+        ),
+    )
+
+
+def _metrics_settings() -> tuple[Setting, ...]:
+    return (
+        Setting(
+            "port",
+            "9464",
+            "Where Prometheus reads metrics: http://127.0.0.1:PORT/metrics, on this machine\n"
+            "alone. Left out: nowhere.",
         ),
     )
 

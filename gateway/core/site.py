@@ -19,6 +19,7 @@ _UPSTREAM = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _PORT_MAXIMUM = 65535
+DEFAULT_ACCESS_LOG = "log/access.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,12 @@ class Site:
     certificate: Demand = Demand.PAGE
     balancers: tuple[IPv4Network | IPv6Network, ...] = ()
     """From where connections begin with a PROXY header, which says who the client is."""
+    access_log: str | None = DEFAULT_ACCESS_LOG
+    """Where the access log is, relative to the site folder; None: none is written."""
+    log_queries: bool = True
+    """Whether the access log shows what stands behind the ? of a target."""
+    metrics_port: int | None = None
+    """The port on 127.0.0.1 where metrics are read; None: they are not."""
 
     @property
     def public_host(self) -> str:

@@ -81,6 +81,7 @@ class Edge:
         self.services.settle(site.limits)
         self.gate.adopt_site(site, issuers)
         self.admission.adopt(site.feed_grace)
+        self.telemetry.adopt(site)
 
     def adopt(self, applications: Mapping[str, Application]) -> None:
         """Serve *applications* from now on."""

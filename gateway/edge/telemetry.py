@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from gateway.core.refusal_kinds import Refusal
+from gateway.core.site import Site
 from gateway.edge.access_log import AccessLog, constant_part
 from gateway.edge.admission import Grant, HolderMissing
 from gateway.edge.exchange import Exchange, Shape
@@ -112,6 +113,11 @@ class Telemetry:
             meter.answered = ended
             self.log.add(meter, ended, moved, status, reason, request, constant)
         meter.id = b""
+
+    def adopt(self, site: Site) -> None:
+        """Write by the settings of *site* from now on."""
+        if self.log is not None:
+            self.log.queries = site.log_queries
 
     def sweep(self, now: datetime) -> None:
         """Write what has come together since the last sweep."""

@@ -120,8 +120,12 @@ class TestUnit:
 
     @each
     def test_it_writes_where_it_must_and_nowhere_else(self, name: str) -> None:
-        """All write the store; the portal makes its socket, the authority holds the lock."""
-        more = {"portal": {f"{SITE}/run"}, "authority": {f"{SITE}/keys/ca/lock"}}
+        """All write the store; the edge its log, the portal its socket, the authority its lock."""
+        more = {
+            "edge": {f"{SITE}/log"},
+            "portal": {f"{SITE}/run"},
+            "authority": {f"{SITE}/keys/ca/lock"},
+        }
         expected = {f"{SITE}/store", *more.get(name, set())}
         assert set(read_unit(name)["ReadWritePaths"]) == expected
 

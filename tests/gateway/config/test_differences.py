@@ -17,6 +17,8 @@ FIXED = {
     "listen.address",
     "listen.workers",
     "store.url",
+    "log.access",
+    "metrics.port",
 }
 
 

@@ -68,6 +68,11 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         target_bytes = 4096
         body_bytes = 1000
         body_rate = 0
+        [log]
+        access = "/var/log/pusterla/access.jsonl"
+        queries = false
+        [metrics]
+        port = 9464
         """,
     )
     assert found == Site(
@@ -92,7 +97,37 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
             body_bytes=1000,
             body_rate=0,
         ),
+        access_log="/var/log/pusterla/access.jsonl",
+        log_queries=False,
+        metrics_port=9464,
     )
+
+
+def test_an_access_log_without_a_name_is_none(tmp_path: Path) -> None:
+    """It is on unless somebody says that it shall not be."""
+    host = '[site]\nhost = "gate.example.org"\n'
+    assert site(tmp_path, host).access_log == "log/access.jsonl"
+    assert site(tmp_path, host + '[log]\naccess = "off"\n').access_log is None
+
+
+@pytest.mark.parametrize(
+    "section, problem",
+    [
+        ('[log]\naccess = "log/"', "log.access: 'log/' is not the path of a file"),
+        ("[log]\naccess = false", "log.access: expected"),
+        ("[log]\nacces = 1", "did you mean 'access'?"),
+        ("[metrics]\nport = 8443", "metrics.port: 8443 is the site's own port"),
+        ("[metrics]\nport = 8080", "metrics.port: 8080 is the site's own port"),
+        ("[metrics]\nport = 0", "metrics.port"),
+        ("[metrics]\naddress = 1", "unknown key"),
+    ],
+)
+def test_mistakes_about_log_and_metrics_are_told(
+    tmp_path: Path, section: str, problem: str
+) -> None:
+    """Each with its place."""
+    (found,) = problems(tmp_path, f'[site]\nhost = "gate.example.org"\n{section}\n')
+    assert problem in found
 
 
 def test_all_problems_come_at_once_each_with_its_place(tmp_path: Path) -> None:

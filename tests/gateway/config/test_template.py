@@ -73,7 +73,7 @@ def test_defaults_are_written_as_they_are(tmp_path: Path) -> None:
     found = read(tmp_path, settings_text(HOST, 8443))
     text = UNSET.sub("", settings_text(HOST, 8443))
     examples = re.compile(
-        r"^(contact|url|workers|body_bytes|proxy_protocol_from) = .*\n", re.MULTILINE
+        r"^(contact|url|workers|body_bytes|proxy_protocol_from|port) = .*\n", re.MULTILINE
     )
     said = read(tmp_path, examples.sub("", text))
     assert isinstance(found, Configuration)

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from gateway.core.audit import AuditKind
@@ -219,3 +220,13 @@ async def test_the_log_names_the_request(stage: Stage) -> None:
     assert re.fullmatch(r"403 no-certificate: .* \(Request id (.*)\)\n", reply.body.decode())
     assert line["id"] == reply.value("x-request-id")
     assert (line["user"], line["serial"]) == ("", "")
+
+
+async def test_queries_are_written_as_the_site_wishes_it_now(stage: Stage) -> None:
+    """A reload changes it, and connections that are there go by it too."""
+    visitor = await stage.enter()
+    await visitor.ask("/page?secret=1")
+    stage.edge.telemetry.adopt(replace(stage.site, log_queries=False))
+    await visitor.ask("/page?secret=2")
+    lines = await stage.access(2)
+    assert [line["target"] for line in lines] == ["/page?secret=1", "/page?..."]
