@@ -16,7 +16,7 @@ from gateway.core.refusal_kinds import Refusal
 from gateway.core.sessions import SessionId
 from gateway.edge.admission import Grant
 from gateway.edge.answers import CONTINUE
-from gateway.edge.bodies import LAST_CHUNK, ChunkedBodyBroken, ChunkedDecoder, chunk
+from gateway.edge.bodies import LAST_CHUNK, ChunkedBodyBroken, ChunkedDecoder, chunk, last_chunk
 from gateway.edge.figures import ApplicationFigures
 from gateway.edge.forwarding import interim_block, response_block
 from gateway.edge.heads import (
@@ -34,6 +34,7 @@ from gateway.edge.heads import (
 )
 from gateway.edge.plain import read_response
 from gateway.edge.service import NoUpstream, Service
+from gateway.edge.trailers import trailer_lines
 from gateway.edge.uploads import Upload, UploadRefused, body_maximum
 from gateway.edge.upstream import UpstreamConnection
 
@@ -125,6 +126,7 @@ class Exchange:
         return Upload(
             head.body,
             maximum=body_maximum(limits, None if grant is None else grant.app),
+            user_header=None if grant is None else grant.app.user_header,
             pace=limits.body_rate,
             invited=not head.expects_continue,
         )
@@ -414,11 +416,16 @@ class Exchange:
             return
         out = block + self._framed(payload)
         if decoder.complete and self._http_1_1:
-            out += LAST_CHUNK
+            out += self._last_chunk(decoder)
         if out:
             self._down.write(out)
         if decoder.complete:
             self._finish(reusable=not decoder.excess)
+
+    def _last_chunk(self, decoder: ChunkedDecoder) -> bytes:
+        if not decoder.trailers or not self.shape.head.accepts_trailers:
+            return LAST_CHUNK
+        return last_chunk(trailer_lines(decoder.trailers, from_client=False))
 
     def _framed(self, payload: bytes) -> bytes:
         return chunk(payload) if payload and self._http_1_1 else payload
@@ -484,11 +491,14 @@ class Exchange:
         """Say whether the application has taken the whole body, as far as we can tell.
 
         One that answers first may never read the rest, and whoever came next would
-        wait behind it.
+        wait behind it. One that knows no trailers may take them for the next request.
         """
         transport = connection.transport
-        begun = self._upload is not None and self._upload.begun
-        return not begun or transport is None or not transport.get_write_buffer_size()
+        upload = self._upload
+        if upload is None or not upload.begun:
+            return True
+        unsent = transport is not None and transport.get_write_buffer_size()
+        return not upload.trailed and not unsent
 
     def _fail(self, refusal: Refusal, why: str) -> None:
         """End badly: with a page where nothing was sent yet, else by cutting the answer short."""

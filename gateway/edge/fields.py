@@ -105,6 +105,9 @@ class Field:
         self.to_client = wire if known.from_application else b""
         if name in _COOKIES and _COOKIE_BYTES in value:
             self._take_out_ours()
+        elif name == b"te" and takes_trailers(value):
+            # Said anew, as it is between neighbours: we keep what the client keeps.
+            self.to_application = b"TE: trailers\r\nConnection: TE\r\n"
 
     def _take_out_ours(self) -> None:
         # Our cookie is between the browser and us.
@@ -113,6 +116,11 @@ class Field:
             self.to_application = b"Cookie: %b\r\n" % kept if kept else b""
         elif self.value.startswith(_COOKIE_BYTES):
             self.to_client = b""
+
+
+def takes_trailers(value: bytes) -> bool:
+    """Say whether this value of TE (RFC 9110, section 10.1.4) asks for trailer fields."""
+    return b"trailers" in [member.strip(_OWS).lower() for member in value.split(b",")]
 
 
 is_odd: Final[Callable[[Field], bool]] = attrgetter("odd")

@@ -18,7 +18,7 @@ import httptools
 from gateway.core.refusals import Refusal
 from gateway.core.routes import Target, normalise_host, normalise_target
 from gateway.core.site import Limits
-from gateway.edge.fields import Field, is_odd, read_fields
+from gateway.edge.fields import Field, is_odd, read_fields, takes_trailers
 
 HEAD_END: Final = b"\r\n\r\n"
 _DEFAULTS: Final = Limits()
@@ -29,7 +29,7 @@ _NOTHING: Final = frozenset[bytes]()
 _STATUS_LINE: Final = b"HTTP/1."
 _KEEP_ALIVE_ONLY: Final = [b"keep-alive"]
 _KEEP_ALIVE: Final = frozenset({b"keep-alive"})
-_CONNECTION_OPTIONS: Final = frozenset({b"close", b"keep-alive", b"upgrade", b""})
+_CONNECTION_OPTIONS: Final = frozenset({b"close", b"keep-alive", b"te", b"upgrade", b""})
 _LENGTH_DIGITS: Final = 18
 _AUTHORITY_PORT = re.compile(r":[0-9]{1,5}\Z")
 
@@ -94,6 +94,13 @@ class RequestHead:
             if field.name == name:
                 return field.value
         return None
+
+    @property
+    def accepts_trailers(self) -> bool:
+        """Whether the client keeps trailer fields (TE: trailers; RFC 9110, section 10.1.4)."""
+        return self.http_1_1 and any(
+            field.name == b"te" and takes_trailers(field.value) for field in self.odd
+        )
 
     @property
     def rememberable(self) -> bool:

@@ -7,8 +7,9 @@ from typing import Final
 
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import Application, Limits
-from gateway.edge.bodies import LAST_CHUNK, ChunkedBodyBroken, ChunkedDecoder, chunk
+from gateway.edge.bodies import ChunkedBodyBroken, ChunkedDecoder, chunk, last_chunk
 from gateway.edge.heads import Chunked, Length, RequestBody
+from gateway.edge.trailers import trailer_lines
 
 PACE_SECONDS: Final = 30.0
 """Over how long the pace of a body is averaged before it is judged."""
@@ -51,17 +52,25 @@ class Upload:
         "_pace",
         "_passed",
         "_since",
+        "_user_header",
         "begun",
         "complete",
         "held",
         "invited",
         "keep_alive",
+        "trailed",
     )
 
     def __init__(
-        self, body: Length | Chunked, *, maximum: int | None, pace: int, invited: bool
+        self,
+        body: Length | Chunked,
+        *,
+        maximum: int | None,
+        pace: int,
+        invited: bool,
+        user_header: str | None = None,
     ) -> None:
-        """Stand before the first byte."""
+        """Stand before the first byte; *user_header* as in `trailer_lines`."""
         self._left = body.octets if isinstance(body, Length) else 0
         self._decoder = None if isinstance(body, Length) else ChunkedDecoder()
         self._maximum = maximum
@@ -69,12 +78,15 @@ class Upload:
         self._passed = 0
         self._came = 0
         self._since: float | None = None
+        self._user_header = user_header
         self.begun = False
         self.complete = False
         self.held = False
         self.invited = invited
         self.keep_alive = True
         """Whether the client's connection can carry a further request behind the body."""
+        self.trailed = False
+        """Whether trailer fields went on: not every application knows where those end."""
 
     def take(self, data: bytes, tick: float | None) -> tuple[bytes, bytes]:
         """Return what of *data* goes on, framed, and what lies behind the body's end.
@@ -114,7 +126,12 @@ class Upload:
         framed = chunk(payload) if payload else b""
         if decoder.complete:
             self.complete = True
-            framed += LAST_CHUNK
+            lines = b""
+            if decoder.trailers:
+                own = self._user_header
+                lines = trailer_lines(decoder.trailers, from_client=True, user_header=own)
+            self.trailed = bool(lines)
+            framed += last_chunk(lines)
             # What followed was read together with the body, so nobody can say
             # where the next request begins.
             self.keep_alive = not decoder.excess

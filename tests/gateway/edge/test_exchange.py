@@ -10,6 +10,7 @@ import pytest
 
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import Upstream
+from gateway.edge.bodies import TRAILERS_MAXIMUM
 from gateway.edge.downstream import Downstream
 from gateway.edge.exchange import CONTINUE_SECONDS, INTERIM_MAXIMUM, RESPONSE_HEAD_MAXIMUM
 from gateway.edge.untaken import untaken_octets
@@ -492,6 +493,62 @@ async def test_a_faulty_chunked_body_is_refused_and_never_completed(stage: Stage
     await until(lambda: not stage.wiki.open_lines)
     assert stage.wiki.requests == []
     assert b"evil" not in stage.wiki.received
+
+
+# Trailers -------------------------------------------------------------------
+
+SUMMED = (
+    OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\nSet-Cookie: a=b\r\n\r\n"
+)
+
+
+async def test_trailers_reach_whoever_keeps_them(stage: Stage) -> None:
+    """And the application is told that they are kept."""
+    stage.wiki.script = saying(SUMMED)
+    visitor = await stage.enter()
+    await visitor.wire.send(visitor.request("/", "GET", b"TE: trailers", b"Connection: TE"))
+    _, http = await visitor.wire.reply_head()
+    while isinstance(event := await visitor.wire._event(http), h11.Data):
+        pass
+    assert isinstance(event, h11.EndOfMessage)
+    assert list(event.headers) == [(b"x-sum", b"1")]
+    (seen,) = stage.wiki.requests
+    assert (seen.values("te"), seen.values("connection")) == (["trailers"], ["TE"])
+    await visitor.wire.send(visitor.request())
+    answer = b""
+    while not answer.endswith(b"0\r\n\r\n"):
+        answer += await visitor.wire.read()
+    assert b"X-Sum" not in answer
+    assert len(stage.wiki.lines) == 1
+
+
+async def test_trailers_do_not_reach_an_http_1_0_client(stage: Stage) -> None:
+    """It would take them for the body."""
+    stage.wiki.script = saying(SUMMED)
+    visitor = await stage.enter()
+    request = visitor.request("/", "GET", b"TE: trailers").replace(b"1.1", b"1.0", 1)
+    await visitor.wire.send(request)
+    assert (await visitor.wire.read_all()).endswith(b"Connection: close\r\n\r\nhello")
+
+
+async def test_trailers_reach_the_application(stage: Stage) -> None:
+    """Without claims; its connection is not used again, for it may not know where they end."""
+    visitor = await stage.enter()
+    body = b"5\r\nhello\r\n0\r\nX-Sum: 1\r\nX-Forwarded-User: root\r\n\r\n"
+    chunked = b"Transfer-Encoding: chunked"
+    assert (await visitor.ask("/a", "POST", chunked, body=body)).body == b"/a"
+    assert stage.wiki.received.endswith(b"5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n")
+    assert (await visitor.ask("/b")).body == b"/b"
+    assert len(stage.wiki.lines) == 2
+
+
+async def test_too_many_trailers_are_refused(stage: Stage) -> None:
+    """The application never sees the end of the request."""
+    visitor = await stage.enter()
+    body = b"0\r\n" + b"X: y\r\n" * (TRAILERS_MAXIMUM + 1) + b"\r\n"
+    await visitor.wire.send(visitor.request("/", "POST", b"Transfer-Encoding: chunked", body=body))
+    await refused(visitor, Refusal.BAD_REQUEST, 400)
+    assert stage.wiki.requests == []
 
 
 # 100 Continue ---------------------------------------------------------------

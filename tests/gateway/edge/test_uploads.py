@@ -46,6 +46,17 @@ def test_a_chunked_body_is_framed_anew(pieces: list[bytes], excess: bool) -> Non
     assert one.keep_alive is not excess
 
 
+def test_trailers_go_on_as_far_as_they_may() -> None:
+    """Not the field in which the application is told who is calling."""
+    wire = b"1\r\nx\r\n0\r\nX-Sum: 1\r\nX_Who: root\r\nRemote-User: root\r\n\r\n"
+    one = Upload(CHUNKED, maximum=None, pace=0, invited=True, user_header="X-Who")
+    assert one.take(wire, 0.0) == (b"1\r\nx\r\n0\r\nX-Sum: 1\r\n\r\n", b"")
+    assert one.trailed
+    other = upload(CHUNKED)
+    assert other.take(b"0\r\nHost: x\r\n\r\n", 0.0) == (b"0\r\n\r\n", b"")
+    assert not other.trailed
+
+
 def test_an_application_may_have_a_limit_of_its_own() -> None:
     """Smaller or larger than the site's; without one, the site's holds for it too."""
     upstream, policy = Upstream("127.0.0.1", 9000), AppPolicy("wiki", ())
