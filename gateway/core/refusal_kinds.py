@@ -30,6 +30,8 @@ class Refusal(StrEnum):
     CROSS_SITE_REQUEST = "cross-site-request"
     NOT_FOUND = "not-found"
     METHOD_REFUSED = "method-refused"
+    METHOD_UNKNOWN = "method-unknown"
+    """A method that nothing here takes: not known, or CONNECT or TRACE, which no gateway passes."""
     UNKNOWN_HOST = "unknown-host"
     MISDIRECTED = "misdirected"
     """SNI and Host disagree: the request came over a connection made for another host."""
@@ -65,6 +67,7 @@ STATUS: Final = {
     Refusal.CROSS_SITE_REQUEST: HTTPStatus.FORBIDDEN,
     Refusal.NOT_FOUND: HTTPStatus.NOT_FOUND,
     Refusal.METHOD_REFUSED: HTTPStatus.METHOD_NOT_ALLOWED,
+    Refusal.METHOD_UNKNOWN: HTTPStatus.NOT_IMPLEMENTED,
     Refusal.UNKNOWN_HOST: HTTPStatus.MISDIRECTED_REQUEST,
     Refusal.MISDIRECTED: HTTPStatus.MISDIRECTED_REQUEST,
     Refusal.BAD_REQUEST: HTTPStatus.BAD_REQUEST,

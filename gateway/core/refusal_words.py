@@ -59,6 +59,7 @@ WAYS: Final = {
     Refusal.CROSS_SITE_REQUEST: Way.PORTAL,
     Refusal.NOT_FOUND: Way.PORTAL,
     Refusal.METHOD_REFUSED: Way.PORTAL,
+    Refusal.METHOD_UNKNOWN: Way.NONE,
     Refusal.UNKNOWN_HOST: Way.NONE,
     Refusal.MISDIRECTED: Way.AGAIN,
     Refusal.BAD_REQUEST: Way.NONE,
@@ -196,6 +197,11 @@ _ENGLISH: Final = {
         "That cannot be done here",
         "This address does not take this kind of request.",
         ("Begin at the start page.",),
+    ),
+    Refusal.METHOD_UNKNOWN: Words(
+        "Nothing here can do that",
+        "Your program sent a kind of request that nothing here takes.",
+        ("Whoever looks after the program can tell by its method.",),
     ),
     Refusal.UNKNOWN_HOST: Words(
         "Nothing is served under this name",
@@ -369,6 +375,11 @@ _ITALIAN: Final = {
         "Qui non si può fare",
         "Questo indirizzo non accetta richieste di questo tipo.",
         ("Comincia dalla pagina iniziale.",),
+    ),
+    Refusal.METHOD_UNKNOWN: Words(
+        "Qui nessuno lo sa fare",
+        "Il programma ha mandato una richiesta di un tipo che qui nessuno accetta.",
+        ("Chi si occupa del programma lo riconosce dal metodo.",),
     ),
     Refusal.UNKNOWN_HOST: Words(
         "Sotto questo nome non c’è nulla",

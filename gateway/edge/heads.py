@@ -22,10 +22,14 @@ from gateway.edge.fields import Field, is_odd, read_fields, takes_trailers
 
 HEAD_END: Final = b"\r\n\r\n"
 _DEFAULTS: Final = Limits()
+# The first would make a tunnel to anywhere; the second would show the client what
+# the application is told of it, the assertion above all (RFC 9110, section 9.3.8).
+_NEVER_PASSED: Final = frozenset({b"CONNECT", b"TRACE"})
 
 _HTTP_1_0: Final = "1.0"
 _HTTP_1_1: Final = "1.1"
 _NOTHING: Final = frozenset[bytes]()
+_WHOLE: Final = Target(path=b"*", query=None)
 _STATUS_LINE: Final = b"HTTP/1."
 _KEEP_ALIVE_ONLY: Final = [b"keep-alive"]
 _KEEP_ALIVE: Final = frozenset({b"keep-alive"})
@@ -162,15 +166,15 @@ def parse_request(head: bytes, limits: Limits = _DEFAULTS) -> RequestHead | Refu
     except httptools.HttpParserUpgrade:
         pass
     except httptools.HttpParserInvalidMethodError:
-        return Refusal.METHOD_REFUSED
+        return Refusal.METHOD_UNKNOWN
     except httptools.HttpParserError:
         return Refusal.BAD_REQUEST
     version = parser.get_http_version()
     method = parser.get_method()
     if not sink.complete or version not in {_HTTP_1_1, _HTTP_1_0}:
         return Refusal.BAD_REQUEST
-    if method == b"CONNECT":
-        return Refusal.METHOD_REFUSED
+    if method in _NEVER_PASSED:
+        return Refusal.METHOD_UNKNOWN
     if len(sink.target) > limits.target_bytes:
         return Refusal.TARGET_TOO_LONG
     lines = head.split(b"\r\n", limits.head_fields + 2)
@@ -188,7 +192,7 @@ def _understand_request(
     method: bytes, raw_target: bytes, lines: list[bytes], *, http_1_1: bool
 ) -> RequestHead | Refusal:
     fields, special = read_fields(lines)
-    place = _place(raw_target, special.get(b"host", []))
+    place = _place(method, raw_target, special.get(b"host", []))
     body = _request_body(
         special.get(b"content-length", []), special.get(b"transfer-encoding", []), http_1_1
     )
@@ -243,7 +247,7 @@ def read_length(lengths: list[bytes]) -> int | None:
     return int(digits) if digits.isdigit() and len(digits) <= _LENGTH_DIGITS else None
 
 
-def _place(raw: bytes, hosts: list[bytes]) -> tuple[Target, str, str] | None:
+def _place(method: bytes, raw: bytes, hosts: list[bytes]) -> tuple[Target, str, str] | None:
     """Return target, host and authority, or None where they have no single reading."""
     if len(hosts) != 1:
         return None
@@ -251,6 +255,9 @@ def _place(raw: bytes, hosts: list[bytes]) -> tuple[Target, str, str] | None:
     if found is None:
         return None
     host, authority = found
+    if raw == b"*" and method == b"OPTIONS":
+        # asterisk-form (RFC 9112, section 3.2.4): the application as a whole.
+        return _WHOLE, host, authority
     if not raw.startswith(b"/"):
         # absolute-form (RFC 9112, section 3.2.2): accepted where it says what Host says.
         origin = b"https://" + hosts[0].lower()

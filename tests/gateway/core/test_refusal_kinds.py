@@ -43,6 +43,7 @@ def test_names_stay_what_they_were() -> None:
         "cross-site-request": 403,
         "not-found": 404,
         "method-refused": 405,
+        "method-unknown": 501,
         "unknown-host": 421,
         "misdirected": 421,
         "bad-request": 400,

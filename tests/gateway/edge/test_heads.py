@@ -85,7 +85,6 @@ def test_a_browsers_head_has_its_one_reading() -> None:
         pytest.param(request(line=b"GET /\xc3\xa9 HTTP/1.1"), id="not ASCII"),
         pytest.param(request(line=b"GET /%00 HTTP/1.1"), id="encoded NUL"),
         pytest.param(request(line=b"GET a HTTP/1.1"), id="no slash"),
-        pytest.param(request(line=b"OPTIONS * HTTP/1.1"), id="asterisk-form"),
     ],
 )
 def test_a_request_line_with_another_reading_is_refused(head: bytes) -> None:
@@ -93,13 +92,27 @@ def test_a_request_line_with_another_reading_is_refused(head: bytes) -> None:
     assert parse_request(head) is Refusal.BAD_REQUEST
 
 
-@pytest.mark.parametrize("method", [b"get", b"GETT", b"G\x01T", b"", b"GET\t", b"CONNECT"])
+@pytest.mark.parametrize(
+    "method", [b"get", b"GETT", b"G\x01T", b"", b"GET\t", b"CONNECT", b"TRACE"]
+)
 def test_an_unknown_method_is_refused(method: bytes) -> None:
-    """And CONNECT, which would make a tunnel to anywhere."""
-    assert parse_request(request(line=method + b" / HTTP/1.1")) is Refusal.METHOD_REFUSED
+    """And CONNECT, which would make a tunnel to anywhere, and TRACE, which would tell on us."""
+    assert parse_request(request(line=method + b" / HTTP/1.1")) is Refusal.METHOD_UNKNOWN
 
 
-@pytest.mark.parametrize("method", ["PROPFIND", "MKCOL", "MOVE", "REPORT", "PATCH", "DELETE"])
+def test_options_may_be_for_the_application_as_a_whole() -> None:
+    """RFC 9112, section 3.2.4; no other method may."""
+    assert read(line=b"OPTIONS * HTTP/1.1").target.wire == b"*"
+    for line in (b"GET * HTTP/1.1", b"OPTIONS *x HTTP/1.1", b"OPTIONS ** HTTP/1.1"):
+        assert parse_request(request(line=line)) is Refusal.BAD_REQUEST
+
+
+WEBDAV = "COPY MOVE MKCOL PROPFIND PROPPATCH LOCK UNLOCK SEARCH REPORT ACL BIND MKCALENDAR"
+SUBVERSION = "MKACTIVITY CHECKOUT MERGE"
+OTHERS = "GET HEAD POST PUT PATCH DELETE OPTIONS QUERY PURGE LINK UNLINK NOTIFY SUBSCRIBE M-SEARCH"
+
+
+@pytest.mark.parametrize("method", f"{WEBDAV} {SUBVERSION} {OTHERS}".split())
 def test_the_methods_of_webdav_and_apis_pass(method: str) -> None:
     """Whatever applications use is theirs to refuse."""
     assert read(line=f"{method} / HTTP/1.1".encode()).method == method.encode()

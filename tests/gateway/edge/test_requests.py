@@ -118,7 +118,7 @@ async def test_requests_that_come_while_one_is_answered_wait(stage: Stage) -> No
 @pytest.mark.parametrize(
     "request_bytes, status, refusal",
     [
-        (b"GARBAGE\r\n\r\n", 405, Refusal.METHOD_REFUSED),
+        (b"GARBAGE\r\n\r\n", 501, Refusal.METHOD_UNKNOWN),
         (b"GET / HTTP/1.1\r\n\r\n", 400, Refusal.BAD_REQUEST),
         (bare().replace(b"Host:", b"Host :"), 400, Refusal.BAD_REQUEST),
         (bare("/" + "a" * LIMITS.target_bytes), 414, Refusal.TARGET_TOO_LONG),
@@ -126,7 +126,7 @@ async def test_requests_that_come_while_one_is_answered_wait(stage: Stage) -> No
         (bare("/" + "a" * 40_000), 414, Refusal.TARGET_TOO_LONG),
         (bare("/", "X: " + "y" * 33_000), 431, Refusal.HEAD_TOO_LARGE),
         (bare("/", "X: " + "y" * 33_000)[:33_000], 431, Refusal.HEAD_TOO_LARGE),
-        (b"CONNECT evil.example:443 HTTP/1.1\r\nHost: evil\r\n\r\n", 405, Refusal.METHOD_REFUSED),
+        (b"CONNECT evil.example:443 HTTP/1.1\r\nHost: evil\r\n\r\n", 501, Refusal.METHOD_UNKNOWN),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, Refusal.BAD_REQUEST),
     ],
 )
@@ -423,7 +423,7 @@ async def test_plain_http_is_served_without_tls(stage: Stage) -> None:
     await wire.send_in_pieces([b"GET /crl HT", b"TP/1.1\r\nHost: x\r\n\r", b"\n"])
     assert (await wire.reply()).body == b"/crl"
     await wire.send(b"GARBAGE\r\n\r\n")
-    assert (await wire.reply()).status == 405
+    assert (await wire.reply()).status == 501
     await ended(wire)
     other = await stage.plain()
     await until(lambda: len(stage.connections) == 2)
@@ -445,3 +445,12 @@ async def test_large_answers_arrive_whole_over_both_ports(made: MadeSite, tmp_pa
         anna, plain = await stage.enter(), await stage.plain()
         assert (await anna.ask()).body == content
         assert (await plain.ask(bare(host="x"))).body == content
+
+
+async def test_options_of_the_whole_application_passes(stage: Stage) -> None:
+    """RFC 9112, section 3.2.4: it is the application's to answer, to whom it is open."""
+    visitor = await stage.enter()
+    assert (await visitor.ask("*", "OPTIONS")).body == b"*"
+    stranger = await stage.connect(WIKI, stage.made.anna)
+    assert (await stranger.ask(bare("*", method="OPTIONS"))).status == 401
+    assert len(stage.wiki.requests) == 1
