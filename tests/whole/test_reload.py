@@ -8,8 +8,10 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
+from threading import Event
 
 import pytest
 from cryptography import x509
@@ -37,6 +39,7 @@ from tests.whole.wire import PATIENCE, Wire, wire_of
 
 WIKI = f"wiki.{HOST}"
 OTHER = "other.example"
+STAYING = 4
 PROCESSES = {"edge-0", "edge-1", "portal", "authority"}
 
 
@@ -102,11 +105,49 @@ def refusal_page(site: LiveSite, folder: Path) -> str:
     return Guest(site, None, folder).get(site.url(WIKI), *HTML).text
 
 
+@contextmanager
+def asking(guest: Guest) -> Iterator[None]:
+    """Make requests all the time, on connections that stay and on new ones; each must be answered."""
+    over = Event()
+    cookie = guest.cookie_field(WIKI)
+
+    def stay() -> int:
+        with wire_of(guest, WIKI) as wire:
+            return sum(wire.ask("GET", "/stay", cookie).status == 200 for _ in until(over))
+
+    def come() -> int:
+        return sum(ask_anew(guest, cookie) for _ in until(over))
+
+    with ThreadPoolExecutor() as pool:
+        staying = [pool.submit(stay) for _ in range(STAYING)]
+        coming = pool.submit(come)
+        try:
+            yield
+        finally:
+            over.set()
+        # Whatever went wrong in a thread is raised here.
+        assert all(one.result() > STAYING for one in staying)
+        assert coming.result() > 1
+
+
+def until(over: Event) -> Iterator[None]:
+    """Yield until *over*."""
+    while not over.is_set():
+        yield
+
+
+def ask_anew(guest: Guest, cookie: tuple[str, str]) -> bool:
+    """Make one request on a connection of its own; say whether it was answered well."""
+    with wire_of(guest, WIKI) as wire:
+        return wire.ask("GET", "/come", cookie).status == 200
+
+
 def test_nobody_notices_five_reloads(own: LiveSite, staying: Guest, guests: Path) -> None:
-    """Idle connections, downloads and WebSockets on each worker go on; all that is new is in force."""
+    """Whatever goes on goes on, under load, on each worker; and all that is new is in force."""
     pids = own.processes()
     with ExitStack() as stack:
         held = hold_everything(staying, stack)
+        stack.enter_context(asking(staying))
         for number in range(5):
             renewed = renew_server_certificate(own)
             contact = f"desk-{number}@example.it"
@@ -139,6 +180,24 @@ def test_a_shorter_limit_is_kept_by_connections_that_are_there(
     with wire_of(staying, WIKI) as wire:
         reply = wire.ask("GET", "/long", cookie, ("X-Long", "x" * 5000))
         assert reply.status == 431
+
+
+def test_another_demand_for_certificates_is_made_of_whoever_comes(
+    own: LiveSite, staying: Guest
+) -> None:
+    """From a page to an alert and back; who is there is asked for nothing again."""
+    assert shake_hands(own, WIKI, "-tls1_3").status == 403
+    with wire_of(staying, WIKI) as wire:
+        cookie = staying.cookie_field(WIKI)
+        edit(own.folder, ("certificate", '"handshake"'))
+        assert reload(own)["edge-0"]["taken"] == ["listen.certificate"]
+        assert {shake_hands(own, WIKI, "-tls1_3").status for _ in range(4)} == {None}
+        assert shake_hands(own, WIKI, "-tls1_3").alert == "certificate_required"
+        assert wire.ask("GET", "/there", cookie).status == 200
+        edit(own.folder, ("certificate", '"page"'))
+        reload(own)
+        assert {shake_hands(own, WIKI, "-tls1_3").status for _ in range(4)} == {403}
+        assert wire.ask("GET", "/there", cookie).status == 200
 
 
 @pytest.mark.parametrize("version", VERSIONS)

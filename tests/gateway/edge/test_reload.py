@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from gateway.core.audit import AuditKind
-from gateway.core.site import Site
+from gateway.core.site import Demand, Site
 from gateway.edge.worker import Identity, read_identity
 from tests.gateway.edge.site import PUBLIC_HOST, WIKI, MadeSite
 from tests.gateway.edge.stage import Stage
@@ -54,18 +54,19 @@ def others(tmp_path: Path) -> Path:
     return path
 
 
-def identity_of(stage: Stage, trust: Path | None = None) -> Identity:
+def identity_of(stage: Stage, trust: Path | None = None, site: Site | None = None) -> Identity:
     """Read the files of the site, with the CAs in *trust* instead of its own."""
     credentials = stage.worker.credentials
     if trust is not None:
         credentials = replace(credentials, client_trust=trust)
-    return read_identity(credentials, stage.site)
+    return read_identity(credentials, site or stage.site)
 
 
 async def reload(stage: Stage, trust: Path | None = None, site: Site | None = None) -> int:
     """Let the worker take up *site* and *trust*, and whatever else there is as it was."""
-    identity = identity_of(stage, trust)
-    return await stage.worker.reload(site or stage.edge.site, stage.applications(), identity)
+    site = site or stage.edge.site
+    identity = identity_of(stage, trust, site)
+    return await stage.worker.reload(site, stage.applications(), identity)
 
 
 async def test_who_is_there_goes_on(stage: Stage) -> None:
@@ -200,13 +201,15 @@ async def test_old_contexts_are_let_go(stage: Stage) -> None:
     assert kept() is None
 
 
-async def test_many_reloads_leave_no_memory_behind(stage: Stage) -> None:
+@pytest.mark.parametrize("demand", Demand)
+async def test_many_reloads_leave_no_memory_behind(stage: Stage, demand: Demand) -> None:
     """OpenSSL's memory too, which Python's collector knows nothing of."""
+    site = replace(stage.site, certificate=demand)
     for _ in range(20):
-        await reload(stage)
+        await reload(stage, site=site)
     before = resident()
     for _ in range(RELOADS):
-        await reload(stage)
+        await reload(stage, site=site)
     gc.collect()
     # A context with its CAs and ciphers is some 50 KiB, and there are two in each reload.
     assert resident() - before < BYTES
