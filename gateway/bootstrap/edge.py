@@ -30,6 +30,7 @@ from gateway.bootstrap.stores import store_of
 from gateway.core.assertion import Asserter
 from gateway.core.site import Site
 from gateway.edge.access_log import AccessLog
+from gateway.edge.descriptors import raise_descriptor_limit
 from gateway.edge.worker import Credentials, Worker
 
 
@@ -82,6 +83,7 @@ def main() -> int:
     parser.add_argument("--http-fd", type=int, required=True, help="a bound socket for plain http")
     options = parser.parse_args()
     arguments = read_arguments(options)
+    raise_descriptor_limit()
     return run_process(
         lambda lifecycle: serve_edge(arguments.site, options.https_fd, options.http_fd, lifecycle),
         f"edge-{options.index}",

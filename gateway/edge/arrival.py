@@ -56,7 +56,7 @@ class Arrival(asyncio.Protocol):
         """Begin, unless there is no room."""
         self._transport = cast("asyncio.Transport", transport)
         edge = self._edge
-        if edge.draining or not edge.connections.make_room(edge.limits):
+        if edge.draining or not edge.connections.make_room(edge.room):
             edge.note("connection refused: %d are open", len(edge.connections))
             self._over = True
             self._transport.abort()

@@ -12,6 +12,7 @@ from gateway.core.ports import EdgeStore, StoreUnavailable
 from gateway.core.site import Application, Site, Upstream
 from gateway.edge.admission import Admission
 from gateway.edge.connections import SWEEP_SECONDS, Connections
+from gateway.edge.descriptors import bearable, descriptor_limit
 from gateway.edge.gate import Gate
 from gateway.edge.service import Services
 from gateway.edge.telemetry import Telemetry
@@ -61,6 +62,14 @@ class Edge:
     def _settle(self, site: Site, contexts: Contexts) -> None:
         self.site = site
         self.limits = site.limits
+        self.room = bearable(site.limits, descriptor_limit())
+        """The same, with no more connections than this process may open files for."""
+        if self.room.connections < site.limits.connections:
+            log.warning(
+                "%d connections at once and not %d: only %d files may be open (LimitNOFILE, "
+                "ulimit -n), and each connection takes two",
+                *(self.room.connections, site.limits.connections, descriptor_limit()),
+            )
         # Asked for with every request, so not computed each time. What is waited for is
         # counted from the last sweep, and nobody shall have less time than was promised.
         self.handshake_seconds = site.limits.handshake.total_seconds() + SWEEP_SECONDS
