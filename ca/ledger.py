@@ -30,6 +30,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    func,
     insert,
     select,
     update,
@@ -217,6 +218,16 @@ class CRLRecord:
     this_update: datetime
     next_update: datetime
     der: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CRLDates:
+    """When a published CRL was signed, and until when it is good."""
+
+    issuer: str
+    number: int
+    this_update: datetime
+    next_update: datetime
 
 
 _RECORD = [certificate.c[field.name] for field in fields(CertificateRecord)]
@@ -475,6 +486,18 @@ async def record_crl(
             )
             .values(crl_number=record.number)
         )
+
+
+async def crl_dates(connection: AsyncConnection) -> list[CRLDates]:
+    """Return the dates of each issuer's CRL with the highest number, without the CRL itself."""
+    newest = select(crl.c.issuer, func.max(crl.c.number).label("number")).group_by(crl.c.issuer)
+    last = newest.subquery()
+    query = (
+        select(*[crl.c[field.name] for field in fields(CRLDates)])
+        .join(last, (crl.c.issuer == last.c.issuer) & (crl.c.number == last.c.number))
+        .order_by(crl.c.issuer)
+    )
+    return [CRLDates(*row) for row in await connection.execute(query)]
 
 
 async def latest_crl(connection: AsyncConnection, issuer: str) -> CRLRecord | None:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway.bootstrap.control_socket import control_socket, socket_of_service
@@ -106,6 +106,8 @@ def prepare(folder: SiteFolder, site: Site, only: frozenset[str]) -> SiteProcess
                 _worker(folder, index, one.fileno(), other.fileno())
                 for index, (one, other) in enumerate(zip(https, http, strict=True))
             ]
+            if site.metrics_port is not None:
+                workers = opened.enter_context(_counted(workers, site.metrics_port))
         inner = [_process(folder, name) for name in ("portal", "authority") if name in only]
         stages = [stage for stage in (inner, workers) if stage]
         return SiteProcesses(stages, opened.pop_all().close)
@@ -124,6 +126,25 @@ def _worker(folder: SiteFolder, index: int, https: int, http: int) -> Program:
     options = ("--index", str(index), "--https-fd", str(https), "--http-fd", str(http))
     command = (*_command(folder, "edge"), *options)
     return Program(f"edge-{index}", command, (https, http), reloads=True)
+
+
+@contextmanager
+def _counted(workers: list[Program], port: int) -> Iterator[list[Program]]:
+    """Give each worker a socket on which it says what it has counted, and show that on *port*."""
+    # A library and a server that a site without metrics does without.
+    from gateway.bootstrap.metrics import open_counting, serving_metrics
+
+    with ExitStack() as opened:
+        sockets = [opened.enter_context(one) for one in open_counting(len(workers))]
+        opened.enter_context(serving_metrics(port, sockets))
+        yield [
+            replace(
+                worker,
+                command=(*worker.command, "--metrics-fd", str(one.fileno())),
+                descriptors=(*worker.descriptors, one.fileno()),
+            )
+            for worker, one in zip(workers, sockets, strict=True)
+        ]
 
 
 def _command(folder: SiteFolder, module: str) -> tuple[str, ...]:

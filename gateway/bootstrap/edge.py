@@ -6,6 +6,7 @@ that of cookies. Of the CA it reads certificates only.
 
 import asyncio
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.bootstrap.folder import (
@@ -26,6 +27,7 @@ from gateway.bootstrap.process import (
 )
 from gateway.bootstrap.reload import LiveConfiguration
 from gateway.bootstrap.renewal import Renewal
+from gateway.bootstrap.snapshot import answering
 from gateway.bootstrap.stores import store_of
 from gateway.core.assertion import Asserter
 from gateway.core.site import Site
@@ -34,8 +36,17 @@ from gateway.edge.descriptors import raise_descriptor_limit
 from gateway.edge.worker import Credentials, Worker
 
 
-async def serve_edge(site: Path, https_fd: int, http_fd: int, lifecycle: Lifecycle) -> None:
-    """Serve the site in *site* on the two inherited sockets until *lifecycle* stops."""
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """The descriptors of sockets that the supervisor has made; that of *metrics* is optional."""
+
+    https: int
+    http: int
+    metrics: int | None = None
+
+
+async def serve_edge(site: Path, inherited: Inherited, lifecycle: Lifecycle) -> None:
+    """Serve the site in *site* on *inherited* sockets until *lifecycle* stops."""
     folder = open_folder(site)
     live = LiveConfiguration(folder)
     # OpenSSL reads the file itself; this only refuses a key that others could read.
@@ -60,8 +71,15 @@ async def serve_edge(site: Path, https_fd: int, http_fd: int, lifecycle: Lifecyc
             )
         except OSError as error:  # ssl.SSLError is one
             raise ProcessFailed(f"{folder.edge}: TLS cannot be set up: {error}") from error
-        with socket.socket(fileno=https_fd) as https, socket.socket(fileno=http_fd) as http:
-            async with asyncio.TaskGroup() as group:
+        metrics = None if inherited.metrics is None else socket.socket(fileno=inherited.metrics)
+        with (
+            socket.socket(fileno=inherited.https) as https,
+            socket.socket(fileno=inherited.http) as http,
+        ):
+            async with (
+                answering(metrics, worker.edge, store, clock),
+                asyncio.TaskGroup() as group,
+            ):
                 watching = group.create_task(live.follow(lambda: worker.adopt(live.applications)))
                 lifecycle.on_reload(Renewal(folder, live, worker, clock).take_up)
                 await worker.run(https, http, lifecycle.ready, lifecycle.stopping)
@@ -81,11 +99,13 @@ def main() -> int:
     parser.add_argument("--index", type=int, default=0, help="which worker this is, for the log")
     parser.add_argument("--https-fd", type=int, required=True, help="a bound socket for https")
     parser.add_argument("--http-fd", type=int, required=True, help="a bound socket for plain http")
+    parser.add_argument("--metrics-fd", type=int, help="a bound socket for what is counted")
     options = parser.parse_args()
     arguments = read_arguments(options)
     raise_descriptor_limit()
+    inherited = Inherited(options.https_fd, options.http_fd, options.metrics_fd)
     return run_process(
-        lambda lifecycle: serve_edge(arguments.site, options.https_fd, options.http_fd, lifecycle),
+        lambda lifecycle: serve_edge(arguments.site, inherited, lifecycle),
         f"edge-{options.index}",
         arguments,
     )

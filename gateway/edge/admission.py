@@ -250,6 +250,10 @@ class Admission:
         """Note that memory is as new as *heard*: it is good for another *grace* from then."""
         self._reliable_until = heard + self._grace
 
+    def silence(self, now: datetime) -> timedelta:
+        """Return for how long nothing was heard of the feed."""
+        return now - (self._reliable_until - self._grace)
+
     def reliable(self, now: datetime) -> bool:
         """Say whether the feed has been heard within the grace."""
         return now <= self._reliable_until

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import ip_address
 from math import inf
+from time import perf_counter
 from typing import TYPE_CHECKING, Final, cast
 
 from gateway.core.people import Fingerprint
@@ -43,6 +44,8 @@ class Arrival(asyncio.Protocol):
         self.port = 0
         """The client's own, by which its operator finds the connection in logs of his."""
         self._edge = edge
+        self._figures = edge.telemetry.figures
+        self._begun = perf_counter()
         self._transport: asyncio.Transport | None = None
         self._channel = Channel(edge.contexts) if encrypted else None
         self._header: bytes | None = None
@@ -58,6 +61,7 @@ class Arrival(asyncio.Protocol):
         edge = self._edge
         if edge.draining or not edge.connections.make_room(edge.room):
             edge.note("connection refused: %d are open", len(edge.connections))
+            self._figures.connections_refused["draining" if edge.draining else "full"] += 1
             self._over = True
             self._transport.abort()
             return
@@ -65,6 +69,7 @@ class Arrival(asyncio.Protocol):
         if isinstance(peer, tuple):
             self.address, self.port = plain_address(str(peer[0])), int(peer[1])
         edge.connections.arrive(self)
+        self._figures.connections_accepted += 1
         self.deadline = edge.tick + edge.handshake_seconds
         if edge.site.balancers and self._from_balancer():
             self._header = b""
@@ -94,6 +99,7 @@ class Arrival(asyncio.Protocol):
             header = read_header(data)
         except ProxyHeaderBroken as error:
             self._edge.note("%s: closed, no PROXY header: %s", self.address, error)
+            self._count("refused")
             self._abort()
             return
         if isinstance(header, Incomplete):
@@ -121,6 +127,7 @@ class Arrival(asyncio.Protocol):
                 channel.answer(judged)
         except HandshakeFailed as error:
             self._edge.note("%s: handshake refused: %s", self.address, error)
+            self._count("refused")
             self._send(channel.pending())
             self._linger()
             return
@@ -133,6 +140,7 @@ class Arrival(asyncio.Protocol):
         else:
             # The CAs were exchanged while it shook hands.
             self._edge.note("%s: its CA is not trusted any more", self.address)
+            self._count("refused")
             self._abort()
 
     def _judge(self, channel: Channel, fingerprint: Fingerprint) -> Refusal | HolderMissing | None:
@@ -183,10 +191,14 @@ class Arrival(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         edge = self._edge
+        if channel is not None:
+            self._count("established")
+            self._figures.handshake_seconds.observe(perf_counter() - self._begun)
         crowd = 0 if peer.fingerprint is None else edge.connections.count(peer.fingerprint)
         limit = edge.limits.certificate_connections
         if crowd >= limit + _TOLD and channel is not None:
             edge.note("%s: connection refused: its certificate has %d", self.address, crowd)
+            self._figures.connections_refused["certificate"] += 1
             self._send(channel.close())
             self._linger()
             return
@@ -198,6 +210,10 @@ class Arrival(asyncio.Protocol):
         if rest:
             downstream.data_received(rest)
 
+    def _count(self, outcome: str) -> None:
+        if self._channel is not None:
+            self._figures.handshakes[outcome] += 1
+
     def eof_received(self) -> None:
         """Take the client's end as the end of the connection."""
         if self._transport is not None:
@@ -206,6 +222,8 @@ class Arrival(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go."""
         del exc
+        if not self._over:
+            self._count("abandoned")
         self._over = True
         self._transport = None
         self._edge.connections.leave(self)
@@ -221,6 +239,7 @@ class Arrival(asyncio.Protocol):
         """End what has taken too long."""
         if not self._over:
             self._edge.note("%s: handshake took too long", self.address)
+            self._count("timed-out")
         self._abort()
 
     def cut(self, reason: str) -> None:
@@ -229,6 +248,7 @@ class Arrival(asyncio.Protocol):
             return
         if not self._over:
             self._edge.note("%s: handshake cut: %s", self.address, reason)
+            self._count("cut")
         reset(self._transport)
         self._over = True
 

@@ -58,6 +58,10 @@ class Edge:
         self._tasks: set[asyncio.Task[None]] = set()
         self._told: dict[tuple[str, ...], float] = {}
         self._lines = 0
+        self.audit_waiting = 0
+        """How many events are on their way into the audit log."""
+        self.audit_lost = 0
+        """How many did not get there."""
 
     def _settle(self, site: Site, contexts: Contexts) -> None:
         self.site = site
@@ -128,10 +132,14 @@ class Edge:
         self.spawn(self._record(event))
 
     async def _record(self, event: AuditEvent) -> None:
+        self.audit_waiting += 1
         try:
             await self.store.record(event)
         except StoreUnavailable as error:
+            self.audit_lost += 1
             log.error("not in the audit log, for %s: %s", error, event)
+        finally:
+            self.audit_waiting -= 1
 
     def note(self, message: str, *values: object) -> None:
         """Write a log line about what a stranger did; a flood of them is cut short."""

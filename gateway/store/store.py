@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ca import ledger
-from ca.ledger import CertificateRecord, CertificateState, CRLRecord
+from ca.ledger import CertificateRecord, CertificateState, CRLDates, CRLRecord
 from ca.trust import RevocationReason
 from gateway.core.audit import AuditEvent, AuditKind, AuditLine
 from gateway.core.changes import Batch, ChangeKind
@@ -288,6 +288,11 @@ class Store:
         """Return the newest CRL of *issuer*."""
         async with self._database.read() as connection:
             return await ledger.latest_crl(connection, issuer)
+
+    async def crl_dates(self) -> list[CRLDates]:
+        """Return the dates of the newest CRL of each issuer; cheap, however long the CRL is."""
+        async with self._database.read() as connection:
+            return await ledger.crl_dates(connection)
 
     async def issuers(self) -> list[IssuerRecord]:
         """Return the issuing CAs, by name."""

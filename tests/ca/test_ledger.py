@@ -399,8 +399,10 @@ class TestCRLs:
             await publish(connection, 10, NOW)
             await publish(connection, 9, NOW + HOUR)
             latest = await ledger.latest_crl(connection, ISSUER)
+            dates = await ledger.crl_dates(connection)
             assert await ledger.latest_crl(connection, "issuing-0") is None
         assert latest == CRLRecord(ISSUER, 10, NOW, NOW + 7 * 24 * HOUR, b"crl")
+        assert dates == [ledger.CRLDates(ISSUER, 10, NOW, NOW + 7 * 24 * HOUR)]
 
     async def test_a_number_is_used_once(self, begin: Begin) -> None:
         """Two signers cannot both publish the same number."""

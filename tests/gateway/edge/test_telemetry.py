@@ -8,8 +8,10 @@ from gateway.core.request_ids import is_request_id
 from tests.gateway.edge.recorder import Line
 from tests.gateway.edge.site import HOST, PUBLIC_HOST, WIKI, MadeSite
 from tests.gateway.edge.stage import Stage, open_stage
+from tests.gateway.edge.stores import Question
 from tests.gateway.edge.waiting import until
 
+ROOT = Path(__file__).parents[3]
 UPGRADE = (
     b"Connection: Upgrade",
     b"Upgrade: websocket",
@@ -222,6 +224,17 @@ async def test_the_log_names_the_request(stage: Stage) -> None:
     assert (line["user"], line["serial"]) == ("", "")
 
 
+async def test_every_field_of_a_line_is_explained(stage: Stage) -> None:
+    """In docs/watching.md, and no other is there."""
+    visitor = await stage.enter()
+    await visitor.ask("/")
+    (line,) = await stage.access()
+    page = (ROOT / "docs" / "watching.md").read_text()
+    table = page.partition("| field | meaning |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == line.keys()
+
+
 async def test_queries_are_written_as_the_site_wishes_it_now(stage: Stage) -> None:
     """A reload changes it, and connections that are there go by it too."""
     visitor = await stage.enter()
@@ -230,3 +243,47 @@ async def test_queries_are_written_as_the_site_wishes_it_now(stage: Stage) -> No
     await visitor.ask("/page?secret=2")
     lines = await stage.access(2)
     assert [line["target"] for line in lines] == ["/page?secret=1", "/page?..."]
+
+
+async def test_handshakes_are_counted_by_how_they_end(made: MadeSite, tmp_path: Path) -> None:
+    """Made, refused, left by the client, too late, cut; and connections that there is no room for."""
+    async with open_stage(made, tmp_path) as stage:
+        figures = stage.edge.telemetry.figures
+        await stage.connect(WIKI, stage.made.anna)
+        await until(lambda: figures.handshakes["established"] == 1)
+        assert sum(figures.handshake_seconds.buckets) == 1
+        refused = await stage.tcp()
+        await refused.send(b"\x16\x03\x01\x00\x05nonsense")
+        await until(lambda: figures.handshakes["refused"] == 1)
+        left = await stage.tcp()
+        await until(lambda: figures.connections_accepted == 3)
+        left.reset()
+        await until(lambda: figures.handshakes["abandoned"] == 1)
+        late = await stage.tcp()
+        await until(lambda: figures.connections_accepted == 4)
+        stage.sweep(after=stage.site.limits.handshake.total_seconds() + 1)
+        assert figures.handshakes["timed-out"] == 1
+        assert await late.read_all() == b""
+        plain = await stage.plain()
+        await until(lambda: figures.connections_accepted == 5)
+        plain.reset()
+        stage.edge.draining = True
+        await (await stage.tcp()).read_all()
+        assert figures.connections_refused == {"draining": 1}
+        assert figures.handshakes == {
+            "established": 1,
+            "refused": 1,
+            "abandoned": 1,
+            "timed-out": 1,
+        }
+
+
+async def test_what_waits_for_the_audit_log_is_counted(stage: Stage) -> None:
+    """And what does not get there."""
+    stage.held.fail(Question.RECORD)
+    wire = await stage.connect(WIKI, stage.made.unrecorded)
+    await wire.ask(f"GET / HTTP/1.1\r\nHost: {WIKI}\r\n\r\n".encode())
+    await until(lambda: stage.edge.audit_lost == 1)
+    assert stage.edge.audit_waiting == 0
+    assert stage.errors.pop().startswith("not in the audit log")
+    stage.held.heal()

@@ -4,7 +4,7 @@ import pytest
 
 from ca import ledger
 from ca.errors import LedgerError
-from ca.ledger import CertificateState, CRLRecord
+from ca.ledger import CertificateState, CRLDates, CRLRecord
 from ca.trust import RevocationReason
 from gateway.core.audit import AuditKind
 from gateway.core.people import Fingerprint, Holder
@@ -169,6 +169,7 @@ async def test_what_the_authority_does_is_told(store: Store, clock: Clock) -> No
     assert published.event.detail["by"] == "authority"
     assert await store.latest_crl(ISSUER) == crl
     assert await store.latest_crl("another") is None
+    assert await store.crl_dates() == [CRLDates(ISSUER, 7, NOON, NOON + 7 * DAY)]
     assert await store.issuers() == [IssuerRecord(ISSUER, b"certificate")]
 
 
