@@ -45,6 +45,12 @@ class _State(Enum):
     CLOSED = auto()
 
 
+# A member is looked up in its enumeration each time, and these with every request.
+_HEAD: Final = _State.HEAD
+_EXCHANGE: Final = _State.EXCHANGE
+_CLOSED: Final = _State.CLOSED
+
+
 class Downstream(asyncio.Protocol):
     """A client's connection, from the end of its handshake on; without a *channel* it is in clear."""
 
@@ -74,7 +80,7 @@ class Downstream(asyncio.Protocol):
         self.exchange: Exchange | None = None
         self._transport: asyncio.Transport | None = transport
         self._channel = channel
-        self._state = _State.HEAD
+        self._state = _HEAD
         self._buffer = b""
         self.peer = peer
         self._crowded = crowded
@@ -103,7 +109,7 @@ class Downstream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
         channel = self._channel
-        if self._state is _State.CLOSED:
+        if self._state is _CLOSED:
             return
         if channel is None:
             self._take(data)
@@ -129,7 +135,7 @@ class Downstream(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything that was under way."""
         del exc
-        self._state = _State.CLOSED
+        self._state = _CLOSED
         self._transport = None
         self.edge.connections.remove(self)
         self._drop_exchange()
@@ -149,7 +155,7 @@ class Downstream(asyncio.Protocol):
             self.exchange.downstream_writable(True)
             if self.exchange.answering:
                 self.watch_taking()
-        elif self._state is _State.HEAD:
+        elif self._state is _HEAD:
             self.hold_reading(False)
             self._next()
 
@@ -161,26 +167,26 @@ class Downstream(asyncio.Protocol):
     # Requests ---------------------------------------------------------------
 
     def _await_request(self) -> None:
-        self._state = _State.HEAD
+        self._state = _HEAD
         self._begun = False
         self.deadline = self.edge.tick + self.edge.idle_seconds
 
     def _take(self, data: bytes) -> None:
         state = self._state
         self.meter.received += len(data)
-        if state is _State.HEAD:
+        if state is _HEAD:
             self._buffer = self._buffer + data if self._buffer else data
             self._next()
-        elif state is _State.EXCHANGE and self.exchange is not None and self.exchange.wants_body:
+        elif state is _EXCHANGE and self.exchange is not None and self.exchange.wants_body:
             self._buffer += self.exchange.request_data(data)
-        elif state in {_State.EXCHANGE, _State.JUDGING}:
+        elif state in {_EXCHANGE, _State.JUDGING}:
             self._buffer += data
             if len(self._buffer) > _BUFFER_MAXIMUM:
                 self.hold_reading(True)
 
     def _next(self) -> None:
         """Serve the requests that lie in the buffer, until one has to wait."""
-        while self._state is _State.HEAD and self._buffer:
+        while self._state is _HEAD and self._buffer:
             if self._congested:
                 # Whoever does not take answers is not asked for questions.
                 self.hold_reading(True)
@@ -194,7 +200,14 @@ class Downstream(asyncio.Protocol):
                 self._buffer = data[len(_EMPTY_LINE) :]
                 continue
             limit = self.edge.limits.head_bytes
-            end = data.find(HEAD_END)
+            line_end = data.find(b"\r\n")
+            last = self._memo.last
+            if last and data.startswith(last, line_end + 2):
+                # The end of the head is known with it.
+                end = line_end + 2 + len(last) - len(HEAD_END)
+            else:
+                last = b""
+                end = data.find(HEAD_END)
             if end < 0 and len(data) <= limit:
                 self._await_rest()
                 return
@@ -204,8 +217,7 @@ class Downstream(asyncio.Protocol):
             end += len(HEAD_END)
             self.meter.begin(next(self.edge.telemetry.ids), len(data))
             self._buffer = data[end:]
-            line_end = data.find(b"\r\n")
-            block = data[line_end + 2 : end]
+            block = last or data[line_end + 2 : end]
             shape = self._memo.find(block)
             if shape is None or not self._from_memo(shape, data, line_end):
                 self._from_scratch(data[:end], block)
@@ -263,7 +275,7 @@ class Downstream(asyncio.Protocol):
         finally:
             # After an error of our own too: nobody is left waiting for an answer.
             if self._state is _State.JUDGING:
-                self._state = _State.HEAD
+                self._state = _HEAD
                 self.hold_reading(False)
                 self._act(verdict, head, block)
                 self._next()
@@ -334,7 +346,7 @@ class Downstream(asyncio.Protocol):
             self.user, self._ends = holder.user, holder.not_after
 
     def _start(self, exchange: Exchange) -> None:
-        self._state = _State.EXCHANGE
+        self._state = _EXCHANGE
         self.exchange = exchange
         self.session, self.grant = exchange.shape.session, exchange.shape.grant
         exchange.start()
@@ -344,7 +356,7 @@ class Downstream(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         """Send plaintext to the client."""
         transport = self._transport
-        if transport is None or self._state is _State.CLOSED or transport.is_closing():
+        if transport is None or self._state is _CLOSED or transport.is_closing():
             return
         channel = self._channel
         self.meter.sent += len(data)
@@ -398,7 +410,7 @@ class Downstream(asyncio.Protocol):
 
     def exchange_done(self, *, keep_alive: bool) -> None:
         """Go on to the next request, or close."""
-        if self._state is not _State.EXCHANGE:
+        if self._state is not _EXCHANGE:
             return
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
@@ -414,7 +426,7 @@ class Downstream(asyncio.Protocol):
     def exchange_failed(self, refusal: Refusal, why: str, *, begun: bool) -> None:
         """Say what went wrong; where the answer has *begun*, only a broken end can say it."""
         exchange, self.exchange = self.exchange, None
-        if self._state is not _State.EXCHANGE:
+        if self._state is not _EXCHANGE:
             return
         if begun:
             self.edge.note("%s: answer cut short: %s", self.meter.id.decode(), why)
@@ -428,11 +440,11 @@ class Downstream(asyncio.Protocol):
 
     def time_out(self) -> None:
         """End what has taken too long."""
-        if self._state is _State.HEAD and self._buffer:
+        if self._state is _HEAD and self._buffer:
             self._refuse(Refusal.REQUEST_TIMEOUT, None, "the head stopped coming")
-        elif self._state is _State.HEAD:
+        elif self._state is _HEAD:
             self._linger()
-        elif self._state is _State.EXCHANGE and self.exchange is not None:
+        elif self._state is _EXCHANGE and self.exchange is not None:
             if self.exchange.answering and self._congested:
                 self._judge_taking()
             else:
@@ -461,7 +473,7 @@ class Downstream(asyncio.Protocol):
         """Close at once, whatever is under way."""
         if self._transport is None:
             return
-        if self._state is not _State.CLOSED:
+        if self._state is not _CLOSED:
             self.edge.note("connection of %s cut: %s", self.user or self.peer.address, reason)
             self._end = reason.encode()
         reset(self._transport)
@@ -477,7 +489,7 @@ class Downstream(asyncio.Protocol):
     def drain(self) -> None:
         """Close after the exchange under way, or at once where there is none."""
         self.closing = True
-        if self._state is _State.HEAD and not self._buffer:
+        if self._state is _HEAD and not self._buffer:
             self._linger()
 
     # Ends -------------------------------------------------------------------
@@ -504,7 +516,7 @@ class Downstream(asyncio.Protocol):
 
     def _linger(self) -> None:
         transport = self._transport
-        if transport is None or self._state is _State.CLOSED or transport.is_closing():
+        if transport is None or self._state is _CLOSED or transport.is_closing():
             return
         self._state = _State.LINGER
         self._buffer = b""
@@ -525,7 +537,7 @@ class Downstream(asyncio.Protocol):
 
     def _hang_up(self) -> None:
         """Close, since the client has; what it still wants to take of our last words, it may."""
-        self._state = _State.CLOSED
+        self._state = _CLOSED
         self._drop_exchange()
         self.deadline = self.edge.tick + LINGER_SECONDS
         if self._transport is not None:
@@ -534,7 +546,7 @@ class Downstream(asyncio.Protocol):
     def _abort(self) -> None:
         # At once, and not when the transport says so: until then a connection to
         # the application could come about and the request go out after all.
-        self._state = _State.CLOSED
+        self._state = _CLOSED
         self._drop_exchange()
         if self._transport is not None:
             self._transport.abort()

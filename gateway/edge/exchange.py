@@ -70,6 +70,13 @@ class _Phase(Enum):
     DONE = auto()
 
 
+# A member is looked up in its enumeration each time, and these with every request.
+_HEAD: Final = _Phase.HEAD
+_BODY: Final = _Phase.BODY
+_TUNNEL: Final = _Phase.TUNNEL
+_DONE: Final = _Phase.DONE
+
+
 class Exchange:
     """The way of one request to an application and back."""
 
@@ -108,7 +115,7 @@ class Exchange:
         self._http_1_1 = head.http_1_1
         self._connection: UpstreamConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
-        self._phase = _Phase.HEAD
+        self._phase = _HEAD
         self.response: ResponseHead | None = None
         self._pending = b""
         self._received = False
@@ -160,7 +167,7 @@ class Exchange:
             return
         self._figures.connects += 1
         self._connecting = None
-        if self._phase is _Phase.DONE:
+        if self._phase is _DONE:
             connection.release()
         else:
             self._attach(connection)
@@ -206,7 +213,7 @@ class Exchange:
         """Whether bytes of the client belong to this exchange now."""
         if self._connection is None:
             return False
-        return self._phase is _Phase.TUNNEL or not self.request_complete
+        return self._phase is _TUNNEL or not self.request_complete
 
     @property
     def request_complete(self) -> bool:
@@ -216,7 +223,7 @@ class Exchange:
     @property
     def patience(self) -> float:
         """For how many seconds an answer that has begun may stop coming."""
-        return inf if self._phase is _Phase.TUNNEL else self.shape.service.idle_seconds
+        return inf if self._phase is _TUNNEL else self.shape.service.idle_seconds
 
     @property
     def _response_seconds(self) -> float:
@@ -225,21 +232,21 @@ class Exchange:
     @property
     def answering(self) -> bool:
         """Whether the answer has begun, or the exchange is a tunnel."""
-        return self._phase is not _Phase.HEAD
+        return self._phase is not _HEAD
 
     def request_data(self, data: bytes) -> bytes:
         """Take bytes of the request's body and return what lies behind its end."""
         transport = self._connection.transport if self._connection else None
         if transport is None:
             return data
-        if self._phase is _Phase.TUNNEL:
+        if self._phase is _TUNNEL:
             transport.write(data)
             return b""
         upload = self._upload
         assert upload is not None  # noqa: S101 - only a body is wanted before the tunnel
         down = self._down
         edge = down.edge
-        waiting = self._phase is _Phase.HEAD
+        waiting = self._phase is _HEAD
         try:
             framed, rest = upload.take(data, edge.tick if waiting else None)
         except UploadRefused as error:
@@ -256,7 +263,7 @@ class Exchange:
 
     def downstream_lost(self) -> None:
         """Drop everything: nobody waits for the answer."""
-        self._phase = _Phase.DONE
+        self._phase = _DONE
         if self._connecting is not None:
             self._connecting.cancel()
         if self._connection is not None:
@@ -297,7 +304,7 @@ class Exchange:
         down = self._down
         down.hold_reading(not writable)
         upload = self._upload
-        if upload is None or self._phase is not _Phase.HEAD:
+        if upload is None or self._phase is not _HEAD:
             return
         upload.hold(not writable)
         edge = down.edge
@@ -308,13 +315,13 @@ class Exchange:
         """Take bytes from the application."""
         self._received = True
         phase = self._phase
-        if phase is _Phase.BODY:
+        if phase is _BODY:
             if self.shape.service.idle_seconds < inf:
                 self._down.watch_answer()
             self._body(b"", data)
-        elif phase is _Phase.TUNNEL:
+        elif phase is _TUNNEL:
             self._down.write(data)
-        elif phase is _Phase.HEAD:
+        elif phase is _HEAD:
             self._head(self._pending + data if self._pending else data)
 
     def _head(self, data: bytes) -> None:
@@ -355,9 +362,10 @@ class Exchange:
             return
         body = response.body
         unframed = body is UNTIL_CLOSE or body is CHUNKED
-        if not self.request_complete or (unframed and not self._http_1_1):
-            self.keep_alive = False
-        keep_alive = self.keep_alive and not self._down.closing
+        complete = self._upload is None or self._upload.complete
+        keep_alive = self.keep_alive and complete and not self._down.closing
+        if unframed and not self._http_1_1:
+            keep_alive = False
         self.keep_alive = keep_alive
         block = response_block(
             response,
@@ -365,7 +373,7 @@ class Exchange:
             keep_alive=keep_alive,
             ours=self.shape.grant is None,
         )
-        self._phase = _Phase.BODY
+        self._phase = _BODY
         if isinstance(body, Length):
             self._remaining = body.octets
         elif body is CHUNKED:
@@ -434,7 +442,7 @@ class Exchange:
         if not self.shape.head.websocket:
             self._fail(Refusal.UPSTREAM_BROKEN, "101 that nobody asked for")
             return
-        self._phase = _Phase.TUNNEL
+        self._phase = _TUNNEL
         self._figures.websockets += 1
         self._down.watch_taking()
         if self._connection is not None:
@@ -445,7 +453,7 @@ class Exchange:
     def response_end(self, *, clean: bool) -> None:
         """Learn that the application has closed or broken the connection."""
         connection, self._connection = self._connection, None
-        if self._phase is _Phase.HEAD:
+        if self._phase is _HEAD:
             used = connection is not None and connection.used
             untouched = self._upload is None or not self._upload.begun
             fresh_start = not self._received and untouched and not self._retried
@@ -455,15 +463,15 @@ class Exchange:
                 self._connecting = self._down.edge.spawn(self._connect())
                 return
             self._fail(Refusal.UPSTREAM_BROKEN, "the connection closed before the response")
-        elif self._phase is _Phase.TUNNEL:
-            self._phase = _Phase.DONE
+        elif self._phase is _TUNNEL:
+            self._phase = _DONE
             self._down.exchange_done(keep_alive=False)
-        elif self._phase is _Phase.BODY:
+        elif self._phase is _BODY:
             response = self.response
             if clean and response is not None and response.body is UNTIL_CLOSE:
                 if self._http_1_1:
                     self._down.write(LAST_CHUNK)
-                self._phase = _Phase.DONE
+                self._phase = _DONE
                 self._down.exchange_done(keep_alive=self.keep_alive)
             else:
                 self._fail(Refusal.UPSTREAM_BROKEN, "the response ended in the middle")
@@ -472,12 +480,15 @@ class Exchange:
 
     def _finish(self, *, reusable: bool) -> None:
         """End well: the response is complete."""
-        self._phase = _Phase.DONE
+        self._phase = _DONE
         connection, self._connection = self._connection, None
         response = self.response
         if connection is not None:
-            complete = self.request_complete
-            settled = reusable and complete and self._settled and self._all_taken(connection)
+            upload = self._upload
+            complete = upload is None or upload.complete
+            settled = reusable and complete and self._settled
+            if upload is not None and upload.begun and settled:
+                settled = self._all_taken(connection, upload)
             if settled and response is not None and response.keep_alive:
                 connection.release()
             else:
@@ -487,25 +498,22 @@ class Exchange:
                 self.keep_alive = False
         self._down.exchange_done(keep_alive=self.keep_alive)
 
-    def _all_taken(self, connection: UpstreamConnection) -> bool:
+    def _all_taken(self, connection: UpstreamConnection, upload: Upload) -> bool:
         """Say whether the application has taken the whole body, as far as we can tell.
 
         One that answers first may never read the rest, and whoever came next would
         wait behind it. One that knows no trailers may take them for the next request.
         """
         transport = connection.transport
-        upload = self._upload
-        if upload is None or not upload.begun:
-            return True
         unsent = transport is not None and transport.get_write_buffer_size()
         return not upload.trailed and not unsent
 
     def _fail(self, refusal: Refusal, why: str) -> None:
         """End badly: with a page where nothing was sent yet, else by cutting the answer short."""
-        if self._phase is _Phase.DONE:
+        if self._phase is _DONE:
             return
-        begun = self._phase is not _Phase.HEAD
-        self._phase = _Phase.DONE
+        begun = self._phase is not _HEAD
+        self._phase = _DONE
         self._connecting = None
         where: object = self.shape.service
         if self._connection is not None:

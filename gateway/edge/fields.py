@@ -73,15 +73,13 @@ class Field:
     *name* is in lower case and *value* without blanks around it; *wire* is the
     line as it was sent, with its end. *to_application* and *to_client* are what
     goes on of it, each way: the line, the line without our cookie, or nothing.
-    *odd* is what needs a second look; the others are as in `Name`.
+    *special* and *odd* are those of its *kind*, at hand for `filter`.
     """
 
     __slots__ = (
-        "from_application",
-        "from_client",
+        "kind",
         "name",
         "odd",
-        "plain",
         "special",
         "to_application",
         "to_client",
@@ -96,25 +94,45 @@ class Field:
         self.value = value = value.strip(_OWS)
         self.wire = wire = line + b"\r\n"
         known = _names.get(name) or _judge_name(name)
-        self.odd = known.odd
+        self.kind = known
         self.special = known.special
-        self.plain = known.plain
-        self.from_client = known.from_client
-        self.from_application = known.from_application
-        self.to_application = wire if known.from_client else b""
-        self.to_client = wire if known.from_application else b""
-        if name in _COOKIES and _COOKIE_BYTES in value:
-            self._take_out_ours()
-        elif name == b"te" and takes_trailers(value):
+        self.odd = known.odd
+        self.to_application = self.to_client = wire
+        if known.odd:
+            self._hold_back()
+
+    @property
+    def plain(self) -> str:
+        """The name as the least careful application reads it."""
+        return self.kind.plain
+
+    @property
+    def from_client(self) -> bool:
+        """Whether a field of this name may pass on from a client."""
+        return self.kind.from_client
+
+    @property
+    def from_application(self) -> bool:
+        """Whether a field of this name may pass on from an application."""
+        return self.kind.from_application
+
+    def _hold_back(self) -> None:
+        if not self.kind.from_client:
+            self.to_application = b""
+        if not self.kind.from_application:
+            self.to_client = b""
+        if self.name == b"te" and takes_trailers(self.value):
             # Said anew, as it is between neighbours: we keep what the client keeps.
             self.to_application = b"TE: trailers\r\nConnection: TE\r\n"
+        elif _COOKIE_BYTES in self.value:
+            self._take_out_ours()
 
     def _take_out_ours(self) -> None:
         # Our cookie is between the browser and us.
         if self.name == b"cookie":
             kept = without_session_cookie(self.value.decode("latin-1")).encode("latin-1")
             self.to_application = b"Cookie: %b\r\n" % kept if kept else b""
-        elif self.value.startswith(_COOKIE_BYTES):
+        elif self.name == b"set-cookie" and self.value.startswith(_COOKIE_BYTES):
             self.to_client = b""
 
 

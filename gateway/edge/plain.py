@@ -55,8 +55,11 @@ def read_plain_request(head: bytes, limits: Limits) -> RequestHead | None:
     if fields is None or len(raw) > limits.target_bytes or lines[-2] or lines[-1]:
         return None
     host = connection = None
-    odd = [*filter(is_odd, fields)]
-    for field in [*filter(is_special, odd)]:
+    odd = []
+    for field in [*filter(is_odd, fields)]:
+        if not field.special:
+            odd.append(field)
+            continue
         if field.name == b"host" and host is None:
             host = field.value
         elif field.value == _KEEP_ALIVE and field.name == b"connection" and connection is None:
@@ -64,7 +67,6 @@ def read_plain_request(head: bytes, limits: Limits) -> RequestHead | None:
         else:
             return None
         fields.remove(field)
-        odd.remove(field)
     place = None if host is None else host_and_authority(host)
     if place is None:
         return None

@@ -37,3 +37,15 @@ async def test_memory_has_an_end(shape: Shape) -> None:
         memo.keep(block, shape)
     kept = [block for block in blocks if memo.find(block) is shape]
     assert 0 < len(kept) <= 16
+
+
+async def test_the_block_that_was_found_last_is_at_hand(shape: Shape) -> None:
+    """So that the next request is compared with it before anything else."""
+    memo = Memo()
+    for block in (b"one", b"two"):
+        memo.keep(block, shape)
+        memo.keep(block, shape)
+    assert memo.last == b""
+    memo.find(b"one")
+    memo.find(b"three")
+    assert memo.last == b"one"

@@ -335,6 +335,24 @@ async def test_memory_is_of_one_connection(stage: Stage) -> None:
     assert all(seen.target == "/known" for seen in stage.wiki.requests)
 
 
+async def test_what_is_remembered_ends_where_its_head_ends(stage: Stage) -> None:
+    """In one piece with the next request, cut anywhere, or with another line before it."""
+    anna = await stage.enter()
+    for _ in range(3):
+        await anna.ask("/known")
+    first, second = anna.request("/first"), anna.request("/second", "HEAD")
+    for cut in (1, 20, len(first) - 3, len(first) - 1, len(first), len(first) + 30):
+        await anna.wire.send((first + second)[:cut])
+        await asyncio.sleep(0.01)
+        await anna.wire.send((first + second)[cut:])
+        assert (await anna.wire.reply()).body == b"/first"
+        assert (await anna.wire.reply("HEAD")).status == 200
+    assert (await anna.ask("/")).body == b"/"
+    assert (await anna.ask("/%2e%2e/x")).status == 400
+    targets = [seen.target for seen in stage.wiki.requests]
+    assert targets == ["/known"] * 3 + ["/first", "/second"] * 6 + ["/"]
+
+
 async def test_a_request_with_a_body_is_not_remembered(stage: Stage) -> None:
     """Its body would be taken for the next request."""
     anna = await stage.enter()
