@@ -16,12 +16,13 @@ from pathlib import Path
 
 from gateway.bootstrap.control_socket import control_socket, socket_of_service
 from gateway.bootstrap.folder import FolderError, SiteFolder, open_folder
+from gateway.bootstrap.in_force import SettingsInForce
 from gateway.bootstrap.keeper import HASTE_SECONDS, Keeper, Program
 from gateway.bootstrap.listeners import open_listeners
 from gateway.bootstrap.outcome import Report
 from gateway.bootstrap.process import ProcessFailed, log, log_failure, notify, start_log
 from gateway.bootstrap.reloading import Reloading
-from gateway.config import Configuration, Problems, read_configuration
+from gateway.config import Configuration
 from gateway.core.site import Site
 
 PROCESSES = frozenset({"edge", "portal", "authority"})
@@ -57,17 +58,17 @@ def serve(
     start_log("supervisor")
     try:
         place = open_folder(folder)
-        configuration = _checked(place)
-        processes = prepare(place, configuration.site, only or PROCESSES)
+        reloading = Reloading(place, _socket_of(place, only or PROCESSES))
+        processes = prepare(place, reloading.site, only or PROCESSES, reloading.in_force)
     except (FolderError, ProcessFailed) as error:
         log_failure(error)
         return 1
     return run_stages(
         processes.stages,
-        limit=limit_of(configuration.site),
-        on_ready=lambda: _announce(configuration, only or PROCESSES, tell),
+        limit=limit_of(reloading.site),
+        on_ready=lambda: _announce(reloading.configuration, only or PROCESSES, tell),
         on_stopping=processes.close,
-        reloading=Reloading(place, configuration.site, _socket_of(place, only or PROCESSES)),
+        reloading=reloading,
     )
 
 
@@ -77,18 +78,17 @@ def _socket_of(folder: SiteFolder, only: frozenset[str]) -> Path | None:
     return folder.control_socket if only == PROCESSES else socket_of_service()
 
 
-def _checked(folder: SiteFolder) -> Configuration:
-    found = read_configuration(folder.path)
-    if isinstance(found, Problems):
-        raise ProcessFailed(f"{found}\nnothing was started: correct this first")
-    return found
-
-
-def prepare(folder: SiteFolder, site: Site, only: frozenset[str]) -> SiteProcesses:
+def prepare(
+    folder: SiteFolder,
+    site: Site,
+    only: frozenset[str],
+    in_force: Callable[[], SettingsInForce] | None = None,
+) -> SiteProcesses:
     """Open the sockets of *site* and write its process table; raise `ProcessFailed`.
 
     The sockets stay open here as well: a worker that is started again finds the connections
-    that came meanwhile in its queue.
+    that came meanwhile in its queue. *in_force* is asked at each start for the settings that
+    the process is to begin with; without it they read the file.
     """
     if unknown := only - PROCESSES:
         message = f"no process is called {', '.join(sorted(unknown))}"
@@ -109,7 +109,11 @@ def prepare(folder: SiteFolder, site: Site, only: frozenset[str]) -> SiteProcess
             if site.metrics_port is not None:
                 workers = opened.enter_context(_counted(workers, site.metrics_port))
         inner = [_process(folder, name) for name in ("portal", "authority") if name in only]
-        stages = [stage for stage in (inner, workers) if stage]
+        stages = [
+            [replace(program, in_force=in_force) for program in stage]
+            for stage in (inner, workers)
+            if stage
+        ]
         return SiteProcesses(stages, opened.pop_all().close)
 
 

@@ -8,6 +8,7 @@ Every process:
 - `listeners`    the sockets that are opened for the workers of the edge, and unix sockets
 - `reload`       the configuration in force while the files change
 - `outcome`      what came of a reload
+- `in_force`     the settings that a process is handed when it is started
 - `control`      asking a process for a reload, and `control_socket` the supervisor
 - `reloading`    a reload as the supervisor does it
 - `stores`       the site's store, for a process that cannot do without it

@@ -52,7 +52,8 @@ def calls_for_a_look(batch: Batch) -> bool:
 async def serve_authority(site: Path, lifecycle: Lifecycle) -> None:
     """Keep the CRL of the site in *site* up to date until *lifecycle* stops."""
     folder = open_folder(site)
-    settings = read_site(folder.settings)
+    in_force = lifecycle.in_force
+    settings = read_site(folder.settings) if in_force is None else in_force.site()
     if isinstance(settings, Problems):
         raise ProcessFailed(str(settings))
     async with store_of(folder, settings) as store:

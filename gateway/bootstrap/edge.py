@@ -48,7 +48,7 @@ class Inherited:
 async def serve_edge(site: Path, inherited: Inherited, lifecycle: Lifecycle) -> None:
     """Serve the site in *site* on *inherited* sockets until *lifecycle* stops."""
     folder = open_folder(site)
-    live = LiveConfiguration(folder)
+    live = LiveConfiguration(folder, lifecycle.in_force)
     # OpenSSL reads the file itself; this only refuses a key that others could read.
     read_secret(folder.server_key)
     asserter = Asserter(read_assertion_key(folder), live.site.origin(live.site.host))

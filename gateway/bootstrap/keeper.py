@@ -2,8 +2,8 @@
 
 A program is started by exec: it inherits no memory, and of open files only what its row in the
 process table names. It is asked for nothing but that it understands `--ready-fd` and
-`--life-fd`, and `--control-fd` where its row says that it reloads; see `process` for what
-those mean.
+`--life-fd`, and `--control-fd` and `--in-force-fd` where its row says so; see `process` for
+what those mean.
 """
 
 import asyncio
@@ -12,11 +12,12 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
 from gateway.bootstrap.control import Unanswered, ask
+from gateway.bootstrap.in_force import SettingsInForce
 from gateway.bootstrap.outcome import Outcome, Report, refused
 from gateway.bootstrap.process import READY
 
@@ -47,6 +48,8 @@ class Program:
     """Open files that it inherits under the same numbers, besides its pipes."""
     reloads: bool = False
     """Whether it is given a control socket, over which it is asked to take up changes."""
+    in_force: Callable[[], SettingsInForce] | None = None
+    """What it is to begin with, asked for at each start."""
 
 
 def restart_delay(previous: float | None, lived: float) -> float:
@@ -178,17 +181,23 @@ class Keeper:
     async def _exec(self, ready: int, control: int) -> asyncio.subprocess.Process:
         # A process group of its own: Ctrl-C at the terminal reaches the supervisor alone,
         # which then ends the others in their order.
-        controls = ("--control-fd", str(control)) if self.program.reloads else ()
-        inherited = (control,) if self.program.reloads else ()
+        options: dict[str, int] = {"--ready-fd": ready, "--life-fd": self._life}
+        if self.program.reloads:
+            options["--control-fd"] = control
+        if self.program.in_force is not None:
+            options["--in-force-fd"] = self.program.in_force().lay_down()
+        try:
+            return await self._start(options)
+        finally:
+            if "--in-force-fd" in options:
+                os.close(options["--in-force-fd"])
+
+    async def _start(self, options: Mapping[str, int]) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             *self.program.command,
-            "--ready-fd",
-            str(ready),
-            "--life-fd",
-            str(self._life),
-            *controls,
+            *(word for name, value in options.items() for word in (name, str(value))),
             stdin=subprocess.DEVNULL,
-            pass_fds=(ready, self._life, *inherited, *self.program.descriptors),
+            pass_fds=(*options.values(), *self.program.descriptors),
             process_group=0,
             env={name: text for name, text in os.environ.items() if name not in _OURS_ALONE},
         )

@@ -48,7 +48,7 @@ _CONCERNS = frozenset({"site", "sessions", "apps"})
 async def serve_portal(site: Path, lifecycle: Lifecycle) -> None:
     """Serve the portal of the site in *site* until *lifecycle* stops."""
     folder = open_folder(site)
-    live = LiveConfiguration(folder)
+    live = LiveConfiguration(folder, lifecycle.in_force)
     async with store_of(folder, live.site) as store:
         services = Services(
             configuration=lambda: Configuration(live.site, live.applications),

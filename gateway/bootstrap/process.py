@@ -4,7 +4,8 @@ A process that the supervisor starts is given two descriptors. Into the *ready* 
 `ready` once it serves. The *life* pipe never carries a byte: its other end is held by the
 supervisor alone, so it closes when the supervisor is gone, however it went, and the process
 then ends as if it had been told to. Over the *control* socket it is asked to take up what has
-changed in the files (see `control`). Started without them (by hand, by systemd) a process
+changed in the files (see `control`), and a file in memory holds the settings that it begins with
+(see `in_force`). Started without them (by hand, by systemd) a process
 reports to systemd, signals alone end it, and SIGHUP asks for a reload.
 """
 
@@ -25,6 +26,7 @@ import uvloop
 
 from gateway.bootstrap.control import answer
 from gateway.bootstrap.folder import FolderError
+from gateway.bootstrap.in_force import SettingsInForce, pick_up
 from gateway.bootstrap.outcome import Outcome, Report
 
 READY = b"ready\n"
@@ -49,6 +51,7 @@ class ProcessArguments:
     ready_fd: int | None
     life_fd: int | None
     control_fd: int | None = None
+    in_force: SettingsInForce | None = None
 
 
 class Lifecycle:
@@ -57,6 +60,8 @@ class Lifecycle:
     def __init__(self, name: str, on_ready: Callable[[], None] = lambda: None) -> None:
         """*on_ready* is called at most once, by the first `ready`."""
         self.name = name
+        self.in_force: SettingsInForce | None = None
+        """The settings to begin with; None: those in the file."""
         self.stopping = asyncio.Event()
         """Set once and for good: take on nothing new, finish, return from *main*."""
         self._on_ready: Callable[[], None] | None = on_ready
@@ -103,6 +108,7 @@ def argument_parser(name: str, purpose: str) -> argparse.ArgumentParser:
     parser.add_argument("--ready-fd", type=int, help="where to write `ready` once it serves")
     parser.add_argument("--life-fd", type=int, help="a pipe; when it closes, the process ends")
     parser.add_argument("--control-fd", type=int, help="a socket that asks for a reload")
+    parser.add_argument("--in-force-fd", type=int, help="a file with the settings to begin with")
     return parser
 
 
@@ -113,7 +119,8 @@ def read_arguments(options: argparse.Namespace) -> ProcessArguments:
             # What this process may start itself has no business with our pipes.
             os.set_inheritable(descriptor, False)
     return ProcessArguments(
-        options.site.absolute(), options.ready_fd, options.life_fd, options.control_fd
+        *(options.site.absolute(), options.ready_fd, options.life_fd, options.control_fd),
+        None if options.in_force_fd is None else pick_up(options.in_force_fd),
     )
 
 
@@ -132,6 +139,7 @@ def run_process(
     # Nobody outside owner and group reads what we write; a unit or shell may ask for less.
     os.umask(os.umask(0o077) | 0o007)
     lifecycle = Lifecycle(name, lambda: _tell_ready(arguments.ready_fd))
+    lifecycle.in_force = arguments.in_force
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_live(main, lifecycle, arguments))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gateway.bootstrap.folder import SiteFolder
+from gateway.bootstrap.in_force import SettingsInForce
 from gateway.bootstrap.process import ProcessFailed, log
 from gateway.config import (
     Configuration,
@@ -18,6 +19,7 @@ from gateway.config import (
     read_configuration,
 )
 from gateway.config.differences import changed_keys, keep_fixed
+from gateway.config.files import read_sound_applications
 from gateway.core.site import Application, Site
 
 LOOK_SECONDS = 0.25
@@ -39,16 +41,36 @@ class Proposal:
 class LiveConfiguration:
     """What the files said when they were last without a mistake."""
 
-    def __init__(self, folder: SiteFolder) -> None:
-        """Read the files of *folder*, or raise `ProcessFailed` with all that is wrong."""
+    def __init__(self, folder: SiteFolder, in_force: SettingsInForce | None = None) -> None:
+        """Read the files of *folder*, or raise `ProcessFailed` with all that is wrong.
+
+        With *in_force* the settings are those, whatever pusterla.toml says by now, and an
+        application whose file has mistakes is left out until it is corrected: a site that
+        runs does not lose a process because somebody edits its files.
+        """
         self._folder = folder
         self._watcher = ConfigurationWatcher(folder.path)
         found = self._watcher.poll()
+        if in_force is not None:
+            found = self._begin_with(in_force, found)
         if not isinstance(found, Configuration):
             raise ProcessFailed(f"{found}")
         self.site: Site = found.site
         self.applications: Mapping[str, Application] = found.applications
         self._latest = found.site
+
+    def _begin_with(
+        self, in_force: SettingsInForce, found: Configuration | Problems | None
+    ) -> Configuration | Problems:
+        site = in_force.site()
+        if isinstance(site, Problems):
+            return site
+        if isinstance(found, Configuration) and found.site == site:
+            return found
+        applications, problems = read_sound_applications(self._folder.apps, site)
+        for problem in problems.problems:
+            log.error("%s; the application is left out", problem)
+        return Configuration(site, applications)
 
     async def follow(self, on_change: Callable[[], None] = lambda: None) -> None:
         """Look at the files of applications for ever; after an exchange call *on_change*.

@@ -117,14 +117,15 @@ def _workplace(directory: Path | None) -> Iterator[Path]:
 
 
 def _serve(made: Made, on_ready: Callable[[], None]) -> int:
-    processes = prepare(made.folder, made.site, PROCESSES)
+    reloading = Reloading(made.folder, made.folder.control_socket)
+    processes = prepare(made.folder, reloading.site, PROCESSES, reloading.in_force)
     apps = [_program(made, app) for app in DEMO_APPS.values()]
     return run_stages(
         [apps, *processes.stages],
         limit=limit_of(made.site),
         on_ready=on_ready,
         on_stopping=processes.close,
-        reloading=Reloading(made.folder, made.site, made.folder.control_socket),
+        reloading=reloading,
     )
 
 

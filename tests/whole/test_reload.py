@@ -132,7 +132,7 @@ def asking(guest: Guest) -> Iterator[None]:
 
 def until(over: Event) -> Iterator[None]:
     """Yield until *over*."""
-    while not over.is_set():
+    while not over.wait(0.005):
         yield
 
 
@@ -281,16 +281,38 @@ def test_a_key_that_is_not_the_certificates_changes_nothing(
 
 
 def test_what_cannot_change_is_named(own: LiveSite, staying: Guest, guests: Path) -> None:
-    """The port stays, and is said to take effect at the next start; the rest is taken up."""
-    edit(own.folder, ("port", str(own.port + 1)), ("contact", '"third@example.it"'))
+    """A port stays, and is said to take effect at the next start; the rest is taken up."""
+    edit(own.folder, ("http_port", str(own.http_port + 1)), ("contact", '"third@example.it"'))
     report = reload(own)
-    assert report["supervisor"]["later"] == ["site.port"]
+    assert report["supervisor"]["later"] == ["site.http_port"]
     assert report["edge-0"]["taken"] == ["site.contact"]
     assert "third@example.it" in refusal_page(own, guests)
     said = own.command("reload").out
-    assert "takes effect at the next start: site.port" in said
-    # Addresses that people are sent to are those of the port that is served.
-    assert f":{own.port}/" in staying.get(own.portal("/"), *HTML).text
+    assert "takes effect at the next start: site.http_port" in said
+    assert Guest(own, None, guests).get(own.plain("/crl/issuing-1.crl")).status == 200
+
+
+@pytest.mark.parametrize("name", sorted(PROCESSES))
+def test_a_process_comes_back_while_somebody_edits(
+    own: LiveSite, staying: Guest, guests: Path, name: str
+) -> None:
+    """kill -9 with half-written files: the next one begins with what the others have."""
+    file = own.folder.app_file("chat")
+    text = file.read_text(encoding="utf-8")
+    edit(own.folder, ("contact", '"taken@example.it"'))
+    reload(own)
+    edit(own.folder, ("contact", '"never@example.it"'), ("http_port", "1"), ("idle", '"soon"'))
+    try:
+        file.write_text(text.replace("host =", "hots ="), encoding="utf-8")
+        mark = own.log_size()
+        os.kill(own.processes()[name], signal.SIGKILL)
+        own.wait_for_log(rf"{name} \(pid \d+\) serves", mark)
+        assert all("taken@example.it" in refusal_page(own, guests) for _ in range(6))
+        assert {staying.get(own.url(WIKI)).status for _ in range(6)} == {200}
+        crl = Guest(own, None, guests).get(own.plain("/crl/issuing-1.crl"))
+        assert crl.status == 200
+    finally:
+        file.write_text(text, encoding="utf-8")
 
 
 def test_a_site_that_does_not_run_is_said_not_to(

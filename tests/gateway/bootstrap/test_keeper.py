@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.bootstrap.in_force import SettingsInForce
 from gateway.bootstrap.keeper import Keeper, Program
 from gateway.bootstrap.outcome import Outcome, Report
 
@@ -84,6 +85,37 @@ async def test_one_that_does_not_answer_in_time_is_not_waited_for(tmp_path: Path
         (number,) = late["child"].taken
         (following,) = (await keeper.reload())["child"].taken
         assert int(following) == int(number) + 1
+
+
+async def test_each_start_is_handed_what_is_in_force_by_then(tmp_path: Path) -> None:
+    """Not what was in force when the supervisor began."""
+    script = (
+        "import os, sys\n"
+        "text = os.pread(int(sys.argv[sys.argv.index('--in-force-fd') + 1]), 1000, 0)\n"
+        f"with open({str(tmp_path / 'said')!r}, 'ab') as said: said.write(text + b'\\n')\n"
+        "os.write(int(sys.argv[sys.argv.index('--ready-fd') + 1]), b'ready\\n')\n"
+    )
+    texts = iter("abcdefgh")
+    program = Program(
+        "child",
+        (sys.executable, "-c", script),
+        in_force=lambda: SettingsInForce("first", next(texts)),
+    )
+    reading, writing = os.pipe()
+    keeper = Keeper(program, reading)
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(keeper.keep())
+        while len(said := lines_of(tmp_path / "said")) < 2:  # noqa: ASYNC110 - in another process
+            await asyncio.sleep(0.01)
+        await keeper.stop(1)
+    os.close(reading)
+    os.close(writing)
+    assert said[:2] == ['["first", "a"]', '["first", "b"]']
+
+
+def lines_of(path: Path) -> list[str]:
+    """Return the lines of *path*, none where it is not there yet."""
+    return path.read_text().splitlines() if path.exists() else []
 
 
 @pytest.mark.parametrize("reloads", [True, False])

@@ -1,10 +1,12 @@
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gateway.bootstrap.folder import SiteFolder, locate
+from gateway.bootstrap.in_force import SettingsInForce, pick_up
 from gateway.bootstrap.process import ProcessFailed
 from gateway.bootstrap.reload import LiveConfiguration, Proposal
 from gateway.config import Problems
@@ -95,6 +97,43 @@ def test_files_with_mistakes_leave_what_is_in_force(
     folder.app_file("wiki").write_text(WIKI.replace("9000", "9001"))
     assert live.look()
     assert live.applications["wiki"].upstreams[0].port == 9001
+
+
+def test_who_begins_again_begins_with_what_is_in_force(
+    folder: SiteFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file that is being edited is not asked; an application with a mistake waits for its cure."""
+    text = folder.settings.read_text()
+    folder.app_file("crm").write_text(WIKI.replace("wiki.", "crm."))
+    folder.settings.write_text("[site]\nhots = 'x'\n")
+    folder.app_file("wiki").write_text("hst = 1\n")
+    in_force = SettingsInForce(text, text.replace("8443", "9443") + "contact = 'desk'\n")
+    live = LiveConfiguration(folder, in_force)
+    # What was taken up is in force, the port of the start as well.
+    assert (live.site.port, live.site.contact) == (8443, "desk")
+    assert list(live.applications) == ["crm"]
+    assert any("hst" in line and "left out" in line for line in caplog.messages)
+    folder.settings.write_text(text)
+    folder.app_file("wiki").write_text(WIKI)
+    assert live.look()
+    assert sorted(live.applications) == ["crm", "wiki"]
+    assert live.site.contact == "desk"
+
+
+def test_what_is_in_force_is_handed_over_in_memory() -> None:
+    """Every process reads the same, whoever reads first."""
+    in_force = SettingsInForce("first", "latest — ü")
+    descriptor = in_force.lay_down()
+    again = os.dup(descriptor)
+    assert pick_up(descriptor) == pick_up(again) == in_force
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+
+
+def test_settings_of_another_version_are_told(folder: SiteFolder) -> None:
+    """Of a program that was exchanged under a running site."""
+    with pytest.raises(ProcessFailed, match="hots"):
+        LiveConfiguration(folder, SettingsInForce("[site]\nhots = 'x'\n", SETTINGS))
 
 
 ALL = frozenset({"site", "limits", "apps"})
