@@ -129,7 +129,10 @@ class Arrival(asyncio.Protocol):
             self._edge.note("%s: handshake refused: %s", self.address, error)
             self._count("refused")
             self._send(channel.pending())
-            self._linger()
+            # In TLS 1.3 a client that has shown its certificate thinks that all is well. If
+            # the connection ends with the alert, Chromium does not read it, and says "socket
+            # not connected" in the place of "certificate not accepted".
+            self._linger(half_close=not channel.answered)
             return
         self._send(channel.pending())
         if not channel.established:
@@ -259,13 +262,14 @@ class Arrival(asyncio.Protocol):
         if data and transport is not None and not transport.is_closing():
             transport.write(data)
 
-    def _linger(self) -> None:
+    def _linger(self, *, half_close: bool = True) -> None:
         transport = self._transport
         self._over = True
         if transport is None or transport.is_closing():
             return
         self.deadline = self._edge.tick + LINGER_SECONDS
-        transport.write_eof()
+        if half_close:
+            transport.write_eof()
 
     def _abort(self) -> None:
         self._over = True

@@ -160,6 +160,7 @@ class Channel:
         "_incoming",
         "_outgoing",
         "_tls",
+        "answered",
         "asking",
         "certificate",
         "ended",
@@ -171,6 +172,8 @@ class Channel:
     def __init__(self, contexts: Contexts) -> None:
         """Begin a handshake in which the client speaks first."""
         self._contexts = contexts
+        self.answered = False
+        """Whether there has been an answer to the client's first message."""
         self._held: HeldHandshake | None = None
         self._hello = b""
         self._incoming = ssl.MemoryBIO()
@@ -218,6 +221,7 @@ class Channel:
         try:
             self.asking = step()
         except ssl.SSLWantReadError:
+            self.answered = self.answered or self._outgoing.pending > 0
             return
         except ssl.SSLError as error:
             raise HandshakeFailed(error.reason or str(error)) from error

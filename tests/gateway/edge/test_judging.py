@@ -15,6 +15,7 @@ from gateway.core.audit import AuditKind
 from gateway.core.people import Fingerprint
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import Demand
+from gateway.edge.connections import LINGER_SECONDS
 from gateway.edge.judging import HeldHandshake
 from gateway.edge.tls import Channel, HandshakeFailed, make_contexts
 from tests.gateway.edge.site import HOST, PUBLIC_HOST, WIKI, MadeSite
@@ -188,6 +189,25 @@ async def test_a_certificate_without_its_key_gets_nobody_in(
     for _ in range(2):
         assert await alert(strict, stolen, version) == "TLSV1_ALERT_DECRYPT_ERROR"
     assert untouched(strict)
+
+
+@VERSIONS
+async def test_the_connection_stands_until_the_client_has_read_the_alert(
+    strict: Stage, version: ssl.TLSVersion
+) -> None:
+    """Chromium overlooks an alert behind which the connection ends; but it does not stand for long."""
+    wire = await strict.tcp()
+    wire.writer.write(wire.begin_tls(strict.made.context(strict.made.expired, version), WIKI))
+
+    async def talk() -> None:
+        await wire.shake_hands()
+        await wire.read()
+
+    with pytest.raises(ssl.SSLError, match=r"(?i)certificate.expired"):
+        await talk()
+    assert (wire.end, len(strict.arrivals)) == (None, 1)
+    strict.sweep(after=LINGER_SECONDS + 1)
+    await until(lambda: not strict.arrivals)
 
 
 async def test_the_public_host_asks_for_none(strict: Stage) -> None:
