@@ -28,13 +28,15 @@ WAITING_MAXIMUM: Final = 8 * 1024 * 1024
 FILE_MODE: Final = 0o640
 FOLDER_MODE: Final = 0o750
 CLOSE_SECONDS: Final = 2.0
-TARGET_SHOWN: Final = 2048
 AGENT_SHOWN: Final = 256
 OTHER_SHOWN: Final = 256
 
 _LINE_END: Final = b"\n"[0]
 _RESERVED: Final = RESERVED_PREFIX.encode()
 _PLAIN = re.compile(rb"[ !#-\[\]-~]*")
+TARGET_SHOWN: Final = 2048
+# What `shown_target` would leave as it is, asked in one question, since it is asked each time.
+_PLAIN_TARGET = re.compile(rb"(?!%b)[ !#-\[\]-~]{0,%d}" % (re.escape(_RESERVED), TARGET_SHOWN))
 # Unusual first: most lines are read by eye from the left.
 _LINE: Final = (
     b'{"time":"%b.%03dZ","id":"%b","status":%d,"reason":"%b","method":"%b","target":"%b",%b,'
@@ -122,7 +124,7 @@ class AccessLog:
                 % (datetime.fromtimestamp(second, UTC).timetuple()[:6])
             )
         method, target = request
-        if b"?" in target or not _PLAIN.fullmatch(target) or len(target) > TARGET_SHOWN:
+        if not _PLAIN_TARGET.fullmatch(target) or (not self.queries and b"?" in target):
             target = shown_target(target, queries=self.queries)
         line = _LINE % (
             self._second_text,

@@ -152,6 +152,7 @@ class Arrival(asyncio.Protocol):
         if isinstance(judged, Refuse):
             self._edge.tell(judged.event)
             self._edge.note("%s: %s, in the handshake", self.address, judged.refusal)
+            self._edge.telemetry.refused(judged.refusal)
             return judged.refusal
         return judged
 

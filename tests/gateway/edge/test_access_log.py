@@ -118,6 +118,8 @@ async def test_time_goes_on_between_two_tellings(tmp_path: Path) -> None:
         (b"/a?b=c", True, b"/a?b=c"),
         (b"/a?b=c", False, b"/a?..."),
         (b"/a", False, b"/a"),
+        (b"/.pusterla/enter", True, b"/.pusterla/enter"),
+        (b"/.pusterla", True, b"/.pusterla"),
         (b'/a?"\\', True, b'/a?\\"\\\\'),
         (b"/.pusterla/enter?ticket=secret&to=/", True, b"/.pusterla/enter?..."),
     ],
@@ -125,6 +127,22 @@ async def test_time_goes_on_between_two_tellings(tmp_path: Path) -> None:
 def test_tickets_are_never_written(target: bytes, queries: bool, expected: bytes) -> None:
     """Nor any query, where it is so wished."""
     assert shown_target(target, queries=queries) == expected
+
+
+@given(
+    st.sampled_from([b"/", b"/.pusterla/enter", b"/a" * 1022, b"/a" * 1024]),
+    st.binary(max_size=20),
+    st.booleans(),
+)
+async def test_the_short_way_through_a_line_writes_the_same(
+    path: bytes, rest: bytes, queries: bool
+) -> None:
+    """Most targets need no work, and those that do are never taken for such."""
+    log = AccessLog(Path("/nonexistent"), queries=queries)
+    add(log, path + rest)
+    (line,) = log._lines
+    expected = shown_target(path + rest, queries=queries)
+    assert b'"target":"%b","user"' % expected in line
 
 
 def test_what_is_long_is_cut() -> None:

@@ -1,10 +1,13 @@
 import re
+import ssl
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from gateway.core.audit import AuditKind
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.request_ids import is_request_id
+from gateway.core.site import Demand
 from tests.gateway.edge.recorder import Line
 from tests.gateway.edge.site import HOST, PUBLIC_HOST, WIKI, MadeSite
 from tests.gateway.edge.stage import Stage, open_stage
@@ -235,6 +238,14 @@ async def test_every_field_of_a_line_is_explained(stage: Stage) -> None:
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == line.keys()
 
 
+async def test_the_last_lines_are_written_at_the_end(stage: Stage) -> None:
+    """A worker that is told to end writes what still waits, and what is cut meanwhile."""
+    visitor = await stage.enter()
+    await visitor.ask("/last")
+    await stage.stop()
+    assert [line["target"] for line in stage.access_lines()] == ["/last"]
+
+
 async def test_queries_are_written_as_the_site_wishes_it_now(stage: Stage) -> None:
     """A reload changes it, and connections that are there go by it too."""
     visitor = await stage.enter()
@@ -287,3 +298,16 @@ async def test_what_waits_for_the_audit_log_is_counted(stage: Stage) -> None:
     assert stage.edge.audit_waiting == 0
     assert stage.errors.pop().startswith("not in the audit log")
     stage.held.heal()
+
+
+async def test_certificates_refused_in_the_handshake_count_by_reason(
+    made: MadeSite, tmp_path: Path
+) -> None:
+    """As those that meet a page do, where it was we who refused and not OpenSSL."""
+    async with open_stage(made, tmp_path, certificate=Demand.HANDSHAKE) as stage:
+        figures = stage.edge.telemetry.figures
+        with suppress(ssl.SSLError, ConnectionError):
+            await stage.connect(WIKI, stage.made.unrecorded)
+        await until(lambda: figures.refusals[Refusal.CERTIFICATE_UNKNOWN] == 1)
+        await until(lambda: figures.handshakes["refused"] == 1)
+        assert figures.handshakes["established"] == 0

@@ -32,6 +32,7 @@ from gateway.core.headers import (
     Listener,
 )
 from gateway.core.people import Fingerprint
+from gateway.core.request_ids import REQUEST_ID
 from gateway.core.sealing import seal
 from gateway.core.sessions import SessionId
 from gateway.core.site import Application, Limits, Site, parse_upstream
@@ -46,6 +47,7 @@ SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 ADDRESS = "192.0.2.7"
 SITE_KEY, COOKIE_KEY = b"s" * 32, b"c" * 32
 
+NUMBER = "k3v7qh2a-1f"
 SITE = Site(
     host="pusterla.localhost",
     port=8443,
@@ -229,6 +231,7 @@ class House:
             "Accept": "text/html,*/*;q=0.8",
             EDGE_LISTENER: listener.value,
             EDGE_ADDRESS: ADDRESS,
+            REQUEST_ID: NUMBER,
         }
         if stick is not None and listener is Listener.PORTAL:
             edge[EDGE_FINGERPRINT] = self.sticks[stick]
