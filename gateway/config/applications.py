@@ -1,9 +1,15 @@
 """apps/NAME.toml → `Application`. Every key is explained in docs/configuration.md."""
 
 import re
+from pathlib import Path
 from typing import Final
 
-from gateway.config.reaching import read_app_limits, read_upstreams
+from gateway.config.reaching import (
+    read_app_limits,
+    read_health_check,
+    read_upstream_tls,
+    read_upstreams,
+)
 from gateway.config.settings import check_host, check_line
 from gateway.core.headers import HOP_BY_HOP
 from gateway.core.routes import normalise_host
@@ -62,7 +68,8 @@ class ApplicationReader:
     what depends on the site's hosts.
     """
 
-    def __init__(self, site: Site | None, problems: list[Problem]) -> None:
+    def __init__(self, site: Site | None, folder: Path, problems: list[Problem]) -> None:
+        self._folder = folder
         self._problems = problems
         self._taken: dict[str, str] = {}
         if site is not None:
@@ -86,6 +93,8 @@ class ApplicationReader:
         user_header = document.text("user_header", default=None, check=_check_user_header)
         client_certificate = document.boolean("client_certificate", default=False)
         limits = read_app_limits(document.section("limits"))
+        tls = read_upstream_tls(document.section("upstream_tls"), upstreams, self._folder)
+        health = read_health_check(document.section("health"))
         policy = parse_rules(
             name, document.raw("rules"), document.place_of("rules"), self._problems
         )
@@ -103,6 +112,8 @@ class ApplicationReader:
             user_header=user_header,
             client_certificate=client_certificate,
             limits=limits,
+            tls=tls,
+            health=health,
         )
 
     def _claim(self, document: Section, place: str, host: str | None) -> None:

@@ -83,7 +83,7 @@ def read_sound_applications(directory: Path, site: Site) -> tuple[dict[str, Appl
         place = f"{directory.name}/{name}{APP_SUFFIX}"
         document = _document(directory / (name + APP_SUFFIX), place, problems)
         # A reader for each: which file comes first is to make no difference.
-        reader = ApplicationReader(site, problems)
+        reader = ApplicationReader(site, directory.parent, problems)
         if document is not None and (application := reader.read(name, place, document)):
             found.append(application)
     claims = Counter(application.host for application in found)
@@ -104,7 +104,7 @@ def read_new_application(
     which is there already has; what is wrong with those is not its fault.
     """
     problems: list[Problem] = []
-    reader = ApplicationReader(site, problems)
+    reader = ApplicationReader(site, directory.parent, problems)
     _read_files(reader, directory, problems)
     problems.clear()
     place = f"{directory.name}/{name}{APP_SUFFIX}"
@@ -149,7 +149,7 @@ def _read_site(path: Path, problems: list[Problem]) -> Site | None:
 def _read_applications(
     directory: Path, site: Site | None, problems: list[Problem]
 ) -> dict[str, Application]:
-    return _read_files(ApplicationReader(site, problems), directory, problems)
+    return _read_files(ApplicationReader(site, directory.parent, problems), directory, problems)
 
 
 def _read_files(

@@ -19,7 +19,7 @@ from gateway.config.settings import (
     DEFAULT_SESSION_LIFETIME,
     default_http_port,
 )
-from gateway.core.site import DEFAULT_ACCESS_LOG, Demand
+from gateway.core.site import DEFAULT_ACCESS_LOG, Demand, HealthCheck
 from policies.durations import show_duration
 from policies.parse import SubjectKind, SubjectTerm
 
@@ -87,7 +87,7 @@ def application_text(
         Setting(
             "upstream",
             toml_text(upstreams[0]) if len(upstreams) == 1 else _texts(upstreams),
-            "Where it listens: http://HOST:PORT or unix:/path/of.sock\n"
+            "Where it listens: http://HOST:PORT, https://HOST:PORT or unix:/path/of.sock\n"
             'Several that do the same: ["http://10.0.0.1:80", "http://10.0.0.2:80"]',
             chosen=True,
         ),
@@ -115,7 +115,11 @@ def application_text(
     )
     tables = "".join(
         f"[{title}]\n" + "\n".join(map(str, table)) + "\n"
-        for title, table in (("limits", _app_limit_settings()),)
+        for title, table in (
+            ("limits", _app_limit_settings()),
+            ("health", _health_settings()),
+            ("upstream_tls", _upstream_tls_settings()),
+        )
     )
     return head + "\n".join(map(str, settings)) + "\n" + tables + _rules_text(allow)
 
@@ -372,6 +376,42 @@ def _app_limit_settings() -> tuple[Setting, ...]:
             "1073741824",
             "The largest body of a request, in bytes. Left out: as pusterla.toml says.",
         ),
+    )
+
+
+def _health_settings() -> tuple[Setting, ...]:
+    default = HealthCheck("/healthz")
+    return (
+        Setting(
+            "path",
+            toml_text(default.path),
+            "What is asked of each upstream to see whether it is well: it is where the\n"
+            "answer is 2xx or 3xx. Left out: nothing is asked.",
+        ),
+        _duration("interval", default.interval, "How often each worker asks."),
+        _duration("timeout", default.timeout, "How long an answer may take."),
+    )
+
+
+def _upstream_tls_settings() -> tuple[Setting, ...]:
+    return (
+        Setting(
+            "ca",
+            toml_text("upstream-ca.pem"),
+            "For https:// upstreams. Who signs for them, in PEM; paths are relative to the\n"
+            "site's folder. Left out: whom this machine believes.",
+        ),
+        Setting(
+            "name",
+            toml_text("wiki.internal"),
+            "What they are called in their certificates. Left out: the host of the upstream.",
+        ),
+        Setting(
+            "certificate",
+            toml_text("upstream-client.pem"),
+            "The certificate that we show them. Left out: none.",
+        ),
+        Setting("key", toml_text("upstream-client.key"), "Its key. Left out: in the same file."),
     )
 
 

@@ -14,7 +14,7 @@ from policies.model import AppPolicy
 
 # Not urllib's idea of an address: that one drops line ends and takes blanks in a host.
 _UPSTREAM = re.compile(
-    r"http://(?:(?P<name>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)|\[(?P<literal>[^\]]+)\])"
+    r"(?P<scheme>https?)://(?:(?P<name>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)|\[(?P<literal>[^\]]+)\])"
     r"(?::(?P<port>[0-9]{1,9}))?/?",
     re.IGNORECASE | re.ASCII,
 )
@@ -24,18 +24,19 @@ DEFAULT_ACCESS_LOG = "log/access.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Where one application listens: `http://HOST:PORT` or `unix:/path`."""
+    """Where one application listens: `http://HOST:PORT`, `https://HOST:PORT` or `unix:/path`."""
 
     host: str
     port: int
     unix_path: str | None = None
+    tls: bool = False
 
     def __str__(self) -> str:
         """Write it as the configuration does."""
         if self.unix_path is not None:
             return f"unix:{self.unix_path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
 
 def parse_upstream(text: str) -> Upstream:
@@ -51,22 +52,49 @@ def parse_upstream(text: str) -> Upstream:
         return Upstream(host="localhost", port=0, unix_path=path)
     match = _UPSTREAM.match(text)
     if match is None:
-        message = f"{text!r} is not an upstream; write http://127.0.0.1:9000 or unix:/run/wiki.sock"
+        message = (
+            f"{text!r} is not an upstream; write http://127.0.0.1:9000, https://wiki.internal "
+            "or unix:/run/wiki.sock"
+        )
         raise ValueError(message)
     if match.end() != len(text):
         message = f"an upstream is only a scheme, a host and a port: {text!r} has more"
         raise ValueError(message)
-    port = int(match["port"] or HTTP_PORT)
+    tls = match["scheme"].lower() == "https"
+    port = int(match["port"] or (HTTPS_PORT if tls else HTTP_PORT))
     if not 0 < port <= _PORT_MAXIMUM:
         message = f"the port in {text!r} must be from 1 to {_PORT_MAXIMUM}"
         raise ValueError(message)
     if match["name"]:
-        return Upstream(host=match["name"].lower(), port=port)
+        return Upstream(host=match["name"].lower(), port=port, tls=tls)
     try:
-        return Upstream(host=str(IPv6Address(match["literal"])), port=port)
+        return Upstream(host=str(IPv6Address(match["literal"])), port=port, tls=tls)
     except ValueError as error:
         message = f"{match['literal']!r} in {text!r} is not an IPv6 address"
         raise ValueError(message) from error
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamTLS:
+    """How the https upstreams of one application are verified, and what they are shown.
+
+    Paths of files in PEM. *ca*: who signs for them, None for whom this machine
+    believes. *name*: what they are called, None for the host of the upstream.
+    """
+
+    ca: str | None = None
+    name: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """What an application's upstreams are asked, over and over, to see whether they are well."""
+
+    path: str
+    interval: timedelta = timedelta(seconds=10)
+    timeout: timedelta = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +124,8 @@ class Application:
     client_certificate: bool = False
     """Whether the application is sent the certificate itself (RFC 9440)."""
     limits: AppLimits = AppLimits()
+    tls: UpstreamTLS = UpstreamTLS()
+    health: HealthCheck | None = None
 
 
 @dataclass(frozen=True, slots=True)

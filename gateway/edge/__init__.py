@@ -20,6 +20,9 @@ In the order in which a request meets them:
 - `upstream`    connections to applications, pooled
 - `balancing`   which of several upstreams gets the next request
 - `service`     an application as it is reached: its pools, and how patient we are
+- `services`    all of them, kept as far as their settings stay
+- `health`      checks of upstreams, made without a request
+- `upstream_tls` whom we believe in TLS to applications, and what we show
 - `meter`       what one connection has moved, and the ids of its requests
 - `telemetry`   the end of every exchange: counted, and written down
 - `figures`     what is counted

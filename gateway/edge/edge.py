@@ -14,7 +14,7 @@ from gateway.edge.admission import Admission
 from gateway.edge.connections import SWEEP_SECONDS, Connections
 from gateway.edge.descriptors import bearable, descriptor_limit
 from gateway.edge.gate import Gate
-from gateway.edge.service import Services
+from gateway.edge.services import Services
 from gateway.edge.telemetry import Telemetry
 from gateway.edge.tls import Contexts
 
@@ -50,7 +50,7 @@ class Edge:
         self.gate = gate
         self.telemetry = telemetry
         self.clock = clock
-        self.services = Services(site.limits, portal)
+        self.services = Services(site, portal)
         self.connections: Connections[Downstream] = Connections()
         self.draining = False
         self.tick = asyncio.get_running_loop().time()
@@ -91,7 +91,7 @@ class Edge:
         begun keeps its limit; what comes next, on them too, goes by the new ones.
         """
         self._settle(site, contexts)
-        self.services.settle(site.limits)
+        self.services.settle(site)
         self.gate.adopt_site(site, issuers)
         self.admission.adopt(site.feed_grace)
         self.telemetry.adopt(site)

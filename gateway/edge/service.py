@@ -1,4 +1,4 @@
-"""The applications as the edge reaches them: which upstream, how patiently, and what if it fails.
+"""An application as the edge reaches it: which upstream, how patiently, and what if it fails.
 
 An application with one upstream and no checks is that upstream's pool, and costs
 a request nothing more. With several, `balancing` says which is next, and a
@@ -8,13 +8,15 @@ gone out yet, so that is safe for every method.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection
 from math import inf
 
-from gateway.core.site import Application, AppLimits, Limits, Upstream
+from gateway.core.site import AppLimits, HealthCheck, Limits, Upstream
 from gateway.edge.balancing import Standing, choose
 from gateway.edge.connections import SWEEP_SECONDS
+from gateway.edge.health import ask
 from gateway.edge.upstream import Pool, UpstreamConnection
+from gateway.edge.upstream_tls import UpstreamContext
 
 log = logging.getLogger("pusterla.edge")
 
@@ -24,11 +26,12 @@ class NoUpstream(Exception):
 
 
 class WatchedPool(Pool):
-    """The pool of one upstream among several: what becomes of requests tells how it stands."""
+    """The pool of one upstream among several, or of one that is checked, and how it stands."""
 
-    def __init__(self, upstream: Upstream) -> None:
-        """Begin empty, and think well of the upstream."""
-        super().__init__(upstream)
+    def __init__(self, upstream: Upstream, tls: UpstreamContext, *, alone: bool) -> None:
+        """Begin empty, and think well of the upstream. One that is *alone* is never put aside."""
+        super().__init__(upstream, tls)
+        self.alone = alone
         self.standing = Standing()
         self.connecting = 0
 
@@ -48,7 +51,7 @@ class WatchedPool(Pool):
 
     def note_silence(self) -> None:
         """Learn that the upstream has not answered in time."""
-        if self.standing.fall_silent(_now()):
+        if not self.alone and self.standing.fall_silent(_now()):
             self._tell("no answer in time")
 
     async def connect(self, seconds: float) -> UpstreamConnection:
@@ -58,7 +61,7 @@ class WatchedPool(Pool):
         try:
             connection = await super().connect(seconds)
         except OSError as error:  # TimeoutError is one
-            if self.standing.refuse(_now()):
+            if not self.alone and self.standing.refuse(_now()):
                 self._tell(str(error) or "no connection in time")
             raise
         except asyncio.CancelledError:
@@ -68,6 +71,15 @@ class WatchedPool(Pool):
             self.connecting -= 1
         self.standing.accept()
         return connection
+
+    async def check(self, settings: HealthCheck, authority: str) -> None:
+        """Ask the upstream how it is, and say so in the log when that has changed."""
+        wrong = await ask(self, settings, authority)
+        if self.standing.check(good=not wrong):
+            if wrong:
+                log.warning("%s fails its checks and gets no requests: %s", self.upstream, wrong)
+            else:
+                log.warning("%s passes its checks again", self.upstream)
 
     def _tell(self, why: str) -> None:
         log.warning("%s is put aside for %g s: %s", self.upstream, self.standing.pause, why)
@@ -161,70 +173,6 @@ class Service:
     def _choose(self, pools: list[WatchedPool], tried: Collection[int]) -> int | None:
         standings = [pool.standing for pool in pools]
         return choose(standings, [pool.load for pool in pools], self._turn, _now(), tried)
-
-
-class Services:
-    """All applications of a worker, and the portal."""
-
-    def __init__(self, limits: Limits, portal: Upstream) -> None:
-        """Begin with the portal alone."""
-        self._limits = limits
-        self.portal = Service("portal", (Pool(portal),), AppLimits(), limits)
-        self._services: dict[str, tuple[Application, Service]] = {}
-
-    def of(self, app: Application) -> Service:
-        """Return the service of *app* as it is now."""
-        known = self._services.get(app.name)
-        return known[1] if known is not None and known[0] is app else self._make(app)
-
-    def adopt(self, applications: Mapping[str, Application]) -> None:
-        """Keep what *applications* still have, close the idle connections to everything else."""
-        for app in applications.values():
-            self.of(app)
-        for name in [*self._services]:
-            if name not in applications:
-                _close(self._services.pop(name)[1].pools)
-
-    def settle(self, limits: Limits) -> None:
-        """Go by the *limits* of the site from now on."""
-        self._limits = limits
-        for service in self._all():
-            service.settle(limits)
-
-    def sweep(self, tick: float) -> None:
-        """Close what has been idle for long."""
-        for service in self._all():
-            for pool in service.pools:
-                pool.sweep(tick)
-
-    def close(self) -> None:
-        """Close every idle connection."""
-        for service in self._all():
-            _close(service.pools)
-
-    def _all(self) -> list[Service]:
-        return [self.portal, *(service for _, service in self._services.values())]
-
-    def _make(self, app: Application) -> Service:
-        """Make the service of *app*; upstreams that stay keep their connections and standing."""
-        _, before = self._services.get(app.name, (None, None))
-        kind = Pool if len(app.upstreams) == 1 else WatchedPool
-        kept = {
-            pool.upstream: pool
-            for pool in (before.pools if before is not None else ())
-            if type(pool) is kind and pool.upstream in app.upstreams
-        }
-        pools = tuple(kept.get(upstream) or kind(upstream) for upstream in app.upstreams)
-        if before is not None:
-            _close(pool for pool in before.pools if pool not in pools)
-        service = Service(app.name, pools, app.limits, self._limits)
-        self._services[app.name] = app, service
-        return service
-
-
-def _close(pools: Iterable[Pool]) -> None:
-    for pool in pools:
-        pool.close()
 
 
 def _now() -> float:

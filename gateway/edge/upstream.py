@@ -2,11 +2,17 @@
 
 import asyncio
 import logging
-from typing import Protocol, cast
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol, TypeVar, cast
 
 from gateway.core.site import Upstream
+from gateway.edge.upstream_tls import UpstreamContext
 
 log = logging.getLogger("pusterla.edge")
+
+P = TypeVar("P", bound=asyncio.Protocol)
 
 IDLE_MAXIMUM = 128
 IDLE_SECONDS = 50.0
@@ -31,7 +37,7 @@ class Customer(Protocol):
 class UpstreamConnection(asyncio.Protocol):
     """One connection to an application, used by one customer at a time."""
 
-    __slots__ = ("_pool", "customer", "idle_since", "transport", "used")
+    __slots__ = ("_pool", "_said_goodbye", "customer", "idle_since", "transport", "used")
 
     def __init__(self, pool: "Pool") -> None:
         """Begin unconnected, in the care of *pool*."""
@@ -39,6 +45,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.customer: Customer | None = None
         self.transport: asyncio.Transport | None = None
         self.used = False
+        self._said_goodbye = not pool.upstream.tls
         self.idle_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -55,7 +62,16 @@ class UpstreamConnection(asyncio.Protocol):
             self.customer.response_data(data)
 
     def eof_received(self) -> None:
-        """Take the application's end as the end of the connection."""
+        """Take the application's end as the end of the connection.
+
+        In TLS only a close_notify is one (RFC 8446, section 6.1): anybody on the way can
+        close the connection, and cut an answer short that has no length.
+        """
+        transport = self.transport
+        tls = None if transport is None else transport.get_extra_info("ssl_object")
+        if tls is not None:
+            with suppress(ssl.SSLError):
+                self._said_goodbye = not tls.read(1)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the customer, or the pool that it has one fewer."""
@@ -64,7 +80,7 @@ class UpstreamConnection(asyncio.Protocol):
         if customer is None:
             self._pool.forget(self)
         else:
-            customer.response_end(clean=exc is None)
+            customer.response_end(clean=exc is None and self._said_goodbye)
 
     def pause_writing(self) -> None:
         """Pass backpressure on to whoever sends."""
@@ -109,9 +125,10 @@ class UpstreamConnection(asyncio.Protocol):
 class Pool:
     """The idle connections to one upstream."""
 
-    def __init__(self, upstream: Upstream) -> None:
-        """Begin empty."""
+    def __init__(self, upstream: Upstream, tls: UpstreamContext) -> None:
+        """Begin empty; *tls* is for an https upstream alone."""
         self.upstream = upstream
+        self.tls = tls
         self.count = 0
         """How many connections are open, idle ones included."""
         self._idle: list[UpstreamConnection] = []
@@ -143,18 +160,26 @@ class Pool:
 
     async def connect(self, seconds: float) -> UpstreamConnection:
         """Open a connection; raise `OSError` or `TimeoutError`."""
+        return await self.open(lambda: UpstreamConnection(self), seconds)
+
+    async def open(self, make: Callable[[], P], seconds: float) -> P:
+        """Open a connection for the protocol that *make* makes; raise as `connect` does.
+
+        In TLS `ssl.SSLCertVerificationError` says what is wrong with a certificate.
+        """
         loop = asyncio.get_running_loop()
         upstream = self.upstream
         async with asyncio.timeout(seconds):
             if upstream.unix_path is not None:
-                _, connection = await loop.create_unix_connection(
-                    lambda: UpstreamConnection(self), upstream.unix_path
+                _, protocol = await loop.create_unix_connection(make, upstream.unix_path)
+            elif upstream.tls:
+                context, name = self.tls.current(), self.tls.name(upstream)
+                _, protocol = await loop.create_connection(
+                    make, upstream.host, upstream.port, ssl=context, server_hostname=name
                 )
             else:
-                _, connection = await loop.create_connection(
-                    lambda: UpstreamConnection(self), upstream.host, upstream.port
-                )
-        return connection
+                _, protocol = await loop.create_connection(make, upstream.host, upstream.port)
+        return protocol
 
     def keep(self, connection: UpstreamConnection) -> None:
         """Take a connection back, unless there are plenty."""

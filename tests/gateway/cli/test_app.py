@@ -70,7 +70,7 @@ def test_what_would_be_a_problem_is_not_written(
     "words",
     [
         ("--host", "Wiki.example.org", *UPSTREAM),
-        (*HOST, "--upstream", "https://127.0.0.1:9000"),
+        (*HOST, "--upstream", "ftp://127.0.0.1:9000"),
         (*HOST, *UPSTREAM, "--allow", "technicians"),
         (*HOST, *UPSTREAM, "--allow", "gruop:technicians"),
     ],

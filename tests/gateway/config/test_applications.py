@@ -117,14 +117,14 @@ def test_all_problems_of_all_files_come_at_once(apps: Path, site: Site) -> None:
     """Syntax, unknown keys, missing keys, wrong values, rules: each with file and key."""
     (apps / "a.toml").write_text("host = \n", encoding="utf-8")
     (apps / "b.toml").write_text(WIKI.replace("upstream", "upsteam"), encoding="utf-8")
-    (apps / "c.toml").write_text(WIKI.replace("http:", "https:") + "user = 1\n", encoding="utf-8")
+    (apps / "c.toml").write_text(WIKI.replace("http:", "ftp:") + "user = 1\n", encoding="utf-8")
     (apps / "d.toml").write_bytes(b"# caff\xe8\n")
     found = problems(apps, site)
     text = "\n".join(found)
     assert "apps/a.toml: line 1, column 8: not valid TOML: invalid value" in text
     assert "apps/b.toml: upstream: missing" in text
     assert "apps/b.toml: upsteam: unknown key; did you mean 'upstream'?" in text
-    assert "apps/c.toml: upstream: 'https://127.0.0.1:9000' is not an upstream" in text
+    assert "apps/c.toml: upstream: 'ftp://127.0.0.1:9000' is not an upstream" in text
     assert "apps/c.toml: rules[1].user: unknown key; did you mean 'users'?" in text
     assert "apps/d.toml: line 1: not UTF-8: save the file as UTF-8" in text
 

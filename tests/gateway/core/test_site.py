@@ -66,6 +66,8 @@ def test_an_application_is_sent_little_unless_it_asks() -> None:
         ("http://127.0.0.1:9000", Upstream("127.0.0.1", 9000)),
         ("http://127.0.0.1", Upstream("127.0.0.1", 80)),
         ("http://wiki:9000/", Upstream("wiki", 9000)),
+        ("https://wiki.internal", Upstream("wiki.internal", 443, tls=True)),
+        ("HTTPS://[::1]:8443/", Upstream("::1", 8443, tls=True)),
         ("HTTP://Wiki.Internal:9000", Upstream("wiki.internal", 9000)),
         ("http://my_app-1:65535", Upstream("my_app-1", 65535)),
         ("http://[::1]:9000", Upstream("::1", 9000)),
@@ -85,7 +87,6 @@ def test_an_upstream_is_read(text: str, upstream: Upstream) -> None:
     [
         ("", "is not an upstream; write http://127.0.0.1:9000"),
         ("127.0.0.1:9000", "is not an upstream"),
-        ("https://127.0.0.1:9000", "is not an upstream"),
         ("http:///", "is not an upstream"),
         ("http://:9000", "is not an upstream"),
         (" http://127.0.0.1", "is not an upstream"),

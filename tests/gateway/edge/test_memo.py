@@ -1,12 +1,13 @@
 import pytest
 
 from gateway.core.refusal_kinds import Refusal
-from gateway.core.site import AppLimits, Limits, Upstream
+from gateway.core.site import AppLimits, Limits, Upstream, UpstreamTLS
 from gateway.edge.exchange import Shape
 from gateway.edge.heads import parse_request
 from gateway.edge.memo import Memo
 from gateway.edge.service import Service
 from gateway.edge.upstream import Pool
+from gateway.edge.upstream_tls import UpstreamContext
 
 
 @pytest.fixture
@@ -14,7 +15,12 @@ async def shape() -> Shape:
     """The shape of some request."""
     head = parse_request(b"GET / HTTP/1.1\r\nHost: wiki.example.org\r\n\r\n")
     assert not isinstance(head, Refusal)
-    service = Service("wiki", (Pool(Upstream("127.0.0.1", 9000)),), AppLimits(), Limits())
+    service = Service(
+        "wiki",
+        (Pool(Upstream("127.0.0.1", 9000), UpstreamContext(UpstreamTLS())),),
+        AppLimits(),
+        Limits(),
+    )
     return Shape(head, b"", service, None, None)
 
 

@@ -12,16 +12,19 @@ from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import AppLimits, Limits, Upstream
 from gateway.edge.balancing import FAILURES
 from gateway.edge.connections import SWEEP_SECONDS
-from gateway.edge.service import NoUpstream, Service, Services, WatchedPool
+from gateway.edge.service import NoUpstream, Service, WatchedPool
+from gateway.edge.services import Services
 from gateway.edge.upstream import Pool, UpstreamConnection
 from tests.gateway.edge.recorder import Line, Recorder
 from tests.gateway.edge.site import CRM
 from tests.gateway.edge.stage import LOG, Stage, application
-from tests.gateway.edge.waiting import soon, turns, until
+from tests.gateway.edge.waiting import soon, until
 from tests.gateway.edge.wire import End
+from tests.gateway.portal.house import SITE as A_SITE
 
 PORTAL = Upstream("localhost", 0, unix_path="/nowhere/portal.sock")
 LIMITS = Limits(upstream_connect=timedelta(seconds=5))
+SITE = replace(A_SITE, limits=LIMITS)
 
 
 async def listen_only(line: Line) -> None:
@@ -50,7 +53,7 @@ def at(recorder: Recorder) -> Upstream:
 
 def services(*upstreams: Upstream, limits: AppLimits | None = None) -> tuple[Services, Service]:
     """Return the services of a worker with one application, and that one."""
-    found = Services(LIMITS, PORTAL)
+    found = Services(SITE, PORTAL)
     return found, found.of(application("wiki", upstreams, limits=limits or AppLimits()))
 
 
@@ -228,31 +231,6 @@ async def test_a_trial_whose_client_has_left_is_no_trial(monkeypatch: pytest.Mon
         all_of_them.close()
 
 
-async def test_settings_change_while_connections_and_standing_stay() -> None:
-    """Of the upstreams that stay; what is gone is closed, what is new begins."""
-    async with recorders(3) as found:
-        one, two, three = map(at, found)
-        known = Services(LIMITS, PORTAL)
-        app = application("wiki", (one, two))
-        service = known.of(app)
-        assert known.of(app) is service
-        connections = [await taken(service) for _ in range(2)]
-        for connection in connections:
-            connection.release()
-        watched(service, 0).standing.refuse(0.0)
-        changed = replace(app, upstreams=(three, one), limits=AppLimits(timedelta(seconds=1)))
-        known.adopt({"wiki": changed})
-        after = known.of(changed)
-        assert after.pools[1] is service.pools[0]
-        assert after.take() in {None, connections[0]}
-        await until(lambda: service.pools[1].count == 0)
-        known.adopt({})
-        await until(lambda: service.pools[0].count in {0, 1})
-        assert known._all() == [known.portal]
-        known.sweep(0.0)
-        known.close()
-
-
 async def test_the_limits_of_an_application_go_before_those_of_the_site() -> None:
     """And where it has none, the site's are good; an answer may stop for ever."""
     _, plain = services(Upstream("127.0.0.1", 1))
@@ -408,20 +386,3 @@ async def test_the_time_for_an_answer_is_the_applications_own(stage: Stage) -> N
     stage.sweep(after=8)
     assert (await hasty.wire.reply()).refusal == Refusal.UPSTREAM_TIMEOUT
     assert len(stage.crm.open_lines) == 1
-
-
-async def test_a_policy_that_changes_keeps_connections_and_standing(stage: Stage) -> None:
-    """The upstreams are the same: nothing begins anew with them."""
-    nobody = Upstream("127.0.0.1", await closed_port())
-    several(stage, nobody, at(stage.wiki))
-    visitor = await stage.enter()
-    for _ in range(2 * FAILURES):
-        assert (await visitor.ask()).status == 200
-    before = stage.edge.services.of(application("wiki", (nobody, at(stage.wiki))))
-    assert is_aside(watched(before, 0))
-    lines = len(stage.wiki.open_lines)
-    several(stage, nobody, at(stage.wiki), group="guests")
-    after = stage.edge.services.of(application("wiki", (nobody, at(stage.wiki))))
-    assert after.pools == before.pools
-    await turns()
-    assert len(stage.wiki.open_lines) == lines > 0

@@ -4,11 +4,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gateway.core.site import Upstream
+from gateway.core.site import Upstream, UpstreamTLS
 from gateway.edge import upstream as module
 from gateway.edge.upstream import Pool, UpstreamConnection
+from gateway.edge.upstream_tls import UpstreamContext
 from tests.gateway.edge.recorder import Line, Recorder
 from tests.gateway.edge.waiting import soon, until
+
+PLAIN = UpstreamContext(UpstreamTLS())
 
 
 @dataclass
@@ -47,7 +50,7 @@ async def recorder() -> AsyncIterator[Recorder]:
 @pytest.fixture
 async def pool(recorder: Recorder) -> AsyncIterator[Pool]:
     """Yield the pool to the application."""
-    pool = Pool(Upstream("127.0.0.1", recorder.port))
+    pool = Pool(Upstream("127.0.0.1", recorder.port), PLAIN)
     yield pool
     pool.close()
 
@@ -213,7 +216,7 @@ async def test_connecting_has_a_limit_and_fails_as_the_system_says(tmp_path: obj
         Upstream("localhost", 0, unix_path=f"{tmp_path}/nobody.sock"),
     ):
         with pytest.raises(OSError):
-            await soon(Pool(upstream).connect(5))
+            await soon(Pool(upstream, PLAIN).connect(5))
 
 
 async def test_a_pool_counts_what_is_in_use(pool: Pool, recorder: Recorder) -> None:
