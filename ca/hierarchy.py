@@ -15,11 +15,21 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from ca.errors import FileRefused, IssuanceRefused
 from ca.issue import Issuer, issue, make_issuing, make_root, server_request
-from ca.keys import load_certificates, load_key, make_key, save_certificates, save_key, write_new
-from ca.profiles import SERVER, make_profile
+from ca.keys import (
+    load_certificates,
+    load_key,
+    make_key,
+    replace_certificates,
+    save_certificates,
+    save_key,
+    write_new,
+)
+from ca.profiles import SERVER, IssueRequest, make_profile
 from ca.serials import OCTETS, serial_from
 
 Entropy = Callable[[int], bytes]
@@ -82,6 +92,33 @@ def initialise(keys: Path, host: str, *, entropy: Entropy, now: datetime) -> Hie
     save_certificates(edge / "server.pem", [server, issuing.certificate])
     save_certificates(edge / "clients.pem", issuing.chain)
     return Hierarchy(root.certificate, issuing.certificate, server)
+
+
+def renew_server(keys: Path, *, entropy: Entropy, now: datetime) -> x509.Certificate:
+    """Replace the server's certificate below *keys* by a new one for the same key and names.
+
+    The key stays, so that there is no moment at which it and the certificate do not belong
+    together. Raises `FileRefused`, having changed nothing, when the present one is not of
+    this CA: whoever has issued it is asked for the next one too.
+    """
+    path = keys / "edge" / "server.pem"
+    issuer = load_issuer(keys / "ca")
+    present, *_ = load_certificates(path)
+    try:
+        present.verify_directly_issued_by(issuer.certificate)
+        names = present.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound) as error:
+        raise FileRefused(
+            f"the certificate in {path} is not one of this site's own CA: renew it where it is from"
+        ) from error
+    key = present.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise FileRefused(f"the key of {path} is not on an elliptic curve")
+    serial = serial_from(entropy(OCTETS))
+    request = IssueRequest(present.subject, key, serial, alternative_names=names)
+    certificate = issue(issuer, make_profile(SERVER), request, now)
+    replace_certificates(path, [certificate, issuer.certificate])
+    return certificate
 
 
 def _refuse_present(*paths: Path) -> None:

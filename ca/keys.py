@@ -108,6 +108,28 @@ def save_certificates(path: Path, certificates: Iterable[x509.Certificate]) -> N
     write_new(path, pem, PUBLIC)
 
 
+def replace_certificates(path: Path, certificates: Iterable[x509.Certificate]) -> None:
+    """Put *certificates* in the place of those in the file *path*, at once and durably.
+
+    The file keeps its mode and, where we may say so, its owner.
+    """
+    pem = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
+    draft = path.with_name(f".{path.name}.new")
+    # What an attempt left behind that was interrupted.
+    draft.unlink(missing_ok=True)
+    try:
+        before = path.stat()
+        write_new(draft, pem)
+        draft.chmod(stat.S_IMODE(before.st_mode))
+        if (before.st_uid, before.st_gid) != (draft.stat().st_uid, draft.stat().st_gid):
+            os.chown(draft, before.st_uid, before.st_gid)
+        draft.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise FileRefused(f"{path} cannot be replaced: {error.strerror}") from error
+
+
 def load_key(path: Path) -> PrivateKey:
     """Read the key in *path*.
 

@@ -27,6 +27,6 @@ The `pusterla` command:
 - `accounts`     people and their sign-ins
 - `applications` the files in apps/
 - `signing`      the CA's key, wired to the site (the authority's process too)
-- `certificates` issuing, revoking, publishing
+- `certificates` issuing, revoking, publishing; `server_certificate` the server's own
 - `doctor`       all that is looked at: `examination` and `keypairs`
 """

@@ -17,6 +17,7 @@ from gateway.cli.output import (
     say_json,
     say_table,
     utc,
+    warn,
 )
 from gateway.cli.secret import read_secret_line
 from gateway.cli.surroundings import Surroundings, pass_surroundings
@@ -225,6 +226,31 @@ def revoke(
                 f"at {local(record.revoked_at)}"
             )
     outcome.raise_unless_published()
+
+
+@cert.command(cls=ExampleCommand, example="cert renew-server")
+@json_option
+@pass_surroundings
+def renew_server(here: Surroundings, *, as_json: bool) -> None:
+    """Give the server a new certificate for its key, and let the running site take it up.
+
+    No connection is lost. Browsers take a server certificate for at most 398 days.
+    """
+    from gateway.bootstrap.server_certificate import renew_server_certificate
+
+    renewed = here.run(renew_server_certificate)
+    until = renewed.certificate.not_valid_after_utc
+    taken_up = bool(renewed.report) and not any(one.problems for one in renewed.report.values())
+    if as_json:
+        say_json({"until": utc(until), "taken_up": taken_up})
+    else:
+        say(f"the server has a certificate until {local(until)}")
+        say("the running site serves with it" if taken_up else "no site has taken it up yet")
+    if renewed.not_reloaded:
+        warn(renewed.not_reloaded)
+    for outcome in renewed.report.values():
+        for problem in outcome.problems:
+            warn(problem)
 
 
 def _apps(text: str | None) -> tuple[str, ...] | None:

@@ -8,11 +8,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ca.errors import FileRefused, IdentityRefused
-from ca.hierarchy import Hierarchy, initialise, load_issuer, server_hosts
-from ca.issue import issue
+from ca.hierarchy import Hierarchy, initialise, load_issuer, renew_server, server_hosts
+from ca.issue import Issuer, issue
 from ca.keys import load_certificates, load_key, make_key
 from tests.ca.makers import CA, CLIENT_PROFILE, HOST, NOW, client_request, make_ca, write_pem
 
@@ -205,3 +208,59 @@ class TestHandshake:
         chain = (keys / "edge/server.pem", keys / "edge/server.key")
         with pytest.raises(ssl.SSLError, match="unsuitable certificate purpose"):
             shake_hands(server, client_context(keys / "ca/root.pem", chain=chain), HOST)
+
+
+class TestRenewServer:
+    LATER = NOW + timedelta(days=300)
+
+    def test_key_and_names_stay_and_the_end_moves(self, tmp_path: Path) -> None:
+        """A new serial and new dates for the same server; the issuing CA stands behind it again."""
+        keys = tmp_path / "keys"
+        made = make(keys)
+        renewed = renew_server(keys, entropy=secrets.token_bytes, now=self.LATER)
+        assert load_certificates(keys / "edge/server.pem") == (renewed, made.issuing)
+        assert renewed.public_key() == made.server.public_key()
+        assert renewed.subject == made.server.subject
+        assert renewed.serial_number != made.server.serial_number
+        names = x509.SubjectAlternativeName
+        assert (
+            renewed.extensions.get_extension_for_class(names).value
+            == made.server.extensions.get_extension_for_class(names).value
+        )
+        moved = renewed.not_valid_after_utc - made.server.not_valid_after_utc
+        assert moved == timedelta(days=300)
+        assert stat.S_IMODE((keys / "edge/server.pem").stat().st_mode) == 0o644
+
+    @pytest.mark.parametrize("other", ["signed", "named", "rsa"])
+    def test_a_certificate_from_elsewhere_is_left_alone(self, tmp_path: Path, other: str) -> None:
+        """Of another CA, even of one with our name: whoever has issued it renews it."""
+        keys, elsewhere = tmp_path / "keys", tmp_path / "elsewhere"
+        make(keys)
+        make(elsewhere, host=HOST if other == "signed" else "other.example")
+        path = keys / "edge/server.pem"
+        if other == "rsa":
+            path.write_bytes(rsa_certificate(load_issuer(keys / "ca")))
+        else:
+            path.write_bytes((elsewhere / "edge/server.pem").read_bytes())
+        before = path.read_bytes()
+        with pytest.raises(FileRefused, match=r"server\.pem"):
+            renew_server(keys, entropy=secrets.token_bytes, now=self.LATER)
+        assert path.read_bytes() == before
+
+
+def rsa_certificate(issuer: Issuer) -> bytes:
+    """Return a certificate of *issuer* for a key that we make none of, in PEM."""
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.SubjectAlternativeName([x509.DNSName(HOST)])
+    return (
+        x509.CertificateBuilder()
+        .subject_name(issuer.certificate.subject)
+        .issuer_name(issuer.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW)
+        .not_valid_after(NOW + timedelta(days=1))
+        .add_extension(name, critical=False)
+        .sign(issuer.key, hashes.SHA256())
+        .public_bytes(Encoding.PEM)
+    )

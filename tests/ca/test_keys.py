@@ -24,6 +24,7 @@ from ca.keys import (
     load_certificates,
     load_key,
     make_key,
+    replace_certificates,
     save_certificates,
     save_key,
     write_new,
@@ -129,6 +130,38 @@ class TestCertificates:
         write_new(tmp_path / "chain.pem", content)
         with pytest.raises(FileRefused, match=r"chain\.pem holds no certificates"):
             load_certificates(tmp_path / "chain.pem")
+
+
+class TestReplacing:
+    @pytest.mark.parametrize("mode", [0o600, 0o640])
+    def test_the_file_stays_what_it_was(self, ca: CA, tmp_path: Path, mode: int) -> None:
+        """Other certificates, the same mode, and nothing beside it; a rest of before is no matter."""
+        path = tmp_path / "server.pem"
+        save_certificates(path, ca.issuing.chain[:1])
+        path.chmod(mode)
+        (tmp_path / ".server.pem.new").write_text("half")
+        replace_certificates(path, ca.issuing.chain)
+        assert load_certificates(path) == tuple(ca.issuing.chain)
+        assert mode_of(path) == mode
+        assert [*tmp_path.iterdir()] == [path]
+
+    def test_it_keeps_its_owner(self, ca: CA, tmp_path: Path) -> None:
+        """Root replaces what the edge's user reads; whoever may not give it away changes nothing."""
+        path = tmp_path / "server.pem"
+        save_certificates(path, ca.issuing.chain[:1])
+        if os.geteuid() == 0:
+            os.chown(path, 4711, 4712)
+            replace_certificates(path, ca.issuing.chain)
+            assert (path.stat().st_uid, path.stat().st_gid) == (4711, 4712)
+        else:
+            replace_certificates(path, ca.issuing.chain)
+            assert path.stat().st_uid == os.geteuid()
+
+    def test_what_is_not_there_is_not_replaced(self, ca: CA, tmp_path: Path) -> None:
+        """It is said, and nothing is left behind."""
+        with pytest.raises(FileRefused, match="cannot be replaced"):
+            replace_certificates(tmp_path / "server.pem", ca.issuing.chain)
+        assert [*tmp_path.iterdir()] == []
 
 
 class TestNewFile:

@@ -280,6 +280,18 @@ def test_a_key_that_is_not_the_certificates_changes_nothing(
     assert "first@example.it" in refusal_page(own, guests)
 
 
+def test_the_server_is_renewed_while_it_serves(own: LiveSite, staying: Guest) -> None:
+    """One command: a new certificate by our CA, and every new connection is shown it."""
+    before = served_certificate(own)
+    with ExitStack() as stack:
+        held = hold_everything(staying, stack)
+        assert own.command("cert", "renew-server", "--json").json()["taken_up"] is True
+        renewed = {served_certificate(own) for _ in range(8)}
+        assert len(renewed) == 1
+        assert before not in renewed
+        assert not_alive(held) == []
+
+
 def test_what_cannot_change_is_named(own: LiveSite, staying: Guest, guests: Path) -> None:
     """A port stays, and is said to take effect at the next start; the rest is taken up."""
     edit(own.folder, ("http_port", str(own.http_port + 1)), ("contact", '"third@example.it"'))
