@@ -42,14 +42,6 @@ _COOKIES: Final = frozenset({b"cookie", b"set-cookie"})
 # A token, a colon, and field-content with blanks (RFC 9110, sections 5.5 and 5.6.2).
 _WELL_FORMED: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+:[\t -~\x80-\xff]*")
 
-# Names and lines are up to strangers, so these memories are small, and emptied when full.
-_REMEMBERED: Final = 4096
-_LONGEST_REMEMBERED: Final = 256
-_names: dict[bytes, "Name"] = {}
-_lines: dict[bytes, "Field"] = {}
-# Only a line that comes again is worth its memory: of each the hash is kept first.
-_seen: set[int] = set()
-
 
 @dataclass(frozen=True, slots=True)
 class Name:
@@ -144,8 +136,33 @@ def takes_trailers(value: bytes) -> bool:
 is_odd: Final[Callable[[Field], bool]] = attrgetter("odd")
 """For `filter`, which asks all fields of a head in less time than a loop asks two."""
 is_special: Final[Callable[[Field], bool]] = attrgetter("special")
+"""For `filter` and `filterfalse` as well."""
 to_application: Final[Callable[[Field], bytes]] = attrgetter("to_application")
 to_client: Final[Callable[[Field], bytes]] = attrgetter("to_client")
+
+
+class _NotCertain(Exception):
+    """A line that is not certain to be well formed."""
+
+
+class _Lines(dict[bytes, Field]):
+    """Fields by their lines; one that is not remembered is read."""
+
+    __slots__ = ()
+
+    def __missing__(self, line: bytes) -> Field:
+        if _WELL_FORMED.fullmatch(line) is None:
+            raise _NotCertain
+        return _read(line)
+
+
+# Names and lines are up to strangers, so these memories are small, and emptied when full.
+_REMEMBERED: Final = 4096
+_LONGEST_REMEMBERED: Final = 256
+_names: dict[bytes, Name] = {}
+_lines = _Lines()
+# Only a line that comes again is worth its memory: of each the hash is kept first.
+_seen: set[int] = set()
 
 
 def read_lines(lines: list[bytes]) -> list[Field] | None:
@@ -154,14 +171,10 @@ def read_lines(lines: list[bytes]) -> list[Field] | None:
     Each line is judged alone and by the same rules wherever it stands, so one
     that was found well formed is found so again by its bytes.
     """
-    fields = [*map(_lines.get, lines)]
-    while None in fields:
-        place = fields.index(None)
-        line = lines[place]
-        if _WELL_FORMED.fullmatch(line) is None:
-            return None
-        fields[place] = _read(line)
-    return fields  # type: ignore[return-value]  # mypy does not count the Nones
+    try:
+        return [*map(_lines.__getitem__, lines)]
+    except _NotCertain:
+        return None
 
 
 def read_fields(lines: list[bytes]) -> tuple[list[Field], dict[bytes, list[bytes]]]:

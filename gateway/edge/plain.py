@@ -8,6 +8,7 @@ Heads of answers that come again are remembered whole.
 """
 
 import re
+from itertools import filterfalse
 from typing import Final
 
 from gateway.core.refusal_kinds import Refusal
@@ -56,7 +57,7 @@ def read_plain_request(head: bytes, limits: Limits) -> RequestHead | None:
         return None
     host = connection = None
     odd = []
-    for field in [*filter(is_odd, fields)]:
+    for field in filter(is_odd, fields):
         if not field.special:
             odd.append(field)
             continue
@@ -66,7 +67,6 @@ def read_plain_request(head: bytes, limits: Limits) -> RequestHead | None:
             connection = field.value
         else:
             return None
-        fields.remove(field)
     place = None if host is None else host_and_authority(host)
     if place is None:
         return None
@@ -77,7 +77,7 @@ def read_plain_request(head: bytes, limits: Limits) -> RequestHead | None:
         http_1_1=True,
         host=place[0],
         authority=place[1],
-        fields=fields,
+        fields=[*filterfalse(is_special, fields)],
         odd=odd,
         nominated=_NOTHING,
         body=NO_BODY,
@@ -124,7 +124,7 @@ def read_plain_response(head: bytes) -> ResponseHead | None:
         return None
     connection: bytes | None = None
     body: ResponseBody | None = None
-    for field in [*filter(is_special, fields)]:
+    for field in filter(is_special, fields):
         name, value = field.name, field.value
         if name == b"content-length" and body is None:
             octets = read_length([value])
@@ -137,11 +137,10 @@ def read_plain_response(head: bytes) -> ResponseHead | None:
             connection = value
         else:
             return None
-        fields.remove(field)
     return ResponseHead(
         status=status,
         reason=match[2],
-        fields=fields,
+        fields=[*filterfalse(is_special, fields)],
         nominated=_NOTHING,
         body=UNTIL_CLOSE if body is None else body,
         keep_alive=True,
