@@ -57,28 +57,55 @@ def hold_handshakes(context: ssl.SSLContext) -> str | None:
 class HeldHandshake:
     """One call of *handshake*, `do_handshake` of a connection, that may stop half-way."""
 
-    __slots__ = ("_greenlet",)
+    __slots__ = ("_handshake", "_place")
 
     def __init__(self, handshake: Callable[[], None]) -> None:
         """Begin; `proceed` makes the call."""
-        self._greenlet = greenlet(handshake)
+        self._handshake = handshake
+        self._place = _idle.pop() if _idle else greenlet(_take_calls)
 
     def proceed(self) -> Fingerprint | None:
         """Make the call; return the certificate at which it stops, or None when it is over.
 
         Raises what the call raises. Whatever has stopped must be answered.
         """
-        return self._switch()
+        return self._switch(self._handshake)
 
     def answer(self, refusal: Refusal | None) -> Fingerprint | None:
         """Go on with a certificate that is good, or let OpenSSL send the alert for *refusal*."""
         return self._switch(_GOOD if refusal is None else _ERRORS.get(refusal, _UNSPECIFIED))
 
-    def _switch(self, *answer: int) -> Fingerprint | None:
+    def _switch(self, message: Callable[[], None] | int) -> Fingerprint | None:
+        place = self._place
         # Where the callback comes back to is wherever the call is gone on with.
-        self._greenlet.parent = getcurrent()
-        asked: Fingerprint | None = self._greenlet.switch(*answer)
-        return asked
+        place.parent = getcurrent()
+        said: Fingerprint | Exception | None = place.switch(message)
+        if isinstance(said, str):
+            return said
+        if len(_idle) < _IDLE_MAXIMUM:
+            _idle.append(place)
+        if said is not None:
+            raise said
+        return None
+
+
+# A new greenlet for each handshake would cost a tenth of it.
+_idle: list[greenlet] = []
+_IDLE_MAXIMUM: Final = 64
+
+
+def _take_calls(call: Callable[[], None]) -> None:
+    """Make one call after the other, in a greenlet; say of each how it ended."""
+    while True:
+        outcome = None
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - raised by whoever wanted the call
+            outcome = error
+        here = getcurrent()
+        if getattr(here, "dropped", False):
+            return
+        call = here.parent.switch(outcome)
 
 
 @cache
@@ -128,5 +155,6 @@ def _ask(fingerprint: Fingerprint) -> int:
         answer: int = whoever_waits.switch(fingerprint)
     except GreenletExit:
         # Nobody waits any more. Nothing may be raised through OpenSSL.
+        getcurrent().dropped = True
         return _UNSPECIFIED
     return answer

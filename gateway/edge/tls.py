@@ -199,7 +199,9 @@ class Channel:
             context = self._contexts.public if public else self._contexts.protected
             self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._incoming.write(data)
-        if self._contexts.held and self._tls.context is self._contexts.protected:
+        held = self._contexts.held and self._tls.context is self._contexts.protected
+        # Before it was answered nobody who is honest has shown a certificate.
+        if held and self.answered:
             self._held = HeldHandshake(self._tls.do_handshake)
             self._proceed(self._held.proceed)
         else:

@@ -6,6 +6,7 @@ import ssl
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from gateway.core.site import Demand
 from gateway.edge.connections import LINGER_SECONDS
 from gateway.edge.judging import HeldHandshake
 from gateway.edge.tls import Channel, HandshakeFailed, make_contexts
+from gateway.edge.worker import read_identity
+from tests.gateway.edge.hellos import record, vector
 from tests.gateway.edge.site import HOST, PUBLIC_HOST, WIKI, MadeSite
 from tests.gateway.edge.stage import Stage, open_stage
 from tests.gateway.edge.sticks import Stick, steal_certificate
@@ -336,6 +339,47 @@ def test_a_handshake_that_is_dropped_while_it_waits_harms_nobody(made: MadeSite)
         channel.answer(Refusal.CERTIFICATE_REVOKED)
     assert held == [made.anna.fingerprint]
     gc.collect()
+
+
+def test_a_handshake_that_nobody_answers_ends_with_its_channel(made: MadeSite) -> None:
+    """It is forgotten in the middle of OpenSSL, and the next ones are as ever."""
+    for _ in range(3):
+        channel = channel_with(made, Demand.HANDSHAKE)
+        shake_until_asked(channel, made, made.anna)
+        del channel
+        gc.collect()
+    channel = channel_with(made, Demand.HANDSHAKE)
+    shake_until_asked(channel, made, made.anna)
+    channel.answer(None)
+    assert channel.established
+
+
+async def test_a_certificate_ahead_of_its_time_is_refused(strict: Stage) -> None:
+    """Sent behind the ClientHello, in TLS 1.2, where it stands in clear: nobody is asked about it."""
+    leaf = ssl.PEM_cert_to_DER_cert(strict.made.anna.file.read_text().partition("-----BEGIN P")[0])
+    certificate = b"\x0b" + vector(3, vector(3, vector(3, leaf)))
+    context = strict.made.context(None, V12)
+    wire = await strict.tcp()
+    wire.writer.write(wire.begin_tls(context, WIKI) + record(certificate))
+    await until(lambda: any(one._over for one in strict.arrivals))
+    assert strict.held.asked.count(Question.HOLDER) == 0
+    assert untouched(strict)
+
+
+async def test_how_certificates_are_demanded_may_change(stage: Stage) -> None:
+    """A reload is enough; connections that are there stay as they are, and get their pages."""
+    before = await stage.connect(WIKI)
+    for demand, seen in (
+        (Demand.HANDSHAKE, "TLSV13_ALERT_CERTIFICATE_REQUIRED"),
+        (Demand.PAGE, "403 no-certificate"),
+    ):
+        site = replace(stage.site, certificate=demand)
+        identity = read_identity(stage.worker.credentials, site)
+        await stage.worker.reload(site, stage.applications(), identity)
+        assert seen in await alert(stage, None, V13)
+        visitor = await stage.enter()
+        assert (await visitor.ask()).status == 200
+    assert (await before.ask(GET)).refusal == Refusal.NO_CERTIFICATE
 
 
 def test_what_a_handshake_raises_is_raised() -> None:
