@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.config.reaching import (
+    check_authority,
     read_app_limits,
     read_health_check,
     read_upstream_tls,
@@ -88,6 +89,7 @@ class ApplicationReader:
             self._problems.append(Problem(place, f"{error}; rename the file"))
         host = document.text("host", check=check_host)
         upstreams = read_upstreams(document)
+        upstream_host = document.text("upstream_host", default=None, check=check_authority)
         title = document.text("title", default=name, check=check_line)
         description = document.text("description", default="", check=check_line)
         user_header = document.text("user_header", default=None, check=_check_user_header)
@@ -114,6 +116,7 @@ class ApplicationReader:
             limits=limits,
             tls=tls,
             health=health,
+            upstream_host=upstream_host,
         )
 
     def _claim(self, document: Section, place: str, host: str | None) -> None:

@@ -12,6 +12,8 @@ from policies.reading import Section
 
 _LONGEST_WAIT: Final = timedelta(hours=1)
 _LONGEST_SILENCE: Final = timedelta(days=1)
+_PORT_DIGITS: Final = 5
+_HIGHEST_PORT: Final = 65535
 _PATH: Final = re.compile(PLAIN_TARGET.decode())
 
 
@@ -71,6 +73,15 @@ def read_health_check(section: Section) -> HealthCheck | None:
         section.report("path", "missing: without a path nothing is checked")
     section.finish()
     return None if path is None else HealthCheck(path, interval, timeout)
+
+
+def check_authority(text: str) -> None:
+    """Raise `ValueError` unless *text* is a host as a Host field names it, perhaps with a port."""
+    host, colon, port = text.partition(":")
+    number = int(port) if port.isdecimal() and len(port) <= _PORT_DIGITS else 0
+    if normalise_host(host) != host or (colon and not 0 < number <= _HIGHEST_PORT):
+        message = f"{text!r} is not a host; write one such as wiki.internal or wiki.internal:8080"
+        raise ValueError(message)
 
 
 def _check_name(text: str) -> None:

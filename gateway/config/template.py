@@ -91,6 +91,12 @@ def application_text(
             'Several that do the same: ["http://10.0.0.1:80", "http://10.0.0.2:80"]',
             chosen=True,
         ),
+        Setting(
+            "upstream_host",
+            toml_text("wiki.internal"),
+            "The name on which it insists: it is called so, and where its answers say that\n"
+            "name, ours is put. Left out: it is called as people call it.",
+        ),
         _optional("title", title, toml_text(name), "What people read in the list at the portal."),
         Setting(
             "description",

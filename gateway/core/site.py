@@ -126,6 +126,8 @@ class Application:
     limits: AppLimits = AppLimits()
     tls: UpstreamTLS = UpstreamTLS()
     health: HealthCheck | None = None
+    upstream_host: str | None = None
+    """The name on which the application insists, perhaps with a port; None: it takes ours."""
 
 
 @dataclass(frozen=True, slots=True)

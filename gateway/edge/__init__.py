@@ -15,6 +15,7 @@ In the order in which a request meets them:
 - `memo`        header blocks of one connection that were judged before
 - `admission`   certificate, session and policy: what may pass, remembered until it changes
 - `gate`        the order of the questions, from a request to a verdict
+- `rewriting`   heads for an application that insists on a name of its own
 - `forwarding`  the head that goes upstream: client's identity claims out, ours in
 - `exchange`    one request and its response; or, after 101, a tunnel
 - `upstream`    connections to applications, pooled

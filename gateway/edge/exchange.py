@@ -33,6 +33,7 @@ from gateway.edge.heads import (
     UpstreamGarbled,
 )
 from gateway.edge.plain import read_response
+from gateway.edge.rewriting import PLACES
 from gateway.edge.service import NoUpstream, Service
 from gateway.edge.trailers import trailer_lines
 from gateway.edge.uploads import Upload, UploadRefused, body_maximum
@@ -350,6 +351,9 @@ class Exchange:
     def _begin(self, response: ResponseHead, data: bytes) -> None:
         """Begin the answer with its head, *response*, and the *data* behind it."""
         self._pending = b""
+        rewriting = self.shape.service.rewriting
+        if rewriting is not None and (response.status in PLACES or rewriting.insists):
+            response = rewriting.response(response)
         self.response = response
         self._down.meter.answered = perf_counter()
         if self._interims:

@@ -44,6 +44,7 @@ from gateway.edge.forwarding import (
     request_tail,
 )
 from gateway.edge.heads import RequestHead
+from gateway.edge.rewriting import ForeignDestination, Rewriting
 from policies.decide import decide
 from policies.model import Allow, Deny, Level, Reason, RequestFacts, StepUp, Subject
 
@@ -153,6 +154,11 @@ class Gate:
     def adopt(self, applications: Mapping[str, Application]) -> None:
         """Judge by *applications* from now on; what was decided before is forgotten."""
         self._by_host = {app.host: app for app in applications.values()}
+        self._rewritings = {
+            app.name: Rewriting(app, self.site)
+            for app in applications.values()
+            if app.upstream_host is not None
+        }
         self._admission.forget_decisions()
 
     def judge(self, peer: Peer, head: RequestHead) -> Verdict | Missing:
@@ -267,11 +273,16 @@ class Gate:
             case Allow() | StepUp():
                 return self._sign_in(head, found.event)
 
-    def _forward(self, peer: Peer, head: RequestHead, grant: Grant) -> Forward:
+    def _forward(self, peer: Peer, head: RequestHead, grant: Grant) -> Forward | Refuse:
         app = grant.app
         ours = grant.wholes.get((peer.address, head.authority))
         if ours is None:
             ours = self._ours(peer, head, grant)
+        if app.upstream_host is not None:
+            try:
+                head = self._rewritings[app.name].request(head)
+            except ForeignDestination:
+                return Refuse(Refusal.BAD_REQUEST)
         tail = request_tail(head, ours, app.user_header)
         claims = claimed_fields(head, app.user_header)
         event = self._claims(peer, grant.holder, app, claims) if claims else None

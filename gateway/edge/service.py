@@ -15,6 +15,7 @@ from gateway.core.site import AppLimits, HealthCheck, Limits, Upstream
 from gateway.edge.balancing import Standing, choose
 from gateway.edge.connections import SWEEP_SECONDS
 from gateway.edge.health import ask
+from gateway.edge.rewriting import Rewriting
 from gateway.edge.upstream import Pool, UpstreamConnection
 from gateway.edge.upstream_tls import UpstreamContext
 
@@ -97,6 +98,7 @@ class Service:
         "idle_seconds",
         "pools",
         "response_seconds",
+        "rewriting",
         "take",
     )
 
@@ -109,6 +111,8 @@ class Service:
         self._limits = limits
         self.settle(site)
         self.pools = pools
+        self.rewriting: Rewriting | None = None
+        """What its answers need; None for the portal, which knows where it is."""
         self._turn = 0
         watched = [pool for pool in pools if isinstance(pool, WatchedPool)]
         self._connect: Callable[[], Awaitable[UpstreamConnection]]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gateway.core.site import Application, AppLimits, Site, Upstream, UpstreamTLS
 from gateway.edge.health import Rounds
+from gateway.edge.rewriting import Rewriting
 from gateway.edge.service import Service, WatchedPool
 from gateway.edge.upstream import Pool
 from gateway.edge.upstream_tls import UpstreamContext
@@ -77,7 +78,9 @@ class Services:
 
     def _check(self, entry: _Entry, rounds: Rounds) -> Coroutine[None, None, None]:
         # Asked under the name under which requests come: some answer to no other.
-        authority = self._site.origin(entry.app.host).removeprefix("https://")
+        authority = entry.app.upstream_host
+        if authority is None:
+            authority = self._site.origin(entry.app.host).removeprefix("https://")
         pools = [pool for pool in entry.service.pools if isinstance(pool, WatchedPool)]
         return rounds.run([pool.check(rounds.settings, authority) for pool in pools])
 
@@ -118,6 +121,7 @@ class Services:
         pools = tuple(map(pool_to, app.upstreams))
         _close(pool for pool in old if pool not in pools)
         service = Service(app.name, pools, app.limits, self._site.limits)
+        service.rewriting = Rewriting(app, self._site)
         self._entries[app.name] = _Entry(app, service, context, rounds)
         return service
 

@@ -103,6 +103,21 @@ def test_upstreams_that_cannot_be_are_problems(
     assert found.startswith(f"apps/wiki.toml: {message}")
 
 
+@pytest.mark.parametrize("host", ["wiki.internal", "wiki", "wiki.internal:8080"])
+def test_an_application_may_insist_on_a_name(apps: Path, site: Site, host: str) -> None:
+    """With or without a port."""
+    (apps / "wiki.toml").write_text(f'upstream_host = "{host}"\n{WIKI}', encoding="utf-8")
+    assert applications(apps, site)["wiki"].upstream_host == host
+
+
+@pytest.mark.parametrize("host", ["Wiki", "http://wiki", "wiki:", "wiki:0", "wiki:99999", "a b"])
+def test_a_name_that_cannot_be_insisted_on_is_a_problem(apps: Path, site: Site, host: str) -> None:
+    """It is written into every request."""
+    (apps / "wiki.toml").write_text(f'upstream_host = "{host}"\n{WIKI}', encoding="utf-8")
+    (found,) = problems(apps, site)
+    assert found.startswith(f"apps/wiki.toml: upstream_host: {host!r} is not a host")
+
+
 def test_no_applications_is_no_problem(apps: Path, site: Site) -> None:
     """A site begins so."""
     assert applications(apps, site) == {}
