@@ -109,8 +109,8 @@ class AccessLog:
     ) -> None:
         """Add the line of the exchange on *meter*, which has *ended* and *moved* so many bytes.
 
-        *reason* is a name of ours, *request* a method and a target, *constant* a
-        `constant_part`.
+        *reason* is a name or a few words of ours, *request* a method and a target,
+        *constant* a `constant_part`.
         """
         if self._waiting > WAITING_MAXIMUM:
             self.dropped += 1
@@ -126,6 +126,8 @@ class AccessLog:
         method, target = request
         if not _PLAIN_TARGET.fullmatch(target) or (not self.queries and b"?" in target):
             target = shown_target(target, queries=self.queries)
+        if reason:
+            reason = quoted(reason, OTHER_SHOWN)
         line = _LINE % (
             self._second_text,
             int((moment - second) * 1000),

@@ -15,6 +15,8 @@ REQUEST_BOUNDS: Final = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
 )
 """Seconds up to which the buckets of a `Histogram` reach; the last has no end."""
+CONNECTION_REFUSALS: Final = ("full", "draining", "certificate")
+HANDSHAKE_OUTCOMES: Final = ("established", "refused", "abandoned", "timed-out", "cut")
 NO_STATUS: Final = 499
 """Stands for the status where the client went away before there was one (as nginx has it)."""
 
@@ -91,8 +93,9 @@ class Figures:
         """By name, as `Telemetry` gives it; "" is what reached none."""
         self.refusals: dict[str, int] = {refusal.value: 0 for refusal in Refusal}
         self.connections_accepted = 0
-        self.connections_refused: defaultdict[str, int] = defaultdict(int)
-        self.handshakes: defaultdict[str, int] = defaultdict(int)
+        # All that there is from the beginning, so that the first one shows as a rise.
+        self.connections_refused = dict.fromkeys(CONNECTION_REFUSALS, 0)
+        self.handshakes = dict.fromkeys(HANDSHAKE_OUTCOMES, 0)
         self.handshake_seconds = Histogram()
 
     def snapshot(self) -> dict[str, Any]:

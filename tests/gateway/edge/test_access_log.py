@@ -57,13 +57,17 @@ def test_whatever_bytes_there_are_make_a_string(value: bytes) -> None:
     assert read == value.decode(errors="backslashreplace")
 
 
-@given(st.binary(max_size=400), st.binary(max_size=400), st.text(max_size=300))
-async def test_every_line_is_an_object(target: bytes, agent: bytes, user: str) -> None:
+@given(
+    st.binary(max_size=400), st.binary(max_size=400), st.text(max_size=300), st.binary(max_size=9)
+)
+async def test_every_line_is_an_object(
+    target: bytes, agent: bytes, user: str, reason: bytes
+) -> None:
     """Whatever strangers and certificates hold."""
     log = AccessLog(Path("/nonexistent"))
     meter = Meter()
     log.add(
-        *(meter, 2.0, (1, 2), 404, b"not-found", (b"GET", target)),
+        *(meter, 2.0, (1, 2), 404, reason, (b"GET", target)),
         constant_part({"user": user, "user_agent": agent}),
     )
     (line,) = log._lines

@@ -280,13 +280,9 @@ async def test_handshakes_are_counted_by_how_they_end(made: MadeSite, tmp_path: 
         plain.reset()
         stage.edge.draining = True
         await (await stage.tcp()).read_all()
-        assert figures.connections_refused == {"draining": 1}
-        assert figures.handshakes == {
-            "established": 1,
-            "refused": 1,
-            "abandoned": 1,
-            "timed-out": 1,
-        }
+        assert figures.connections_refused == {"full": 0, "draining": 1, "certificate": 0}
+        ends = {"established": 1, "refused": 1, "abandoned": 1, "timed-out": 1, "cut": 0}
+        assert figures.handshakes == ends
 
 
 async def test_what_waits_for_the_audit_log_is_counted(stage: Stage) -> None:
