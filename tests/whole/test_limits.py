@@ -30,6 +30,7 @@ def hasty(
     limits = {
         "handshake": "1s",
         "request_head": "1s",
+        "request_body": "1s",
         "idle": "2s",
         "upstream_connect": "1s",
         "upstream_response": "1s",
