@@ -1,6 +1,7 @@
 """A site that refuses in the handshake: what openssl, curl, Chromium and Firefox see of it."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ def carla(strict: LiveSite) -> Person:
 
 def of_somebody_revoked(site: LiveSite, user: str) -> Stick:
     """Make a good stick and revoke it."""
-    stick = forgeries.ending_in(site, user, forgeries.DAY)
+    stick = forgeries.ending_in(site, user, timedelta(days=1))
     site.command("cert", "revoke", "--serial", stick.serial, "--reason", "keyCompromise")
     return stick
 

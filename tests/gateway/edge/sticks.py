@@ -69,17 +69,24 @@ async def make_stick(command: Command, wanted: Wanted) -> Stick:
     """Make the stick that is *wanted*, and record it in the ledger as the authority does."""
     issuer = load_issuer(command.folder.ca)
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _sign(issuer, wanted, key.public_key(), command)
+    certificate = sign(issuer, wanted, key.public_key(), command.site.host, command.clock())
     if wanted.recorded:
-        await _record(command, wanted, certificate)
+        await record(command, wanted, certificate)
     return _write(command.folder.path.parent, certificate, key)
 
 
 async def make_stranger(command: Command) -> Stick:
     """Make a stick by a CA of the same name with another key."""
+    host, now = command.site.host, command.clock()
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = sign(another_issuer(host, now), Wanted(), key.public_key(), host, now)
+    return _write(command.folder.path.parent, certificate, key)
+
+
+def another_issuer(host: str, now: datetime) -> Issuer:
+    """Make a CA with the name of the one that *host* has, and another key."""
     ca_key = ec.generate_private_key(ec.SECP256R1())
-    name = authority_name(command.site.host, "Issuing CA 1")
-    now = command.clock()
+    name = authority_name(host, "Issuing CA 1")
     builder = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -94,10 +101,7 @@ async def make_stranger(command: Command) -> Stick:
             x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False
         )
     )
-    issuer = Issuer("another", builder.sign(ca_key, hashes.SHA256()), ca_key)
-    key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _sign(issuer, Wanted(), key.public_key(), command)
-    return _write(command.folder.path.parent, certificate, key)
+    return Issuer("another", builder.sign(ca_key, hashes.SHA256()), ca_key)
 
 
 def steal_certificate(stick: Stick, directory: Path) -> Stick:
@@ -123,10 +127,14 @@ def steal_certificate(stick: Stick, directory: Path) -> Stick:
     return replace(stick, file=file)
 
 
-def _sign(
-    issuer: Issuer, wanted: Wanted, public_key: ec.EllipticCurvePublicKey, command: Command
+def sign(
+    issuer: Issuer,
+    wanted: Wanted,
+    public_key: ec.EllipticCurvePublicKey,
+    host: str,
+    now: datetime,
 ) -> x509.Certificate:
-    host, now = command.site.host, command.clock()
+    """Sign the certificate that is *wanted* for a person at *host*, odd as it may be."""
     identity = Identity(wanted.user, wanted.device, host, f"{wanted.user}@example.it")
     usage = (
         ExtendedKeyUsageOID.CLIENT_AUTH if wanted.client_auth else ExtendedKeyUsageOID.SERVER_AUTH
@@ -171,7 +179,8 @@ def _usage(*, authority: bool) -> x509.KeyUsage:
     )
 
 
-async def _record(command: Command, wanted: Wanted, certificate: x509.Certificate) -> None:
+async def record(command: Command, wanted: Wanted, certificate: x509.Certificate) -> None:
+    """Write *certificate* into the ledger."""
     serial = format(certificate.serial_number, "x")
     async with command.store.begin() as connection:
         await ledger.reserve_serial(
