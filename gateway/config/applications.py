@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.config.reaching import (
+    LARGEST_BUFFER,
     check_authority,
     read_app_limits,
     read_health_check,
@@ -90,6 +91,9 @@ class ApplicationReader:
         host = document.text("host", check=check_host)
         upstreams = read_upstreams(document)
         upstream_host = document.text("upstream_host", default=None, check=check_authority)
+        buffer_body = document.integer(
+            "buffer_body", default=None, minimum=1, maximum=LARGEST_BUFFER
+        )
         title = document.text("title", default=name, check=check_line)
         description = document.text("description", default="", check=check_line)
         user_header = document.text("user_header", default=None, check=_check_user_header)
@@ -117,6 +121,7 @@ class ApplicationReader:
             tls=tls,
             health=health,
             upstream_host=upstream_host,
+            buffer_body=buffer_body,
         )
 
     def _claim(self, document: Section, place: str, host: str | None) -> None:

@@ -12,6 +12,8 @@ from policies.reading import Section
 
 _LONGEST_WAIT: Final = timedelta(hours=1)
 _LONGEST_SILENCE: Final = timedelta(days=1)
+LARGEST_BUFFER: Final = 16 * 1024 * 1024
+"""How large a body may be that is held, in bytes."""
 _PORT_DIGITS: Final = 5
 _HIGHEST_PORT: Final = 65535
 _PATH: Final = re.compile(PLAIN_TARGET.decode())

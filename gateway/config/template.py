@@ -97,6 +97,12 @@ def application_text(
             "The name on which it insists: it is called so, and where its answers say that\n"
             "name, ours is put. Left out: it is called as people call it.",
         ),
+        Setting(
+            "buffer_body",
+            "1048576",
+            "For an application that needs a body's length before it reads it: up to how many\n"
+            "bytes a body of unknown length is held until it is whole. Left out: not at all.",
+        ),
         _optional("title", title, toml_text(name), "What people read in the list at the portal."),
         Setting(
             "description",

@@ -128,6 +128,8 @@ class Application:
     health: HealthCheck | None = None
     upstream_host: str | None = None
     """The name on which the application insists, perhaps with a port; None: it takes ours."""
+    buffer_body: int | None = None
+    """Up to how many bytes a body in chunks is held, to be sent with its length; None: not."""
 
 
 @dataclass(frozen=True, slots=True)

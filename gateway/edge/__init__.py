@@ -18,6 +18,7 @@ In the order in which a request meets them:
 - `rewriting`   heads for an application that insists on a name of its own
 - `forwarding`  the head that goes upstream: client's identity claims out, ours in
 - `exchange`    one request and its response; or, after 101, a tunnel
+- `buffering`   requests that go out when their body is whole
 - `upstream`    connections to applications, pooled
 - `balancing`   which of several upstreams gets the next request
 - `service`     an application as it is reached: its pools, and how patient we are

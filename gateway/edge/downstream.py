@@ -11,11 +11,12 @@ from gateway.core.refusal_kinds import STATUS, Refusal
 from gateway.core.sessions import SessionId
 from gateway.edge.admission import Grant, HolderMissing, Missing
 from gateway.edge.answers import redirect, refuse
+from gateway.edge.buffering import BufferedExchange
 from gateway.edge.connections import LINGER_SECONDS, reset
 from gateway.edge.exchange import Exchange, Shape
 from gateway.edge.figures import NO_STATUS
 from gateway.edge.gate import Forward, Peer, Redirect, Refuse, Verdict
-from gateway.edge.heads import HEAD_END, NO_BODY, RequestHead
+from gateway.edge.heads import CHUNKED, HEAD_END, NO_BODY, RequestHead
 from gateway.edge.memo import Memo
 from gateway.edge.meter import Meter
 from gateway.edge.plain import PLAIN_LINE, read_request
@@ -332,7 +333,9 @@ class Downstream(asyncio.Protocol):
         shape = Shape(head, verdict.tail, service, grant, verdict.session)
         if grant is not None and head.rememberable:
             self._memo.keep(block, shape)
-        self._start(Exchange(self, head.method, head.target.wire, shape))
+        held = head.body is CHUNKED and service.buffer_body is not None
+        make = BufferedExchange if held else Exchange
+        self._start(make(self, head.method, head.target.wire, shape))
 
     def _announces_too_much(self, head: RequestHead, grant: Grant | None) -> bool:
         application = None if grant is None else grant.app

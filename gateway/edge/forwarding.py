@@ -100,6 +100,13 @@ def _framing(head: RequestHead) -> bytes:
     return b"Content-Length: 0\r\n\r\n" if head.method in _WITH_BODY else b"\r\n"
 
 
+def with_length(tail: bytes, octets: int) -> bytes:
+    """Return *tail*, of a request in chunks, as that of one with *octets* bytes of body."""
+    kept = tail.removesuffix(b"Transfer-Encoding: chunked\r\n\r\n")
+    kept = kept.removesuffix(b"Expect: 100-continue\r\n")
+    return kept + b"Content-Length: %d\r\n\r\n" % octets
+
+
 def response_block(
     head: ResponseHead, *, http_1_1: bool, keep_alive: bool, ours: bool = False
 ) -> bytes:

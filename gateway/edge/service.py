@@ -95,6 +95,7 @@ class Service:
         "_limits",
         "_name",
         "_turn",
+        "buffer_body",
         "idle_seconds",
         "pools",
         "response_seconds",
@@ -111,6 +112,8 @@ class Service:
         self._limits = limits
         self.settle(site)
         self.pools = pools
+        self.buffer_body: int | None = None
+        """Up to how many bytes a body in chunks is held until it is whole; None: not at all."""
         self.rewriting: Rewriting | None = None
         """What its answers need; None for the portal, which knows where it is."""
         self._turn = 0

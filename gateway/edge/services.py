@@ -34,6 +34,8 @@ class Services:
         pool = Pool(portal, UpstreamContext(UpstreamTLS()))
         self.portal = Service("portal", (pool,), AppLimits(), site.limits)
         self._entries: dict[str, _Entry] = {}
+        self.buffered = 0
+        """How many bytes of bodies are held until they are whole."""
         self._checking: set[asyncio.Task[None]] = set()
 
     def of(self, app: Application) -> Service:
@@ -121,6 +123,7 @@ class Services:
         pools = tuple(map(pool_to, app.upstreams))
         _close(pool for pool in old if pool not in pools)
         service = Service(app.name, pools, app.limits, self._site.limits)
+        service.buffer_body = app.buffer_body
         service.rewriting = Rewriting(app, self._site)
         self._entries[app.name] = _Entry(app, service, context, rounds)
         return service

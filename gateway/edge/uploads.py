@@ -88,6 +88,12 @@ class Upload:
         self.trailed = False
         """Whether trailer fields went on: not every application knows where those end."""
 
+    def limited_to(self, maximum: int | None) -> "Upload":
+        """Let no more than *maximum* bytes pass, where that is less than was allowed."""
+        if maximum is not None and (self._maximum is None or maximum < self._maximum):
+            self._maximum = maximum
+        return self
+
     def take(self, data: bytes, tick: float | None) -> tuple[bytes, bytes]:
         """Return what of *data* goes on, framed, and what lies behind the body's end.
 

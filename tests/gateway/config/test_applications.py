@@ -103,6 +103,16 @@ def test_upstreams_that_cannot_be_are_problems(
     assert found.startswith(f"apps/wiki.toml: {message}")
 
 
+@pytest.mark.parametrize("octets, good", [(1, True), (2**24, True), (0, False), (2**24 + 1, False)])
+def test_bodies_are_held_up_to_a_limit(apps: Path, site: Site, octets: int, *, good: bool) -> None:
+    """In memory, so it has a limit itself."""
+    (apps / "wiki.toml").write_text(f"buffer_body = {octets}\n{WIKI}", encoding="utf-8")
+    if good:
+        assert applications(apps, site)["wiki"].buffer_body == octets
+    else:
+        assert problems(apps, site)[0].startswith("apps/wiki.toml: buffer_body: ")
+
+
 @pytest.mark.parametrize("host", ["wiki.internal", "wiki", "wiki.internal:8080"])
 def test_an_application_may_insist_on_a_name(apps: Path, site: Site, host: str) -> None:
     """With or without a port."""
