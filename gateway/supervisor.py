@@ -187,7 +187,7 @@ def run_stages(
     again, and 0 after an orderly end. However this process ends, the programs end with it.
 
     SIGHUP, where there is no terminal that it could be of, and the socket of *reloading* ask
-    for a reload. Raises `ProcessFailed` when that socket cannot be made.
+    for a reload; 1 is returned as well when that socket cannot be made.
     """
     return asyncio.run(_Supervision(stages, limit, reloading).run(on_ready, on_stopping))
 
@@ -210,10 +210,7 @@ class _Supervision:
                 failed = False
                 try:
                     if await self._start(group, life, asked):
-                        async with self._controlled():
-                            notify("READY=1")
-                            on_ready()
-                            await asked
+                        await self._stand(on_ready, asked)
                     failed = not self._asked.is_set()
                 finally:
                     self._asked.set()
@@ -222,6 +219,16 @@ class _Supervision:
                     for keepers in reversed(self._running):
                         await asyncio.gather(*(keeper.stop(self._limit) for keeper in keepers))
         return 1 if failed else 0
+
+    async def _stand(self, on_ready: Callable[[], None], asked: "asyncio.Task[bool]") -> None:
+        try:
+            async with self._controlled():
+                notify("READY=1")
+                on_ready()
+                await asked
+        except ProcessFailed as error:
+            # A site that nobody could reload is not what was asked for.
+            log_failure(error)
 
     async def _start(
         self, group: asyncio.TaskGroup, life: int, asked: "asyncio.Task[bool]"

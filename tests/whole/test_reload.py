@@ -340,6 +340,19 @@ def test_a_site_that_does_not_run_is_said_not_to(
     assert "is not running" in site.command("reload", status=1).err
 
 
+def test_what_is_in_the_way_of_the_socket_is_named(
+    tmp_path: Path, applications: Applications
+) -> None:
+    """A site that could not be reloaded does not start, and leaves nothing running."""
+    site = make_site(tmp_path / "site")
+    put_behind(site, wiki=applications.wiki.upstream)
+    site.folder.control_socket.write_text("")
+    ran = site.command("serve", status=1)
+    assert f"{site.folder.control_socket} is in the way" in ran.err
+    assert "Traceback" not in ran.err
+    assert not site.folder.portal_socket.exists()
+
+
 def test_only_its_owner_may_ask(own: LiveSite) -> None:
     """The socket lets in whoever runs the site, and root."""
     assert own.folder.control_socket.stat().st_mode & 0o777 == 0o600
