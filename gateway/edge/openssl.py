@@ -18,6 +18,7 @@ import ctypes
 import platform
 import ssl
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -72,21 +73,27 @@ def find_library() -> ctypes.CDLL:
     if platform.python_implementation() != "CPython" or sys.version_info[:2] not in _KNOWN:
         raise Unreachable(f"not known how in {platform.python_implementation()} {sys.version}")
     try:
-        # Symbols are looked up in the module and in what it was linked with.
-        library = ctypes.CDLL(_ssl.__file__)
-        version = library.OpenSSL_version_num
-        version.restype = ctypes.c_ulong
-        load = library.SSL_load_client_CA_file
-        load.argtypes, load.restype = [ctypes.c_char_p], ctypes.c_void_p
-        names = library.SSL_CTX_set_client_CA_list
-        names.argtypes, names.restype = [ctypes.c_void_p, ctypes.c_void_p], None
-        control = library.SSL_CTX_ctrl
-        control.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_void_p]
-        control.restype = ctypes.c_long
+        library = _load(_ssl.__file__)
     except (AttributeError, OSError) as error:
         raise Unreachable(f"the OpenSSL of this Python is out of reach: {error}") from error
-    if version() != ssl.OPENSSL_VERSION_NUMBER:
+    if library.OpenSSL_version_num() != ssl.OPENSSL_VERSION_NUMBER:
         raise Unreachable("the OpenSSL that was found is not the one of the ssl module")
+    return library
+
+
+@cache
+def _load(path: str) -> ctypes.CDLL:
+    """Load what is in *path*, once: each one is a cycle, and a reload would leave some behind."""
+    # Symbols are looked up in the module and in what it was linked with.
+    library = ctypes.CDLL(path)
+    library.OpenSSL_version_num.restype = ctypes.c_ulong
+    load = library.SSL_load_client_CA_file
+    load.argtypes, load.restype = [ctypes.c_char_p], ctypes.c_void_p
+    names = library.SSL_CTX_set_client_CA_list
+    names.argtypes, names.restype = [ctypes.c_void_p, ctypes.c_void_p], None
+    control = library.SSL_CTX_ctrl
+    control.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_void_p]
+    control.restype = ctypes.c_long
     return library
 
 

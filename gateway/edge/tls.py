@@ -93,7 +93,8 @@ def make_contexts(
         log.warning("revoked certificates are refused by a page, not in the handshake: %s", why)
     public = _context(certificate, key)
     public.verify_mode = ssl.CERT_NONE
-    public.set_servername_callback(_only(public_host))
+    # Not set_servername_callback, whose callback holds on to the context that holds on to it.
+    public.sni_callback = _only(public_host)
     authorities = frozenset(_read_authorities(clients))
     return Contexts(protected, public, public_host, authorities, held)
 

@@ -1,5 +1,6 @@
 """`pusterla reload`: everything that changes while a site runs, and nobody who notices."""
 
+import asyncio
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from gateway.bootstrap.control_socket import ask_at
 from gateway.bootstrap.folder import SiteFolder
 from tests.whole.applications import Applications
 from tests.whole.authorities import renew_server_certificate
@@ -278,6 +280,29 @@ def test_a_key_that_is_not_the_certificates_changes_nothing(
     own.wait_for_log("edge-1 ERROR reload: nothing was taken up", mark)
     assert served_certificate(own) == before
     assert "first@example.it" in refusal_page(own, guests)
+
+
+def test_fifty_reloads_leave_no_memory_behind(own: LiveSite) -> None:
+    """No process grows by them, nor holds one more file open."""
+
+    async def reload_often(count: int) -> None:
+        for _ in range(count):
+            report = await ask_at(own.folder.control_socket, PATIENCE)
+            assert not any(outcome.problems for outcome in report.values())
+
+    asyncio.run(reload_often(5))
+    before = {name: held_by(pid) for name, pid in own.processes().items()}
+    asyncio.run(reload_often(50))
+    for name, pid in own.processes().items():
+        memory, files = held_by(pid)
+        assert memory - before[name][0] < 512 * 1024
+        assert files <= before[name][1]
+
+
+def held_by(pid: int) -> tuple[int, int]:
+    """Return how many bytes and how many open files the process *pid* has."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE"), len([*Path(f"/proc/{pid}/fd").iterdir()])
 
 
 def test_the_server_is_renewed_while_it_serves(own: LiveSite, staying: Guest) -> None:
