@@ -39,7 +39,7 @@ TARGET_SHOWN: Final = 2048
 _PLAIN_TARGET = re.compile(rb"(?!%b)[ !#-\[\]-~]{0,%d}" % (re.escape(_RESERVED), TARGET_SHOWN))
 # Unusual first: most lines are read by eye from the left.
 _LINE: Final = (
-    b'{"time":"%b.%03dZ","id":"%b","status":%d,"reason":"%b","method":"%b","target":"%b",%b,'
+    b'{"time":"%b.%03dZ","id":"%b","status":%d,"reason":"%b","method":"%b","target":"%b","upstream":"%b",%b,'
     b'"received":%d,"sent":%d,"first_ms":%.3f,"total_ms":%.3f}\n'
 )
 
@@ -104,13 +104,13 @@ class AccessLog:
         moved: tuple[int, int],
         status: int,
         reason: bytes,
-        request: tuple[bytes, bytes],
+        request: tuple[bytes, bytes, bytes],
         constant: bytes,
     ) -> None:
         """Add the line of the exchange on *meter*, which has *ended* and *moved* so many bytes.
 
-        *reason* is a name or a few words of ours, *request* a method and a target,
-        *constant* a `constant_part`.
+        *reason* is a name or a few words of ours, *request* a method, a target and an
+        upstream, the last as `quoted` gives it, *constant* a `constant_part`.
         """
         if self._waiting > WAITING_MAXIMUM:
             self.dropped += 1
@@ -123,7 +123,7 @@ class AccessLog:
                 b"%d-%02d-%02dT%02d:%02d:%02d"
                 % (datetime.fromtimestamp(second, UTC).timetuple()[:6])
             )
-        method, target = request
+        method, target, upstream = request
         if not _PLAIN_TARGET.fullmatch(target) or (not self.queries and b"?" in target):
             target = shown_target(target, queries=self.queries)
         if reason:
@@ -136,6 +136,7 @@ class AccessLog:
             reason,
             method,
             target,
+            upstream,
             constant,
             *moved,
             (meter.answered - meter.begun) * 1000 if meter.answered else 0.0,

@@ -99,6 +99,7 @@ class Exchange:
         "keep_alive",
         "method",
         "response",
+        "sent_to",
         "shape",
         "target",
     )
@@ -111,6 +112,8 @@ class Exchange:
         self._down = down
         self.method = method
         self.target = wire
+        self.sent_to = b""
+        """Which upstream has it, as the access log has it."""
         # Here and not in the tail, which is the same for many requests.
         self._line = b"%b %b HTTP/1.1\r\nX-Request-Id: %b\r\n" % (method, wire, down.meter.id)
         self._http_1_1 = head.http_1_1
@@ -178,6 +181,7 @@ class Exchange:
         assert transport is not None  # noqa: S101 - the pool gives out what is connected
         self._connection = connection
         connection.customer = self
+        self.sent_to = connection.shown
         self._down.deadline = self._down.edge.tick + self.shape.service.response_seconds
         transport.write(self._line + self.shape.tail)
         upload = self._upload

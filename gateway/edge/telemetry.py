@@ -86,7 +86,7 @@ class Telemetry:
         figures.received += moved[0]
         figures.sent += moved[1]
         if self.log is not None:
-            request = (exchange.method, exchange.target)
+            request = (exchange.method, exchange.target, exchange.sent_to)
             self.log.add(meter, ended, moved, status, reason, request, account.constant)
         meter.id = b""
 
@@ -108,8 +108,10 @@ class Telemetry:
         figures.received += moved[0]
         figures.sent += moved[1]
         if self.log is not None:
-            request = (b"", b"") if head is None else (head.method, head.target.wire)
-            constant = self._constant(down, head, name, None, "")
+            request = (b"", b"", b"")
+            if head is not None:
+                request = (head.method, head.target.wire, b"")
+            constant = self._constant(down, head, name, None)
             meter.answered = ended
             self.log.add(meter, ended, moved, status, reason, request, constant)
         meter.id = b""
@@ -148,7 +150,7 @@ class Telemetry:
         same = grant, service, head.authority, head.first(b"user-agent")
         if grant is not None and down.accounted is not None and down.accounted[0] == same:
             return down.accounted[1]
-        constant = self._constant(down, head, name, grant, str(service))
+        constant = self._constant(down, head, name, grant)
         account = Account(self.figures.applications[name], constant)
         down.accounted = same, account
         return account
@@ -169,7 +171,6 @@ class Telemetry:
         head: RequestHead | None,
         name: str,
         grant: Grant | None,
-        upstream: str,
     ) -> bytes:
         peer, fingerprint = down.peer, down.fingerprint
         holder = None if fingerprint is None else down.edge.admission.holder(fingerprint)
@@ -185,7 +186,6 @@ class Telemetry:
                 "rule": grant.rule if grant else "",
                 "host": head.authority if head else "",
                 "tls": down.tls_version,
-                "upstream": upstream,
                 "user_agent": agent or b"",
             }
         )

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Protocol, TypeVar, cast
 
 from gateway.core.site import Upstream
+from gateway.edge.access_log import OTHER_SHOWN, quoted
 from gateway.edge.upstream_tls import UpstreamContext
 
 log = logging.getLogger("pusterla.edge")
@@ -97,6 +98,11 @@ class UpstreamConnection(asyncio.Protocol):
         """Where it leads."""
         return self._pool.upstream
 
+    @property
+    def shown(self) -> bytes:
+        """Where it leads, as the access log has it."""
+        return self._pool.shown
+
     def answered(self) -> None:
         """Note an answer on a connection that is not given back."""
         self._pool.note_answer()
@@ -129,6 +135,8 @@ class Pool:
         """Begin empty; *tls* is for an https upstream alone."""
         self.upstream = upstream
         self.tls = tls
+        self.shown = quoted(str(upstream).encode(errors="surrogatepass"), OTHER_SHOWN)
+        """Its name in the access log."""
         self.count = 0
         """How many connections are open, idle ones included."""
         self._idle: list[UpstreamConnection] = []

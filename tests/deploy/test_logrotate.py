@@ -50,7 +50,7 @@ async def test_logrotate_loses_no_line_and_needs_no_signal(tmp_path: Path) -> No
     meter = Meter()
     for number in range(300):
         meter.id = b"%d" % number
-        log.add(meter, 1.0, (0, 0), 200, b"", (b"GET", b"/"), b'"app":"wiki"')
+        log.add(meter, 1.0, (0, 0), 200, b"", (b"GET", b"/", b""), b'"app":"wiki"')
         log.flush()
         await asyncio.sleep(0.001)
         if number % 100 == 50:

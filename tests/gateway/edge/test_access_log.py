@@ -34,7 +34,7 @@ def add(log: AccessLog, target: bytes = b"/", number: bytes = b"k3v7qh2a-1f") ->
     """Add a line."""
     meter = Meter()
     meter.id, meter.begun, meter.answered = number, 1.0, 1.25
-    log.add(meter, 1.5, (10, 20), 200, b"", (b"GET", target), CONSTANT)
+    log.add(meter, 1.5, (10, 20), 200, b"", (b"GET", target, b""), CONSTANT)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -67,7 +67,7 @@ async def test_every_line_is_an_object(
     log = AccessLog(Path("/nonexistent"))
     meter = Meter()
     log.add(
-        *(meter, 2.0, (1, 2), 404, reason, (b"GET", target)),
+        *(meter, 2.0, (1, 2), 404, reason, (b"GET", target, b"")),
         constant_part({"user": user, "user_agent": agent}),
     )
     (line,) = log._lines
@@ -93,6 +93,7 @@ async def test_a_line_says_all_of_an_exchange(tmp_path: Path) -> None:
             "reason": "",
             "method": "GET",
             "target": "/page?x=1",
+            "upstream": "",
             "user": "anna",
             "user_agent": "curl/8",
             "received": 10,
@@ -108,7 +109,7 @@ async def test_time_goes_on_between_two_tellings(tmp_path: Path) -> None:
     log = AccessLog(tmp_path / "access.jsonl")
     log._offset = NOW.timestamp() - 1.5
     for ended in (1.5, 1.512, 1.513, 2.6):
-        log.add(Meter(), ended, (0, 0), 200, b"", (b"GET", b"/"), CONSTANT)
+        log.add(Meter(), ended, (0, 0), 200, b"", (b"GET", b"/", b""), CONSTANT)
     await log.close()
     times = [line["time"] for line in lines(tmp_path / "access.jsonl")]
     assert [time[11:] for time in times] == [
@@ -146,7 +147,7 @@ async def test_the_short_way_through_a_line_writes_the_same(
     add(log, path + rest)
     (line,) = log._lines
     expected = shown_target(path + rest, queries=queries)
-    assert b'"target":"%b","user"' % expected in line
+    assert b'"target":"%b","upstream"' % expected in line
 
 
 def test_what_is_long_is_cut() -> None:

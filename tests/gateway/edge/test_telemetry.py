@@ -7,8 +7,8 @@ from pathlib import Path
 from gateway.core.audit import AuditKind
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.request_ids import is_request_id
-from gateway.core.site import Demand
-from tests.gateway.edge.recorder import Line
+from gateway.core.site import Demand, Upstream
+from tests.gateway.edge.recorder import Line, ok
 from tests.gateway.edge.site import HOST, PUBLIC_HOST, WIKI, MadeSite
 from tests.gateway.edge.stage import Stage, open_stage
 from tests.gateway.edge.stores import Question
@@ -307,3 +307,22 @@ async def test_certificates_refused_in_the_handshake_count_by_reason(
         await until(lambda: figures.refusals[Refusal.CERTIFICATE_UNKNOWN] == 1)
         await until(lambda: figures.handshakes["refused"] == 1)
         assert figures.handshakes["established"] == 0
+
+
+async def test_of_several_upstreams_the_one_is_named_that_had_the_request(stage: Stage) -> None:
+    """Another for the next request, though all else is the same."""
+    wiki = stage.applications()["wiki"]
+    both = tuple(Upstream("127.0.0.1", each.port) for each in (stage.wiki, stage.crm))
+    stage.edge.adopt(stage.applications(wiki=replace(wiki, upstreams=both)))
+    first, second = await stage.enter(), await stage.enter()
+
+    async def script(line: Line) -> None:
+        await line.request()
+        await until(lambda: stage.wiki.requests and stage.crm.requests)
+        line.send(ok(b"at last"))
+
+    stage.wiki.script = stage.crm.script = script
+    await first.wire.send(first.request("/"))
+    await second.wire.send(second.request("/"))
+    lines = await stage.access(2)
+    assert {line["upstream"] for line in lines} == {*map(str, both)}
