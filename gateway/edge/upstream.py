@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+import os
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol, TypeVar, cast
+from typing import Final, Protocol, TypeVar, cast
 
 from gateway.core.site import Upstream
 from gateway.edge.access_log import OTHER_SHOWN, quoted
@@ -17,6 +18,7 @@ P = TypeVar("P", bound=asyncio.Protocol)
 
 IDLE_MAXIMUM = 128
 IDLE_SECONDS = 50.0
+_LAST_WORDS: Final = 64 * 1024
 
 
 class Customer(Protocol):
@@ -76,12 +78,35 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the customer, or the pool that it has one fewer."""
-        customer, self.customer = self.customer, None
         self._pool.count -= 1
+        if exc is not None and self.customer is not None:
+            words = self._last_words()
+            self.transport = None
+            if words:
+                self.customer.response_data(words)
+        customer, self.customer = self.customer, None
         if customer is None:
             self._pool.forget(self)
         else:
             customer.response_end(clean=exc is None and self._said_goodbye)
+
+    def _last_words(self) -> bytes:
+        """Return what had come before the connection broke and was not read yet.
+
+        An application that refuses a body answers and closes, which resets the
+        connection. Whoever is still writing hears of that first, and the transport
+        reads no more; but the kernel still has the answer.
+        """
+        transport = self.transport
+        if transport is None or self._pool.upstream.tls:
+            return b""
+        # The transport closes it only when this call is over.
+        descriptor = transport.get_extra_info("socket").fileno()
+        words = b""
+        with suppress(OSError):
+            while len(words) < _LAST_WORDS and (data := os.read(descriptor, _LAST_WORDS)):
+                words += data
+        return words
 
     def pause_writing(self) -> None:
         """Pass backpressure on to whoever sends."""

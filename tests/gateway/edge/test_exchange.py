@@ -1,5 +1,7 @@
 import asyncio
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -758,6 +760,44 @@ async def test_an_early_answer_ends_both_connections(stage: Stage) -> None:
     await visitor.wire.send(b"GET /evil HTTP/1.1\r\n\r\n")
     assert await visitor.wire.read() == b""
     assert b"evil" not in stage.wiki.received
+
+
+@contextmanager
+def refusing(proceed: threading.Event) -> Iterator[Upstream]:
+    """Serve one request in a thread: answer its head, and reset the connection."""
+
+    def serve(listener: socket.socket) -> None:
+        accepted, _ = listener.accept()
+        with accepted:
+            accepted.recv(65536)
+            proceed.wait(PATIENCE)
+            accepted.sendall(ok(b"no"))
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        yield Upstream("127.0.0.1", listener.getsockname()[1])
+        thread.join()
+
+
+async def test_an_early_answer_is_read_though_the_connection_is_broken(stage: Stage) -> None:
+    """Who writes hears of the reset first; the answer has come before it all the same."""
+    proceed = threading.Event()
+    with refusing(proceed) as upstream:
+        stage.edge.adopt(stage.applications(wiki=application("wiki", upstream)))
+        visitor = await stage.enter()
+        await visitor.wire.send(visitor.request("/", "POST", b"Content-Length: 1000"))
+        (connection,) = stage.connections
+        await until(lambda: connection.exchange and connection.exchange.wants_body)
+        exchange = connection.exchange
+        assert exchange is not None
+        proceed.set()
+        # The loop must not read before it writes, as a busy one would not.
+        time.sleep(0.1)  # noqa: ASYNC251 - it is to stand still
+        exchange.request_data(b"x")
+        reply = await visitor.wire.reply("POST")
+    assert (reply.status, reply.body, reply.value("connection")) == (200, b"no", "close")
 
 
 async def test_a_connection_is_not_used_again_behind_a_body_that_was_not_read(
