@@ -6,6 +6,8 @@ import os
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from fcntl import ioctl
+from termios import FIONREAD
 from typing import Final, Protocol, TypeVar, cast
 
 from gateway.core.site import Upstream
@@ -19,6 +21,10 @@ P = TypeVar("P", bound=asyncio.Protocol)
 IDLE_MAXIMUM = 128
 IDLE_SECONDS = 50.0
 _LAST_WORDS: Final = 64 * 1024
+
+# Filled and looked at within one call, so one serves all; a C int, as the kernel writes it.
+_unread = bytearray(4)
+_NOTHING: Final = bytes(4)
 
 
 class Customer(Protocol):
@@ -40,7 +46,15 @@ class Customer(Protocol):
 class UpstreamConnection(asyncio.Protocol):
     """One connection to an application, used by one customer at a time."""
 
-    __slots__ = ("_pool", "_said_goodbye", "customer", "idle_since", "transport", "used")
+    __slots__ = (
+        "_descriptor",
+        "_pool",
+        "_said_goodbye",
+        "customer",
+        "idle_since",
+        "transport",
+        "used",
+    )
 
     def __init__(self, pool: "Pool") -> None:
         """Begin unconnected, in the care of *pool*."""
@@ -48,21 +62,35 @@ class UpstreamConnection(asyncio.Protocol):
         self.customer: Customer | None = None
         self.transport: asyncio.Transport | None = None
         self.used = False
+        self._descriptor = -1
         self._said_goodbye = not pool.upstream.tls
         self.idle_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self.transport = cast("asyncio.Transport", transport)
+        self._descriptor = transport.get_extra_info("socket").fileno()
         self._pool.count += 1
 
     def data_received(self, data: bytes) -> None:
         """Hand bytes to the customer; bytes that nobody asked for end the connection."""
         if self.customer is None:
-            log.warning("%s sent bytes that nobody asked for; closed", self._pool.upstream)
-            self.discard()
+            self.refuse_unasked()
         else:
             self.customer.response_data(data)
+
+    def refuse_unasked(self) -> None:
+        """Close, since there are bytes that nobody asked for."""
+        log.warning("%s sent bytes that nobody asked for; closed", self._pool.upstream)
+        self.discard()
+
+    def has_unread(self) -> bool:
+        """Say whether bytes have come that were not read yet.
+
+        Whoever asked next would take them for the answer.
+        """
+        ioctl(self._descriptor, FIONREAD, _unread)
+        return _unread != _NOTHING
 
     def eof_received(self) -> None:
         """Take the application's end as the end of the connection.
@@ -188,7 +216,9 @@ class Pool:
             connection = self._idle.pop()
             transport = connection.transport
             if transport is not None and not transport.is_closing():
-                return connection
+                if not connection.has_unread():
+                    return connection
+                connection.refuse_unasked()
         return None
 
     async def connect(self, seconds: float) -> UpstreamConnection:

@@ -1,4 +1,6 @@
 import asyncio
+import select
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -232,3 +234,22 @@ async def test_a_pool_counts_what_is_in_use(pool: Pool, recorder: Recorder) -> N
     second.customer = Customer()
     line.close()
     await until(lambda: (pool.count, pool.busy) == (0, 0))
+
+
+async def test_bytes_that_wait_unread_keep_a_connection_from_its_next_user(
+    pool: Pool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What came behind an answer is not the next one, though nobody has read it yet."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        pool.upstream = Upstream("127.0.0.1", server.getsockname()[1])
+        connection = await pool.connect(5)
+        application, _ = server.accept()
+        with application:
+            connection.release()
+            assert pool.take() is connection
+            connection.release()
+            application.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            # The loop has no turn in between, so its transport cannot have read it.
+            assert select.select([connection._descriptor], [], [], 5)[0]
+            assert pool.take() is None
+    assert "bytes that nobody asked for" in caplog.text
