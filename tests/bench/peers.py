@@ -212,12 +212,12 @@ def _nginx(directory: Path, port: int, server: str, processor: int) -> Iterator[
 
 
 @contextmanager
-def auth_service(directory: Path, session: str) -> Iterator[Peer]:
-    """Run the small aiohttp service that knows the one *session*."""
+def auth_service(directory: Path, session: str, loop: str) -> Iterator[Peer]:
+    """Run the small aiohttp service that knows the one *session* on the event *loop* of a name."""
     port = free_port()
     program = (sys.executable, "-m", "tests.bench.auth_service")
-    arguments = ("--port", str(port), "--session", session)
-    log = directory / "auth_service.log"
+    arguments = ("--port", str(port), "--session", session, "--loop", loop)
+    log = directory / f"auth_service-{loop}.log"
     with running([*on_processor(FIRST), *program, *arguments], port, log) as peer:
         yield peer
 

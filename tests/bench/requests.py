@@ -30,6 +30,7 @@ OURS = "pusterla"
 STRANGE = "pusterla, no request like another"
 UNLIKE = "pusterla, every memo missing"
 AUTH_REQUEST = "nginx + auth_request to aiohttp"
+AUTH_REQUEST_UVLOOP = "nginx + auth_request to aiohttp on uvloop"
 ENVOY = "Envoy + ext_authz to an nginx"
 
 
@@ -78,17 +79,18 @@ def _cases(directory: Path) -> Iterator[tuple[BenchSite, list[Case]]]:
         site = asyncio.run(make_site(directory / "site", upstream))
         front = up.enter_context(nginx_front(directory / "front", site, upstream))
         gateway = up.enter_context(serve_site(site))
-        service = up.enter_context(auth_service(directory, site.sticks[0].session))
-        asking = up.enter_context(
-            nginx_front(directory / "asking", site, upstream, auth=service.port)
-        )
         cases = [
             Case(NGINX, front),
             Case(OURS, gateway),
             Case(STRANGE, gateway, unlike=True),
             Case(UNLIKE, gateway, unlike=True, path=UNLIKE_PATH),
-            Case(AUTH_REQUEST, Peer((*asking.pids, *service.pids), asking.port)),
         ]
+        for name, loop in ((AUTH_REQUEST, "asyncio"), (AUTH_REQUEST_UVLOOP, "uvloop")):
+            service = up.enter_context(auth_service(directory, site.sticks[0].session, loop))
+            asking = up.enter_context(
+                nginx_front(directory / f"asking-{loop}", site, upstream, auth=service.port)
+            )
+            cases.append(Case(name, Peer((*asking.pids, *service.pids), asking.port)))
         if find_envoy() is None:
             print("envoy: not installed, left out")
         else:
@@ -102,8 +104,15 @@ def _section(found: dict[str, list[float]]) -> Section:
     plain, ours = found[NGINX], found[OURS]
     figures = [
         at_most("authorised GET / plain nginx", _middle(ours, plain), 1.5, " ×"),
-        at_most("… with every memo missing", _middle(found[UNLIKE], plain), 1.9, " ×"),
+        at_most("… no request like another", _middle(found[STRANGE], plain), 1.9, " ×"),
+        at_most("… nor any answer: every memo missing", _middle(found[UNLIKE], plain), 1.9, " ×"),
         at_most("… / nginx + auth_request", _middle(ours, found[AUTH_REQUEST]), 0.35, " ×"),
+        at_most(
+            "… / nginx + auth_request, on uvloop",
+            _middle(ours, found[AUTH_REQUEST_UVLOOP]),
+            0.35,
+            " ×",
+        ),
     ]
     if ENVOY in found:
         ratio = _middle(ours, found[ENVOY])
@@ -124,8 +133,8 @@ def _section(found: dict[str, list[float]]) -> Section:
         "missing, so has each answer: no block and no head is known. The other twelve fields of "
         "a request and seven of an answer are the same each time, as those of a browser and an "
         "application are. "
-        "auth_request asks an aiohttp service "
-        "on uvloop that looks the cookie up in a dict; ext_authz asks an nginx that "
+        "auth_request asks an aiohttp service that looks the cookie up in a dict, on the event "
+        "loop that aiohttp takes by itself and on uvloop; ext_authz asks an nginx that "
         "always answers 200. Their time counts with that of the front.",
         ("case", "CPU µs a request", "× plain nginx"),
         [
