@@ -17,7 +17,12 @@ In the order in which a request meets them:
 - `gate`        the order of the questions, from a request to a verdict
 - `rewriting`   heads for an application that insists on a name of its own
 - `forwarding`  the head that goes upstream: client's identity claims out, ours in
-- `exchange`    one request and its response; or, after 101, a tunnel
+- `shape`       what requests with the same fields have in common
+- `sending`     the way of a request to its application, and its body
+- `uploads`     that body: framed, counted, paced
+- `exchange`    the way of the response back
+- `downloads`   its body, where its end is not counted in octets
+- `tunnel`      what an exchange is after 101
 - `buffering`   requests that go out when their body is whole
 - `upstream`    connections to applications, pooled
 - `balancing`   which of several upstreams gets the next request

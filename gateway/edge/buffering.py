@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 from gateway.core.refusal_kinds import Refusal
 from gateway.edge.answers import CONTINUE
 from gateway.edge.bodies import ChunkedDecoder
-from gateway.edge.exchange import Exchange, Shape
+from gateway.edge.exchange import Exchange
 from gateway.edge.forwarding import with_length
 from gateway.edge.heads import RequestHead
+from gateway.edge.shape import Shape
 from gateway.edge.uploads import Upload, UploadRefused
 from gateway.edge.upstream import UpstreamConnection
 

@@ -13,15 +13,17 @@ from gateway.edge.admission import Grant, HolderMissing, Missing
 from gateway.edge.answers import redirect, refuse
 from gateway.edge.buffering import BufferedExchange
 from gateway.edge.connections import LINGER_SECONDS, reset
-from gateway.edge.exchange import Exchange, Shape
+from gateway.edge.exchange import Exchange
 from gateway.edge.figures import NO_STATUS
 from gateway.edge.gate import Forward, Peer, Redirect, Refuse, Verdict
 from gateway.edge.heads import CHUNKED, HEAD_END, NO_BODY, RequestHead
 from gateway.edge.memo import Memo
 from gateway.edge.meter import Meter
 from gateway.edge.plain import PLAIN_LINE, read_request
+from gateway.edge.shape import Shape
 from gateway.edge.telemetry import CLIENT_GONE, Account
 from gateway.edge.tls import Channel
+from gateway.edge.tunnel import Tunnel
 from gateway.edge.untaken import untaken_octets
 from gateway.edge.uploads import body_maximum, too_large
 
@@ -78,7 +80,7 @@ class Downstream(asyncio.Protocol):
         """And the decision, where it went to an application."""
         self.deadline = inf
         self.closing = edge.draining
-        self.exchange: Exchange | None = None
+        self.exchange: Exchange | Tunnel | None = None
         self._transport: asyncio.Transport | None = transport
         self._channel = channel
         self._state = _HEAD
@@ -514,7 +516,7 @@ class Downstream(asyncio.Protocol):
     def _account(self, head: RequestHead | None, status: int, reason: bytes) -> None:
         self.edge.telemetry.answered(self, head, status, reason, len(self._buffer))
 
-    def _end_exchange(self, exchange: Exchange, reason: bytes) -> None:
+    def _end_exchange(self, exchange: Exchange | Tunnel, reason: bytes) -> None:
         self.edge.telemetry.exchange_ended(self, exchange, reason, len(self._buffer))
 
     def _linger(self) -> None:

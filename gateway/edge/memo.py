@@ -8,7 +8,7 @@ connections.
 
 from typing import Final
 
-from gateway.edge.exchange import Shape
+from gateway.edge.shape import Shape
 
 _REMEMBERED_BLOCKS: Final = 16
 

@@ -14,11 +14,13 @@ from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import Site
 from gateway.edge.access_log import AccessLog, constant_part
 from gateway.edge.admission import Grant, HolderMissing
-from gateway.edge.exchange import Exchange, Shape
+from gateway.edge.exchange import Exchange
 from gateway.edge.figures import NO_STATUS, REQUEST_BOUNDS, ApplicationFigures, Figures
 from gateway.edge.gate import Door
 from gateway.edge.heads import RequestHead
 from gateway.edge.meter import request_ids
+from gateway.edge.shape import Shape
+from gateway.edge.tunnel import Tunnel
 
 if TYPE_CHECKING:
     from gateway.edge.downstream import Downstream
@@ -55,7 +57,7 @@ class Telemetry:
         self.log = log
 
     def exchange_ended(
-        self, down: "Downstream", exchange: Exchange, reason: bytes, unread: int
+        self, down: "Downstream", exchange: Exchange | Tunnel, reason: bytes, unread: int
     ) -> None:
         """Count an exchange that is over; *reason* says why it did not end well, else empty.
 

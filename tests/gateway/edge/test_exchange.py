@@ -14,7 +14,8 @@ from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import Upstream
 from gateway.edge.bodies import TRAILERS_MAXIMUM
 from gateway.edge.downstream import Downstream
-from gateway.edge.exchange import CONTINUE_SECONDS, INTERIM_MAXIMUM, RESPONSE_HEAD_MAXIMUM
+from gateway.edge.exchange import INTERIM_MAXIMUM, RESPONSE_HEAD_MAXIMUM, Exchange
+from gateway.edge.sending import CONTINUE_SECONDS
 from gateway.edge.untaken import untaken_octets
 from gateway.edge.uploads import PACE_SECONDS
 from tests.gateway.edge.recorder import Line, Script, ok, polite, saying
@@ -671,7 +672,7 @@ async def trickle(stage: Stage, visitor: Visitor, octets: int, seconds: float) -
     (connection,) = stage.connections
     await visitor.wire.send(b"x" * octets)
     await until(lambda: stage.wiki.received.endswith(b"x" * octets))
-    assert connection.exchange is not None
+    assert isinstance(connection.exchange, Exchange)
     upload = connection.exchange._upload
     assert upload is not None
     if upload._since is not None:
@@ -733,7 +734,7 @@ async def test_an_application_that_takes_no_body_is_a_gateway_time_out(narrow: S
     (connection,) = narrow.connections
     visitor.wire.writer.write(visitor.wire.seal(b"x" * 4_000_000))
     await until(lambda: connection.exchange and connection._held)
-    assert connection.exchange is not None
+    assert isinstance(connection.exchange, Exchange)
     upload = connection.exchange._upload
     assert upload is not None
     await until(lambda: upload.held)
@@ -831,7 +832,9 @@ async def test_a_connection_is_not_used_again_behind_a_body_that_was_not_read(
             await visitor.wire.send(b"4000\r\n" + bytes(0x4000) + b"\r\n")
             await asyncio.sleep(0)
     await visitor.wire.send(b"0\r\n\r\n")
-    await until(lambda: connection.exchange and connection.exchange.request_complete)
+    exchange = connection.exchange
+    assert isinstance(exchange, Exchange)
+    await until(lambda: exchange.request_complete)
     proceed.set()
     assert (await visitor.wire.reply("POST")).body == b"early"
     assert (await visitor.ask("/next")).body == b"/next"
@@ -856,7 +859,9 @@ async def test_an_answer_that_begins_early_and_goes_on_for_long_is_not_cut(stage
     assert head.status == 200
     await visitor.wire.send(b"x" * 10)
     (connection,) = stage.connections
-    await until(lambda: connection.exchange and connection.exchange.request_complete)
+    exchange = connection.exchange
+    assert isinstance(exchange, Exchange)
+    await until(lambda: exchange.request_complete)
     stage.sweep(after=stage.site.limits.upstream_response.total_seconds() + 1)
     proceed.set()
     body = b""

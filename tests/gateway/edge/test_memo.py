@@ -2,10 +2,10 @@ import pytest
 
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import AppLimits, Limits, Upstream, UpstreamTLS
-from gateway.edge.exchange import Shape
 from gateway.edge.heads import parse_request
 from gateway.edge.memo import Memo
 from gateway.edge.service import Service
+from gateway.edge.shape import Shape
 from gateway.edge.upstream import Pool
 from gateway.edge.upstream_tls import UpstreamContext
 
