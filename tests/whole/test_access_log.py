@@ -1,13 +1,15 @@
 """What the access log of a running site says of what curl has done."""
 
 from pathlib import Path
+from typing import Any
 
 from tests.whole.applications import Applications
 from tests.whole.guests import HTML, Guest
 from tests.whole.people import Person
-from tests.whole.sites import HOST, PUBLIC_HOST, LiveSite
+from tests.whole.sites import HOST, PUBLIC_HOST, LiveSite, wait_for
 
 WIKI = f"wiki.{HOST}"
+STEPS = 6
 
 
 def test_each_step_of_a_sign_in_has_its_line(
@@ -22,8 +24,13 @@ def test_each_step_of_a_sign_in_has_its_line(
     told = applications.wiki.last("/page?x=1").values("x-request-id")
     arrived = site.wait_for_access(told[0])
     assert arrived["status"] == 200
-    lines = [line for line in site.access_lines() if line["address"] == guest.address]
+
+    def written() -> list[dict[str, Any]] | None:
+        lines = [line for line in site.access_lines() if line["address"] == guest.address]
+        return lines if len(lines) >= STEPS else None
+
     # Each connection went to one of two workers, and each of these writes when it does.
+    lines = wait_for("the lines of both workers", written)
     lines.sort(key=lambda line: line["time"])
     assert [(line["app"], line["target"].partition("?")[0], line["status"]) for line in lines] == [
         ("wiki", "/page", 303),
