@@ -11,7 +11,8 @@ In the order in which a request meets them:
 - `heads`       request and response heads: parsed strictly, refused when ambiguous
 - `bodies`      bodies in the chunked coding
 - `arrival`     a connection until its handshake is over, bounded in number and time
-- `downstream`  one connection of a client: bytes in, requests out, one at a time
+- `stream`      the bytes of a client's connection: encrypted, held back, ended
+- `downstream`  requests off those bytes, one at a time, and an answer to each
 - `memo`        header blocks of one connection that were judged before
 - `admission`   certificate, session and policy: what may pass, remembered until it changes
 - `gate`        the order of the questions, from a request to a verdict

@@ -15,39 +15,30 @@ class Download:
     ends. *complete* turns true with the last chunk, *excess* when bytes followed it.
     """
 
-    __slots__ = ("_decoder", "_head")
+    __slots__ = ("_decoder", "_head", "complete", "excess")
 
     def __init__(self, head: RequestHead, *, chunked: bool) -> None:
         """Stand before the first byte of the answer to *head*."""
         self._decoder = ChunkedDecoder() if chunked else None
         self._head = head
-
-    @property
-    def complete(self) -> bool:
-        """Whether the body has come to its end, as far as it says so itself."""
-        return self._decoder is not None and self._decoder.complete
-
-    @property
-    def excess(self) -> bool:
-        """Whether there were bytes behind the end."""
-        return self._decoder is not None and self._decoder.excess
+        self.complete = False
+        self.excess = False
 
     def take(self, data: bytes) -> bytes:
         """Return what of *data* goes to the client, framed; raise `ChunkedBodyBroken`."""
         decoder = self._decoder
-        if decoder is None:
-            return self._framed(data)
-        out = self._framed(decoder.feed(data))
-        if decoder.complete and self._head.http_1_1:
-            out += self._last_chunk(decoder)
+        payload = data if decoder is None else decoder.feed(data)
+        in_chunks = self._head.http_1_1
+        out = chunk(payload) if payload and in_chunks else payload
+        if decoder is not None and decoder.complete:
+            self.complete, self.excess = True, decoder.excess
+            if in_chunks:
+                out += self._last_chunk(decoder)
         return out
 
     def end(self) -> bytes:
         """Return what the client gets when the connection has ended, and the body with it."""
         return LAST_CHUNK if self._head.http_1_1 else b""
-
-    def _framed(self, payload: bytes) -> bytes:
-        return chunk(payload) if payload and self._head.http_1_1 else payload
 
     def _last_chunk(self, decoder: ChunkedDecoder) -> bytes:
         if not decoder.trailers or not self._head.accepts_trailers:

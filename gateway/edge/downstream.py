@@ -2,8 +2,6 @@
 
 import asyncio
 from datetime import datetime
-from enum import Enum, auto
-from math import inf
 from typing import TYPE_CHECKING, Final
 
 from gateway.core.ports import StoreUnavailable
@@ -12,50 +10,32 @@ from gateway.core.sessions import SessionId
 from gateway.edge.admission import Grant, HolderMissing, Missing
 from gateway.edge.answers import redirect, refuse
 from gateway.edge.buffering import BufferedExchange
-from gateway.edge.connections import LINGER_SECONDS, reset
+from gateway.edge.connections import reset
 from gateway.edge.exchange import Exchange
 from gateway.edge.figures import NO_STATUS
 from gateway.edge.gate import Forward, Peer, Redirect, Refuse, Verdict
 from gateway.edge.heads import CHUNKED, HEAD_END, NO_BODY, RequestHead
 from gateway.edge.memo import Memo
-from gateway.edge.meter import Meter
 from gateway.edge.plain import PLAIN_LINE, read_request
 from gateway.edge.shape import Shape
+from gateway.edge.stream import CLOSED, EXCHANGE, HEAD, State, Stream
 from gateway.edge.telemetry import CLIENT_GONE, Account
 from gateway.edge.tls import Channel
 from gateway.edge.tunnel import Tunnel
-from gateway.edge.untaken import untaken_octets
 from gateway.edge.uploads import body_maximum, too_large
 
 if TYPE_CHECKING:
     from gateway.edge.edge import Edge
 
 _BUFFER_MAXIMUM: Final = 64 * 1024
-_PIECE: Final = 64 * 1024
 _EMPTY_LINE: Final = b"\r\n"
 _VERDICTS: Final = (Forward, Refuse, Redirect)
 _LOOKUPS: Final = 8
 SEE_OTHER: Final = 303
 
 
-class _State(Enum):
-    HEAD = auto()
-    """Waiting for a request, or in the middle of its head."""
-    JUDGING = auto()
-    EXCHANGE = auto()
-    LINGER = auto()
-    """Everything is said; what still comes is read and dropped, so that no reset overtakes it."""
-    CLOSED = auto()
-
-
-# A member is looked up in its enumeration each time, and these with every request.
-_HEAD: Final = _State.HEAD
-_EXCHANGE: Final = _State.EXCHANGE
-_CLOSED: Final = _State.CLOSED
-
-
-class Downstream(asyncio.Protocol):
-    """A client's connection, from the end of its handshake on; without a *channel* it is in clear."""
+class Downstream(Stream):
+    """A client's connection: requests off its bytes, one at a time, and an answer to each."""
 
     def __init__(
         self,
@@ -70,7 +50,7 @@ class Downstream(asyncio.Protocol):
 
         *crowded* is one connection too many of its certificate: it is only told so.
         """
-        self.edge = edge
+        super().__init__(edge, transport, channel)
         self.fingerprint = peer.fingerprint
         self.user = ""
         """Whose certificate it is, once that is known."""
@@ -78,22 +58,11 @@ class Downstream(asyncio.Protocol):
         """The session that the last request rested on."""
         self.grant: Grant | None = None
         """And the decision, where it went to an application."""
-        self.deadline = inf
-        self.closing = edge.draining
-        self.exchange: Exchange | Tunnel | None = None
-        self._transport: asyncio.Transport | None = transport
-        self._channel = channel
-        self._state = _HEAD
-        self._buffer = b""
         self.peer = peer
         self._crowded = crowded
         self._ends: datetime | None = None
-        self._held = False
-        self._congested = False
-        self._untaken = 0
         self._begun = False
         self._memo = Memo()
-        self.meter = Meter()
         self.accounted: tuple[object, Account] | None = None
         """What `Telemetry` remembers of the last request, and of which requests it holds."""
         self._end = CLIENT_GONE
@@ -109,87 +78,37 @@ class Downstream(asyncio.Protocol):
 
     # asyncio.Protocol -------------------------------------------------------
 
-    def data_received(self, data: bytes) -> None:
-        """Take bytes from the client."""
-        channel = self._channel
-        if self._state is _CLOSED:
-            return
-        if channel is None:
-            self._take(data)
-        else:
-            self._receive(channel, data)
-
-    def _receive(self, channel: Channel, data: bytes) -> None:
-        plain = channel.decrypt(data)
-        if plain:
-            self._take(plain)
-        if not plain or channel.ended:
-            # OpenSSL may have an alert to send: that a record does not decrypt, or
-            # that it does not renegotiate.
-            if self._state is not _State.LINGER:
-                self._send(channel.pending())
-            if channel.ended:
-                self._hang_up()
-
-    def eof_received(self) -> None:
-        """Take the client's end as the end of the connection."""
-        self._hang_up()
-
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything that was under way."""
         del exc
-        self._state = _CLOSED
+        self._state = CLOSED
         self._transport = None
         self.edge.connections.remove(self)
         self._drop_exchange()
 
-    def pause_writing(self) -> None:
-        """Pass backpressure on to the application; further requests have to wait."""
-        self._congested = True
-        if self.exchange is not None:
-            self.exchange.downstream_writable(False)
-            if self.exchange.answering:
-                self.watch_taking()
-
-    def resume_writing(self) -> None:
-        """Pass the end of backpressure on."""
-        self._congested = False
-        if self.exchange is not None:
-            self.exchange.downstream_writable(True)
-            if self.exchange.answering:
-                self.watch_taking()
-        elif self._state is _HEAD:
-            self.hold_reading(False)
-            self._next()
-
-    @property
-    def tls_version(self) -> str:
-        """The version of TLS that was agreed on; empty for a connection in clear."""
-        return self._channel.version if self._channel is not None else ""
-
     # Requests ---------------------------------------------------------------
 
     def _await_request(self) -> None:
-        self._state = _HEAD
+        self._state = HEAD
         self._begun = False
         self.deadline = self.edge.tick + self.edge.idle_seconds
 
     def _take(self, data: bytes) -> None:
         state = self._state
         self.meter.received += len(data)
-        if state is _HEAD:
+        if state is HEAD:
             self._buffer = self._buffer + data if self._buffer else data
             self._next()
-        elif state is _EXCHANGE and self.exchange is not None and self.exchange.wants_body:
+        elif state is EXCHANGE and self.exchange is not None and self.exchange.wants_body:
             self._buffer += self.exchange.request_data(data)
-        elif state in {_EXCHANGE, _State.JUDGING}:
+        elif state in {EXCHANGE, State.JUDGING}:
             self._buffer += data
             if len(self._buffer) > _BUFFER_MAXIMUM:
                 self.hold_reading(True)
 
     def _next(self) -> None:
         """Serve the requests that lie in the buffer, until one has to wait."""
-        while self._state is _HEAD and self._buffer:
+        while self._state is HEAD and self._buffer:
             if self._congested:
                 # Whoever does not take answers is not asked for questions.
                 self.hold_reading(True)
@@ -264,7 +183,7 @@ class Downstream(asyncio.Protocol):
         if isinstance(verdict, _VERDICTS):
             self._act(verdict, head, block)
         else:
-            self._state = _State.JUDGING
+            self._state = State.JUDGING
             self.deadline = self.edge.tick + self.edge.response_seconds
             self.edge.spawn(self._learn(verdict, head, block))
 
@@ -277,8 +196,8 @@ class Downstream(asyncio.Protocol):
             verdict = Refuse(Refusal.STORE_UNAVAILABLE, close=True)
         finally:
             # After an error of our own too: nobody is left waiting for an answer.
-            if self._state is _State.JUDGING:
-                self._state = _HEAD
+            if self._state is State.JUDGING:
+                self._state = HEAD
                 self.hold_reading(False)
                 self._act(verdict, head, block)
                 self._next()
@@ -351,71 +270,16 @@ class Downstream(asyncio.Protocol):
             self.user, self._ends = holder.user, holder.not_after
 
     def _start(self, exchange: Exchange) -> None:
-        self._state = _EXCHANGE
+        self._state = EXCHANGE
         self.exchange = exchange
         self.session, self.grant = exchange.shape.session, exchange.shape.grant
         exchange.start()
 
     # For the exchange -------------------------------------------------------
 
-    def write(self, data: bytes) -> None:
-        """Send plaintext to the client."""
-        transport = self._transport
-        if transport is None or self._state is _CLOSED or transport.is_closing():
-            return
-        channel = self._channel
-        self.meter.sent += len(data)
-        if channel is None:
-            transport.write(data)
-        elif len(data) <= _PIECE:
-            transport.write(channel.encrypt(data))
-        else:
-            # In pieces that stay in the processor's cache until they are sent.
-            view = memoryview(data)
-            for start in range(0, len(data), _PIECE):
-                transport.write(channel.encrypt(view[start : start + _PIECE]))
-
-    def feed_exchange(self) -> None:
-        """Give the exchange what has come for it meanwhile."""
-        data, self._buffer = self._buffer, b""
-        # First, since the application may have enough of it at once.
-        self.hold_reading(False)
-        if data and self.exchange is not None:
-            self._buffer = self.exchange.request_data(data)
-
-    def hold_reading(self, hold: bool) -> None:  # noqa: FBT001 - what it says
-        """Stop or go on reading from the client."""
-        if hold == self._held or self._transport is None or self._transport.is_closing():
-            return
-        self._held = hold
-        if hold:
-            self._transport.pause_reading()
-        else:
-            self._transport.resume_reading()
-
-    def watch_taking(self) -> None:
-        """Give a client that holds the answer back its time, and any other all the time there is.
-
-        An answer that has begun may take for ever, but not because nobody takes it.
-        """
-        if self._congested and self._transport is not None:
-            self._untaken = untaken_octets(self._transport)
-            self.deadline = self.edge.tick + self.edge.taken_seconds
-        else:
-            self.watch_answer()
-
-    def watch_answer(self) -> None:
-        """Give the application its time for the next bytes of an answer that has begun.
-
-        While the client holds the answer back, the application is not late.
-        """
-        if not self._congested:
-            patience = inf if self.exchange is None else self.exchange.patience
-            self.deadline = self.edge.tick + patience
-
     def exchange_done(self, *, keep_alive: bool) -> None:
         """Go on to the next request, or close."""
-        if self._state is not _EXCHANGE:
+        if self._state is not EXCHANGE:
             return
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
@@ -431,7 +295,7 @@ class Downstream(asyncio.Protocol):
     def exchange_failed(self, refusal: Refusal, why: str, *, begun: bool) -> None:
         """Say what went wrong; where the answer has *begun*, only a broken end can say it."""
         exchange, self.exchange = self.exchange, None
-        if self._state is not _EXCHANGE:
+        if self._state is not EXCHANGE:
             return
         if begun:
             self.edge.note("%s: answer cut short: %s", self.meter.id.decode(), why)
@@ -445,23 +309,17 @@ class Downstream(asyncio.Protocol):
 
     def time_out(self) -> None:
         """End what has taken too long."""
-        if self._state is _HEAD and self._buffer:
+        if self._state is HEAD and self._buffer:
             self._refuse(Refusal.REQUEST_TIMEOUT, None, "the head stopped coming")
-        elif self._state is _HEAD:
+        elif self._state is HEAD:
             self._linger()
-        elif self._state is _EXCHANGE and self.exchange is not None:
+        elif self._state is EXCHANGE and self.exchange is not None:
             if self.exchange.answering and self._congested:
                 self._judge_taking()
             else:
                 self.exchange.time_out()
         else:
             self._abort()
-
-    def _judge_taking(self) -> None:
-        before = self._untaken
-        self.watch_taking()
-        if self._congested and self._untaken >= before:
-            self.cut("it takes nothing of what waits for it")
 
     def ends_at(self) -> datetime | None:
         """Return when the certificate, or the session of what is under way, ends."""
@@ -470,15 +328,11 @@ class Downstream(asyncio.Protocol):
             return self._ends
         return min(self._ends, grant.session.expires_at)
 
-    def trusted(self) -> bool:
-        """Say whether the CAs that are trusted now vouch for the certificate, if there is one."""
-        return self._channel is None or self._channel.trusted_by(self.edge.contexts)
-
     def cut(self, reason: str) -> None:
         """Close at once, whatever is under way."""
         if self._transport is None:
             return
-        if self._state is not _CLOSED:
+        if self._state is not CLOSED:
             self.edge.note("connection of %s cut: %s", self.user or self.peer.address, reason)
             self._end = reason.encode()
         reset(self._transport)
@@ -494,7 +348,7 @@ class Downstream(asyncio.Protocol):
     def drain(self) -> None:
         """Close after the exchange under way, or at once where there is none."""
         self.closing = True
-        if self._state is _HEAD and not self._buffer:
+        if self._state is HEAD and not self._buffer:
             self._linger()
 
     # Ends -------------------------------------------------------------------
@@ -518,43 +372,6 @@ class Downstream(asyncio.Protocol):
 
     def _end_exchange(self, exchange: Exchange | Tunnel, reason: bytes) -> None:
         self.edge.telemetry.exchange_ended(self, exchange, reason, len(self._buffer))
-
-    def _linger(self) -> None:
-        transport = self._transport
-        if transport is None or self._state is _CLOSED or transport.is_closing():
-            return
-        self._state = _State.LINGER
-        self._buffer = b""
-        self.exchange = None
-        if self._channel is not None:
-            self._send(self._channel.close())
-        # What a slow client has not taken yet must not be cut off.
-        unsent = transport.get_write_buffer_size()
-        patience = self.edge.idle_seconds if unsent else LINGER_SECONDS
-        self.deadline = self.edge.tick + patience
-        self.hold_reading(False)
-        transport.write_eof()
-
-    def _send(self, data: bytes) -> None:
-        transport = self._transport
-        if data and transport is not None and not transport.is_closing():
-            transport.write(data)
-
-    def _hang_up(self) -> None:
-        """Close, since the client has; what it still wants to take of our last words, it may."""
-        self._state = _CLOSED
-        self._drop_exchange()
-        self.deadline = self.edge.tick + LINGER_SECONDS
-        if self._transport is not None:
-            self._transport.close()
-
-    def _abort(self) -> None:
-        # At once, and not when the transport says so: until then a connection to
-        # the application could come about and the request go out after all.
-        self._state = _CLOSED
-        self._drop_exchange()
-        if self._transport is not None:
-            self._transport.abort()
 
     def _drop_exchange(self) -> None:
         exchange, self.exchange = self.exchange, None

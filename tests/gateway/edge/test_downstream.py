@@ -7,7 +7,8 @@ import pytest
 
 from gateway.core.refusal_kinds import Refusal
 from gateway.edge.connections import LINGER_SECONDS
-from gateway.edge.downstream import Downstream, _State
+from gateway.edge.downstream import Downstream
+from gateway.edge.stream import State
 from gateway.edge.upstream import UpstreamConnection
 from tests.gateway.edge.recorder import Line, ok, saying
 from tests.gateway.edge.site import HOST, WIKI
@@ -116,7 +117,7 @@ async def closing_answer(narrow: Stage) -> tuple[Visitor, Downstream]:
     await fill(narrow, visitor, 0)
     await visitor.wire.send(visitor.request("/last", "GET", b"Connection: close"))
     await until(lambda: narrow.wiki.requests[-1].target == "/last")
-    await until(lambda: connection._state is _State.LINGER)
+    await until(lambda: connection._state is State.LINGER)
     assert unsent(narrow)
     return visitor, connection
 

@@ -12,7 +12,7 @@ from gateway.core.people import Fingerprint
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import Limits
 from gateway.edge.connections import LINGER_SECONDS
-from gateway.edge.downstream import _State
+from gateway.edge.stream import State
 from tests.gateway.edge.recorder import Line, ok, saying
 from tests.gateway.edge.site import HOST, WIKI, MadeSite
 from tests.gateway.edge.stage import Stage, open_stage
@@ -398,7 +398,7 @@ async def test_whoever_does_not_close_after_the_last_answer_is_cut_off(stage: St
     wire = await stage.connect(WIKI)
     assert (await wire.ask(bare())).refusal == Refusal.NO_CERTIFICATE
     (connection,) = stage.connections
-    assert connection._state is _State.LINGER
+    assert connection._state is State.LINGER
     stage.sweep(after=LINGER_SECONDS + 1)
     await until(lambda: not stage.connections)
 
@@ -425,7 +425,7 @@ async def test_a_cut_does_not_wait_for_whoever_has_closed_already(narrow: Stage)
     assert transport is not None
     await until(transport.get_write_buffer_size)
     anna.wire.writer.write_eof()
-    await until(lambda: connection._state is _State.CLOSED)
+    await until(lambda: connection._state is State.CLOSED)
     assert narrow.connections == [connection]
     connection.cut("revoked")
     await turns(10)

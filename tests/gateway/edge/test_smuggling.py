@@ -21,7 +21,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gateway.core.routes import normalise_target
-from gateway.edge.downstream import Downstream, _State
+from gateway.edge.downstream import Downstream
+from gateway.edge.stream import State
 from tests.gateway.edge.recorder import Line
 from tests.gateway.edge.site import CRM, WIKI
 from tests.gateway.edge.stage import Stage
@@ -182,10 +183,10 @@ def unread(one: socket.socket, request: int) -> int:
 def at_rest(wire: Wire, connection: Downstream) -> bool:
     """Say whether the edge has read everything and waits for the client, or has closed."""
     transport = connection._transport
-    if connection._state in {_State.LINGER, _State.CLOSED} or transport is None:
+    if connection._state in {State.LINGER, State.CLOSED} or transport is None:
         return True
     exchange = connection.exchange
-    waits = connection._state is _State.HEAD or (exchange is not None and exchange.wants_body)
+    waits = connection._state is State.HEAD or (exchange is not None and exchange.wants_body)
     if not waits or wire.writer.transport.get_write_buffer_size():
         return False
     ours, theirs = (one.get_extra_info("socket") for one in (wire.writer.transport, transport))
