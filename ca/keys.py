@@ -150,14 +150,19 @@ def write_new(path: Path, data: bytes, mode: int = PRIVATE, *, like: Path | None
 def replace(path: Path, data: bytes, mode: int = PRIVATE) -> None:
     """Exchange what is in *path*, durably and at once: a reader sees the old or the new.
 
-    Owner and mode stay those of the file that is there; *mode* is for one that is not. Raises
-    `FileRefused`, with the old content in place, when it cannot be done.
+    Owner and mode stay those of the file that is there, or nothing is changed: whoever reads it
+    must be able to go on. *mode* is for one that is not there. Raises `FileRefused`, with the old
+    content in place, when it cannot be done.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    if path.exists():
-        mode = stat.S_IMODE(path.stat().st_mode)
-    write_new(draft, data, mode, like=path)
+    # For nobody else until it has its owner.
+    write_new(draft, data)
     try:
+        if path.exists():
+            before, ours = path.stat(), draft.stat()
+            mode = stat.S_IMODE(before.st_mode)
+            if (before.st_uid, before.st_gid) != (ours.st_uid, ours.st_gid):
+                os.chown(draft, before.st_uid, before.st_gid)
         draft.chmod(mode)
         draft.rename(path)
         _sync_folder(path.parent)

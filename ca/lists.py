@@ -19,6 +19,7 @@ from sqlalchemy import (
     ColumnElement,
     String,
     case,
+    func,
     insert,
     or_,
     select,
@@ -30,7 +31,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ca.errors import LedgerError
-from ca.ledger import certificate, crl, issuer, partition
+from ca.ledger import IssuerState, certificate, crl, issuer, partition
 from ca.scopes import REMOVE_FROM_CRL, WHOLE, CRLKind, Line
 
 AT_ONCE = 20_000
@@ -64,6 +65,18 @@ class CRLRecord:
 
 
 _CRL = [crl.c[field.name] for field in fields(CRLRecord)]
+
+
+@dataclass(frozen=True, slots=True)
+class CRLDates:
+    """When a published CRL was signed, and until when it is good."""
+
+    issuer: str
+    scope: str
+    kind: CRLKind
+    number: int
+    this_update: datetime
+    next_update: datetime
 
 
 async def take_number(connection: AsyncConnection, name: str, now: datetime) -> int:
@@ -269,6 +282,32 @@ async def list_crls(connection: AsyncConnection, name: str) -> list[CRLRecord]:
         for scope, kind in sorted(scopes, key=lambda row: (row.scope, row.kind != CRLKind.FULL))
     ]
     return [record for record in found if record is not None]
+
+
+async def crl_dates(connection: AsyncConnection, now: datetime) -> list[CRLDates]:
+    """Return the dates of the newest of every kind and scope, without the lists themselves.
+
+    Only of lists that somebody may want at *now*, by issuer and scope: an issuer that is retired
+    signs none any more, nor are there any of partitions whose certificates have all ended.
+    """
+    name = (crl.c.issuer, crl.c.scope, crl.c.kind)
+    last = select(*name, func.max(crl.c.number).label("number")).group_by(*name).subquery()
+    wanted = select(partition.c.name).where(
+        partition.c.issuer == crl.c.issuer,
+        partition.c.name == crl.c.scope,
+        partition.c.last_day > now,
+    )
+    query = (
+        select(*[crl.c[field.name] for field in fields(CRLDates)])
+        .join(last, (crl.c.issuer == last.c.issuer) & (crl.c.number == last.c.number))
+        .join(issuer, issuer.c.name == crl.c.issuer)
+        .where(
+            issuer.c.state != IssuerState.RETIRED,
+            or_(crl.c.scope == WHOLE, wanted.exists()),
+        )
+        .order_by(crl.c.issuer, crl.c.scope, crl.c.kind.desc())
+    )
+    return [CRLDates(*row) for row in await connection.execute(query)]
 
 
 def _of(name: str, scope: str, kind: CRLKind) -> tuple[ColumnElement[bool], ...]:

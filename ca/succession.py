@@ -11,7 +11,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from ca.errors import FileRefused, IssuanceRefused
+from ca.errors import FileRefused
 from ca.hierarchy import Entropy, files_of, server_hosts
 from ca.issue import Issuer, issue, server_request
 from ca.keys import (
@@ -24,9 +24,19 @@ from ca.keys import (
     save_key,
     write_new,
 )
-from ca.kinds import PUBLIC_KEYS, KeyKind, PrivateKey, make_key
-from ca.profiles import SERVER, make_profile
+from ca.kinds import KINDS, PUBLIC_KEYS, KeyKind, PrivateKey, kind_of, make_key
+from ca.profiles import SERVER, IssueRequest, make_profile
 from ca.serials import OCTETS, serial_from
+
+
+def is_written(path: Path) -> bool:
+    """Say whether *path* is there; one that an interrupted try has left empty is taken away."""
+    if not path.exists():
+        return False
+    if path.stat().st_size == 0:
+        path.unlink()
+        return False
+    return True
 
 
 def prepare_key(
@@ -44,7 +54,7 @@ def prepare_key(
     into the file, once the token has been opened with it.
     """
     path = files_of(ca, name).key
-    if path.exists():
+    if is_written(path):
         return load(path)
     if token is not None:
         write_new(path, f"{token.strip()}\n".encode(), like=_elder(ca))
@@ -64,7 +74,7 @@ def keep_certificate(ca: Path, name: str, certificate: x509.Certificate) -> None
     Raises `FileRefused` when another one is there.
     """
     path = files_of(ca, name).certificate
-    if path.exists():
+    if is_written(path):
         if load_certificates(path) != (certificate,):
             raise FileRefused(f"{path} holds another certificate: move it away first")
         return
@@ -72,7 +82,7 @@ def keep_certificate(ca: Path, name: str, certificate: x509.Certificate) -> None
 
 
 def believe(edge: Path, issuers: Sequence[x509.Certificate], root: x509.Certificate) -> None:
-    """Let the edges take clients of *issuers*, all of them below *root*, from their next start."""
+    """Let the edges take clients of *issuers*, all of them below *root*, once they take that up."""
     replace(edge / "clients.pem", pem_of([*issuers, root]), PUBLIC)
 
 
@@ -91,20 +101,56 @@ def certify_server(
     that is not among *ours*. Where there is no certificate yet, the key is made first.
     """
     file = edge / "server.pem"
-    if file.exists():
+    if is_written(file):
         present, *_ = load_certificates(file)
         if issued_by(present, [issuer.certificate]) or not issued_by(present, ours):
             return False
-        key = present.public_key()
-        if not isinstance(key, PUBLIC_KEYS):
-            raise IssuanceRefused([f"the key of {file} is none of the kinds that sign here"])
-    else:
-        key = _server_key(edge / "server.key").public_key()
+        renew_server(edge, issuer, ours, entropy=entropy, now=now)
+        return True
+    key = _server_key(edge / "server.key").public_key()
+    request = server_request(host, server_hosts(host), key, serial_from(entropy(OCTETS)))
+    _serve_with(file, issuer, request, now)
+    return True
+
+
+def renew_server(
+    edge: Path,
+    issuer: Issuer,
+    ours: Sequence[x509.Certificate],
+    *,
+    entropy: Entropy,
+    now: datetime,
+) -> x509.Certificate:
+    """Let *issuer* certify the server's key and names once more, whichever of *ours* did so before.
+
+    The key stays, so that there is no moment at which it and the certificate do not belong
+    together. Raises `FileRefused`, having changed nothing, when the present certificate is from
+    none of *ours*: whoever has issued it is asked for the next one too.
+    """
+    file = edge / "server.pem"
+    present, *_ = load_certificates(file)
+    if not issued_by(present, ours):
+        raise FileRefused(
+            f"the certificate in {file} is not one of this site's own CA: renew it where it is from"
+        )
+    try:
+        names = present.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound) as error:
+        raise FileRefused(f"the certificate in {file} has no names to renew it for") from error
+    key = present.public_key()
+    if not isinstance(key, PUBLIC_KEYS) or kind_of(key) is None:
+        raise FileRefused(f"the key of {file} is not {KINDS}")
     serial = serial_from(entropy(OCTETS))
-    request = server_request(host, server_hosts(host), key, serial)
+    request = IssueRequest(present.subject, key, serial, alternative_names=names)
+    return _serve_with(file, issuer, request, now)
+
+
+def _serve_with(
+    file: Path, issuer: Issuer, request: IssueRequest, now: datetime
+) -> x509.Certificate:
     certificate = issue(issuer, make_profile(SERVER), request, now)
     replace(file, pem_of([certificate, issuer.certificate]), PUBLIC)
-    return True
+    return certificate
 
 
 def issued_by(certificate: x509.Certificate, issuers: Sequence[x509.Certificate]) -> bool:
@@ -119,7 +165,7 @@ def issued_by(certificate: x509.Certificate, issuers: Sequence[x509.Certificate]
 
 
 def _server_key(path: Path) -> PrivateKey:
-    if path.exists():
+    if is_written(path):
         return load_key(path)
     key = make_key()
     save_key(path, key)

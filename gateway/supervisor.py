@@ -8,16 +8,21 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gateway.bootstrap.control_socket import control_socket, socket_of_service
 from gateway.bootstrap.folder import FolderError, SiteFolder, open_folder
+from gateway.bootstrap.in_force import SettingsInForce
 from gateway.bootstrap.keeper import HASTE_SECONDS, Keeper, Program
 from gateway.bootstrap.listeners import open_listeners
+from gateway.bootstrap.outcome import Report
 from gateway.bootstrap.process import ProcessFailed, log, log_failure, notify, start_log
-from gateway.config import Configuration, Problems, read_configuration
+from gateway.bootstrap.reloading import Reloading
+from gateway.config import Configuration
 from gateway.core.site import Site
 
 PROCESSES = frozenset({"edge", "portal", "authority"})
@@ -53,31 +58,37 @@ def serve(
     start_log("supervisor")
     try:
         place = open_folder(folder)
-        configuration = _checked(place)
-        processes = prepare(place, configuration.site, only or PROCESSES)
+        reloading = Reloading(place, _socket_of(place, only or PROCESSES))
+        processes = prepare(place, reloading.site, only or PROCESSES, reloading.in_force)
     except (FolderError, ProcessFailed) as error:
         log_failure(error)
         return 1
     return run_stages(
         processes.stages,
-        limit=limit_of(configuration.site),
-        on_ready=lambda: _announce(configuration, only or PROCESSES, tell),
+        limit=limit_of(reloading.site),
+        on_ready=lambda: _announce(reloading.configuration, only or PROCESSES, tell),
         on_stopping=processes.close,
+        reloading=reloading,
     )
 
 
-def _checked(folder: SiteFolder) -> Configuration:
-    found = read_configuration(folder.path)
-    if isinstance(found, Problems):
-        raise ProcessFailed(f"{found}\nnothing was started: correct this first")
-    return found
+def _socket_of(folder: SiteFolder, only: frozenset[str]) -> Path | None:
+    """Return where this supervisor is asked for reloads; None: by SIGHUP alone."""
+    # One of several on the same folder leaves that place to whoever runs the whole site.
+    return folder.control_socket if only == PROCESSES else socket_of_service()
 
 
-def prepare(folder: SiteFolder, site: Site, only: frozenset[str]) -> SiteProcesses:
+def prepare(
+    folder: SiteFolder,
+    site: Site,
+    only: frozenset[str],
+    in_force: Callable[[], SettingsInForce] | None = None,
+) -> SiteProcesses:
     """Open the sockets of *site* and write its process table; raise `ProcessFailed`.
 
     The sockets stay open here as well: a worker that is started again finds the connections
-    that came meanwhile in its queue.
+    that came meanwhile in its queue. *in_force* is asked at each start for the settings that
+    the process is to begin with; without it they read the file.
     """
     if unknown := only - PROCESSES:
         message = f"no process is called {', '.join(sorted(unknown))}"
@@ -95,8 +106,14 @@ def prepare(folder: SiteFolder, site: Site, only: frozenset[str]) -> SiteProcess
                 _worker(folder, index, one.fileno(), other.fileno())
                 for index, (one, other) in enumerate(zip(https, http, strict=True))
             ]
+            if site.metrics_port is not None:
+                workers = opened.enter_context(_counted(workers, site.metrics_port))
         inner = [_process(folder, name) for name in ("portal", "authority") if name in only]
-        stages = [stage for stage in (inner, workers) if stage]
+        stages = [
+            [replace(program, in_force=in_force) for program in stage]
+            for stage in (inner, workers)
+            if stage
+        ]
         return SiteProcesses(stages, opened.pop_all().close)
 
 
@@ -106,12 +123,32 @@ def limit_of(site: Site) -> float:
 
 
 def _process(folder: SiteFolder, module: str) -> Program:
-    return Program(module, _command(folder, module))
+    return Program(module, _command(folder, module), reloads=True)
 
 
 def _worker(folder: SiteFolder, index: int, https: int, http: int) -> Program:
     options = ("--index", str(index), "--https-fd", str(https), "--http-fd", str(http))
-    return Program(f"edge-{index}", (*_command(folder, "edge"), *options), (https, http))
+    command = (*_command(folder, "edge"), *options)
+    return Program(f"edge-{index}", command, (https, http), reloads=True)
+
+
+@contextmanager
+def _counted(workers: list[Program], port: int) -> Iterator[list[Program]]:
+    """Give each worker a socket on which it says what it has counted, and show that on *port*."""
+    # A library and a server that a site without metrics does without.
+    from gateway.bootstrap.metrics import open_counting, serving_metrics
+
+    with ExitStack() as opened:
+        sockets = [opened.enter_context(one) for one in open_counting(len(workers))]
+        opened.enter_context(serving_metrics(port, sockets))
+        yield [
+            replace(
+                worker,
+                command=(*worker.command, "--metrics-fd", str(one.fileno())),
+                descriptors=(*worker.descriptors, one.fileno()),
+            )
+            for worker, one in zip(workers, sockets, strict=True)
+        ]
 
 
 def _command(folder: SiteFolder, module: str) -> tuple[str, ...]:
@@ -140,6 +177,7 @@ def run_stages(
     limit: float,
     on_ready: Callable[[], None] = lambda: None,
     on_stopping: Callable[[], None] = lambda: None,
+    reloading: Reloading | None = None,
 ) -> int:
     """Run *stages* until SIGTERM or SIGINT, and return the exit status.
 
@@ -147,14 +185,20 @@ def run_stages(
     end in reverse order, each stage within *limit* seconds; a second signal hastens them.
     Returns 1 when a program's first start fails, for then nothing would be gained by trying
     again, and 0 after an orderly end. However this process ends, the programs end with it.
+
+    SIGHUP, where there is no terminal that it could be of, and the socket of *reloading* ask
+    for a reload; 1 is returned as well when that socket cannot be made.
     """
-    return asyncio.run(_Supervision(stages, limit).run(on_ready, on_stopping))
+    return asyncio.run(_Supervision(stages, limit, reloading).run(on_ready, on_stopping))
 
 
 class _Supervision:
-    def __init__(self, stages: Stages, limit: float) -> None:
+    def __init__(self, stages: Stages, limit: float, reloading: Reloading | None) -> None:
         self._stages = stages
         self._limit = limit
+        self._reloading = reloading
+        self._one_reload = asyncio.Lock()
+        self._reloads: set[asyncio.Task[Report]] = set()
         self._asked = asyncio.Event()
         self._running: list[list[Keeper]] = []
 
@@ -166,9 +210,7 @@ class _Supervision:
                 failed = False
                 try:
                     if await self._start(group, life, asked):
-                        notify("READY=1")
-                        on_ready()
-                        await asked
+                        await self._stand(on_ready, asked)
                     failed = not self._asked.is_set()
                 finally:
                     self._asked.set()
@@ -177,6 +219,16 @@ class _Supervision:
                     for keepers in reversed(self._running):
                         await asyncio.gather(*(keeper.stop(self._limit) for keeper in keepers))
         return 1 if failed else 0
+
+    async def _stand(self, on_ready: Callable[[], None], asked: "asyncio.Task[bool]") -> None:
+        try:
+            async with self._controlled():
+                notify("READY=1")
+                on_ready()
+                await asked
+        except ProcessFailed as error:
+            # A site that nobody could reload is not what was asked for.
+            log_failure(error)
 
     async def _start(
         self, group: asyncio.TaskGroup, life: int, asked: "asyncio.Task[bool]"
@@ -211,8 +263,35 @@ class _Supervision:
         # At a terminal it means that the terminal is gone; to a service it means "reload".
         if os.isatty(0):
             self._stop("SIGHUP")
-        else:
+        elif self._reloading is None:
             log.info("SIGHUP: nothing to do, changed files are read by themselves")
+        elif not self._asked.is_set():
+            # Kept: the loop alone would not keep it from the collector.
+            task = asyncio.get_running_loop().create_task(self.reload())
+            self._reloads.add(task)
+            task.add_done_callback(self._reloads.discard)
+
+    @asynccontextmanager
+    async def _controlled(self) -> AsyncIterator[None]:
+        path = self._reloading.socket if self._reloading is not None else None
+        if path is None:
+            yield
+            return
+        async with control_socket(path, self.reload):
+            yield
+
+    async def reload(self) -> Report:
+        """Let every process take up what has changed; one reload after the other."""
+        reloading = self._reloading
+        if reloading is None:
+            return {}
+        async with self._one_reload:
+            notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+            report = await reloading.run(keeper for stage in self._running for keeper in stage)
+            if not self._asked.is_set():
+                self._limit = limit_of(reloading.site)
+            notify("READY=1")
+        return report
 
 
 async def _all_serve(keepers: Sequence[Keeper], asked: "asyncio.Task[bool]") -> bool:

@@ -3,25 +3,32 @@
 Every process:
 
 - `folder`       where everything in a site folder lies, and reading keys from it
-- `process`      log lines, signals, and the two pipes of a process's life
+- `process`      log lines, signals, and the pipes of a process's life
 - `keeper`       one program that is kept running
-- `listeners`    the sockets that are opened for the workers of the edge
+- `listeners`    the sockets that are opened for the workers of the edge, and unix sockets
 - `reload`       the configuration in force while the files change
+- `outcome`      what came of a reload
+- `in_force`     the settings that a process is handed when it is started
+- `control`      asking a process for a reload, and `control_socket` the supervisor
+- `reloading`    a reload as the supervisor does it
 - `stores`       the site's store, for a process that cannot do without it
 
 One process each:
 
-- `edge`         one worker of the edge
+- `edge`         one worker of the edge; `renewal` and `server_files` are its reload
 - `portal`       the portal
 - `authority`    the authority
 
 The `pusterla` command:
 
 - `command`      what it opens
+- `asking`       asking a running site for a reload
 - `creation`     a new site, out of nothing
 - `accounts`     people and their sign-ins
 - `applications` the files in apps/
 - `signing`      the CA's key, wired to the site (the authority's process too)
-- `certificates` issuing, revoking, publishing
+- `passphrases`  where those of the CA's keys are had, and `protection` putting keys under them
+- `certificates` issuing, revoking, publishing; `server_certificate` the server's own
+- `succession`   issuing CAs that follow one another; `offline` what the root's machine does
 - `doctor`       all that is looked at: `examination` and `keypairs`
 """

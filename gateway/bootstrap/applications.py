@@ -22,7 +22,11 @@ FILE_MODE = 0o640
 
 
 async def add_application(
-    command: Command, name: str, host: str, upstream: str, allow: Sequence[SubjectTerm]
+    command: Command,
+    name: str,
+    host: str,
+    upstreams: tuple[str, ...],
+    allow: Sequence[SubjectTerm],
 ) -> Application:
     """Write apps/NAME.toml; raise `CommandRefused` when it is there or would be wrong.
 
@@ -33,7 +37,7 @@ async def add_application(
     path = command.folder.app_file(name)
     if path.exists():
         raise CommandRefused(f"there is an application {name!r} already: edit {path}")
-    text = application_text(name, host, upstream, allow)
+    text = application_text(name, host, upstreams, allow)
     found = read_new_application(command.folder.apps, command.site, name, text)
     if isinstance(found, Problems):
         raise CommandRefused("\n".join(problem.message for problem in found.problems))

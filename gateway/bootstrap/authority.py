@@ -16,6 +16,7 @@ from ca.keys import KeyRing
 from ca.lists import CRLRecord
 from ca.scopes import ListName
 from gateway.bootstrap.folder import SiteFolder, clock, open_folder
+from gateway.bootstrap.outcome import Outcome, refused
 from gateway.bootstrap.passphrases import Source, passphrases
 from gateway.bootstrap.process import (
     Lifecycle,
@@ -34,6 +35,7 @@ from gateway.bootstrap.signing import (
 )
 from gateway.bootstrap.stores import store_of
 from gateway.config import Problems, read_site
+from gateway.config.differences import changed_keys, keep_fixed
 from gateway.core.changes import Batch, ChangeKind
 from gateway.core.ports import StoreUnavailable
 from gateway.core.site import Site
@@ -44,6 +46,8 @@ LOOK_SECONDS = 60.0
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
 BY = "authority"
+
+_CONCERNS = frozenset({"site", "ca", "crl"})
 
 
 def wait_after(previous: float | None) -> float:
@@ -59,12 +63,14 @@ def calls_for_a_look(batch: Batch) -> bool:
 async def serve_authority(site: Path, lifecycle: Lifecycle) -> None:
     """Keep the CRL of the site in *site* up to date until *lifecycle* stops."""
     folder = open_folder(site)
-    settings = read_site(folder.settings)
+    in_force = lifecycle.in_force
+    settings = read_site(folder.settings) if in_force is None else in_force.site()
     if isinstance(settings, Problems):
         raise ProcessFailed(str(settings))
     async with store_of(folder, settings) as store:
         publisher = Publisher(folder, settings, store)
         await publisher.begin()
+        lifecycle.on_reload(publisher.take_up)
         lifecycle.ready()
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -111,6 +117,28 @@ class Publisher:
         except (CAError, StoreError, StoreUnavailable) as error:
             log.error("the CRL could not be brought up to date: %s", error)
             self._due.set()
+
+    async def take_up(self) -> Outcome:
+        """Go on with what pusterla.toml says now, as far as it can change while this runs."""
+        found = read_site(self._folder.settings)
+        if isinstance(found, Problems):
+            return refused(found)
+        site = keep_fixed(self._site, found)
+        keys = changed_keys(self._site, site)
+        try:
+            # The CA's key and certificates are opened whenever something is signed: whether
+            # that can be done, with the passphrase there is now, is better known at once.
+            ring = KeyRing(passphrases(self._folder, site, Source()))
+            name = await active_issuer(self._store)
+            open_authority(self._folder, site, self._store, BY, ring, name)
+        except CAError as error:
+            return refused(error)
+        except (StoreError, StoreUnavailable) as error:
+            # Which key that is, it says as soon as it is back; the settings need not wait.
+            log.error("the store cannot be asked which CA issues: %s", error)
+        self._site, self._keys = site, ring
+        self._look()
+        return Outcome(taken=tuple(key for key in keys if key.partition(".")[0] in _CONCERNS))
 
     async def follow_feed(self) -> None:
         """Hear of revocations for ever; a broken feed is taken up again."""

@@ -125,7 +125,7 @@ async def _fill(
     say: Callable[[str], None],
 ) -> None:
     folder.apps.mkdir(FOLDER_MODE)
-    for directory in (folder.store, folder.keys, folder.run):
+    for directory in (folder.store, folder.keys, folder.run, folder.log):
         directory.mkdir(SECRET_DIRECTORY_MODE)
     say("making keys and certificates")
     hierarchy = None
@@ -194,9 +194,10 @@ def root_fingerprint(folder: SiteFolder) -> str:
 
 def _refuse_long(folder: SiteFolder) -> None:
     # Said now, and not when the site is to be served.
-    if len(os.fsencode(folder.portal_socket)) > _LONGEST_SOCKET_PATH:
+    longest = max(folder.portal_socket, folder.control_socket, key=lambda path: len(str(path)))
+    if len(os.fsencode(longest)) > _LONGEST_SOCKET_PATH:
         raise CommandRefused(
-            f"{folder.path} is too long a path: with {folder.portal_socket.name} in it, a socket's "
+            f"{folder.path} is too long a path: with {longest.name} in it, a socket's "
             f"path may have {_LONGEST_SOCKET_PATH} bytes"
         )
 

@@ -6,9 +6,11 @@ that of cookies. Of the CA it reads certificates only.
 
 import asyncio
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.bootstrap.folder import (
+    SiteFolder,
     clock,
     open_folder,
     read_assertion_key,
@@ -24,15 +26,29 @@ from gateway.bootstrap.process import (
     run_process,
 )
 from gateway.bootstrap.reload import LiveConfiguration
+from gateway.bootstrap.renewal import Renewal
+from gateway.bootstrap.snapshot import answering
 from gateway.bootstrap.stores import store_of
 from gateway.core.assertion import Asserter
+from gateway.core.site import Site
+from gateway.edge.access_log import AccessLog
+from gateway.edge.descriptors import raise_descriptor_limit
 from gateway.edge.worker import Credentials, Worker
 
 
-async def serve_edge(site: Path, https_fd: int, http_fd: int, lifecycle: Lifecycle) -> None:
-    """Serve the site in *site* on the two inherited sockets until *lifecycle* stops."""
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """The descriptors of sockets that the supervisor has made; that of *metrics* is optional."""
+
+    https: int
+    http: int
+    metrics: int | None = None
+
+
+async def serve_edge(site: Path, inherited: Inherited, lifecycle: Lifecycle) -> None:
+    """Serve the site in *site* on *inherited* sockets until *lifecycle* stops."""
     folder = open_folder(site)
-    live = LiveConfiguration(folder)
+    live = LiveConfiguration(folder, lifecycle.in_force)
     # OpenSSL reads the file itself; this only refuses a key that others could read.
     read_secret(folder.server_key)
     asserter = Asserter(read_assertion_key(folder), live.site.origin(live.site.host))
@@ -51,14 +67,30 @@ async def serve_edge(site: Path, https_fd: int, http_fd: int, lifecycle: Lifecyc
                 portal_socket=folder.portal_socket,
                 store=store,
                 clock=clock,
+                access_log=access_log(folder, live.site),
             )
         except OSError as error:  # ssl.SSLError is one
             raise ProcessFailed(f"{folder.edge}: TLS cannot be set up: {error}") from error
-        with socket.socket(fileno=https_fd) as https, socket.socket(fileno=http_fd) as http:
-            async with asyncio.TaskGroup() as group:
+        metrics = None if inherited.metrics is None else socket.socket(fileno=inherited.metrics)
+        with (
+            socket.socket(fileno=inherited.https) as https,
+            socket.socket(fileno=inherited.http) as http,
+        ):
+            async with (
+                answering(metrics, worker.edge, store, clock),
+                asyncio.TaskGroup() as group,
+            ):
                 watching = group.create_task(live.follow(lambda: worker.adopt(live.applications)))
+                lifecycle.on_reload(Renewal(folder, live, worker, clock).take_up)
                 await worker.run(https, http, lifecycle.ready, lifecycle.stopping)
                 watching.cancel()
+
+
+def access_log(folder: SiteFolder, site: Site) -> AccessLog | None:
+    """Return the access log of *site*, if one is wished for; it opens its file by itself."""
+    if site.access_log is None:
+        return None
+    return AccessLog(folder.path / site.access_log, queries=site.log_queries)
 
 
 def main() -> int:
@@ -67,10 +99,13 @@ def main() -> int:
     parser.add_argument("--index", type=int, default=0, help="which worker this is, for the log")
     parser.add_argument("--https-fd", type=int, required=True, help="a bound socket for https")
     parser.add_argument("--http-fd", type=int, required=True, help="a bound socket for plain http")
+    parser.add_argument("--metrics-fd", type=int, help="a bound socket for what is counted")
     options = parser.parse_args()
     arguments = read_arguments(options)
+    raise_descriptor_limit()
+    inherited = Inherited(options.https_fd, options.http_fd, options.metrics_fd)
     return run_process(
-        lambda lifecycle: serve_edge(arguments.site, options.https_fd, options.http_fd, lifecycle),
+        lambda lifecycle: serve_edge(arguments.site, inherited, lifecycle),
         f"edge-{options.index}",
         arguments,
     )

@@ -168,10 +168,21 @@ class SiteFolder:
         return self.run / "portal.sock"
 
     @property
+    def control_socket(self) -> Path:
+        """Where the supervisor listens for `pusterla reload`."""
+        return self.run / "control.sock"
+
+    @property
+    def log(self) -> Path:
+        """The directory of the access log, unless the settings name another."""
+        return self.path / "log"
+
+    @property
     def own_names(self) -> tuple[str, ...]:
         """The names directly in the folder that are ours."""
         return tuple(
-            path.name for path in (self.settings, self.apps, self.store, self.keys, self.run)
+            path.name
+            for path in (self.settings, self.apps, self.store, self.keys, self.run, self.log)
         )
 
     def store_url(self, configured: str | None) -> str:

@@ -2,18 +2,23 @@
 
 A program is started by exec: it inherits no memory, and of open files only what its row in the
 process table names. It is asked for nothing but that it understands `--ready-fd` and
-`--life-fd`; see `process` for what those mean.
+`--life-fd`, and `--control-fd` and `--in-force-fd` where its row says so; see `process` for
+what those mean.
 """
 
 import asyncio
 import logging
 import os
 import signal
+import socket
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
+from gateway.bootstrap.control import Unanswered, ask
+from gateway.bootstrap.in_force import SettingsInForce
+from gateway.bootstrap.outcome import Outcome, Report, refused
 from gateway.bootstrap.process import READY
 
 FIRST_DELAY = 0.1
@@ -22,6 +27,8 @@ HEALTHY_SECONDS = 30.0
 """A process that lived this long did not die of how it was started."""
 READY_SECONDS = 60.0
 """How long a process may take until it serves."""
+RELOAD_SECONDS = 30.0
+"""How long a process may take until it has taken up what has changed."""
 HASTE_SECONDS = 1.0
 """What is left to a process when whoever stops it asks a second time."""
 
@@ -38,7 +45,11 @@ class Program:
     name: str
     command: tuple[str, ...]
     descriptors: tuple[int, ...] = ()
-    """Open files that it inherits under the same numbers, besides the two pipes."""
+    """Open files that it inherits under the same numbers, besides its pipes."""
+    reloads: bool = False
+    """Whether it is given a control socket, over which it is asked to take up changes."""
+    in_force: Callable[[], SettingsInForce] | None = None
+    """What it is to begin with, asked for at each start."""
 
 
 def restart_delay(previous: float | None, lived: float) -> float:
@@ -72,6 +83,7 @@ class Keeper:
         """True once it serves; False when its first start failed, and then it is left."""
         self._life = life
         self._process: asyncio.subprocess.Process | None = None
+        self._control: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
 
@@ -112,17 +124,33 @@ class Keeper:
         if self._stopping.is_set() and not self._ended.is_set():
             asyncio.get_running_loop().call_later(HASTE_SECONDS, self._kill)
 
+    async def reload(self, seconds: float = RELOAD_SECONDS) -> Report:
+        """Ask the program to take up what has changed; return what it answers, or why it does not.
+
+        One that is being started answers as soon as it serves. Ask one time after the other.
+        """
+        if self._control is None:
+            name = self.program.name
+            return {name: refused("it does not run; it reads the files when it starts again")}
+        try:
+            return await ask(*self._control, seconds)
+        except Unanswered as error:
+            return {self.program.name: Outcome(problems=(str(error),))}
+
     async def _run_once(self) -> int:
         begun = asyncio.get_running_loop().time()
         reading, writing = os.pipe()
+        ours, theirs = socket.socketpair()
         try:
-            process = await self._exec(writing)
+            process = await self._exec(writing, theirs.fileno())
         except OSError as error:
             os.close(reading)
+            ours.close()
             log.error("%s cannot be started: %s", self.program.name, error)
             return 127
         finally:
             os.close(writing)
+            theirs.close()
         self._process = process
 
         def serves() -> None:
@@ -135,21 +163,41 @@ class Keeper:
             if self._stopping.is_set():
                 # Told to stop while it was being started: the signal found nobody.
                 self._signal(signal.SIGTERM)
-            status = await process.wait()
+            async with self._controlled(ours):
+                status = await process.wait()
         self._process = None
         return status
 
-    async def _exec(self, ready: int) -> asyncio.subprocess.Process:
+    @asynccontextmanager
+    async def _controlled(self, ours: socket.socket) -> AsyncIterator[None]:
+        reader, writer = await asyncio.open_connection(sock=ours)
+        self._control = (reader, writer) if self.program.reloads else None
+        try:
+            yield
+        finally:
+            self._control = None
+            writer.close()
+
+    async def _exec(self, ready: int, control: int) -> asyncio.subprocess.Process:
         # A process group of its own: Ctrl-C at the terminal reaches the supervisor alone,
         # which then ends the others in their order.
+        options: dict[str, int] = {"--ready-fd": ready, "--life-fd": self._life}
+        if self.program.reloads:
+            options["--control-fd"] = control
+        if self.program.in_force is not None:
+            options["--in-force-fd"] = self.program.in_force().lay_down()
+        try:
+            return await self._start(options)
+        finally:
+            if "--in-force-fd" in options:
+                os.close(options["--in-force-fd"])
+
+    async def _start(self, options: Mapping[str, int]) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             *self.program.command,
-            "--ready-fd",
-            str(ready),
-            "--life-fd",
-            str(self._life),
+            *(word for name, value in options.items() for word in (name, str(value))),
             stdin=subprocess.DEVNULL,
-            pass_fds=(ready, self._life, *self.program.descriptors),
+            pass_fds=(*options.values(), *self.program.descriptors),
             process_group=0,
             env={name: text for name, text in os.environ.items() if name not in _OURS_ALONE},
         )

@@ -22,7 +22,9 @@ SOON = timedelta(days=30)
 
 def examine_keys(folder: SiteFolder, now: datetime) -> Iterator[Finding]:
     """Look at the pairs of keys and certificates, and at when certificates end."""
-    yield from _examine_certificate("server certificate", folder.server_certificate, now)
+    server = folder.server_certificate
+    renew = f"pusterla cert renew-server, or put a new one into {server}"
+    yield from _examine_certificate("server certificate", server, now, renew)
     yield from _examine_pair("server key", folder.server_key, folder.server_certificate)
     for name in issuing_names(folder):
         files = files_of(folder.ca, name)
@@ -50,7 +52,10 @@ def examine_hosts(folder: SiteFolder, hosts: Iterable[str]) -> Iterator[Finding]
         )
 
 
-def _examine_certificate(subject: str, path: Path, now: datetime) -> Iterator[Finding]:
+def _examine_certificate(
+    subject: str, path: Path, now: datetime, renew: str = ""
+) -> Iterator[Finding]:
+    renew = renew or f"put a new one into {path}"
     try:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
     except OSError as error:
@@ -61,11 +66,11 @@ def _examine_certificate(subject: str, path: Path, now: datetime) -> Iterator[Fi
         return
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if now > ends:
-        yield problem(subject, f"ended at {ends:%F}", f"put a new one into {path}")
+        yield problem(subject, f"ended at {ends:%F}", renew)
     elif now < begins:
         yield problem(subject, f"begins at {begins:%F}, in the future", "set the clock")
     elif ends - now < SOON:
-        yield warning(subject, f"ends at {ends:%F}", f"put a new one into {path}")
+        yield warning(subject, f"ends at {ends:%F}", renew)
     else:
         yield ok(subject, f"good until {ends:%F}")
 

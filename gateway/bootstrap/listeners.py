@@ -1,17 +1,24 @@
-"""The listening sockets of a site, made once and handed to the workers of the edge.
+"""The listening sockets of a site: the workers' TCP ports, and names in the file system.
 
 Each worker has a socket of its own on the same port (SO_REUSEPORT), so the kernel spreads the
 connections and no worker waits for another. Whoever made the sockets keeps them open: what
 arrives while a worker is being started again waits in its queue instead of being refused.
+Portal and supervisor listen on unix sockets in the site's folder, for those on this machine.
 """
 
 import errno
+import os
 import socket
-from contextlib import ExitStack
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
-from gateway.bootstrap.process import ProcessFailed
+from gateway.bootstrap.process import ProcessFailed, log
 
 _PRIVILEGED = 1024
+# sun_path of unix(7) has 108 bytes, the last of them zero.
+_LONGEST_PATH = 107
 
 
 def open_listeners(address: str, port: int, count: int) -> list[socket.socket]:
@@ -64,3 +71,50 @@ def _explain(error: OSError, address: str, port: int) -> str:
     if error.errno == errno.EADDRNOTAVAIL:
         return f"{address} is not an address of this machine: correct address under [listen]"
     return f"port {port} on {address} cannot be opened: {error.strerror}"
+
+
+@contextmanager
+def unix_listener(path: Path, mode: int, whose: str) -> Iterator[socket.socket]:
+    """Bind the unix socket *path* with *mode* and take its name away at the end.
+
+    What a crashed process left there is removed; where somebody listens, `ProcessFailed` that
+    says *whose* it is.
+    """
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise ProcessFailed(
+            f"{path} is too long for a socket (at most {_LONGEST_PATH} bytes): "
+            "give the site a folder with a shorter path"
+        )
+    _remove_stale(path, whose)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        before = os.umask(0o777 & ~mode)
+        try:
+            # The umask keeps others out from the first moment, chmod says the rest.
+            listener.bind(str(path))
+            path.chmod(mode)
+        except OSError as error:
+            raise ProcessFailed(f"{path} cannot be made: {error.strerror}") from error
+        finally:
+            os.umask(before)
+        listener.setblocking(False)
+        try:
+            yield listener
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _remove_stale(path: Path, whose: str) -> None:
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise ProcessFailed(f"{path} is in the way and is no socket: look at it, and remove it")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.connect(str(path))
+    except FileNotFoundError:
+        return
+    except ConnectionRefusedError:
+        log.info("removing %s, on which nobody listens any more", path)
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ProcessFailed(f"{path} cannot be looked at: {error.strerror}") from error
+    else:
+        raise ProcessFailed(f"another {whose} listens on {path}: end that one first")

@@ -6,11 +6,8 @@ reads the public half, and of the CA nothing: OCSP it answers with a key of its 
 """
 
 import asyncio
-import os
-import socket
-import stat
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from aiohttp import web
@@ -24,6 +21,8 @@ from gateway.bootstrap.folder import (
     read_cookie_key,
     read_site_key,
 )
+from gateway.bootstrap.listeners import unix_listener
+from gateway.bootstrap.outcome import Outcome, refused
 from gateway.bootstrap.process import (
     Lifecycle,
     ProcessFailed,
@@ -35,6 +34,7 @@ from gateway.bootstrap.process import (
 )
 from gateway.bootstrap.reload import LiveConfiguration
 from gateway.bootstrap.stores import store_of
+from gateway.config import Configuration, Problems
 from gateway.portal.app import make_app
 from gateway.portal.responders import Responders
 from gateway.portal.services import Services
@@ -44,18 +44,16 @@ FINISH_SECONDS = 10.0
 """How long a request may go on after the portal was told to end."""
 
 _BACKLOG = 512
-# sun_path of unix(7) has 108 bytes, the last of them zero.
-_LONGEST_PATH = 107
+_CONCERNS = frozenset({"site", "sessions", "apps"})
 
 
 async def serve_portal(site: Path, lifecycle: Lifecycle) -> None:
     """Serve the portal of the site in *site* until *lifecycle* stops."""
     folder = open_folder(site)
-    live = LiveConfiguration(folder)
+    live = LiveConfiguration(folder, lifecycle.in_force)
     async with store_of(folder, live.site) as store:
         services = Services(
-            site=live.site,
-            applications=lambda: live.applications,
+            configuration=lambda: Configuration(live.site, live.applications),
             store=store,
             site_key=read_site_key(folder),
             cookie_key=read_cookie_key(folder),
@@ -64,6 +62,15 @@ async def serve_portal(site: Path, lifecycle: Lifecycle) -> None:
             clock=clock,
         )
         async with _served(make_app(services), folder.portal_socket):
+
+            async def take_up() -> Outcome:
+                proposal = live.propose(_CONCERNS)
+                if isinstance(proposal, Problems):
+                    return refused(proposal)
+                live.exchange(proposal)
+                return Outcome(taken=proposal.changes)
+
+            lifecycle.on_reload(take_up)
             lifecycle.ready()
             log.info("listens on %s", folder.portal_socket)
             async with asyncio.TaskGroup() as group:
@@ -96,7 +103,7 @@ async def _served(app: web.Application, path: Path) -> AsyncIterator[None]:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=FINISH_SECONDS)
     await runner.setup()
     try:
-        with listening_socket(path) as listener:
+        with unix_listener(path, SOCKET_MODE, "portal") as listener:
             protocol = runner.server
             if protocol is None:
                 raise RuntimeError("an application runner that was set up has a server")
@@ -106,49 +113,6 @@ async def _served(app: web.Application, path: Path) -> AsyncIterator[None]:
             server.close()
     finally:
         await runner.cleanup()
-
-
-@contextmanager
-def listening_socket(path: Path) -> Iterator[socket.socket]:
-    """Bind the unix socket *path* (0660) and take its name away at the end.
-
-    What a crashed portal left there is removed; where somebody listens, `ProcessFailed`.
-    """
-    if len(os.fsencode(path)) > _LONGEST_PATH:
-        raise ProcessFailed(
-            f"{path} is too long for a socket (at most {_LONGEST_PATH} bytes): "
-            "give the site a folder with a shorter path"
-        )
-    _remove_stale(path)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        try:
-            # The umask keeps others out from the first moment; this only takes more away.
-            listener.bind(str(path))
-            path.chmod(SOCKET_MODE)
-        except OSError as error:
-            raise ProcessFailed(f"{path} cannot be made: {error.strerror}") from error
-        listener.setblocking(False)
-        try:
-            yield listener
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def _remove_stale(path: Path) -> None:
-    try:
-        if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise ProcessFailed(f"{path} is in the way and is no socket: look at it, and remove it")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.connect(str(path))
-    except FileNotFoundError:
-        return
-    except ConnectionRefusedError:
-        log.info("removing %s, on which nobody listens any more", path)
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise ProcessFailed(f"{path} cannot be looked at: {error.strerror}") from error
-    else:
-        raise ProcessFailed(f"another portal listens on {path}: end that one first")
 
 
 def main() -> int:

@@ -1,10 +1,12 @@
-"""What every process of a site has in common: log lines, signals, and the two pipes of its life.
+"""What every process of a site has in common: log lines, signals, and the pipes of its life.
 
 A process that the supervisor starts is given two descriptors. Into the *ready* pipe it writes
 `ready` once it serves. The *life* pipe never carries a byte: its other end is held by the
 supervisor alone, so it closes when the supervisor is gone, however it went, and the process
-then ends as if it had been told to. Started without them (by hand, by systemd) a process
-reports to systemd, and signals alone end it.
+then ends as if it had been told to. Over the *control* socket it is asked to take up what has
+changed in the files (see `control`), and a file in memory holds the settings that it begins with
+(see `in_force`). Started without them (by hand, by systemd) a process
+reports to systemd, signals alone end it, and SIGHUP asks for a reload.
 """
 
 import argparse
@@ -14,7 +16,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +24,10 @@ from typing import NoReturn
 
 import uvloop
 
+from gateway.bootstrap.control import answer
 from gateway.bootstrap.folder import FolderError
+from gateway.bootstrap.in_force import SettingsInForce, pick_up
+from gateway.bootstrap.outcome import Outcome, Report
 
 READY = b"ready\n"
 ORPHAN_SECONDS = 30
@@ -45,17 +50,24 @@ class ProcessArguments:
     site: Path
     ready_fd: int | None
     life_fd: int | None
+    control_fd: int | None = None
+    in_force: SettingsInForce | None = None
 
 
 class Lifecycle:
-    """How a process says that it serves, and learns that it must end."""
+    """How a process says that it serves, and learns that it must take up changes, or end."""
 
     def __init__(self, name: str, on_ready: Callable[[], None] = lambda: None) -> None:
         """*on_ready* is called at most once, by the first `ready`."""
         self.name = name
+        self.in_force: SettingsInForce | None = None
+        """The settings to begin with; None: those in the file."""
         self.stopping = asyncio.Event()
         """Set once and for good: take on nothing new, finish, return from *main*."""
         self._on_ready: Callable[[], None] | None = on_ready
+        self._take_up: Callable[[], Awaitable[Outcome]] | None = None
+        self._reloads = asyncio.Event()
+        self._reloading = asyncio.Lock()
 
     def ready(self) -> None:
         """Tell whoever started this process that it serves; later calls do nothing."""
@@ -67,6 +79,24 @@ class Lifecycle:
         """Ask *main* to finish, as a signal would."""
         self.stopping.set()
 
+    def on_reload(self, take_up: Callable[[], Awaitable[Outcome]]) -> None:
+        """Have *take_up* called whenever the process is to take up what has changed."""
+        self._take_up = take_up
+        self._reloads.set()
+
+    async def reload(self) -> Outcome:
+        """Take up what has changed, one reload after the other, and log what came of it.
+
+        Whoever asks before there is somebody to ask waits: the files may have been read already.
+        """
+        await self._reloads.wait()
+        async with self._reloading:
+            assert self._take_up is not None  # noqa: S101 - the event says so
+            outcome = await self._take_up()
+        for line in outcome.lines():
+            log.log(logging.ERROR if outcome.problems else logging.INFO, "reload: %s", line)
+        return outcome
+
 
 def argument_parser(name: str, purpose: str) -> argparse.ArgumentParser:
     """Return a parser of the options that `read_arguments` reads; a process adds its own."""
@@ -77,16 +107,21 @@ def argument_parser(name: str, purpose: str) -> argparse.ArgumentParser:
     parser.add_argument("--site", type=Path, required=True, help="the site folder")
     parser.add_argument("--ready-fd", type=int, help="where to write `ready` once it serves")
     parser.add_argument("--life-fd", type=int, help="a pipe; when it closes, the process ends")
+    parser.add_argument("--control-fd", type=int, help="a socket that asks for a reload")
+    parser.add_argument("--in-force-fd", type=int, help="a file with the settings to begin with")
     return parser
 
 
 def read_arguments(options: argparse.Namespace) -> ProcessArguments:
     """Take the common options out of what the parser found; the site folder becomes absolute."""
-    for descriptor in (options.ready_fd, options.life_fd):
+    for descriptor in (options.ready_fd, options.life_fd, options.control_fd):
         if descriptor is not None:
             # What this process may start itself has no business with our pipes.
             os.set_inheritable(descriptor, False)
-    return ProcessArguments(options.site.absolute(), options.ready_fd, options.life_fd)
+    return ProcessArguments(
+        *(options.site.absolute(), options.ready_fd, options.life_fd, options.control_fd),
+        None if options.in_force_fd is None else pick_up(options.in_force_fd),
+    )
 
 
 def run_process(
@@ -104,9 +139,10 @@ def run_process(
     # Nobody outside owner and group reads what we write; a unit or shell may ask for less.
     os.umask(os.umask(0o077) | 0o007)
     lifecycle = Lifecycle(name, lambda: _tell_ready(arguments.ready_fd))
+    lifecycle.in_force = arguments.in_force
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_live(main, lifecycle, arguments.life_fd))
+            runner.run(_live(main, lifecycle, arguments))
     except Exception as error:  # noqa: BLE001 - the top of a process
         log_failure(error)
         return 1
@@ -117,11 +153,19 @@ def run_process(
 async def _live(
     main: Callable[[Lifecycle], Coroutine[None, None, None]],
     lifecycle: Lifecycle,
-    life_fd: int | None,
+    arguments: ProcessArguments,
 ) -> None:
     loop = asyncio.get_running_loop()
+    life_fd = arguments.life_fd
     async with asyncio.TaskGroup() as group:
-        group.create_task(main(lifecycle))
+        serving = group.create_task(main(lifecycle))
+        if arguments.control_fd is not None:
+            listening = group.create_task(_listen(arguments.control_fd, lifecycle))
+            serving.add_done_callback(lambda _: listening.cancel())
+
+        def reload() -> None:
+            asking = group.create_task(lifecycle.reload())
+            serving.add_done_callback(lambda _: asking.cancel())
 
         def end(reason: str) -> None:
             if lifecycle.stopping.is_set():
@@ -142,8 +186,19 @@ async def _live(
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, end, number.name)
+        loop.add_signal_handler(signal.SIGHUP, reload)
         if life_fd is not None:
             loop.add_reader(life_fd, orphaned)
+
+
+async def _listen(control_fd: int, lifecycle: Lifecycle) -> None:
+    """Answer the supervisor for as long as it is there."""
+
+    async def reload() -> Report:
+        return {lifecycle.name: await lifecycle.reload()}
+
+    reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=control_fd))
+    await answer(reader, writer, reload)
 
 
 def leave(status: int) -> NoReturn:

@@ -1,37 +1,79 @@
 """The configuration in force: read at the start, exchanged whole when the files change.
 
-Only applications are taken up while a process runs. What pusterla.toml says (hosts, ports, the
-store) is what the process was built with, and takes effect at the next start.
+Applications are taken up by themselves when their files change. pusterla.toml is taken up when
+somebody asks for it (`pusterla reload`, SIGHUP), as far as it can change while a process runs.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from gateway.bootstrap.folder import SiteFolder
+from gateway.bootstrap.in_force import SettingsInForce
 from gateway.bootstrap.process import ProcessFailed, log
-from gateway.config import Configuration, ConfigurationWatcher, Problems, read_applications
+from gateway.config import (
+    Configuration,
+    ConfigurationWatcher,
+    Problems,
+    read_applications,
+    read_configuration,
+)
+from gateway.config.differences import changed_keys, keep_fixed
+from gateway.config.files import read_sound_applications
 from gateway.core.site import Application, Site
 
 LOOK_SECONDS = 0.25
 """How often the files are looked at (not read): a policy that says no takes effect in this time."""
 
 
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What the files say now, as far as it can be taken up; nothing has been exchanged yet."""
+
+    site: Site
+    applications: Mapping[str, Application]
+    written: Site
+    """pusterla.toml itself, with what takes effect at the next start only."""
+    changes: tuple[str, ...]
+    """Keys of pusterla.toml and words about applications: what is new in this proposal."""
+
+
 class LiveConfiguration:
     """What the files said when they were last without a mistake."""
 
-    def __init__(self, folder: SiteFolder) -> None:
-        """Read the files of *folder*, or raise `ProcessFailed` with all that is wrong."""
+    def __init__(self, folder: SiteFolder, in_force: SettingsInForce | None = None) -> None:
+        """Read the files of *folder*, or raise `ProcessFailed` with all that is wrong.
+
+        With *in_force* the settings are those, whatever pusterla.toml says by now, and an
+        application whose file has mistakes is left out until it is corrected: a site that
+        runs does not lose a process because somebody edits its files.
+        """
         self._folder = folder
         self._watcher = ConfigurationWatcher(folder.path)
         found = self._watcher.poll()
+        if in_force is not None:
+            found = self._begin_with(in_force, found)
         if not isinstance(found, Configuration):
             raise ProcessFailed(f"{found}")
         self.site: Site = found.site
         self.applications: Mapping[str, Application] = found.applications
         self._latest = found.site
 
+    def _begin_with(
+        self, in_force: SettingsInForce, found: Configuration | Problems | None
+    ) -> Configuration | Problems:
+        site = in_force.site()
+        if isinstance(site, Problems):
+            return site
+        if isinstance(found, Configuration) and found.site == site:
+            return found
+        applications, problems = read_sound_applications(self._folder.apps, site)
+        for problem in problems.problems:
+            log.error("%s; the application is left out", problem)
+        return Configuration(site, applications)
+
     async def follow(self, on_change: Callable[[], None] = lambda: None) -> None:
-        """Look at the files for ever; after an exchange call *on_change*.
+        """Look at the files of applications for ever; after an exchange call *on_change*.
 
         Files with mistakes leave what is in force; all of the mistakes are logged, once.
         """
@@ -41,7 +83,7 @@ class LiveConfiguration:
                 on_change()
 
     def look(self) -> bool:
-        """Take up what has changed in the files; say whether anything was taken up."""
+        """Take up what has changed of the applications; say whether anything was taken up."""
         found = self._watcher.poll()
         if found is None:
             return False
@@ -53,26 +95,53 @@ class LiveConfiguration:
             return False
         if applications == self.applications:
             return False
-        log.info("applications changed: %s", _difference(self.applications, applications))
+        changes = _difference(self.applications, applications)
+        log.info("applications changed: %s", ", ".join(changes))
         self.applications = applications
         return True
+
+    def propose(self, concerns: frozenset[str]) -> Proposal | Problems:
+        """Read all files anew; nothing is exchanged until `exchange`.
+
+        *concerns* are the sections of pusterla.toml whose changes are worth a word to whoever
+        asked; "apps" stands for the applications.
+        """
+        found = read_configuration(self._folder.path)
+        if isinstance(found, Problems):
+            return found
+        site = keep_fixed(self.site, found.site)
+        applications: Mapping[str, Application] | Problems = found.applications
+        if site != found.site:
+            # They must fit the site that is served, not the one of the next start.
+            applications = read_applications(self._folder.apps, site)
+        if isinstance(applications, Problems):
+            return applications
+        keys = changed_keys(self.site, site)
+        changes = [key for key in keys if key.partition(".")[0] in concerns]
+        if "apps" in concerns:
+            changes += _difference(self.applications, applications)
+        return Proposal(site, applications, found.site, tuple(changes))
+
+    def exchange(self, proposal: Proposal) -> None:
+        """Let *proposal* be in force from now on."""
+        self.site, self.applications = proposal.site, proposal.applications
+        self._latest = proposal.written
 
     def _fitting(self, found: Configuration | Problems) -> Mapping[str, Application] | Problems:
         if isinstance(found, Problems):
             return found
         if found.site != self._latest:
             self._latest = found.site
-            log.warning("pusterla.toml has changed: it takes effect at the next start")
+            log.info("pusterla.toml has changed: `pusterla reload` takes it up")
         if found.site == self.site:
             return found.applications
-        # They must fit the site that is served, not the one of the next start.
+        # They must fit the site that is served, not the one of the next reload.
         return read_applications(self._folder.apps, self.site)
 
 
-def _difference(old: Mapping[str, Application], new: Mapping[str, Application]) -> str:
-    words = [
+def _difference(old: Mapping[str, Application], new: Mapping[str, Application]) -> tuple[str, ...]:
+    return (
         *(f"{name} added" for name in new if name not in old),
         *(f"{name} removed" for name in old if name not in new),
         *(f"{name} changed" for name in new if name in old and new[name] != old[name]),
-    ]
-    return ", ".join(words)
+    )

@@ -1,7 +1,7 @@
 """Issuing CAs that follow one another, for `pusterla ca`: the order of effects, written once.
 
 The key -> its certificate -> what the edges believe -> the ledger, from which moment it issues ->
-its first revocation list -> the server's certificate. Until the ledger says so nobody has a
+its first revocation list -> the server's certificate -> the running site takes it all up. Until the ledger says so nobody has a
 certificate of the new one, and what the old one issued is believed at every step; so the site
 serves whichever step a crash comes after, and the same command takes up where the last one ended.
 """
@@ -24,7 +24,15 @@ from ca.kinds import KeyKind, PrivateKey, kind_of
 from ca.ledger import IssuerState
 from ca.requests import build_request, certify, fingerprint_of, refuse_unfit_issuing
 from ca.serials import OCTETS, serial_from
-from ca.succession import believe, certify_server, issued_by, keep_certificate, prepare_key
+from ca.succession import (
+    believe,
+    certify_server,
+    is_written,
+    issued_by,
+    keep_certificate,
+    prepare_key,
+)
+from gateway.bootstrap.asking import Asked, let_take_up
 from gateway.bootstrap.command import Command, CommandRefused
 from gateway.bootstrap.signing import open_authority
 from gateway.core.audit import AuditEvent, AuditKind
@@ -71,6 +79,8 @@ class Installed:
     before: str | None
     server: bool
     """Whether the server has a new certificate."""
+    asked: Asked
+    """What the running site made of it."""
 
 
 async def list_issuers(command: Command) -> list[Listed]:
@@ -126,7 +136,7 @@ async def roll_over(command: Command, new: NewKey) -> Installed:
         command.say(f"{unfinished} was not complete yet: bringing it to its end")
         return await _follow(command, unfinished)
     name, folder = await _next_name(command), command.folder.ca
-    if not files_of(folder, name).certificate.exists():
+    if not is_written(files_of(folder, name).certificate):
         if not command.folder.root_key.exists():
             raise CommandRefused(
                 f"the root's key is not here ({command.folder.root_key}), as it should be: "
@@ -142,8 +152,10 @@ async def roll_over(command: Command, new: NewKey) -> Installed:
     return await _follow(command, name)
 
 
-async def retire_issuer(command: Command, name: str) -> None:
+async def retire_issuer(command: Command, name: str) -> Asked:
     """Let the issuing CA *name* go: its list is signed no more, and edges believe it no more.
+
+    Returns what the running site made of it.
 
     Raises `CommandRefused` for a name that there is not, and `LedgerError` when it still issues
     or one of its certificates has not ended.
@@ -155,13 +167,14 @@ async def retire_issuer(command: Command, name: str) -> None:
     (server, *_) = load_certificates(command.folder.server_certificate)
     if issued_by(server, [_certificate(known[name])]):
         raise CommandRefused(
-            f"the server's certificate is from {name}: put another one into "
-            f"{command.folder.server_certificate}, or let a roll-over do it"
+            f"the server's certificate is from {name}: pusterla cert renew-server first, "
+            "which has one made by the issuing CA that is active"
         )
     async with command.store.begin() as connection:
         await issuers.retire(connection, name, command.clock())
         await _tell(command, connection, AuditKind.ISSUER_RETIRED, name)
     await _believe(command)
+    return await let_take_up(command.folder)
 
 
 def _prepare(command: Command, name: str, new: NewKey) -> PrivateKey:
@@ -192,7 +205,7 @@ async def _follow(command: Command, name: str) -> Installed:
     server = certify_server(
         folder.edge, issuer, ours, command.site.host, entropy=secrets.token_bytes, now=now
     )
-    return Installed(name, issuer.certificate, before, server)
+    return Installed(name, issuer.certificate, before, server, await let_take_up(folder))
 
 
 async def _believe(command: Command, *more: x509.Certificate) -> None:

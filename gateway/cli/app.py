@@ -61,9 +61,12 @@ def _upstream(text: str) -> str:
 )
 @click.option(
     "--upstream",
+    "upstreams",
     required=True,
+    multiple=True,
     callback=_checked(_upstream),
-    help="Where it listens: http://HOST:PORT or unix:/path/of.sock",
+    help="Where it listens: http://HOST:PORT or unix:/path/of.sock; several times for several "
+    "that do the same.",
 )
 @click.option(
     "--allow",
@@ -79,7 +82,7 @@ def add(
     *,
     name: str,
     host: str,
-    upstream: str,
+    upstreams: tuple[str, ...],
     allow: tuple[SubjectTerm, ...],
     as_json: bool,
 ) -> None:
@@ -91,7 +94,7 @@ def add(
     )
 
     async def work(command: "Command") -> tuple[Application, list[str]]:
-        found = await add_application(command, name, host, upstream, allow)
+        found = await add_application(command, name, host, upstreams, allow)
         return found, await missing_subjects(command, allow)
 
     found, missing = here.run(work)
@@ -108,7 +111,7 @@ def add(
     if as_json:
         say_json(_facts(found) | {"file": str(folder.app_file(name))})
     else:
-        say(f"{folder.app_file(name)} written: {host} goes to {upstream}")
+        say(f"{folder.app_file(name)} written: {host} goes to {_upstreams(found)}")
 
 
 @app.command("list", cls=ExampleCommand, example="app list --json")
@@ -122,7 +125,7 @@ def list_(here: Surroundings, *, as_json: bool) -> None:
         return
     say_table(
         ("NAME", "HOST", "UPSTREAM", "RULES"),
-        [(each.name, each.host, each.upstream, _rules_in_words(each)) for each in found],
+        [(each.name, each.host, _upstreams(each), _rules_in_words(each)) for each in found],
         empty="there are no applications; `pusterla app add` adds one",
     )
 
@@ -147,7 +150,7 @@ def show(here: Surroundings, *, name: str, as_json: bool) -> None:
             ("title", found.title),
             ("description", found.description),
             ("address", configuration.site.origin(found.host) + "/"),
-            ("upstream", found.upstream),
+            ("upstream", _upstreams(found)),
             ("user header", found.user_header or ""),
             ("client certificate", "handed on" if found.client_certificate else "not handed on"),
             ("file", here.folder().app_file(name)),
@@ -217,13 +220,17 @@ def _facts(found: Application) -> dict[str, Any]:
     return {
         "name": found.name,
         "host": found.host,
-        "upstream": str(found.upstream),
+        "upstreams": list(map(str, found.upstreams)),
         "title": found.title,
         "description": found.description,
         "user_header": found.user_header,
         "client_certificate": found.client_certificate,
         "rules": [_rule_facts(rule) for rule in found.policy.rules],
     }
+
+
+def _upstreams(found: Application) -> str:
+    return ", ".join(map(str, found.upstreams))
 
 
 def _rule_facts(rule: Rule) -> dict[str, Any]:

@@ -28,10 +28,12 @@ from gateway.cli.output import (
     say_table,
     utc,
 )
+from gateway.cli.reload import warn_unless_taken_up
 from gateway.cli.secret import ask_person
 from gateway.cli.surroundings import Surroundings, pass_surroundings
 
 if TYPE_CHECKING:
+    from gateway.bootstrap.asking import Asked
     from gateway.bootstrap.protection import Protected
     from gateway.bootstrap.succession import Installed, Listed
 
@@ -234,12 +236,13 @@ def retire(here: Surroundings, *, name: str, as_json: bool) -> None:
     """Let an issuing CA go whose certificates have all ended; its key is then not needed."""
     from gateway.bootstrap.succession import retire_issuer
 
-    here.run(lambda command: retire_issuer(command, name))
+    asked = here.run(lambda command: retire_issuer(command, name))
     if as_json:
-        say_json({"name": name, "state": "retired"})
-        return
-    say(f"{name} is retired: its revocation list is signed no more, and its key can go")
-    note(RESTART)
+        say_json({"name": name, "state": "retired", "taken_up": asked.taken_up})
+    else:
+        say(f"{name} is retired: its revocation list is signed no more, and its key can go")
+        say(_taken_up(asked))
+    warn_unless_taken_up(asked)
 
 
 @ca.command(cls=ExampleCommand, example="ca root --host pusterla.example.org --out root")
@@ -318,10 +321,10 @@ def sign(here: Surroundings, *, request: Path, folder: Path, out: Path, as_json:
     note("compare the key with the one that `pusterla ca request` showed at the site")
 
 
-RESTART = (
-    "running edges learn of it when they are started again: restart them"
-    " (pusterla serve, or systemctl restart pusterla-edge)"
-)
+def _taken_up(asked: "Asked") -> str:
+    if asked.taken_up:
+        return "the running site has taken it up; edges on other machines do with pusterla reload"
+    return "no site has taken it up yet: one that runs does with pusterla reload"
 
 
 def _say_installed(installed: "Installed", *, as_json: bool) -> None:
@@ -333,8 +336,10 @@ def _say_installed(installed: "Installed", *, as_json: bool) -> None:
                 "before": installed.before,
                 "not_after": utc(until),
                 "server_certificate": installed.server,
+                "taken_up": installed.asked.taken_up,
             }
         )
+        warn_unless_taken_up(installed.asked)
         return
     say(f"{installed.name} issues from now on, until {local(until)}")
     if installed.before is not None:
@@ -344,4 +349,7 @@ def _say_installed(installed: "Installed", *, as_json: bool) -> None:
         )
     if installed.server:
         say("the server has a new certificate")
-    note(f"{RESTART}; until then nobody gets in with a certificate of {installed.name}")
+    say(_taken_up(installed.asked))
+    if not installed.asked.taken_up:
+        note(f"until then nobody gets in with a certificate of {installed.name}")
+    warn_unless_taken_up(installed.asked)

@@ -21,6 +21,7 @@ from gateway.cli.output import (
     utc,
     warn,
 )
+from gateway.cli.reload import warn_unless_taken_up
 from gateway.cli.secret import read_secret_line
 from gateway.cli.surroundings import Surroundings, pass_surroundings
 
@@ -299,6 +300,28 @@ def revoke(
                 f"at {local(record.revoked_at)}"
             )
     outcome.raise_unless_published()
+
+
+@cert.command(cls=ExampleCommand, example="cert renew-server")
+@passphrase_option
+@json_option
+@pass_surroundings
+def renew_server(here: Surroundings, *, as_json: bool) -> None:
+    """Give the server a new certificate for its key, and let the running site take it up.
+
+    No connection is lost. Browsers take a server certificate for at most 398 days.
+    """
+    from gateway.bootstrap.server_certificate import renew_server_certificate
+
+    renewed = here.run(renew_server_certificate)
+    until = renewed.certificate.not_valid_after_utc
+    taken_up = renewed.asked.taken_up
+    if as_json:
+        say_json({"until": utc(until), "taken_up": taken_up})
+    else:
+        say(f"the server has a certificate until {local(until)}")
+        say("the running site serves with it" if taken_up else "no site has taken it up yet")
+    warn_unless_taken_up(renewed.asked)
 
 
 def _apps(text: str | None) -> tuple[str, ...] | None:

@@ -13,6 +13,7 @@ from gateway.cli.ca import ca
 from gateway.cli.cert import cert
 from gateway.cli.crl import crl
 from gateway.cli.output import printable
+from gateway.cli.reload import reload
 from gateway.cli.session import session
 from gateway.cli.site import demo, doctor, init, serve
 from gateway.cli.surroundings import Surroundings
@@ -108,5 +109,5 @@ def main(ctx: click.Context, site: Path, debug: bool) -> None:
     ctx.obj = Surroundings(site)
 
 
-for command in (init, serve, demo, doctor, user, cert, app, session, crl, ca, audit):
+for command in (init, serve, reload, demo, doctor, user, cert, app, session, crl, ca, audit):
     main.add_command(command)

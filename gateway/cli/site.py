@@ -125,7 +125,8 @@ def serve(ctx: click.Context, here: Surroundings, *, only: tuple[str, ...], as_j
     """Run the site until SIGTERM or Ctrl-C; its log goes to stderr.
 
     Does not start when a file has problems. While it runs, applications are taken up
-    as their files change, and a file with problems leaves the old state in force.
+    as their files change, everything else with `pusterla reload`; a file with problems
+    leaves the old state in force.
     With --json one object on stdout says that it serves, and where.
     """
     from gateway.supervisor import serve as supervise

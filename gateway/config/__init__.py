@@ -5,6 +5,7 @@
 - `applications`  apps/NAME.toml → `Application`
 - `reaching`      the part of it that is about how an application is reached
 - `watch`         has anything changed? for processes that go on running
+- `differences`   what has changed in pusterla.toml, and what of it a running site can take up
 - `template`      the files as the command writes them, with every key explained
 """
 

@@ -1,13 +1,21 @@
 """apps/NAME.toml → `Application`. Every key is explained in docs/configuration.md."""
 
 import re
+from pathlib import Path
 from typing import Final
 
-from gateway.config.reaching import read_app_limits
+from gateway.config.reaching import (
+    LARGEST_BUFFER,
+    check_authority,
+    read_app_limits,
+    read_health_check,
+    read_upstream_tls,
+    read_upstreams,
+)
 from gateway.config.settings import check_host, check_line
 from gateway.core.headers import HOP_BY_HOP
 from gateway.core.routes import normalise_host
-from gateway.core.site import Application, Site, parse_upstream
+from gateway.core.site import Application, Site
 from policies.parse import parse_rules
 from policies.reading import Problem, Section
 
@@ -62,7 +70,8 @@ class ApplicationReader:
     what depends on the site's hosts.
     """
 
-    def __init__(self, site: Site | None, problems: list[Problem]) -> None:
+    def __init__(self, site: Site | None, folder: Path, problems: list[Problem]) -> None:
+        self._folder = folder
         self._problems = problems
         self._taken: dict[str, str] = {}
         if site is not None:
@@ -80,29 +89,39 @@ class ApplicationReader:
         except ValueError as error:
             self._problems.append(Problem(place, f"{error}; rename the file"))
         host = document.text("host", check=check_host)
-        upstream = document.text("upstream", check=parse_upstream)
+        upstreams = read_upstreams(document)
+        upstream_host = document.text("upstream_host", default=None, check=check_authority)
+        buffer_body = document.integer(
+            "buffer_body", default=None, minimum=1, maximum=LARGEST_BUFFER
+        )
         title = document.text("title", default=name, check=check_line)
         description = document.text("description", default="", check=check_line)
         user_header = document.text("user_header", default=None, check=_check_user_header)
         client_certificate = document.boolean("client_certificate", default=False)
         limits = read_app_limits(document.section("limits"))
+        tls = read_upstream_tls(document.section("upstream_tls"), upstreams, self._folder)
+        health = read_health_check(document.section("health"))
         policy = parse_rules(
             name, document.raw("rules"), document.place_of("rules"), self._problems
         )
         self._claim(document, place, host)
         document.finish()
-        if len(self._problems) > before or host is None or upstream is None or policy is None:
+        if len(self._problems) > before or host is None or policy is None:
             return None
         return Application(
             name=name,
             host=host,
-            upstream=parse_upstream(upstream),
+            upstreams=upstreams,
             policy=policy,
             title=title,
             description=description,
             user_header=user_header,
             client_certificate=client_certificate,
             limits=limits,
+            tls=tls,
+            health=health,
+            upstream_host=upstream_host,
+            buffer_body=buffer_body,
         )
 
     def _claim(self, document: Section, place: str, host: str | None) -> None:

@@ -1,6 +1,7 @@
 """Reading a site's files: everything in one go, so that all problems are found at once."""
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,33 @@ def read_applications(directory: Path, site: Site) -> dict[str, Application] | P
     return Problems(tuple(problems)) if problems else applications
 
 
+def read_sound_applications(directory: Path, site: Site) -> tuple[dict[str, Application], Problems]:
+    """Read what has no mistake among the files in *directory*, and say why the rest is left out.
+
+    Of two files that name the same host neither is sound: nobody can say whose it is.
+    """
+    problems: list[Problem] = []
+    try:
+        names = application_names(directory)
+    except OSError as error:
+        return {}, Problems((Problem(directory.name, f"cannot be read: {error.strerror}"),))
+    found: list[Application] = []
+    for name in names:
+        place = f"{directory.name}/{name}{APP_SUFFIX}"
+        document = _document(directory / (name + APP_SUFFIX), place, problems)
+        # A reader for each: which file comes first is to make no difference.
+        reader = ApplicationReader(site, directory.parent, problems)
+        if document is not None and (application := reader.read(name, place, document)):
+            found.append(application)
+    claims = Counter(application.host for application in found)
+    for application in found:
+        if claims[application.host] > 1:
+            place = f"{directory.name}/{application.name}{APP_SUFFIX}"
+            problems.append(Problem(place, f"another file has the host {application.host!r} too"))
+    sound = {one.name: one for one in found if claims[one.host] == 1}
+    return sound, Problems(tuple(problems))
+
+
 def read_new_application(
     directory: Path, site: Site, name: str, text: str
 ) -> Application | Problems:
@@ -76,7 +104,7 @@ def read_new_application(
     which is there already has; what is wrong with those is not its fault.
     """
     problems: list[Problem] = []
-    reader = ApplicationReader(site, problems)
+    reader = ApplicationReader(site, directory.parent, problems)
     _read_files(reader, directory, problems)
     problems.clear()
     place = f"{directory.name}/{name}{APP_SUFFIX}"
@@ -121,7 +149,7 @@ def _read_site(path: Path, problems: list[Problem]) -> Site | None:
 def _read_applications(
     directory: Path, site: Site | None, problems: list[Problem]
 ) -> dict[str, Application]:
-    return _read_files(ApplicationReader(site, problems), directory, problems)
+    return _read_files(ApplicationReader(site, directory.parent, problems), directory, problems)
 
 
 def _read_files(

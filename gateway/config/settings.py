@@ -1,12 +1,13 @@
 """pusterla.toml → `Site`. Every key is explained in docs/configuration.md."""
 
+from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import PurePath
 from typing import Final
 
 from gateway.core.routes import normalise_host
-from gateway.core.site import Limits, Lists, Site
+from gateway.core.site import DEFAULT_ACCESS_LOG, Demand, Limits, Lists, Site
 from policies.reading import Section
 
 DEFAULT_PORT: Final = 8443
@@ -16,6 +17,7 @@ DEFAULT_SESSION_LIFETIME: Final = timedelta(hours=12)
 DEFAULT_FEED_GRACE: Final = timedelta(seconds=5)
 DEFAULT_LISTS: Final = Lists()
 DEFAULT_LIMITS: Final = Limits()
+OFF: Final = "off"
 
 # 8443 → 8080 and 443 → 80: the pairs that people know.
 _HTTP_DISTANCE: Final = 363
@@ -29,6 +31,10 @@ _POSTGRESQL: Final = "postgresql+asyncpg://"
 _LONGEST_WAIT: Final = timedelta(hours=1)
 _SMALLEST_HEAD: Final = 4 * 1024
 _LARGEST_HEAD: Final = 1024 * 1024
+# A browser sends some twenty fields, and a way back from the sign-in is a long target.
+_FEWEST_FIELDS: Final = 32
+_MOST_FIELDS: Final = 10_000
+_SHORTEST_TARGET: Final = 1024
 
 
 def read_settings(document: Section, cores: int) -> Site | None:
@@ -37,7 +43,7 @@ def read_settings(document: Section, cores: int) -> Site | None:
     *cores* is how many workers there are when the file does not say.
     """
     host, port, http_port, name, contact = _read_site(document.section("site"))
-    listen, workers = _read_listen(document.section("listen"), cores)
+    listen = _read_listen(document.section("listen"), cores)
     sessions = document.section("sessions")
     session_lifetime = sessions.duration(
         "lifetime",
@@ -52,6 +58,8 @@ def read_settings(document: Section, cores: int) -> Site | None:
     passphrase_file = ca.text("passphrase_file", default=None, check=check_line)
     ca.finish()
     limits = _read_limits(document.section("limits"))
+    access_log, log_queries = _read_log(document.section("log"))
+    metrics_port = _read_metrics(document.section("metrics"), (port, http_port))
     document.finish()
     if host is None:
         return None
@@ -61,14 +69,19 @@ def read_settings(document: Section, cores: int) -> Site | None:
         http_port=http_port,
         name=name,
         contact=contact,
-        listen=listen,
-        workers=workers,
+        listen=listen.address,
+        workers=listen.workers,
         store_url=store_url,
         session_lifetime=session_lifetime,
         crl=crl,
         feed_grace=feed_grace,
         limits=limits,
         ca_passphrase_file=None if passphrase_file is None else PurePath(passphrase_file),
+        certificate=listen.certificate,
+        balancers=listen.balancers,
+        access_log=access_log,
+        log_queries=log_queries,
+        metrics_port=metrics_port,
     )
 
 
@@ -121,11 +134,22 @@ def _read_site(section: Section) -> tuple[str | None, int, int, str, str]:
     return host, port, http_port, name, contact
 
 
-def _read_listen(section: Section, cores: int) -> tuple[str, int]:
+@dataclass(frozen=True, slots=True)
+class _Listen:
+    address: str
+    workers: int
+    certificate: Demand
+    balancers: tuple[IPv4Network | IPv6Network, ...]
+
+
+def _read_listen(section: Section, cores: int) -> _Listen:
     address = section.text("address", default=DEFAULT_ADDRESS, check=_check_address)
     workers = section.integer("workers", default=cores, minimum=1, maximum=_MOST_WORKERS)
+    certificate = section.choice("certificate", Demand, default=Demand.PAGE)
+    nothing: tuple[str, ...] = ()
+    balancers = section.texts("proxy_protocol_from", default=nothing, check=_check_network)
     section.finish()
-    return address, workers
+    return _Listen(address, workers, certificate, tuple(map(ip_network, balancers)))
 
 
 def _read_store(section: Section) -> tuple[str | None, timedelta]:
@@ -177,6 +201,8 @@ def _read_limits(section: Section) -> Limits:
     limits = Limits(
         handshake=duration("handshake"),
         request_head=duration("request_head"),
+        request_body=duration("request_body"),
+        response_taken=duration("response_taken"),
         idle=duration("idle"),
         upstream_connect=duration("upstream_connect"),
         upstream_response=duration("upstream_response"),
@@ -187,6 +213,20 @@ def _read_limits(section: Section) -> Limits:
             minimum=_SMALLEST_HEAD,
             maximum=_LARGEST_HEAD,
         ),
+        head_fields=section.integer(
+            "head_fields",
+            default=DEFAULT_LIMITS.head_fields,
+            minimum=_FEWEST_FIELDS,
+            maximum=_MOST_FIELDS,
+        ),
+        target_bytes=section.integer(
+            "target_bytes",
+            default=DEFAULT_LIMITS.target_bytes,
+            minimum=_SHORTEST_TARGET,
+            maximum=_LARGEST_HEAD,
+        ),
+        body_bytes=section.integer("body_bytes", default=DEFAULT_LIMITS.body_bytes, minimum=0),
+        body_rate=section.integer("body_rate", default=DEFAULT_LIMITS.body_rate, minimum=0),
         connections=count("connections"),
         certificate_connections=count("certificate_connections"),
         handshakes=count("handshakes"),
@@ -195,9 +235,39 @@ def _read_limits(section: Section) -> Limits:
     return limits
 
 
+def _read_log(section: Section) -> tuple[str | None, bool]:
+    access = section.text("access", default=DEFAULT_ACCESS_LOG, check=_check_path)
+    queries = section.boolean("queries", default=True)
+    section.finish()
+    return None if access == OFF else access, queries
+
+
+def _read_metrics(section: Section, taken: tuple[int, int]) -> int | None:
+    port = section.integer("port", default=None, minimum=1, maximum=_HIGHEST_PORT)
+    if port in taken:
+        section.report("port", f"{port} is the site's own port: metrics are not for everybody")
+    section.finish()
+    return port
+
+
+def _check_path(text: str) -> None:
+    if not text.isprintable() or text.endswith("/"):
+        raise ValueError(f"{text!r} is not the path of a file; write log/access.jsonl, or {OFF}")
+
+
 def _check_address(text: str) -> None:
     if not _is_address(text):
         raise ValueError(f"{text!r} is no address of a machine; write 0.0.0.0, 127.0.0.1 or ::")
+
+
+def _check_network(text: str) -> None:
+    try:
+        network = ip_network(text)
+    except ValueError as error:
+        message = f"{text!r} is no address and no network; write 10.0.0.5 or 10.1.0.0/24"
+        raise ValueError(message) from error
+    if not network.prefixlen:
+        raise ValueError(f"{text!r} is everybody: whoever comes could say that they are anybody")
 
 
 def _check_store_url(text: str) -> None:

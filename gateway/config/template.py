@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from gateway.config.settings import (
     DEFAULT_ADDRESS,
@@ -18,8 +19,11 @@ from gateway.config.settings import (
     DEFAULT_SESSION_LIFETIME,
     default_http_port,
 )
+from gateway.core.site import DEFAULT_ACCESS_LOG, Demand, HealthCheck
 from policies.durations import show_duration
 from policies.parse import SubjectKind, SubjectTerm
+
+_EXAMPLE_BODY: Final = 1024**3
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +61,13 @@ def settings_text(
         ("ca", _ca_settings()),
         ("crl", _crl_settings()),
         ("limits", _limit_settings()),
+        ("log", _log_settings()),
+        ("metrics", _metrics_settings()),
     )
     head = (
         f"# The settings of the Pusterla at {host}; docs/configuration.md explains them too.\n"
         "# A key behind a # is not set: take the # away to choose. `pusterla app check` reads\n"
-        "# this file as `pusterla serve` does. Changes take effect at the next start.\n"
+        "# this file as `pusterla serve` does, and `pusterla reload` has a running site take it up.\n"
     )
     return head + "".join(
         f"\n[{title}]\n" + "\n".join(map(str, settings)) for title, settings in sections
@@ -71,7 +77,7 @@ def settings_text(
 def application_text(
     name: str,
     host: str,
-    upstream: str,
+    upstreams: tuple[str, ...],
     allow: Iterable[SubjectTerm],
     *,
     title: str | None = None,
@@ -81,9 +87,22 @@ def application_text(
         Setting("host", toml_text(host), "The host under which people reach it.", chosen=True),
         Setting(
             "upstream",
-            toml_text(upstream),
-            "Where it listens: http://HOST:PORT or unix:/path/of.sock",
+            toml_text(upstreams[0]) if len(upstreams) == 1 else _texts(upstreams),
+            "Where it listens: http://HOST:PORT, https://HOST:PORT or unix:/path/of.sock\n"
+            'Several that do the same: ["http://10.0.0.1:80", "http://10.0.0.2:80"]',
             chosen=True,
+        ),
+        Setting(
+            "upstream_host",
+            toml_text("wiki.internal"),
+            "The name on which it insists: it is called so, and where its answers say that\n"
+            "name, ours is put. Left out: it is called as people call it.",
+        ),
+        Setting(
+            "buffer_body",
+            "1048576",
+            "For an application that needs a body's length before it reads it: up to how many\n"
+            "bytes a body of unknown length is held until it is whole. Left out: not at all.",
         ),
         _optional("title", title, toml_text(name), "What people read in the list at the portal."),
         Setting(
@@ -109,7 +128,11 @@ def application_text(
     )
     tables = "".join(
         f"[{title}]\n" + "\n".join(map(str, table)) + "\n"
-        for title, table in (("limits", _app_limit_settings()),)
+        for title, table in (
+            ("limits", _app_limit_settings()),
+            ("health", _health_settings()),
+            ("upstream_tls", _upstream_tls_settings()),
+        )
     )
     return head + "\n".join(map(str, settings)) + "\n" + tables + _rules_text(allow)
 
@@ -118,6 +141,10 @@ def toml_text(text: str) -> str:
     """Write *text* as a basic string of TOML."""
     # JSON's escapes are TOML's; only DEL is allowed there and not here.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
+
+
+def _texts(texts: tuple[str, ...]) -> str:
+    return f"[{', '.join(map(toml_text, texts))}]"
 
 
 def _rules_text(allow: Iterable[SubjectTerm]) -> str:
@@ -182,6 +209,19 @@ def _listen_settings(address: str | None, workers: int | None) -> tuple[Setting,
         ),
         _optional(
             "workers", workers, "2", "How many workers the edge has. Left out: one for each core."
+        ),
+        Setting(
+            "certificate",
+            toml_text(Demand.PAGE),
+            'What becomes of whoever has no good certificate: "page", they read what is wrong\n'
+            'and what to do; "handshake", the TLS connection fails, with the alert that says it.',
+        ),
+        Setting(
+            "proxy_protocol_from",
+            '["10.0.0.5", "10.1.0.0/24"]',
+            "Balancers in front of this site, by address or network. Every connection from\n"
+            "there must begin with a PROXY header, version 2, and what it says of the client\n"
+            "is believed.",
         ),
     )
 
@@ -249,11 +289,49 @@ def _crl_settings() -> tuple[Setting, ...]:
     )
 
 
+def _log_settings() -> tuple[Setting, ...]:
+    return (
+        Setting(
+            "access",
+            toml_text(DEFAULT_ACCESS_LOG),
+            "The access log, a JSON object for each request: a path, from the site folder on.\n"
+            'It is appended to, and made anew when it was renamed. "off": none.',
+        ),
+        Setting(
+            "queries",
+            "true",
+            "Whether it shows what stands behind the ? of an address. Applications that put\n"
+            "secrets there ask for false.",
+        ),
+    )
+
+
+def _metrics_settings() -> tuple[Setting, ...]:
+    return (
+        Setting(
+            "port",
+            "9464",
+            "Where Prometheus reads metrics: http://127.0.0.1:PORT/metrics, on this machine\n"
+            "alone. Left out: nowhere.",
+        ),
+    )
+
+
 def _limit_settings() -> tuple[Setting, ...]:
     limits = DEFAULT_LIMITS
     return (
         _duration("handshake", limits.handshake, "How long a TLS handshake may take."),
         _duration("request_head", limits.request_head, "How long the head of a request may take."),
+        _duration(
+            "request_body",
+            limits.request_body,
+            "The longest pause in a request's body.",
+        ),
+        _duration(
+            "response_taken",
+            limits.response_taken,
+            "How long a client may take nothing of what waits for it.",
+        ),
         _duration(
             "idle",
             limits.idle,
@@ -276,6 +354,27 @@ def _limit_settings() -> tuple[Setting, ...]:
             "How long open requests may go on when the service is being stopped.",
         ),
         Setting("head_bytes", str(limits.head_bytes), "The largest head of a request, in bytes."),
+        Setting(
+            "head_fields",
+            str(limits.head_fields),
+            "How many fields the head of a request may have.",
+        ),
+        Setting(
+            "target_bytes",
+            str(limits.target_bytes),
+            "The longest target (path and query) of a request, in bytes.",
+        ),
+        Setting(
+            "body_bytes",
+            str(_EXAMPLE_BODY),
+            "The largest body of a request, in bytes. Left out: any.",
+        ),
+        Setting(
+            "body_rate",
+            str(limits.body_rate),
+            "At how many bytes a second a request's body must come, averaged over 30 s, until\n"
+            "the answer begins. 0: any.",
+        ),
         Setting(
             "connections",
             str(limits.connections),
@@ -319,6 +418,42 @@ def _app_limit_settings() -> tuple[Setting, ...]:
             "1073741824",
             "The largest body of a request, in bytes. Left out: as pusterla.toml says.",
         ),
+    )
+
+
+def _health_settings() -> tuple[Setting, ...]:
+    default = HealthCheck("/healthz")
+    return (
+        Setting(
+            "path",
+            toml_text(default.path),
+            "What is asked of each upstream to see whether it is well: it is where the\n"
+            "answer is 2xx or 3xx. Left out: nothing is asked.",
+        ),
+        _duration("interval", default.interval, "How often each worker asks."),
+        _duration("timeout", default.timeout, "How long an answer may take."),
+    )
+
+
+def _upstream_tls_settings() -> tuple[Setting, ...]:
+    return (
+        Setting(
+            "ca",
+            toml_text("upstream-ca.pem"),
+            "For https:// upstreams. Who signs for them, in PEM; paths are relative to the\n"
+            "site's folder. Left out: whom this machine believes.",
+        ),
+        Setting(
+            "name",
+            toml_text("wiki.internal"),
+            "What they are called in their certificates. Left out: the host of the upstream.",
+        ),
+        Setting(
+            "certificate",
+            toml_text("upstream-client.pem"),
+            "The certificate that we show them. Left out: none.",
+        ),
+        Setting("key", toml_text("upstream-client.key"), "Its key. Left out: in the same file."),
     )
 
 

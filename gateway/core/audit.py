@@ -28,6 +28,7 @@ class AuditKind(StrEnum):
     CERTIFICATE_ISSUED = "certificate-issued"
     CERTIFICATE_REVOKED = "certificate-revoked"
     CERTIFICATE_REFUSED = "certificate-refused"
+    SERVER_CERTIFICATE_RENEWED = "server-certificate-renewed"
     CRL_PUBLISHED = "crl-published"
     SIGNED_IN = "signed-in"
     SIGN_IN_FAILED = "sign-in-failed"

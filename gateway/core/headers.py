@@ -88,6 +88,7 @@ _OWS = " \t"  # RFC 9110, section 5.6.3
 HOP_BY_HOP = frozenset(
     {
         "connection",
+        "http2-settings",
         "keep-alive",
         "proxy-authenticate",
         "proxy-authorization",

@@ -31,6 +31,8 @@ class Refusal(StrEnum):
     CROSS_SITE_REQUEST = "cross-site-request"
     NOT_FOUND = "not-found"
     METHOD_REFUSED = "method-refused"
+    METHOD_UNKNOWN = "method-unknown"
+    """A method that nothing here takes: not known, or CONNECT or TRACE, which no gateway passes."""
     UNKNOWN_HOST = "unknown-host"
     MISDIRECTED = "misdirected"
     """SNI and Host disagree: the request came over a connection made for another host."""
@@ -42,6 +44,8 @@ class Refusal(StrEnum):
     UPSTREAM_UNREACHABLE = "upstream-unreachable"
     UPSTREAM_BROKEN = "upstream-broken"
     UPSTREAM_TIMEOUT = "upstream-timeout"
+    NO_UPSTREAM = "no-upstream"
+    """An application has several upstreams, or checks, and none is fit for a request."""
     STORE_UNAVAILABLE = "store-unavailable"
     OVERLOADED = "overloaded"
     INTERNAL = "internal"
@@ -65,6 +69,7 @@ STATUS: Final = {
     Refusal.CROSS_SITE_REQUEST: HTTPStatus.FORBIDDEN,
     Refusal.NOT_FOUND: HTTPStatus.NOT_FOUND,
     Refusal.METHOD_REFUSED: HTTPStatus.METHOD_NOT_ALLOWED,
+    Refusal.METHOD_UNKNOWN: HTTPStatus.NOT_IMPLEMENTED,
     Refusal.UNKNOWN_HOST: HTTPStatus.MISDIRECTED_REQUEST,
     Refusal.MISDIRECTED: HTTPStatus.MISDIRECTED_REQUEST,
     Refusal.BAD_REQUEST: HTTPStatus.BAD_REQUEST,
@@ -75,6 +80,7 @@ STATUS: Final = {
     Refusal.UPSTREAM_UNREACHABLE: HTTPStatus.BAD_GATEWAY,
     Refusal.UPSTREAM_BROKEN: HTTPStatus.BAD_GATEWAY,
     Refusal.UPSTREAM_TIMEOUT: HTTPStatus.GATEWAY_TIMEOUT,
+    Refusal.NO_UPSTREAM: HTTPStatus.SERVICE_UNAVAILABLE,
     Refusal.STORE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     Refusal.OVERLOADED: HTTPStatus.SERVICE_UNAVAILABLE,
     Refusal.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,

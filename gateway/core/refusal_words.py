@@ -37,6 +37,7 @@ class Frame:
     whom_to_ask: str
     nobody_named: str
     say_this: str
+    request: str
     again: str
     to_portal: str
 
@@ -59,6 +60,7 @@ WAYS: Final = {
     Refusal.CROSS_SITE_REQUEST: Way.PORTAL,
     Refusal.NOT_FOUND: Way.PORTAL,
     Refusal.METHOD_REFUSED: Way.PORTAL,
+    Refusal.METHOD_UNKNOWN: Way.NONE,
     Refusal.UNKNOWN_HOST: Way.NONE,
     Refusal.MISDIRECTED: Way.AGAIN,
     Refusal.BAD_REQUEST: Way.NONE,
@@ -69,6 +71,7 @@ WAYS: Final = {
     Refusal.UPSTREAM_UNREACHABLE: Way.AGAIN,
     Refusal.UPSTREAM_BROKEN: Way.AGAIN,
     Refusal.UPSTREAM_TIMEOUT: Way.AGAIN,
+    Refusal.NO_UPSTREAM: Way.AGAIN,
     Refusal.STORE_UNAVAILABLE: Way.AGAIN,
     Refusal.OVERLOADED: Way.AGAIN,
     Refusal.INTERNAL: Way.AGAIN,
@@ -79,6 +82,7 @@ FRAMES: Final[dict[Language, Frame]] = {
         whom_to_ask="If this does not help, ask",
         nobody_named="If this does not help, ask the people who gave you access.",
         say_this="Tell them this:",
+        request="Request id",
         again="Try again",
         to_portal="Go to the start page",
     ),
@@ -86,6 +90,7 @@ FRAMES: Final[dict[Language, Frame]] = {
         whom_to_ask="Se non basta, chiedi a",
         nobody_named="Se non basta, chiedi a chi ti ha dato l’accesso.",
         say_this="Riferisci questo:",
+        request="Numero della richiesta",
         again="Riprova",
         to_portal="Vai alla pagina iniziale",
     ),
@@ -200,6 +205,11 @@ _ENGLISH: Final = {
         "This address does not take this kind of request.",
         ("Begin at the start page.",),
     ),
+    Refusal.METHOD_UNKNOWN: Words(
+        "Nothing here can do that",
+        "Your program sent a kind of request that nothing here takes.",
+        ("Whoever looks after the program can tell by its method.",),
+    ),
     Refusal.UNKNOWN_HOST: Words(
         "Nothing is served under this name",
         "The name in the address is not one of ours.",
@@ -249,6 +259,12 @@ _ENGLISH: Final = {
         "The application takes too long",
         "You were let in, but the application did not answer in time.",
         ("Try again. What you sent may or may not have been done: check before you repeat it.",),
+    ),
+    Refusal.NO_UPSTREAM: Words(
+        "The application is out of order at the moment",
+        "You were let in, but no server of this application is fit for work just now. Your "
+        "request has reached none of them.",
+        ("Try again in a minute.",),
     ),
     Refusal.STORE_UNAVAILABLE: Words(
         "We cannot check who may enter at the moment",
@@ -373,6 +389,11 @@ _ITALIAN: Final = {
         "Questo indirizzo non accetta richieste di questo tipo.",
         ("Comincia dalla pagina iniziale.",),
     ),
+    Refusal.METHOD_UNKNOWN: Words(
+        "Qui nessuno lo sa fare",
+        "Il programma ha mandato una richiesta di un tipo che qui nessuno accetta.",
+        ("Chi si occupa del programma lo riconosce dal metodo.",),
+    ),
     Refusal.UNKNOWN_HOST: Words(
         "Sotto questo nome non c’è nulla",
         "Il nome nell’indirizzo non è uno dei nostri.",
@@ -434,6 +455,12 @@ _ITALIAN: Final = {
                 "prima di ripeterlo."
             ),
         ),
+    ),
+    Refusal.NO_UPSTREAM: Words(
+        "L’applicazione è momentaneamente fuori servizio",
+        "L’accesso è riuscito, ma in questo momento nessun server di questa applicazione è in "
+        "grado di lavorare. La tua richiesta non è arrivata a nessuno di essi.",
+        ("Riprova tra un minuto.",),
     ),
     Refusal.STORE_UNAVAILABLE: Words(
         "In questo momento non possiamo controllare chi può entrare",

@@ -8,7 +8,7 @@ fetches nothing, so it also works where everything else is refused.
 
 import re
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
 from html import escape
@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from gateway.core.look import GATE, STYLE
 from gateway.core.refusal_kinds import STATUS, Refusal
 from gateway.core.refusal_words import FRAMES, WAYS, WORDS, Frame, Language, Way
+from gateway.core.request_ids import REQUEST_ID
 
 __all__ = [
     "Language",
@@ -72,12 +73,15 @@ _HTML = """\
 {way}<div class="whom soft">
 <p>{ask}</p>
 <p>{say_this} <code>{status} {refusal}</code></p>
-</div>
+{request}</div>
 </main>
 </body>
 </html>
 """
 
+
+# No text of an operator can hold it: names and contacts are printable.
+_REQUEST = b"\0request\0"
 
 _FURTHER = {
     # RFC 9110, section 15.5.2, wants a challenge; browsers ignore a scheme they do not know.
@@ -126,17 +130,42 @@ def hsts(origin: str) -> tuple[tuple[str, str], ...]:
     return (("Strict-Transport-Security", "max-age=31536000"),)
 
 
-# Strangers can ask for it as often as they like, so it is made once. Everything
-# but *refusal* and *language* is the same for the whole site.
-@lru_cache(maxsize=256)
 def refusal_page(
-    refusal: Refusal, *, language: Language, site_name: str, contact: str, portal_origin: str
+    refusal: Refusal,
+    *,
+    language: Language,
+    site_name: str,
+    contact: str,
+    portal_origin: str,
+    request: str = "",
 ) -> Page:
     """Return the page of *refusal* in *language*.
 
     *contact* is whom to ask: a mail address, an https address, or any words.
     *portal_origin* is linked only where the certificate was found good.
+    *request* is the id that leads from the page to the logs; left out where it is "".
     """
+    page = _template(refusal, language, site_name, contact, portal_origin)
+    line, words = "", ""
+    if request:
+        line = f"<p>{escape(FRAMES[language].request)} <code>{escape(request)}</code></p>\n"
+        words = f" ({FRAMES[language].request} {request})"
+    fields = (*page.fields, (REQUEST_ID, request)) if request else page.fields
+    return replace(
+        page,
+        html=page.html.replace(_REQUEST, line.encode()),
+        text=page.text.replace(_REQUEST, words.encode()),
+        fields=fields,
+    )
+
+
+# Strangers can ask for it as often as they like, so it is made once. Everything
+# but *refusal* and *language* is the same for the whole site.
+@lru_cache(maxsize=256)
+def _template(
+    refusal: Refusal, language: Language, site_name: str, contact: str, portal_origin: str
+) -> Page:
+    """Return the page with `_REQUEST` where the id goes."""
     words, frame, status = WORDS[language][refusal], FRAMES[language], STATUS[refusal]
     html = _HTML.format(
         language=language,
@@ -151,6 +180,7 @@ def refusal_page(
         say_this=escape(frame.say_this),
         status=status.value,
         refusal=refusal.value,
+        request=_REQUEST.decode(),
     )
     fields = (
         ("Content-Security-Policy", _POLICY),
@@ -162,7 +192,7 @@ def refusal_page(
         *hsts(portal_origin),
         *_FURTHER.get(status, ()),
     )
-    text = f"{status.value} {refusal.value}: {words.title}\n".encode()
+    text = b"%b%b\n" % (f"{status.value} {refusal.value}: {words.title}".encode(), _REQUEST)
     return Page(status.value, status.phrase, html.encode(), text, _POLICY, fields)
 
 

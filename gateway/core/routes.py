@@ -46,7 +46,7 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 _FORBIDDEN = frozenset([*range(0x20), 0x5C, 0x7F])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # made for each request: not frozen, which costs
 class Target:
     """The normal form of a request target in origin-form (RFC 9112, section 3.2.1)."""
 

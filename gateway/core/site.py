@@ -6,34 +6,37 @@ Only values; `gateway.config` reads them from pusterla.toml and apps/*.toml.
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import IPv6Address
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Address, IPv6Network
 from pathlib import PurePath
 
 from policies.model import AppPolicy
 
 # Not urllib's idea of an address: that one drops line ends and takes blanks in a host.
 _UPSTREAM = re.compile(
-    r"http://(?:(?P<name>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)|\[(?P<literal>[^\]]+)\])"
+    r"(?P<scheme>https?)://(?:(?P<name>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)|\[(?P<literal>[^\]]+)\])"
     r"(?::(?P<port>[0-9]{1,9}))?/?",
     re.IGNORECASE | re.ASCII,
 )
 _PORT_MAXIMUM = 65535
+DEFAULT_ACCESS_LOG = "log/access.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Where one application listens: `http://HOST:PORT` or `unix:/path`."""
+    """Where one application listens: `http://HOST:PORT`, `https://HOST:PORT` or `unix:/path`."""
 
     host: str
     port: int
     unix_path: str | None = None
+    tls: bool = False
 
     def __str__(self) -> str:
         """Write it as the configuration does."""
         if self.unix_path is not None:
             return f"unix:{self.unix_path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
 
 def parse_upstream(text: str) -> Upstream:
@@ -49,22 +52,49 @@ def parse_upstream(text: str) -> Upstream:
         return Upstream(host="localhost", port=0, unix_path=path)
     match = _UPSTREAM.match(text)
     if match is None:
-        message = f"{text!r} is not an upstream; write http://127.0.0.1:9000 or unix:/run/wiki.sock"
+        message = (
+            f"{text!r} is not an upstream; write http://127.0.0.1:9000, https://wiki.internal "
+            "or unix:/run/wiki.sock"
+        )
         raise ValueError(message)
     if match.end() != len(text):
         message = f"an upstream is only a scheme, a host and a port: {text!r} has more"
         raise ValueError(message)
-    port = int(match["port"] or HTTP_PORT)
+    tls = match["scheme"].lower() == "https"
+    port = int(match["port"] or (HTTPS_PORT if tls else HTTP_PORT))
     if not 0 < port <= _PORT_MAXIMUM:
         message = f"the port in {text!r} must be from 1 to {_PORT_MAXIMUM}"
         raise ValueError(message)
     if match["name"]:
-        return Upstream(host=match["name"].lower(), port=port)
+        return Upstream(host=match["name"].lower(), port=port, tls=tls)
     try:
-        return Upstream(host=str(IPv6Address(match["literal"])), port=port)
+        return Upstream(host=str(IPv6Address(match["literal"])), port=port, tls=tls)
     except ValueError as error:
         message = f"{match['literal']!r} in {text!r} is not an IPv6 address"
         raise ValueError(message) from error
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamTLS:
+    """How the https upstreams of one application are verified, and what they are shown.
+
+    Paths of files in PEM. *ca*: who signs for them, None for whom this machine
+    believes. *name*: what they are called, None for the host of the upstream.
+    """
+
+    ca: str | None = None
+    name: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """What an application's upstreams are asked, over and over, to see whether they are well."""
+
+    path: str
+    interval: timedelta = timedelta(seconds=10)
+    timeout: timedelta = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +114,8 @@ class Application:
 
     name: str
     host: str
-    upstream: Upstream
+    upstreams: tuple[Upstream, ...]
+    """Where it listens; several are one application, and each request goes to one of them."""
     policy: AppPolicy
     title: str
     description: str = ""
@@ -93,6 +124,12 @@ class Application:
     client_certificate: bool = False
     """Whether the application is sent the certificate itself (RFC 9440)."""
     limits: AppLimits = AppLimits()
+    tls: UpstreamTLS = UpstreamTLS()
+    health: HealthCheck | None = None
+    upstream_host: str | None = None
+    """The name on which the application insists, perhaps with a port; None: it takes ours."""
+    buffer_body: int | None = None
+    """Up to how many bytes a body in chunks is held, to be sent with its length; None: not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +138,33 @@ class Limits:
 
     handshake: timedelta = timedelta(seconds=10)
     request_head: timedelta = timedelta(seconds=20)
+    request_body: timedelta = timedelta(minutes=1)
+    """The longest pause in a request's body."""
+    response_taken: timedelta = timedelta(minutes=2)
+    """How long a client may take nothing while something waits for it."""
     idle: timedelta = timedelta(minutes=5)
     upstream_connect: timedelta = timedelta(seconds=5)
     upstream_response: timedelta = timedelta(minutes=2)
     drain: timedelta = timedelta(seconds=15)
     head_bytes: int = 32 * 1024
+    head_fields: int = 128
+    target_bytes: int = 8 * 1024
+    body_bytes: int | None = None
+    """The largest body of a request; None for any."""
+    body_rate: int = 240
+    """At how many bytes a second a request's body must come at least; 0 for any."""
     connections: int = 10_000
     certificate_connections: int = 250
     handshakes: int = 1000
+
+
+class Demand(StrEnum):
+    """How a client certificate is demanded, and what becomes of whoever has no good one."""
+
+    PAGE = "page"
+    """It is requested; a page says what is wrong, and what to do."""
+    HANDSHAKE = "handshake"
+    """It is required; the TLS handshake fails with the alert that says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +203,15 @@ class Site:
     limits: Limits
     ca_passphrase_file: PurePath | None = None
     """Holds the passphrase of the CA's keys; relative to the site's folder."""
+    certificate: Demand = Demand.PAGE
+    balancers: tuple[IPv4Network | IPv6Network, ...] = ()
+    """From where connections begin with a PROXY header, which says who the client is."""
+    access_log: str | None = DEFAULT_ACCESS_LOG
+    """Where the access log is, relative to the site folder; None: none is written."""
+    log_queries: bool = True
+    """Whether the access log shows what stands behind the ? of a target."""
+    metrics_port: int | None = None
+    """The port on 127.0.0.1 where metrics are read; None: they are not."""
 
     @property
     def public_host(self) -> str:

@@ -21,6 +21,7 @@ from gateway.bootstrap.folder import FolderError, clock
 from gateway.bootstrap.keeper import Program
 from gateway.bootstrap.listeners import open_listeners
 from gateway.bootstrap.process import ProcessFailed, start_log
+from gateway.bootstrap.reloading import Reloading
 from gateway.config.settings import default_http_port
 from gateway.core.credentials import STEP_SECONDS, totp_code
 from gateway.core.ports import StoreUnavailable
@@ -116,13 +117,15 @@ def _workplace(directory: Path | None) -> Iterator[Path]:
 
 
 def _serve(made: Made, on_ready: Callable[[], None]) -> int:
-    processes = prepare(made.folder, made.site, PROCESSES)
+    reloading = Reloading(made.folder, made.folder.control_socket)
+    processes = prepare(made.folder, reloading.site, PROCESSES, reloading.in_force)
     apps = [_program(made, app) for app in DEMO_APPS.values()]
     return run_stages(
         [apps, *processes.stages],
         limit=limit_of(made.site),
         on_ready=on_ready,
         on_stopping=processes.close,
+        reloading=reloading,
     )
 
 

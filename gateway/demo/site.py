@@ -104,8 +104,8 @@ async def make(place: Path, port: int, http_port: int, say: Callable[[str], None
         say("adding applications")
         for app in DEMO_APPS.values():
             allow = [parse_subject_term(f"group:{app.group}")]
-            upstream = f"http://127.0.0.1:{ports[app.name]}"
-            await add_application(command, app.name, f"{app.name}.{HOST}", upstream, allow)
+            upstreams = (f"http://127.0.0.1:{ports[app.name]}",)
+            await add_application(command, app.name, f"{app.name}.{HOST}", upstreams, allow)
     shutil.copyfile(folder.root_certificate, made.root)
     _write_code_script(made)
     made.apps.make()

@@ -9,7 +9,7 @@ the feed raises `_generation`, and a read during which it rose is thrown away.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
@@ -87,6 +87,10 @@ class Grant:
     lines: bytes
     until: datetime
     live: bool = True
+    wholes: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    """The lines with those that say where a request came from, by address and authority."""
+    rule: str = ""
+    """By which rule, for the log."""
 
 
 class Admission:
@@ -106,6 +110,10 @@ class Admission:
         self._grants: dict[tuple[SessionId, str], Grant] = {}
         self._recorded: set[tuple[SessionId, str, str]] = set()
         self._reliable_until = clock()
+
+    def adopt(self, grace: timedelta) -> None:
+        """Let the feed be silent for *grace* from its next sign of life on."""
+        self._grace = grace
 
     # Certificates -----------------------------------------------------------
 
@@ -156,9 +164,9 @@ class Admission:
         except KeyError:
             return SessionMissing(session)
 
-    def grant(self, session: Session, app: Application, now: datetime) -> Grant | None:
+    def grant(self, session: SessionId, app: Application, now: datetime) -> Grant | None:
         """Return the grant that is in force, if there is one."""
-        grant = self._grants.get((session.id, app.name))
+        grant = self._grants.get((session, app.name))
         return grant if grant is not None and grant.live and now < grant.until else None
 
     def make_grant(
@@ -184,6 +192,7 @@ class Admission:
             app=app,
             lines=field_lines(*fields),
             until=min(now + GRANT_LIFETIME, session.expires_at, holder.not_after),
+            rule=rule,
         )
         if len(self._grants) >= REMEMBERED_MAXIMUM:
             # Not merely dropped: a grant that memory has lost could not be ended.
@@ -240,6 +249,10 @@ class Admission:
     def confirm(self, heard: datetime) -> None:
         """Note that memory is as new as *heard*: it is good for another *grace* from then."""
         self._reliable_until = heard + self._grace
+
+    def silence(self, now: datetime) -> timedelta:
+        """Return for how long nothing was heard of the feed."""
+        return now - (self._reliable_until - self._grace)
 
     def reliable(self, now: datetime) -> bool:
         """Say whether the feed has been heard within the grace."""

@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.refusals import Page, choose_language, refusal_page
+from gateway.core.request_ids import REQUEST_ID
 from gateway.core.site import Site
 from gateway.edge.heads import RequestHead
 
@@ -27,10 +28,12 @@ def is_navigation(head: RequestHead) -> bool:
     return b"text/html" in (head.first(b"accept") or b"")
 
 
-def refuse(refusal: Refusal, head: RequestHead | None, site: Site, *, close: bool) -> bytes:
+def refuse(
+    refusal: Refusal, head: RequestHead | None, site: Site, *, request: bytes, close: bool
+) -> bytes:
     """Return the whole response that refuses: a page for a person, a line for a program.
 
-    *head* is None where no request could be read.
+    *head* is None where no request could be read; *request* is its id all the same.
     """
     accepts = b"" if head is None else head.first(b"accept-language") or b""
     page = refusal_page(
@@ -39,6 +42,7 @@ def refuse(refusal: Refusal, head: RequestHead | None, site: Site, *, close: boo
         site_name=site.name,
         contact=site.contact,
         portal_origin=site.origin(site.host),
+        request=request.decode(),
     )
     if head is not None and is_navigation(head):
         content, kind = page.html, "text/html; charset=utf-8"
@@ -47,13 +51,14 @@ def refuse(refusal: Refusal, head: RequestHead | None, site: Site, *, close: boo
     return _response(page, content, kind, close=close, bodiless=_is_head(head))
 
 
-def redirect(location: str, *, set_cookie: str | None, close: bool) -> bytes:
+def redirect(location: str, *, set_cookie: str | None, request: bytes, close: bool) -> bytes:
     """Return 303 See Other (RFC 9110, section 15.4.4) to *location*, which is ours."""
     cookie = f"Set-Cookie: {set_cookie}\r\n" if set_cookie else ""
     connection = "Connection: close\r\n" if close else ""
     return (
         f"HTTP/1.1 303 See Other\r\nLocation: {location}\r\n{cookie}"
         "Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n"
+        f"{REQUEST_ID}: {request.decode()}\r\n"
         f"Content-Length: 0\r\n{connection}\r\n"
     ).encode("latin-1")
 

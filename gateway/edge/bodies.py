@@ -14,6 +14,8 @@ _HEAD: Final = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\
 # without end is an old way of keeping a server busy.
 _OVERHEAD_FREE: Final = 64 * 1024
 _OVERHEAD_PER_OCTET: Final = 16
+TRAILERS_MAXIMUM: Final = 32
+TRAILER_BYTES_MAXIMUM: Final = 8 * 1024
 
 
 class ChunkedBodyBroken(Exception):
@@ -24,21 +26,35 @@ class ChunkedDecoder:
     """Decodes one chunked body, fed as it comes.
 
     `complete` turns true with the last chunk; `excess` when bytes followed it.
-    Trailer fields (RFC 9112, section 7.1.2) are read and dropped.
+    Names and values of the trailer fields (RFC 9112, section 7.1.2) are in
+    `trailers` then, as they came.
     """
 
-    __slots__ = ("_begun", "_data", "_fed", "_given", "_parser", "complete", "excess")
+    __slots__ = (
+        "_bare",
+        "_begun",
+        "_data",
+        "_fed",
+        "_given",
+        "_parser",
+        "complete",
+        "excess",
+        "trailers",
+    )
 
     def __init__(self) -> None:
         """Stand before the first chunk."""
         self._data: list[bytes] = []
+        self.trailers: list[tuple[bytes, bytes]] = []
         self._begun = 0
+        self._bare = 0
         self._fed = 0
         self._given = 0
         self.complete = False
         self.excess = False
         self._parser = httptools.HttpRequestParser(self)
         self._parser.feed_data(_HEAD)
+        self.trailers.clear()
 
     def feed(self, data: bytes) -> bytes:
         """Return the payload in *data*, or raise `ChunkedBodyBroken`."""
@@ -56,6 +72,12 @@ class ChunkedDecoder:
         self._data.clear()
         self._fed += len(data)
         self._given += len(payload)
+        # A trailer is collected until it is whole, so much data before it must not
+        # make room for one without end.
+        self._bare = 0 if payload else self._bare + len(data)
+        if self._bare > _OVERHEAD_FREE or (self.trailers and self._trails_too_much()):
+            message = "more trailers than are taken"
+            raise ChunkedBodyBroken(message)
         if self._fed - self._given > _OVERHEAD_FREE + _OVERHEAD_PER_OCTET * self._given:
             message = "more framing than data"
             raise ChunkedBodyBroken(message)
@@ -63,6 +85,16 @@ class ChunkedDecoder:
 
     def _finished(self) -> bool:
         return self.complete
+
+    def _trails_too_much(self) -> bool:
+        trailers = self.trailers
+        octets = sum(len(name) + len(value) for name, value in trailers)
+        return len(trailers) > TRAILERS_MAXIMUM or octets > TRAILER_BYTES_MAXIMUM
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a trailer field; behind the end it is somebody else's."""
+        if not self.complete:
+            self.trailers.append((name, value))
 
     def on_message_begin(self) -> None:
         """Note a second message: bytes behind the end."""
@@ -81,6 +113,11 @@ class ChunkedDecoder:
 
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
+
+
+def last_chunk(trailers: bytes) -> bytes:
+    """Return the end of a body with the lines of *trailers*."""
+    return b"0\r\n%b\r\n" % trailers
 
 
 def chunk(data: bytes) -> bytes:

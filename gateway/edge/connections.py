@@ -10,6 +10,8 @@ from typing import Final, Generic, Protocol, TypeVar
 from gateway.core.people import Fingerprint
 from gateway.core.site import Limits
 
+SWEEP_SECONDS: Final = 0.5
+"""How often everybody's time is looked at."""
 LINGER_SECONDS: Final = 2.0
 _AT_ONCE: Final = struct.pack("ii", 1, 0)
 _LOOKS: Final = 64

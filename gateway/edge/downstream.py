@@ -1,48 +1,41 @@
 """One connection of a client: bytes in, requests out, one at a time."""
 
 import asyncio
-import re
 from datetime import datetime
-from enum import Enum, auto
-from math import inf
 from typing import TYPE_CHECKING, Final
 
 from gateway.core.ports import StoreUnavailable
-from gateway.core.refusal_kinds import Refusal
-from gateway.core.routes import PLAIN_TARGET
+from gateway.core.refusal_kinds import STATUS, Refusal
 from gateway.core.sessions import SessionId
 from gateway.edge.admission import Grant, HolderMissing, Missing
 from gateway.edge.answers import redirect, refuse
-from gateway.edge.connections import LINGER_SECONDS, reset
-from gateway.edge.exchange import Exchange, Shape
+from gateway.edge.buffering import BufferedExchange
+from gateway.edge.connections import reset
+from gateway.edge.exchange import Exchange
+from gateway.edge.figures import NO_STATUS
 from gateway.edge.gate import Forward, Peer, Redirect, Refuse, Verdict
-from gateway.edge.heads import HEAD_END, NO_BODY, TARGET_MAXIMUM, RequestHead, parse_request
+from gateway.edge.heads import CHUNKED, HEAD_END, NO_BODY, RequestHead
 from gateway.edge.memo import Memo
+from gateway.edge.plain import PLAIN_LINE, read_request
+from gateway.edge.shape import Shape
+from gateway.edge.stream import CLOSED, EXCHANGE, HEAD, State, Stream
+from gateway.edge.telemetry import CLIENT_GONE, Account
 from gateway.edge.tls import Channel
+from gateway.edge.tunnel import Tunnel
+from gateway.edge.uploads import body_maximum, too_large
 
 if TYPE_CHECKING:
     from gateway.edge.edge import Edge
 
 _BUFFER_MAXIMUM: Final = 64 * 1024
-_PIECE: Final = 64 * 1024
 _EMPTY_LINE: Final = b"\r\n"
 _VERDICTS: Final = (Forward, Refuse, Redirect)
 _LOOKUPS: Final = 8
-_PLAIN_LINE = re.compile(rb"(GET|HEAD) (" + PLAIN_TARGET + rb") HTTP/1\.1")
+SEE_OTHER: Final = 303
 
 
-class _State(Enum):
-    HEAD = auto()
-    """Waiting for a request, or in the middle of its head."""
-    JUDGING = auto()
-    EXCHANGE = auto()
-    LINGER = auto()
-    """Everything is said; what still comes is read and dropped, so that no reset overtakes it."""
-    CLOSED = auto()
-
-
-class Downstream(asyncio.Protocol):
-    """A client's connection, from the end of its handshake on; without a *channel* it is in clear."""
+class Downstream(Stream):
+    """A client's connection: requests off its bytes, one at a time, and an answer to each."""
 
     def __init__(
         self,
@@ -57,7 +50,7 @@ class Downstream(asyncio.Protocol):
 
         *crowded* is one connection too many of its certificate: it is only told so.
         """
-        self.edge = edge
+        super().__init__(edge, transport, channel)
         self.fingerprint = peer.fingerprint
         self.user = ""
         """Whose certificate it is, once that is known."""
@@ -65,20 +58,14 @@ class Downstream(asyncio.Protocol):
         """The session that the last request rested on."""
         self.grant: Grant | None = None
         """And the decision, where it went to an application."""
-        self.deadline = inf
-        self.closing = edge.draining
-        self.exchange: Exchange | None = None
-        self._transport: asyncio.Transport | None = transport
-        self._channel = channel
-        self._state = _State.HEAD
-        self._buffer = b""
-        self._peer = peer
+        self.peer = peer
         self._crowded = crowded
         self._ends: datetime | None = None
-        self._held = False
-        self._congested = False
         self._begun = False
         self._memo = Memo()
+        self.accounted: tuple[object, Account] | None = None
+        """What `Telemetry` remembers of the last request, and of which requests it holds."""
+        self._end = CLIENT_GONE
 
     def begin(self) -> None:
         """Wait for the first request."""
@@ -91,77 +78,37 @@ class Downstream(asyncio.Protocol):
 
     # asyncio.Protocol -------------------------------------------------------
 
-    def data_received(self, data: bytes) -> None:
-        """Take bytes from the client."""
-        channel = self._channel
-        if self._state is _State.CLOSED:
-            return
-        if channel is None:
-            self._take(data)
-        else:
-            self._receive(channel, data)
-
-    def _receive(self, channel: Channel, data: bytes) -> None:
-        plain = channel.decrypt(data)
-        if plain:
-            self._take(plain)
-        if not plain or channel.ended:
-            # OpenSSL may have an alert to send: that a record does not decrypt, or
-            # that it does not renegotiate.
-            if self._state is not _State.LINGER:
-                self._send(channel.pending())
-            if channel.ended:
-                self._hang_up()
-
-    def eof_received(self) -> None:
-        """Take the client's end as the end of the connection."""
-        self._hang_up()
-
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything that was under way."""
         del exc
-        self._state = _State.CLOSED
+        self._state = CLOSED
         self._transport = None
         self.edge.connections.remove(self)
         self._drop_exchange()
 
-    def pause_writing(self) -> None:
-        """Pass backpressure on to the application; further requests have to wait."""
-        self._congested = True
-        if self.exchange is not None:
-            self.exchange.downstream_writable(False)
-
-    def resume_writing(self) -> None:
-        """Pass the end of backpressure on."""
-        self._congested = False
-        if self.exchange is not None:
-            self.exchange.downstream_writable(True)
-        elif self._state is _State.HEAD:
-            self.hold_reading(False)
-            self._next()
-
     # Requests ---------------------------------------------------------------
 
     def _await_request(self) -> None:
-        self._state = _State.HEAD
+        self._state = HEAD
         self._begun = False
         self.deadline = self.edge.tick + self.edge.idle_seconds
 
     def _take(self, data: bytes) -> None:
         state = self._state
-        if state is _State.HEAD:
+        self.meter.received += len(data)
+        if state is HEAD:
             self._buffer = self._buffer + data if self._buffer else data
             self._next()
-        elif state is _State.EXCHANGE and self.exchange is not None and self.exchange.wants_body:
+        elif state is EXCHANGE and self.exchange is not None and self.exchange.wants_body:
             self._buffer += self.exchange.request_data(data)
-        elif state in {_State.EXCHANGE, _State.JUDGING}:
+        elif state in {EXCHANGE, State.JUDGING}:
             self._buffer += data
             if len(self._buffer) > _BUFFER_MAXIMUM:
                 self.hold_reading(True)
 
     def _next(self) -> None:
         """Serve the requests that lie in the buffer, until one has to wait."""
-        while self._state is _State.HEAD and self._buffer:
+        while self._state is HEAD and self._buffer:
             if self._congested:
                 # Whoever does not take answers is not asked for questions.
                 self.hold_reading(True)
@@ -175,20 +122,32 @@ class Downstream(asyncio.Protocol):
                 self._buffer = data[len(_EMPTY_LINE) :]
                 continue
             limit = self.edge.limits.head_bytes
-            end = data.find(HEAD_END)
+            line_end = data.find(b"\r\n")
+            last = self._memo.last
+            if last and data.startswith(last, line_end + 2):
+                # The end of the head is known with it.
+                end = line_end + 2 + len(last) - len(HEAD_END)
+            else:
+                last = b""
+                end = data.find(HEAD_END)
             if end < 0 and len(data) <= limit:
                 self._await_rest()
                 return
             if end < 0 or end > limit:
-                self._refuse(Refusal.HEAD_TOO_LARGE, None, "head too large")
+                self._refuse(self._excess(data), None, "head too large")
                 return
             end += len(HEAD_END)
+            self.meter.begin(next(self.edge.telemetry.ids), len(data))
             self._buffer = data[end:]
-            line_end = data.find(b"\r\n")
-            block = data[line_end + 2 : end]
+            block = last or data[line_end + 2 : end]
             shape = self._memo.find(block)
             if shape is None or not self._from_memo(shape, data, line_end):
                 self._from_scratch(data[:end], block)
+
+    def _excess(self, data: bytes) -> Refusal:
+        """Say what is too large in a head that is: the request line, or its fields."""
+        line_end = data.find(b"\r\n", 0, self.edge.limits.head_bytes)
+        return Refusal.TARGET_TOO_LONG if line_end < 0 else Refusal.HEAD_TOO_LARGE
 
     def _await_rest(self) -> None:
         # Counted from the first byte of a head, not from each.
@@ -198,19 +157,19 @@ class Downstream(asyncio.Protocol):
 
     def _from_memo(self, shape: Shape, data: bytes, line_end: int) -> bool:
         """Serve a request whose fields are those of an earlier one, as far as that still holds."""
-        line = _PLAIN_LINE.fullmatch(data, 0, line_end)
+        line = PLAIN_LINE.fullmatch(data, 0, line_end)
         grant = shape.grant
         now = self.edge.clock()
         if line is None or grant is None or not grant.live or grant.until <= now:
             return False
-        if not self.edge.admission.reliable(now) or line_end > TARGET_MAXIMUM:
+        if not self.edge.admission.reliable(now) or line_end > self.edge.limits.target_bytes:
             return False
         # The policy is not asked again: as yet no rule looks at the path.
         self._start(Exchange(self, line[1], line[2], shape))
         return True
 
     def _from_scratch(self, data: bytes, block: bytes) -> None:
-        head = parse_request(data)
+        head = read_request(data, self.edge.limits)
         if isinstance(head, Refusal):
             self._refuse(head, None, "no request with one reading")
             return
@@ -220,11 +179,11 @@ class Downstream(asyncio.Protocol):
         if self._crowded:
             self._refuse(Refusal.OVERLOADED, head, "its certificate has too many connections")
             return
-        verdict = self.edge.gate.judge(self._peer, head)
+        verdict = self.edge.gate.judge(self.peer, head)
         if isinstance(verdict, _VERDICTS):
             self._act(verdict, head, block)
         else:
-            self._state = _State.JUDGING
+            self._state = State.JUDGING
             self.deadline = self.edge.tick + self.edge.response_seconds
             self.edge.spawn(self._learn(verdict, head, block))
 
@@ -237,11 +196,13 @@ class Downstream(asyncio.Protocol):
             verdict = Refuse(Refusal.STORE_UNAVAILABLE, close=True)
         finally:
             # After an error of our own too: nobody is left waiting for an answer.
-            if self._state is _State.JUDGING:
-                self._state = _State.HEAD
+            if self._state is State.JUDGING:
+                self._state = HEAD
                 self.hold_reading(False)
                 self._act(verdict, head, block)
                 self._next()
+            else:
+                self._account(head, NO_STATUS, self._end)
 
     async def _ask(self, missing: Missing, head: RequestHead) -> Verdict:
         """Learn what is *missing*, and whatever else turns out to be, and judge."""
@@ -250,13 +211,18 @@ class Downstream(asyncio.Protocol):
             if isinstance(verdict, _VERDICTS):
                 return verdict
             await self.edge.admission.learn(verdict)
-            verdict = self.edge.gate.judge(self._peer, head)
+            verdict = self.edge.gate.judge(self.peer, head)
         message = "what is asked changes all the time"
         raise StoreUnavailable(message)
 
     def _act(self, verdict: Verdict, head: RequestHead, block: bytes) -> None:
-        self.edge.tell(verdict.event)
-        self._remember_holder()
+        if verdict.event is not None:
+            self.edge.tell(verdict.event, self.meter.id)
+        if self._ends is None:
+            self._remember_holder()
+        if isinstance(verdict, Forward):
+            self._forward(verdict, head, block)
+            return
         # A body that nobody reads cannot be told from the next request.
         stay = head.keep_alive and head.body is NO_BODY and not self.closing
         match verdict:
@@ -264,75 +230,60 @@ class Downstream(asyncio.Protocol):
                 if close or not stay:
                     self._refuse(refusal, head, str(refusal))
                 else:
-                    self.write(refuse(refusal, head, self.edge.site, close=False))
+                    self._answer_refusal(refusal, head, close=False)
                     self._await_request()
             case Redirect(location, set_cookie):
-                self.write(redirect(location, set_cookie=set_cookie, close=not stay))
+                number = self.meter.id
+                self.write(
+                    redirect(location, set_cookie=set_cookie, request=number, close=not stay)
+                )
+                self._account(head, SEE_OTHER, b"")
                 if stay:
                     self._await_request()
                 else:
                     self._linger()
-            case Forward(tail, grant, session):
-                upstream = self.edge.portal if grant is None else grant.app.upstream
-                shape = Shape(head, tail, self.edge.pools.to(upstream), grant, session)
-                if grant is not None and head.rememberable:
-                    self._memo.keep(block, shape)
-                self._start(Exchange(self, head.method, head.target.wire, shape))
+
+    def _forward(self, verdict: Forward, head: RequestHead, block: bytes) -> None:
+        grant = verdict.grant
+        if head.body is not NO_BODY and self._announces_too_much(head, grant):
+            # Before a byte of it goes on, and before anybody is asked to send it.
+            self._refuse(Refusal.BODY_TOO_LARGE, head, "the body is announced as too large")
+            return
+        services = self.edge.services
+        service = services.portal if grant is None else services.of(grant.app)
+        shape = Shape(head, verdict.tail, service, grant, verdict.session)
+        if grant is not None and head.rememberable:
+            self._memo.keep(block, shape)
+        held = head.body is CHUNKED and service.buffer_body is not None
+        make = BufferedExchange if held else Exchange
+        self._start(make(self, head.method, head.target.wire, shape))
+
+    def _announces_too_much(self, head: RequestHead, grant: Grant | None) -> bool:
+        application = None if grant is None else grant.app
+        return too_large(head.body, body_maximum(self.edge.limits, application))
 
     def _remember_holder(self) -> None:
-        if self.fingerprint is None or self._ends is not None:
+        if self.fingerprint is None:
             return
         holder = self.edge.admission.holder(self.fingerprint)
         if holder is not None and not isinstance(holder, HolderMissing):
             self.user, self._ends = holder.user, holder.not_after
 
     def _start(self, exchange: Exchange) -> None:
-        self._state = _State.EXCHANGE
+        self._state = EXCHANGE
         self.exchange = exchange
         self.session, self.grant = exchange.shape.session, exchange.shape.grant
         exchange.start()
 
     # For the exchange -------------------------------------------------------
 
-    def write(self, data: bytes) -> None:
-        """Send plaintext to the client."""
-        transport = self._transport
-        if transport is None or self._state is _State.CLOSED or transport.is_closing():
-            return
-        channel = self._channel
-        if channel is None:
-            transport.write(data)
-        elif len(data) <= _PIECE:
-            transport.write(channel.encrypt(data))
-        else:
-            # In pieces that stay in the processor's cache until they are sent.
-            view = memoryview(data)
-            for start in range(0, len(data), _PIECE):
-                transport.write(channel.encrypt(view[start : start + _PIECE]))
-
-    def feed_exchange(self) -> None:
-        """Give the exchange what has come for it meanwhile."""
-        data, self._buffer = self._buffer, b""
-        # First, since the application may have enough of it at once.
-        self.hold_reading(False)
-        if data and self.exchange is not None:
-            self._buffer = self.exchange.request_data(data)
-
-    def hold_reading(self, hold: bool) -> None:  # noqa: FBT001 - what it says
-        """Stop or go on reading from the client."""
-        if hold == self._held or self._transport is None or self._transport.is_closing():
-            return
-        self._held = hold
-        if hold:
-            self._transport.pause_reading()
-        else:
-            self._transport.resume_reading()
-
     def exchange_done(self, *, keep_alive: bool) -> None:
         """Go on to the next request, or close."""
-        if self._state is not _State.EXCHANGE:
+        if self._state is not EXCHANGE:
             return
-        self.exchange = None
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            self._end_exchange(exchange, b"")
         if not keep_alive or self.closing:
             self._linger()
             return
@@ -344,10 +295,12 @@ class Downstream(asyncio.Protocol):
     def exchange_failed(self, refusal: Refusal, why: str, *, begun: bool) -> None:
         """Say what went wrong; where the answer has *begun*, only a broken end can say it."""
         exchange, self.exchange = self.exchange, None
-        if self._state is not _State.EXCHANGE:
+        if self._state is not EXCHANGE:
             return
         if begun:
-            self.edge.note("answer cut short: %s", why)
+            self.edge.note("%s: answer cut short: %s", self.meter.id.decode(), why)
+            if exchange is not None:
+                self._end_exchange(exchange, refusal.encode())
             self._abort()
         else:
             self._refuse(refusal, exchange.head if exchange else None, why)
@@ -356,12 +309,15 @@ class Downstream(asyncio.Protocol):
 
     def time_out(self) -> None:
         """End what has taken too long."""
-        if self._state is _State.HEAD and self._buffer:
+        if self._state is HEAD and self._buffer:
             self._refuse(Refusal.REQUEST_TIMEOUT, None, "the head stopped coming")
-        elif self._state is _State.HEAD:
+        elif self._state is HEAD:
             self._linger()
-        elif self._state is _State.EXCHANGE and self.exchange is not None:
-            self.exchange.time_out()
+        elif self._state is EXCHANGE and self.exchange is not None:
+            if self.exchange.answering and self._congested:
+                self._judge_taking()
+            else:
+                self.exchange.time_out()
         else:
             self._abort()
 
@@ -376,8 +332,9 @@ class Downstream(asyncio.Protocol):
         """Close at once, whatever is under way."""
         if self._transport is None:
             return
-        if self._state is not _State.CLOSED:
-            self.edge.note("connection of %s cut: %s", self.user or self._peer.address, reason)
+        if self._state is not CLOSED:
+            self.edge.note("connection of %s cut: %s", self.user or self.peer.address, reason)
+            self._end = reason.encode()
         reset(self._transport)
         self._abort()
 
@@ -391,55 +348,33 @@ class Downstream(asyncio.Protocol):
     def drain(self) -> None:
         """Close after the exchange under way, or at once where there is none."""
         self.closing = True
-        if self._state is _State.HEAD and not self._buffer:
+        if self._state is HEAD and not self._buffer:
             self._linger()
 
     # Ends -------------------------------------------------------------------
 
     def _refuse(self, refusal: Refusal, head: RequestHead | None, why: str) -> None:
         """Answer with a refusal and close."""
-        self.edge.note("%s: %s: %s", self._peer.address, refusal, why)
-        self.write(refuse(refusal, head, self.edge.site, close=True))
+        if not self.meter.id:
+            self.meter.begin(next(self.edge.telemetry.ids), len(self._buffer))
+        number = self.meter.id.decode()
+        self.edge.note("%s: %s: %s: %s", number, self.peer.address, refusal, why)
+        self._answer_refusal(refusal, head, close=True)
         self._linger()
 
-    def _linger(self) -> None:
-        transport = self._transport
-        if transport is None or self._state is _State.CLOSED or transport.is_closing():
-            return
-        self._state = _State.LINGER
-        self._buffer = b""
-        self.exchange = None
-        if self._channel is not None:
-            self._send(self._channel.close())
-        # What a slow client has not taken yet must not be cut off.
-        unsent = transport.get_write_buffer_size()
-        patience = self.edge.idle_seconds if unsent else LINGER_SECONDS
-        self.deadline = self.edge.tick + patience
-        self.hold_reading(False)
-        transport.write_eof()
+    def _answer_refusal(self, refusal: Refusal, head: RequestHead | None, *, close: bool) -> None:
+        self.write(refuse(refusal, head, self.edge.site, request=self.meter.id, close=close))
+        self.edge.telemetry.refused(refusal)
+        self._account(head, STATUS[refusal], refusal.encode())
 
-    def _send(self, data: bytes) -> None:
-        transport = self._transport
-        if data and transport is not None and not transport.is_closing():
-            transport.write(data)
+    def _account(self, head: RequestHead | None, status: int, reason: bytes) -> None:
+        self.edge.telemetry.answered(self, head, status, reason, len(self._buffer))
 
-    def _hang_up(self) -> None:
-        """Close, since the client has; what it still wants to take of our last words, it may."""
-        self._state = _State.CLOSED
-        self._drop_exchange()
-        self.deadline = self.edge.tick + LINGER_SECONDS
-        if self._transport is not None:
-            self._transport.close()
-
-    def _abort(self) -> None:
-        # At once, and not when the transport says so: until then a connection to
-        # the application could come about and the request go out after all.
-        self._state = _State.CLOSED
-        self._drop_exchange()
-        if self._transport is not None:
-            self._transport.abort()
+    def _end_exchange(self, exchange: Exchange | Tunnel, reason: bytes) -> None:
+        self.edge.telemetry.exchange_ended(self, exchange, reason, len(self._buffer))
 
     def _drop_exchange(self) -> None:
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.downstream_lost()
+            self._end_exchange(exchange, self._end)

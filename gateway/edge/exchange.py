@@ -1,245 +1,57 @@
-"""One request, its response, and the connection to the application in between.
+"""One request and its response.
 
-After 101 Switching Protocols the same object is a tunnel. The bytes of a
-request go to one upstream connection and the answer of that connection goes to
-one client; as soon as anything is odd, neither connection is used again.
+The bytes of a request go to one upstream connection and the answer of that
+connection goes to one client; as soon as anything is odd, neither connection is
+used again. After 101 Switching Protocols a `Tunnel` takes both over.
 """
 
-import asyncio
-from dataclasses import dataclass, replace
-from enum import Enum, auto
 from math import inf
-from typing import TYPE_CHECKING, Final
+from time import perf_counter
+from typing import Final
 
 from gateway.core.refusal_kinds import Refusal
-from gateway.core.sessions import SessionId
-from gateway.edge.admission import Grant
-from gateway.edge.answers import CONTINUE
-from gateway.edge.bodies import LAST_CHUNK, ChunkedBodyBroken, ChunkedDecoder, chunk
-from gateway.edge.forwarding import response_block
+from gateway.edge.bodies import ChunkedBodyBroken
+from gateway.edge.downloads import Download
+from gateway.edge.forwarding import interim_block, response_block
 from gateway.edge.heads import (
     CHUNKED,
+    CONTINUED,
     HEAD_END,
     NO_BODY,
     OK,
     UNTIL_CLOSE,
     Length,
-    RequestHead,
     ResponseHead,
     UpstreamGarbled,
-    parse_response,
 )
-from gateway.edge.upstream import Pool, UpstreamConnection
-
-if TYPE_CHECKING:
-    from gateway.edge.downstream import Downstream
+from gateway.edge.plain import read_response
+from gateway.edge.rewriting import PLACES
+from gateway.edge.sending import BODY, DONE, HEAD, Sending
+from gateway.edge.tunnel import Tunnel
+from gateway.edge.uploads import Upload
+from gateway.edge.upstream import UpstreamConnection
 
 RESPONSE_HEAD_MAXIMUM: Final = 64 * 1024
-_REPLAYABLE: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+INTERIM_MAXIMUM: Final = 32
+"""How many interim responses (RFC 9110, section 15.2) one request may have."""
 
 
-@dataclass(slots=True, eq=False)  # made for each request: not frozen, which costs
-class Shape:
-    """All of a request but its request line; the same for the next one with the same fields."""
-
-    head: RequestHead
-    tail: bytes
-    pool: Pool
-    grant: Grant | None
-    session: SessionId | None
-
-
-class _Phase(Enum):
-    HEAD = auto()
-    BODY = auto()
-    TUNNEL = auto()
-    DONE = auto()
-
-
-class Exchange:
+class Exchange(Sending):
     """The way of one request to an application and back."""
 
-    __slots__ = (
-        "_connecting",
-        "_connection",
-        "_decoder",
-        "_down",
-        "_http_1_1",
-        "_line",
-        "_method",
-        "_pending",
-        "_phase",
-        "_received",
-        "_remaining",
-        "_response",
-        "_retried",
-        "_sending",
-        "_sent",
-        "keep_alive",
-        "shape",
-    )
-
-    def __init__(self, down: "Downstream", method: bytes, wire: bytes, shape: Shape) -> None:
-        """*wire* is the request target as it goes upstream."""
-        head = shape.head
-        self.shape = shape
-        self.keep_alive = head.keep_alive
-        self._down = down
-        self._method = method
-        self._line = b"%b %b HTTP/1.1\r\n" % (method, wire)
-        self._http_1_1 = head.http_1_1
-        self._connection: UpstreamConnection | None = None
-        self._connecting: asyncio.Task[None] | None = None
-        self._phase = _Phase.HEAD
-        self._response: ResponseHead | None = None
-        self._pending = b""
-        self._received = False
-        self._retried = False
-        # What is still to come: of the request's body, and of the response's.
-        body = head.body
-        self._sending: int | ChunkedDecoder = 0
-        if isinstance(body, Length):
-            self._sending = body.octets
-        elif body is CHUNKED:
-            self._sending = ChunkedDecoder()
-        self._sent = False
-        self._remaining = 0
-        self._decoder: ChunkedDecoder | None = None
-
-    # The request ------------------------------------------------------------
-
-    def start(self) -> None:
-        """Send the request on, over an idle connection or a new one."""
-        connection = self.shape.pool.take()
-        if connection is None:
-            # Connecting has a limit of its own.
-            self._down.deadline = inf
-            self._connecting = self._down.edge.spawn(self._connect())
-        else:
-            self._attach(connection)
-
-    async def _connect(self) -> None:
-        limits = self._down.edge.limits
-        try:
-            connection = await self.shape.pool.connect(limits.upstream_connect.total_seconds())
-        except TimeoutError:
-            self._fail(Refusal.UPSTREAM_TIMEOUT, "no connection in time")
-            return
-        except OSError as error:
-            self._fail(Refusal.UPSTREAM_UNREACHABLE, str(error))
-            return
-        self._connecting = None
-        if self._phase is _Phase.DONE:
-            connection.release()
-        else:
-            self._attach(connection)
-
-    def _attach(self, connection: UpstreamConnection) -> None:
-        transport = connection.transport
-        assert transport is not None  # noqa: S101 - the pool gives out what is connected
-        self._connection = connection
-        connection.customer = self
-        edge = self._down.edge
-        self._down.deadline = edge.tick + edge.response_seconds
-        transport.write(self._line + self.shape.tail)
-        if not self._sent and self.shape.head.body is not NO_BODY:
-            if self.shape.head.expects_continue:
-                self._down.write(CONTINUE)
-            self._down.feed_exchange()
-
-    @property
-    def head(self) -> RequestHead:
-        """The head of the request; a remembered one may have been of GET where this is HEAD."""
-        head = self.shape.head
-        return head if head.method == self._method else replace(head, method=self._method)
-
-    @property
-    def wants_body(self) -> bool:
-        """Whether bytes of the client belong to this exchange now."""
-        if self._connection is None:
-            return False
-        return self._phase is _Phase.TUNNEL or not self.request_complete
-
-    @property
-    def request_complete(self) -> bool:
-        """Whether the whole request has been sent on."""
-        sending = self._sending
-        return sending.complete if isinstance(sending, ChunkedDecoder) else sending == 0
-
-    def request_data(self, data: bytes) -> bytes:
-        """Take bytes of the request's body and return what lies behind its end."""
-        transport = self._connection.transport if self._connection else None
-        if transport is None:
-            return data
-        self._sent = True
-        if self._phase is _Phase.TUNNEL:
-            transport.write(data)
-            return b""
-        if self._phase is _Phase.HEAD:
-            edge = self._down.edge
-            self._down.deadline = edge.tick + edge.response_seconds
-        sending = self._sending
-        if isinstance(sending, int):
-            piece = data if len(data) <= sending else data[:sending]
-            self._sending = sending - len(piece)
-            transport.write(piece)
-            return data[len(piece) :]
-        try:
-            payload = sending.feed(data)
-        except ChunkedBodyBroken as error:
-            self._fail(Refusal.BAD_REQUEST, f"request body: {error}")
-            return b""
-        if payload:
-            transport.write(chunk(payload))
-        if sending.complete:
-            transport.write(LAST_CHUNK)
-            if sending.excess:
-                # What followed was read together with the body, so nobody
-                # can say where the next request begins.
-                self.keep_alive = False
-        return b""
-
-    def downstream_lost(self) -> None:
-        """Drop everything: nobody waits for the answer."""
-        self._phase = _Phase.DONE
-        if self._connecting is not None:
-            self._connecting.cancel()
-        if self._connection is not None:
-            self._connection.discard()
-
-    def downstream_writable(self, writable: bool) -> None:  # noqa: FBT001 - what it says
-        """Let the application go on, or wait, as the client takes bytes."""
-        transport = self._connection.transport if self._connection else None
-        if transport is None or transport.is_closing():
-            return
-        if writable:
-            transport.resume_reading()
-        else:
-            transport.pause_reading()
-
-    def time_out(self) -> None:
-        """Give up waiting for the application, or for the rest of the request."""
-        if self.request_complete:
-            self._fail(Refusal.UPSTREAM_TIMEOUT, "no answer in time")
-        else:
-            self._fail(Refusal.REQUEST_TIMEOUT, "the request's body stopped coming")
-
-    # The response -----------------------------------------------------------
-
-    def upstream_writable(self, writable: bool) -> None:  # noqa: FBT001 - what it says
-        """Let the client go on, or wait, as the application takes bytes."""
-        self._down.hold_reading(not writable)
+    __slots__ = ("_download", "_remaining")
 
     def response_data(self, data: bytes) -> None:
         """Take bytes from the application."""
-        self._received = True
         phase = self._phase
-        if phase is _Phase.BODY:
+        if phase is BODY:
+            if self.shape.service.idle_seconds < inf:
+                self._down.watch_answer()
             self._body(b"", data)
-        elif phase is _Phase.TUNNEL:
-            self._down.write(data)
-        elif phase is _Phase.HEAD:
+        elif phase is HEAD:
             self._head(self._pending + data if self._pending else data)
+
+    # Heads ------------------------------------------------------------------
 
     def _head(self, data: bytes) -> None:
         while True:
@@ -251,43 +63,87 @@ class Exchange:
                 return
             end += len(HEAD_END)
             try:
-                response = parse_response(data[:end], self._method)
+                response = read_response(data[:end], self.method)
             except UpstreamGarbled as error:
                 self._fail(Refusal.UPSTREAM_BROKEN, str(error))
                 return
             data = data[end:]
             if response.upgraded or response.status >= OK:
-                break
-            # Interim responses are between the application and us: 100 was
-            # answered already, and the others are hints.
+                self._begin(response, data)
+                return
+            self._interim(response)
+            if self._interims > INTERIM_MAXIMUM:
+                self._fail(Refusal.UPSTREAM_BROKEN, "interim responses without end")
+                return
+
+    def _begin(self, response: ResponseHead, data: bytes) -> None:
+        """Begin the answer with its head, *response*, and the *data* behind it."""
         self._pending = b""
-        self._response = response
-        self._down.deadline = inf
+        rewriting = self.shape.service.rewriting
+        if rewriting is not None and (response.status in PLACES or rewriting.insists):
+            response = rewriting.response(response)
+        self.response = response
+        self._down.meter.answered = perf_counter()
+        if self._interims:
+            # They may have filled the client's buffer already.
+            self._down.watch_taking()
+        else:
+            self._down.deadline = self._down.edge.tick + self.shape.service.idle_seconds
         if response.upgraded:
             self._begin_tunnel(response, data)
             return
         body = response.body
         unframed = body is UNTIL_CLOSE or body is CHUNKED
-        if not self.request_complete or (unframed and not self._http_1_1):
-            self.keep_alive = False
-        keep_alive = self.keep_alive and not self._down.closing
+        complete = self._upload is None or self._upload.complete
+        keep_alive = self.keep_alive and complete and not self._down.closing
+        http_1_1 = self.shape.head.http_1_1
+        if unframed and not http_1_1:
+            keep_alive = False
         self.keep_alive = keep_alive
         block = response_block(
             response,
-            http_1_1=self._http_1_1,
+            http_1_1=http_1_1,
             keep_alive=keep_alive,
             ours=self.shape.grant is None,
         )
-        self._phase = _Phase.BODY
+        self._phase = BODY
+        # What is still to come: so many octets, or what only the body itself says.
         if isinstance(body, Length):
             self._remaining = body.octets
-        elif body is CHUNKED:
-            self._decoder = ChunkedDecoder()
+        elif unframed:
+            self._download = Download(self.shape.head, chunked=body is CHUNKED)
         self._body(block, data)
+
+    def _interim(self, response: ResponseHead) -> None:
+        """Pass an interim response on; 100 only to whom waits for it."""
+        self._interims += 1
+        # What announces a body or an end here is no interim response to rely on.
+        self._settled = self._settled and response.keep_alive
+        upload, edge = self._upload, self._down.edge
+        if upload is None or upload.complete:
+            self._down.deadline = edge.tick + self._response_seconds
+        if response.status != CONTINUED:
+            if self.shape.head.http_1_1:
+                self._down.write(interim_block(response, ours=self.shape.grant is None))
+        elif upload is not None:
+            self._invite(upload)
+
+    def _begin_tunnel(self, response: ResponseHead, data: bytes) -> None:
+        if not self.shape.head.websocket:
+            self._fail(Refusal.UPSTREAM_BROKEN, "101 that nobody asked for")
+            return
+        connection, self._connection = self._connection, None
+        assert connection is not None  # noqa: S101 - the answer came over it
+        self._phase = DONE
+        self._figures.websockets += 1
+        head = response_block(response, http_1_1=True, keep_alive=True)
+        Tunnel(self._down, self, connection).begin(head + data)
+
+    # The body, and the end --------------------------------------------------
 
     def _body(self, block: bytes, data: bytes) -> None:
         """Pass a piece of the response on, behind *block* if the head goes with it."""
-        response = self._response
+        response = self.response
         assert response is not None  # noqa: S101 - the phase says so
         body = response.body
         if isinstance(body, Length):
@@ -299,99 +155,70 @@ class Exchange:
         elif body is NO_BODY:
             self._down.write(block)
             self._finish(reusable=not data)
-        elif body is UNTIL_CLOSE:
-            self._down.write(block + self._framed(data))
         else:
-            self._chunked(block, data)
+            self._pass_on(block, data)
 
-    def _chunked(self, block: bytes, data: bytes) -> None:
-        decoder = self._decoder
-        assert decoder is not None  # noqa: S101 - the body says so
+    def _pass_on(self, block: bytes, data: bytes) -> None:
+        download = self._download
         try:
-            payload = decoder.feed(data)
+            out = block + download.take(data)
         except ChunkedBodyBroken as error:
             self._down.write(block)
             self._fail(Refusal.UPSTREAM_BROKEN, str(error))
             return
-        out = block + self._framed(payload)
-        if decoder.complete and self._http_1_1:
-            out += LAST_CHUNK
         if out:
             self._down.write(out)
-        if decoder.complete:
-            self._finish(reusable=not decoder.excess)
-
-    def _framed(self, payload: bytes) -> bytes:
-        return chunk(payload) if payload and self._http_1_1 else payload
-
-    def _begin_tunnel(self, response: ResponseHead, data: bytes) -> None:
-        if not self.shape.head.websocket:
-            self._fail(Refusal.UPSTREAM_BROKEN, "101 that nobody asked for")
-            return
-        self._phase = _Phase.TUNNEL
-        self._down.write(response_block(response, http_1_1=True, keep_alive=True) + data)
-        self._down.feed_exchange()
+        if download.complete:
+            self._finish(reusable=not download.excess)
 
     def response_end(self, *, clean: bool) -> None:
         """Learn that the application has closed or broken the connection."""
         connection, self._connection = self._connection, None
-        if self._phase is _Phase.HEAD:
-            used = connection is not None and connection.used
-            fresh_start = not self._received and not self._sent and not self._retried
-            if used and fresh_start and self._method in _REPLAYABLE:
-                # It was closed while idle, before the request reached it.
-                self._retried = True
-                self._connecting = self._down.edge.spawn(self._connect())
-                return
-            self._fail(Refusal.UPSTREAM_BROKEN, "the connection closed before the response")
-        elif self._phase is _Phase.TUNNEL:
-            self._phase = _Phase.DONE
-            self._down.exchange_done(keep_alive=False)
-        elif self._phase is _Phase.BODY:
-            response = self._response
-            if clean and response is not None and response.body is UNTIL_CLOSE:
-                if self._http_1_1:
-                    self._down.write(LAST_CHUNK)
-                self._phase = _Phase.DONE
-                self._down.exchange_done(keep_alive=self.keep_alive)
-            else:
-                self._fail(Refusal.UPSTREAM_BROKEN, "the response ended in the middle")
+        if self._phase is HEAD:
+            if connection is None or not self._retry(connection):
+                self._fail(Refusal.UPSTREAM_BROKEN, "the connection closed before the response")
+        elif self._phase is BODY:
+            self._end_body(clean=clean)
 
-    # Ends -------------------------------------------------------------------
+    def _end_body(self, *, clean: bool) -> None:
+        """Take the end of the connection as that of the body, where it is."""
+        response = self.response
+        if not clean or response is None or response.body is not UNTIL_CLOSE:
+            self._fail(Refusal.UPSTREAM_BROKEN, "the response ended in the middle")
+            return
+        last = self._download.end()
+        if last:
+            self._down.write(last)
+        self._phase = DONE
+        self._down.exchange_done(keep_alive=self.keep_alive)
 
     def _finish(self, *, reusable: bool) -> None:
         """End well: the response is complete."""
-        self._phase = _Phase.DONE
+        self._phase = DONE
         connection, self._connection = self._connection, None
-        response = self._response
+        response = self.response
         if connection is not None:
-            complete = self.request_complete
-            settled = reusable and complete and self._all_taken(connection)
+            upload = self._upload
+            complete = upload is None or upload.complete
+            settled = reusable and complete and self._settled
+            if upload is not None and upload.begun and settled:
+                settled = _all_taken(connection, upload)
             if settled and response is not None and response.keep_alive:
                 connection.release()
             else:
+                connection.answered()
                 connection.discard()
             if not complete:
                 self.keep_alive = False
         self._down.exchange_done(keep_alive=self.keep_alive)
 
-    def _all_taken(self, connection: UpstreamConnection) -> bool:
-        """Say whether the application has taken the whole body, as far as we can tell.
 
-        One that answers first may never read the rest, and whoever came next would
-        wait behind it.
-        """
-        transport = connection.transport
-        return not self._sent or transport is None or not transport.get_write_buffer_size()
+def _all_taken(connection: UpstreamConnection, upload: Upload) -> bool:
+    """Say whether the application has taken the whole body, as far as we can tell.
 
-    def _fail(self, refusal: Refusal, why: str) -> None:
-        """End badly: with a page where nothing was sent yet, else by cutting the answer short."""
-        if self._phase is _Phase.DONE:
-            return
-        begun = self._phase is not _Phase.HEAD
-        self._phase = _Phase.DONE
-        self._connecting = None
-        if self._connection is not None:
-            self._connection.discard()
-            self._connection = None
-        self._down.exchange_failed(refusal, f"{self.shape.pool.upstream}: {why}", begun=begun)
+    One that answers first may never read the rest, and whoever came next would
+    wait behind it. One that knows no trailers may take them for the next request.
+    """
+    transport = connection.transport
+    unsent = transport is not None and transport.get_write_buffer_size()
+    return not upload.trailed and not unsent

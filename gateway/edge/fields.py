@@ -6,10 +6,20 @@ questions that will be asked of it; the next time it is found by its bytes.
 What depends on the name alone is remembered by name.
 """
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
-from gateway.core.headers import HOP_BY_HOP, claims_identity, plain_name
+from gateway.core.cookies import COOKIE_NAME
+from gateway.core.headers import (
+    HOP_BY_HOP,
+    claims_identity,
+    plain_name,
+    without_session_cookie,
+)
+from gateway.core.request_ids import REQUEST_ID
 
 SPECIAL: Final = frozenset(
     {
@@ -25,14 +35,12 @@ SPECIAL: Final = frozenset(
 
 _NEIGHBOURS: Final = frozenset(name.encode() for name in HOP_BY_HOP)
 # To an application that makes one mark of "-" and "_", Content_Length frames the message.
-_OURS_TO_SAY: Final = HOP_BY_HOP | {name.decode() for name in SPECIAL}
+_OURS_TO_SAY: Final = HOP_BY_HOP | {name.decode() for name in SPECIAL} | {plain_name(REQUEST_ID)}
 _OWS: Final = b" \t"
-
-# Names and lines are up to strangers, so these memories are small, and emptied when full.
-_REMEMBERED: Final = 4096
-_LONGEST_REMEMBERED: Final = 256
-_names: dict[bytes, "Name"] = {}
-_lines: dict[bytes, "Field"] = {}
+_COOKIE_BYTES: Final = COOKIE_NAME.encode()
+_COOKIES: Final = frozenset({b"cookie", b"set-cookie"})
+# A token, a colon, and field-content with blanks (RFC 9110, sections 5.5 and 5.6.2).
+_WELL_FORMED: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+:[\t -~\x80-\xff]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +49,10 @@ class Name:
 
     *plain* is the name as the least careful application reads it;
     *from_client* and *from_application* say whether a field of this name may
-    pass on from either.
+    pass on from either. *odd* is every name but those that pass unseen.
     """
 
+    odd: bool
     special: bool
     plain: str
     from_client: bool
@@ -51,33 +60,134 @@ class Name:
 
 
 class Field:
-    """One field line (RFC 9112, section 5) that llhttp has found well formed.
+    """One well-formed field line (RFC 9112, section 5).
 
     *name* is in lower case and *value* without blanks around it; *wire* is the
-    line as it was sent, with its end. The others are as in `Name`.
+    line as it was sent, with its end. *to_application* and *to_client* are what
+    goes on of it, each way: the line, the line without our cookie, or nothing.
+    *special* and *odd* are those of its *kind*, at hand for `filter`.
     """
 
-    __slots__ = ("from_application", "from_client", "name", "plain", "special", "value", "wire")
+    __slots__ = (
+        "kind",
+        "name",
+        "odd",
+        "special",
+        "to_application",
+        "to_client",
+        "value",
+        "wire",
+    )
 
     def __init__(self, line: bytes) -> None:
         """Read *line*, which comes without its end."""
         name, _, value = line.partition(b":")
-        self.name = name.lower()
-        self.value = value.strip(_OWS)
-        self.wire = line + b"\r\n"
-        known = _names.get(self.name) or _judge_name(self.name)
+        self.name = name = name.lower()
+        self.value = value = value.strip(_OWS)
+        self.wire = wire = line + b"\r\n"
+        known = _names.get(name) or _judge_name(name)
+        self.kind = known
         self.special = known.special
-        self.plain = known.plain
-        self.from_client = known.from_client
-        self.from_application = known.from_application
+        self.odd = known.odd
+        self.to_application = self.to_client = wire
+        if known.odd:
+            self._hold_back()
+
+    @property
+    def plain(self) -> str:
+        """The name as the least careful application reads it."""
+        return self.kind.plain
+
+    @property
+    def from_client(self) -> bool:
+        """Whether a field of this name may pass on from a client."""
+        return self.kind.from_client
+
+    @property
+    def from_application(self) -> bool:
+        """Whether a field of this name may pass on from an application."""
+        return self.kind.from_application
+
+    def _hold_back(self) -> None:
+        if not self.kind.from_client:
+            self.to_application = b""
+        if not self.kind.from_application:
+            self.to_client = b""
+        if self.name == b"te" and takes_trailers(self.value):
+            # Said anew, as it is between neighbours: we keep what the client keeps.
+            self.to_application = b"TE: trailers\r\nConnection: TE\r\n"
+        elif _COOKIE_BYTES in self.value:
+            self._take_out_ours()
+
+    def _take_out_ours(self) -> None:
+        # Our cookie is between the browser and us.
+        if self.name == b"cookie":
+            kept = without_session_cookie(self.value.decode("latin-1")).encode("latin-1")
+            self.to_application = b"Cookie: %b\r\n" % kept if kept else b""
+        elif self.name == b"set-cookie" and self.value.startswith(_COOKIE_BYTES):
+            self.to_client = b""
+
+
+def takes_trailers(value: bytes) -> bool:
+    """Say whether this value of TE (RFC 9110, section 10.1.4) asks for trailer fields."""
+    return b"trailers" in [member.strip(_OWS).lower() for member in value.split(b",")]
+
+
+is_odd: Final[Callable[[Field], bool]] = attrgetter("odd")
+"""For `filter`, which asks all fields of a head in less time than a loop asks two."""
+is_special: Final[Callable[[Field], bool]] = attrgetter("special")
+"""For `filter` and `filterfalse` as well."""
+to_application: Final[Callable[[Field], bytes]] = attrgetter("to_application")
+to_client: Final[Callable[[Field], bytes]] = attrgetter("to_client")
+
+
+class _NotCertain(Exception):
+    """A line that is not certain to be well formed."""
+
+
+class _Lines(dict[bytes, Field]):
+    """Fields by their lines; one that is not remembered is read."""
+
+    __slots__ = ()
+
+    def __missing__(self, line: bytes) -> Field:
+        if _WELL_FORMED.fullmatch(line) is None:
+            raise _NotCertain
+        return _read(line)
+
+
+# Names and lines are up to strangers, so these memories are small, and emptied when full.
+_REMEMBERED: Final = 4096
+_LONGEST_REMEMBERED: Final = 256
+_names: dict[bytes, Name] = {}
+_lines = _Lines()
+# Only a line that comes again is worth its memory: of each the hash is kept first.
+_seen: set[int] = set()
+
+
+def read_lines(lines: list[bytes]) -> list[Field] | None:
+    """Return the fields of *lines*, or None where one is not certain to be well formed.
+
+    Each line is judged alone and by the same rules wherever it stands, so one
+    that was found well formed is found so again by its bytes.
+    """
+    try:
+        return [*map(_lines.__getitem__, lines)]
+    except _NotCertain:
+        return None
 
 
 def read_fields(lines: list[bytes]) -> tuple[list[Field], dict[bytes, list[bytes]]]:
-    """Return the ordinary fields of *lines*, and the values of the special ones by name."""
+    """Return the ordinary fields of *lines*, and the values of the special ones by name.
+
+    llhttp has found the lines well formed. Only what we find so too is remembered.
+    """
     fields: list[Field] = []
     special: dict[bytes, list[bytes]] = {}
     for line in lines:
-        field = _lines.get(line) or _read(line)
+        field = _lines.get(line)
+        if field is None:
+            field = _read(line) if _WELL_FORMED.fullmatch(line) else Field(line)
         if field.special:
             special.setdefault(field.name, []).append(field.value)
         else:
@@ -87,21 +197,31 @@ def read_fields(lines: list[bytes]) -> tuple[list[Field], dict[bytes, list[bytes
 
 def _read(line: bytes) -> Field:
     field = Field(line)
-    if len(line) <= _LONGEST_REMEMBERED:
-        if len(_lines) >= _REMEMBERED:
-            _lines.clear()
-        _lines[line] = field
+    sight = hash(line)
+    if sight in _seen:
+        if len(line) <= _LONGEST_REMEMBERED:
+            if len(_lines) >= _REMEMBERED:
+                _lines.clear()
+            _lines[line] = field
+        return field
+    if len(_seen) >= _REMEMBERED:
+        _seen.clear()
+    _seen.add(sight)
     return field
 
 
 def _judge_name(name: bytes) -> Name:
     text = name.decode("latin-1")
     plain = plain_name(text)
+    special, cookie = name in SPECIAL, name in _COOKIES
+    from_client = plain not in _OURS_TO_SAY and not claims_identity(text)
+    from_application = name not in _NEIGHBOURS
     known = Name(
-        special=name in SPECIAL,
+        odd=special or cookie or not (from_client and from_application),
+        special=special,
         plain=plain,
-        from_client=plain not in _OURS_TO_SAY and not claims_identity(text),
-        from_application=name not in _NEIGHBOURS,
+        from_client=from_client,
+        from_application=from_application,
     )
     if len(name) <= _LONGEST_REMEMBERED:
         if len(_names) >= _REMEMBERED:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import groupby
 
@@ -18,6 +19,7 @@ log = logging.getLogger("pusterla.edge")
 
 _FIRST_WAIT = 0.1
 _LONGEST_WAIT = 2.0
+_AT_ONCE = 200
 
 
 async def follow(edge: Edge, heard: Callable[[], None]) -> None:
@@ -80,6 +82,26 @@ async def reconsider(edge: Edge) -> None:
             wait = min(2 * wait, _LONGEST_WAIT)
         else:
             return
+
+
+async def distrust(edge: Edge) -> int:
+    """Cut every connection whose certificate leads to no CA that is trusted now.
+
+    For the CAs are others now. Returns how many there were.
+    """
+    cut: Counter[Fingerprint] = Counter()
+    for number, connection in enumerate(edge.connections):
+        if connection.fingerprint is not None and not connection.trusted():
+            connection.cut("its CA is not trusted any more")
+            cut[connection.fingerprint] += 1
+        if number % _AT_ONCE == _AT_ONCE - 1:
+            # A chain costs some microseconds, and requests are not to wait for thousands.
+            await asyncio.sleep(0)
+    for fingerprint, count in cut.items():
+        holder = edge.admission.holder(fingerprint)
+        known = None if isinstance(holder, HolderMissing) else holder
+        _tell_cut(edge, known, "untrusted", count)
+    return cut.total()
 
 
 async def recheck(edge: Edge, connections: Iterable[Downstream]) -> None:

@@ -9,8 +9,9 @@ cousins, and the fields that say who is calling.
 from base64 import b64encode
 from typing import Final
 
-from gateway.core.cookies import COOKIE_NAME
-from gateway.core.headers import field_value, plain_name, without_session_cookie
+from gateway.core.headers import field_value, plain_name
+from gateway.core.request_ids import REQUEST_ID
+from gateway.edge.fields import to_application, to_client
 from gateway.edge.heads import (
     CHUNKED,
     UNTIL_CLOSE,
@@ -19,7 +20,8 @@ from gateway.edge.heads import (
     ResponseHead,
 )
 
-_COOKIE_BYTES: Final = COOKIE_NAME.encode()
+# Everybody may number requests; ours goes upstream instead, and nobody is blamed.
+_REQUEST_ID: Final = plain_name(REQUEST_ID)
 _WITH_BODY: Final = frozenset({b"POST", b"PUT", b"PATCH"})
 
 
@@ -54,8 +56,9 @@ def claimed_fields(head: RequestHead, user_header: str | None = None) -> str:
     own = None if user_header is None else plain_name(user_header)
     claims = [
         field.name
-        for field in head.fields
-        if (field.from_application and not field.from_client) or field.plain == own
+        for field in (head.odd if own is None else head.fields)
+        if (field.from_application and not field.from_client and field.plain != _REQUEST_ID)
+        or field.plain == own
     ]
     return b" ".join(claims).decode("latin-1") if claims else ""
 
@@ -68,31 +71,40 @@ def request_tail(head: RequestHead, ours: bytes, user_header: str | None = None)
     """
     claimed = None if user_header is None else plain_name(user_header)
     nominated = head.nominated
-    lines = [b"Host: %b\r\n" % head.authority.encode("latin-1")]
-    for field in head.fields:
-        if not field.from_client or field.name in nominated or field.plain == claimed:
-            continue
-        if field.name == b"cookie" and _COOKIE_BYTES in field.value:
-            kept = without_session_cookie(field.value.decode("latin-1")).encode("latin-1")
-            if kept:
-                lines.append(b"Cookie: %b\r\n" % kept)
-        else:
-            lines.append(field.wire)
-    lines.append(ours)
-    lines.append(_framing(head))
-    return b"".join(lines)
+    fields = head.fields
+    if nominated or claimed is not None:
+        fields = [
+            field for field in fields if field.name not in nominated and field.plain != claimed
+        ]
+    return b"".join(
+        (
+            b"Host: %b\r\n" % head.authority.encode("latin-1"),
+            *map(to_application, fields),
+            ours,
+            _framing(head),
+        )
+    )
 
 
 def _framing(head: RequestHead) -> bytes:
     """Return the last lines of a request: how its body is framed, and what it is to become."""
     if head.websocket:
         return b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    # RFC 9110, section 10.1.1: whether the body is wanted is the application's to say.
+    expect = b"Expect: 100-continue\r\n" if head.expects_continue else b""
     if isinstance(head.body, Length):
-        return b"Content-Length: %d\r\n\r\n" % head.body.octets
+        return b"%bContent-Length: %d\r\n\r\n" % (expect, head.body.octets)
     if head.body is CHUNKED:
-        return b"Transfer-Encoding: chunked\r\n\r\n"
+        return expect + b"Transfer-Encoding: chunked\r\n\r\n"
     # Some servers answer 411 to a POST that says nothing of a body.
     return b"Content-Length: 0\r\n\r\n" if head.method in _WITH_BODY else b"\r\n"
+
+
+def with_length(tail: bytes, octets: int) -> bytes:
+    """Return *tail*, of a request in chunks, as that of one with *octets* bytes of body."""
+    kept = tail.removesuffix(b"Transfer-Encoding: chunked\r\n\r\n")
+    kept = kept.removesuffix(b"Expect: 100-continue\r\n")
+    return kept + b"Content-Length: %d\r\n\r\n" % octets
 
 
 def response_block(
@@ -104,14 +116,19 @@ def response_block(
     the connection closes, for which *keep_alive* must be false. *ours* is an
     answer of the portal, which alone may set the gateway's cookie.
     """
-    nominated = head.nominated
+    made = head.blocks
+    if made is None:
+        return _block(head, http_1_1=http_1_1, keep_alive=keep_alive, ours=ours)
+    how = http_1_1, keep_alive, ours
+    block = made.get(how)
+    if block is None:
+        block = made[how] = _block(head, http_1_1=http_1_1, keep_alive=keep_alive, ours=ours)
+    return block
+
+
+def _block(head: ResponseHead, *, http_1_1: bool, keep_alive: bool, ours: bool) -> bytes:
     lines = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)]
-    for field in head.fields:
-        if not field.from_application or field.name in nominated:
-            continue
-        if not ours and field.name == b"set-cookie" and field.value.startswith(_COOKIE_BYTES):
-            continue
-        lines.append(field.wire)
+    lines += _passing(head, ours=ours)
     body = head.body
     if head.upgraded:
         lines.append(b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
@@ -126,3 +143,21 @@ def response_block(
         lines.append(b"Connection: keep-alive\r\n")
     lines.append(b"\r\n")
     return b"".join(lines)
+
+
+def interim_block(head: ResponseHead, *, ours: bool = False) -> bytes:
+    """Return an interim response (RFC 9110, section 15.2) as it goes to the client."""
+    lines = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)]
+    lines += _passing(head, ours=ours)
+    lines.append(b"\r\n")
+    return b"".join(lines)
+
+
+def _passing(head: ResponseHead, *, ours: bool) -> list[bytes]:
+    """Return the lines of an answer that pass on to the client."""
+    fields = head.fields
+    if head.nominated:
+        fields = [field for field in fields if field.name not in head.nominated]
+    if ours:
+        return [field.wire for field in fields if field.from_application]
+    return [*map(to_client, fields)]

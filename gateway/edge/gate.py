@@ -43,7 +43,8 @@ from gateway.edge.forwarding import (
     forwarded_fields,
     request_tail,
 )
-from gateway.edge.heads import TARGET_MAXIMUM, RequestHead
+from gateway.edge.heads import RequestHead
+from gateway.edge.rewriting import ForeignDestination, Rewriting
 from gateway.edge.tls import chain_above
 from policies.decide import decide
 from policies.model import Allow, Deny, Level, Reason, RequestFacts, StepUp, Subject
@@ -53,8 +54,10 @@ _REMEMBERED_COOKIES: Final = 10_000
 _LONGEST_REMEMBERED: Final = 4096
 # Quoting makes an address up to three times as long, and what is longer than this the
 # portal's own target would be refused for.
-_LONGEST_RETURN: Final = TARGET_MAXIMUM - len("/sign-in?to=")
-ENTER_PATH: Final = RESERVED_PREFIX.encode() + b"enter"
+_SIGN_IN: Final = "/sign-in?to="
+_RESERVED: Final = RESERVED_PREFIX.encode()
+ENTER_PATH: Final = _RESERVED + b"enter"
+_REMEMBERED_WHOLES: Final = 16
 
 
 class Door(StrEnum):
@@ -145,9 +148,18 @@ class Gate:
         self._cookies: dict[tuple[bytes, str], tuple[SessionId | None, ...]] = {}
         self.adopt(applications)
 
+    def adopt_site(self, site: Site, issuers: tuple[bytes, ...]) -> None:
+        """Say from now on what *site* says, and hand on *issuers*."""
+        self.site, self._issuers = site, issuers
+
     def adopt(self, applications: Mapping[str, Application]) -> None:
         """Judge by *applications* from now on; what was decided before is forgotten."""
         self._by_host = {app.host: app for app in applications.values()}
+        self._rewritings = {
+            app.name: Rewriting(app, self.site)
+            for app in applications.values()
+            if app.upstream_host is not None
+        }
         self._admission.forget_decisions()
 
     def judge(self, peer: Peer, head: RequestHead) -> Verdict | Missing:
@@ -161,13 +173,16 @@ class Gate:
             return self._to_portal(Listener.PUBLIC, peer, head, _Found(None))
         # A bad certificate is refused at once and never sent to the sign-in.
         now = self._clock()
+        known = self._known(peer, head, now)
+        if known is not None:
+            return self._forward(peer, head, known)
         holder = self._certificate(peer, now)
         if not isinstance(holder, Holder):
             return holder
         app = self._by_host.get(head.host)
         if app is None and head.host != self.site.host:
             return Refuse(Refusal.UNKNOWN_HOST, close=True)
-        if head.target.path.startswith(RESERVED_PREFIX.encode()):
+        if head.target.path.startswith(_RESERVED):
             return self._reserved(peer, holder, head, now)
         found = self._session(peer, holder, head, now)
         if isinstance(found, SessionMissing):
@@ -175,6 +190,23 @@ class Gate:
         if app is None:
             return self._to_portal(Listener.PORTAL, peer, head, found)
         return self._decide(peer, holder, found, app, head, now)
+
+    def _known(self, peer: Peer, head: RequestHead, now: datetime) -> Grant | None:
+        """Return the grant that an earlier request was given and this one may use as well.
+
+        It holds the answers to all the questions below, and whatever changes one of them
+        ends it: no rule looks at the path or at the hour as yet. Where there is more than
+        one cookie, or none, the questions are asked.
+        """
+        app = self._by_host.get(head.host)
+        numbers = self._numbers(head)
+        if app is None or len(numbers) != 1 or not self._admission.reliable(now):
+            return None
+        number = numbers[0]
+        grant = None if number is None else self._admission.grant(number, app, now)
+        if grant is None or grant.session.fingerprint != peer.fingerprint:
+            return None
+        return None if head.target.path.startswith(_RESERVED) else grant
 
     def _certificate(self, peer: Peer, now: datetime) -> Holder | Refuse | HolderMissing:
         if peer.fingerprint is None:
@@ -189,10 +221,24 @@ class Gate:
         event = self._event(AuditKind.CERTIFICATE_REFUSED, peer, holder, "", refusal)
         return Refuse(refusal, event, close=True)
 
+    def name_of(self, host: str) -> str:
+        """Return the name of the application at *host*, or "" where there is none."""
+        app = self._by_host.get(host)
+        return "" if app is None else app.name
+
+    def judge_certificate(self, peer: Peer) -> Refuse | HolderMissing | None:
+        """Say why the certificate of *peer* opens nothing, what must be learnt first, or None."""
+        judged = self._certificate(peer, self._clock())
+        return None if isinstance(judged, Holder) else judged
+
     def still_allowed(self, grant: Grant, holder: Holder) -> bool:
         """Say whether what *grant* allowed would be allowed again now, by today's policies."""
         app = self._by_host.get(grant.app.host)
-        if app is None or (app.name, app.upstream) != (grant.app.name, grant.app.upstream):
+        if app is None or app.name != grant.app.name:
+            return False
+        # One of several may go: what is under way there may finish. Where none is left
+        # of those there were, this is another application under an old name.
+        if set(app.upstreams).isdisjoint(grant.app.upstreams):
             return False
         # The path of a connection that is under way is not asked for again.
         facts = RequestFacts("GET", "/")
@@ -209,9 +255,9 @@ class Gate:
         now: datetime,
     ) -> Verdict | Missing:
         session = found.session
-        if session is not None and (known := self._admission.grant(session, app, now)) is not None:
-            # Decided before, and nothing has changed since: no rule looks at
-            # the path or at the hour as yet.
+        known = None if session is None else self._admission.grant(session.id, app, now)
+        if known is not None:
+            # Decided before, and nothing has changed since.
             return self._forward(peer, head, known)
         facts = RequestFacts(head.method.decode(), head.target.path.decode())
         match decide(app.policy, _subject(holder, session), facts, now):
@@ -228,24 +274,36 @@ class Gate:
             case Allow() | StepUp():
                 return self._sign_in(head, found.event)
 
-    def _forward(self, peer: Peer, head: RequestHead, grant: Grant) -> Forward:
+    def _forward(self, peer: Peer, head: RequestHead, grant: Grant) -> Forward | Refuse:
         app = grant.app
+        ours = grant.wholes.get((peer.address, head.authority))
+        if ours is None:
+            ours = self._ours(peer, head, grant)
+        if app.upstream_host is not None:
+            try:
+                head = self._rewritings[app.name].request(head)
+            except ForeignDestination:
+                return Refuse(Refusal.BAD_REQUEST)
+        tail = request_tail(head, ours, app.user_header)
+        claims = claimed_fields(head, app.user_header)
+        event = self._claims(peer, grant.holder, app, claims) if claims else None
+        return Forward(tail, grant, grant.session.id, event)
+
+    def _ours(self, peer: Peer, head: RequestHead, grant: Grant) -> bytes:
+        """Return everything of ours that goes upstream, and keep it with the grant."""
         ours = grant.lines + forwarded_fields(peer.address, head.authority)
-        if app.client_certificate:
+        if grant.app.client_certificate:
+            # That of the session, so the same on all connections that use the grant.
             ours += certificate_lines(
                 peer.certificate, chain_above(peer.certificate, self._issuers)
             )
-        tail = request_tail(head, ours, app.user_header)
-        event = self._claims(peer, head, grant.holder, app)
-        return Forward(tail, grant, grant.session.id, event)
+        if len(grant.wholes) >= _REMEMBERED_WHOLES:
+            grant.wholes.clear()
+        grant.wholes[peer.address, head.authority] = ours
+        return ours
 
-    def _claims(
-        self, peer: Peer, head: RequestHead, holder: Holder, app: Application
-    ) -> AuditEvent | None:
+    def _claims(self, peer: Peer, holder: Holder, app: Application, claims: str) -> AuditEvent:
         """Tell the audit log of a client that says itself who it is; no application hears it."""
-        claims = claimed_fields(head, app.user_header)
-        if not claims:
-            return None
         event = self._event(AuditKind.IDENTITY_CLAIMED, peer, holder, app.name, "")
         return replace(event, detail={"fields": claims[:_CLAIMS_SHOWN]})
 
@@ -278,7 +336,7 @@ class Gate:
         request of a browser.
         """
         found: tuple[SessionId | None, ...] = ()
-        for field in head.fields:
+        for field in head.odd:
             if field.name == b"cookie":
                 numbers = self._cookies.get((field.value, head.host))
                 if numbers is None:
@@ -303,10 +361,10 @@ class Gate:
             return Refuse(Refusal.SESSION_REQUIRED, event)
         origin = self.site.origin(head.host)
         wanted = quote(origin + head.target.wire.decode("latin-1"), safe="")
-        if len(wanted) > _LONGEST_RETURN:
+        if len(_SIGN_IN) + len(wanted) > self.site.limits.target_bytes:
             wanted = quote(f"{origin}/", safe="")
         portal = self.site.origin(self.site.host)
-        return Redirect(f"{portal}/sign-in?to={wanted}", event=event)
+        return Redirect(f"{portal}{_SIGN_IN}{wanted}", event=event)
 
     def _reserved(
         self, peer: Peer, holder: Holder, head: RequestHead, now: datetime

@@ -17,19 +17,23 @@ import httptools
 
 from gateway.core.refusals import Refusal
 from gateway.core.routes import Target, normalise_host, normalise_target
-from gateway.edge.fields import Field, read_fields
+from gateway.core.site import Limits
+from gateway.edge.fields import Field, is_odd, read_fields, takes_trailers
 
 HEAD_END: Final = b"\r\n\r\n"
-TARGET_MAXIMUM: Final = 8 * 1024
-FIELDS_MAXIMUM: Final = 128
+_DEFAULTS: Final = Limits()
+# The first would make a tunnel to anywhere; the second would show the client what
+# the application is told of it, the assertion above all (RFC 9110, section 9.3.8).
+_NEVER_PASSED: Final = frozenset({b"CONNECT", b"TRACE"})
 
 _HTTP_1_0: Final = "1.0"
 _HTTP_1_1: Final = "1.1"
 _NOTHING: Final = frozenset[bytes]()
+_WHOLE: Final = Target(path=b"*", query=None)
 _STATUS_LINE: Final = b"HTTP/1."
 _KEEP_ALIVE_ONLY: Final = [b"keep-alive"]
 _KEEP_ALIVE: Final = frozenset({b"keep-alive"})
-_CONNECTION_OPTIONS: Final = frozenset({b"close", b"keep-alive", b"upgrade", b""})
+_CONNECTION_OPTIONS: Final = frozenset({b"close", b"keep-alive", b"te", b"upgrade", b""})
 _LENGTH_DIGITS: Final = 18
 _AUTHORITY_PORT = re.compile(r":[0-9]{1,5}\Z")
 
@@ -81,6 +85,7 @@ class RequestHead:
     host: str
     authority: str
     fields: list[Field]
+    odd: list[Field]
     nominated: frozenset[bytes]
     body: RequestBody
     keep_alive: bool
@@ -95,6 +100,13 @@ class RequestHead:
         return None
 
     @property
+    def accepts_trailers(self) -> bool:
+        """Whether the client keeps trailer fields (TE: trailers; RFC 9110, section 10.1.4)."""
+        return self.http_1_1 and any(
+            field.name == b"te" and takes_trailers(field.value) for field in self.odd
+        )
+
+    @property
     def rememberable(self) -> bool:
         """Whether a further request with the same fields is the same but for its target."""
         plain = self.method in {b"GET", b"HEAD"} and self.body is NO_BODY
@@ -103,7 +115,11 @@ class RequestHead:
 
 @dataclass(slots=True, eq=False)
 class ResponseHead:
-    """A response's head in its one reading; *fields* and *nominated* as in a request."""
+    """A response's head in its one reading; *fields* and *nominated* as in a request.
+
+    *blocks* is where `response_block` keeps what it has made of a head that is
+    remembered (`plain`); None for the others.
+    """
 
     status: int
     reason: bytes
@@ -112,6 +128,7 @@ class ResponseHead:
     body: ResponseBody
     keep_alive: bool
     upgraded: bool
+    blocks: dict[tuple[bool, bool, bool], bytes] | None = None
 
 
 class UpstreamGarbled(Exception):
@@ -134,8 +151,10 @@ class _Sink:
         self.complete = True
 
 
-def parse_request(head: bytes) -> RequestHead | Refusal:
+def parse_request(head: bytes, limits: Limits = _DEFAULTS) -> RequestHead | Refusal:
     """Read one request head that ends with an empty line; say `Refusal` of anything else.
+
+    Of *limits* it is the length of the target and the number of fields that count here.
 
     After a refusal the connection must be closed: nobody knows where the next
     request would begin.
@@ -147,18 +166,18 @@ def parse_request(head: bytes) -> RequestHead | Refusal:
     except httptools.HttpParserUpgrade:
         pass
     except httptools.HttpParserInvalidMethodError:
-        return Refusal.METHOD_REFUSED
+        return Refusal.METHOD_UNKNOWN
     except httptools.HttpParserError:
         return Refusal.BAD_REQUEST
     version = parser.get_http_version()
     method = parser.get_method()
     if not sink.complete or version not in {_HTTP_1_1, _HTTP_1_0}:
         return Refusal.BAD_REQUEST
-    if method == b"CONNECT":
-        return Refusal.METHOD_REFUSED
-    if len(sink.target) > TARGET_MAXIMUM:
+    if method in _NEVER_PASSED:
+        return Refusal.METHOD_UNKNOWN
+    if len(sink.target) > limits.target_bytes:
         return Refusal.TARGET_TOO_LONG
-    lines = head.split(b"\r\n", FIELDS_MAXIMUM + 2)
+    lines = head.split(b"\r\n", limits.head_fields + 2)
     if lines[-1]:
         return Refusal.HEAD_TOO_LARGE
     # llhttp passes over line ends before a request, takes further blanks in its
@@ -173,7 +192,7 @@ def _understand_request(
     method: bytes, raw_target: bytes, lines: list[bytes], *, http_1_1: bool
 ) -> RequestHead | Refusal:
     fields, special = read_fields(lines)
-    place = _place(raw_target, special.get(b"host", []))
+    place = _place(method, raw_target, special.get(b"host", []))
     body = _request_body(
         special.get(b"content-length", []), special.get(b"transfer-encoding", []), http_1_1
     )
@@ -193,6 +212,7 @@ def _understand_request(
         host=host,
         authority=authority,
         fields=fields,
+        odd=[*filter(is_odd, fields)],
         nominated=connection - _CONNECTION_OPTIONS,
         body=body,
         keep_alive=b"close" not in connection and (http_1_1 or b"keep-alive" in connection),
@@ -207,7 +227,7 @@ def _request_body(lengths: list[bytes], codings: list[bytes], http_1_1: bool) ->
         # Any other coding than plain chunked, or a coding in HTTP/1.0 (RFC
         # 9112, section 6.1), might be cut at different places.
         return CHUNKED if _is_chunked(codings) and http_1_1 and not lengths else None
-    octets = _octets(lengths)
+    octets = read_length(lengths)
     if octets is None:
         return None if lengths else NO_BODY
     return Length(octets) if octets else NO_BODY
@@ -218,7 +238,8 @@ def _is_chunked(codings: list[bytes]) -> bool:
     return len(codings) == 1 and codings[0].lower() == b"chunked"
 
 
-def _octets(lengths: list[bytes]) -> int | None:
+def read_length(lengths: list[bytes]) -> int | None:
+    """Return the octets that Content-Length says, where it says it once and in digits."""
     if len(lengths) != 1:
         return None
     digits = lengths[0]
@@ -226,14 +247,17 @@ def _octets(lengths: list[bytes]) -> int | None:
     return int(digits) if digits.isdigit() and len(digits) <= _LENGTH_DIGITS else None
 
 
-def _place(raw: bytes, hosts: list[bytes]) -> tuple[Target, str, str] | None:
+def _place(method: bytes, raw: bytes, hosts: list[bytes]) -> tuple[Target, str, str] | None:
     """Return target, host and authority, or None where they have no single reading."""
     if len(hosts) != 1:
         return None
-    found = _host_and_authority(hosts[0])
+    found = host_and_authority(hosts[0])
     if found is None:
         return None
     host, authority = found
+    if raw == b"*" and method == b"OPTIONS":
+        # asterisk-form (RFC 9112, section 3.2.4): the application as a whole.
+        return _WHOLE, host, authority
     if not raw.startswith(b"/"):
         # absolute-form (RFC 9112, section 3.2.2): accepted where it says what Host says.
         origin = b"https://" + hosts[0].lower()
@@ -249,7 +273,7 @@ def _place(raw: bytes, hosts: list[bytes]) -> tuple[Target, str, str] | None:
 
 
 @lru_cache(maxsize=1024)
-def _host_and_authority(value: bytes) -> tuple[str, str] | None:
+def host_and_authority(value: bytes) -> tuple[str, str] | None:
     """Return the host in a Host field, and the field as it goes upstream; None refuses."""
     text = value.decode("latin-1")
     host = normalise_host(text)
@@ -289,7 +313,7 @@ def _understand_response(
 ) -> ResponseHead:
     fields, special = read_fields(lines[1:-2])
     lengths, codings = special.get(b"content-length", []), special.get(b"transfer-encoding", [])
-    length = _octets(lengths)
+    length = read_length(lengths)
     if (lengths and length is None) or (codings and (not _is_chunked(codings) or lengths)):
         message = f"Content-Length {lengths}, Transfer-Encoding {codings}: no single reading"
         raise UpstreamGarbled(message)
@@ -318,7 +342,7 @@ def _response_body(
     status: int, method: bytes, length: int | None, *, chunked: bool
 ) -> ResponseBody:
     # The order is that of RFC 9112, section 6.3.
-    if method == b"HEAD" or status < OK or status in {NO_CONTENT, NOT_MODIFIED}:
+    if method == b"HEAD" or status < OK or status in BODILESS:
         return NO_BODY
     if chunked:
         return CHUNKED
@@ -327,12 +351,14 @@ def _response_body(
     return Length(length)
 
 
+CONTINUED: Final = 100
 SWITCHING_PROTOCOLS: Final = 101
 OK: Final = 200
 _LOWEST_STATUS: Final = 100
 _HIGHEST_STATUS: Final = 599
 NO_CONTENT: Final = 204
 NOT_MODIFIED: Final = 304
+BODILESS: Final = frozenset({NO_CONTENT, NOT_MODIFIED})
 
 
 def _listed(values: list[bytes] | None) -> frozenset[bytes]:

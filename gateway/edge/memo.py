@@ -8,7 +8,7 @@ connections.
 
 from typing import Final
 
-from gateway.edge.exchange import Shape
+from gateway.edge.shape import Shape
 
 _REMEMBERED_BLOCKS: Final = 16
 
@@ -16,16 +16,21 @@ _REMEMBERED_BLOCKS: Final = 16
 class Memo:
     """Remembers the shape of a request by its header block, once there were two of them."""
 
-    __slots__ = ("_seen", "_shapes")
+    __slots__ = ("_seen", "_shapes", "last")
 
     def __init__(self) -> None:
         """Remember nothing."""
+        self.last = b""
+        """The block that was found last, which most often is the next one too."""
         self._shapes: dict[bytes, Shape] = {}
         self._seen: set[int] = set()
 
     def find(self, block: bytes) -> Shape | None:
         """Return what was remembered for *block*."""
-        return self._shapes.get(block)
+        shape = self._shapes.get(block)
+        if shape is not None:
+            self.last = block
+        return shape
 
     def keep(self, block: bytes, shape: Shape) -> None:
         """Keep *shape* if *block* has been seen before: most that comes once never comes again."""

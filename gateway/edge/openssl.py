@@ -18,6 +18,7 @@ import ctypes
 import platform
 import ssl
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +29,7 @@ _SET_SESSION_CACHE_MODE: Final = 44  # SSL_CTRL_SET_SESS_CACHE_MODE of ssl.h
 _SESSION_CACHE_OFF: Final = 0
 
 
-class _Unreachable(Exception):
+class Unreachable(Exception):
     """This Python, or its OpenSSL, is not one that we know how to reach."""
 
 
@@ -39,12 +40,12 @@ def send_names(context: ssl.SSLContext, clients: Path) -> str | None:
     """
     before = _first_flight(context)
     try:
-        library = _library()
+        library = find_library()
         names = library.SSL_load_client_CA_file(str(clients).encode())
         if not names:
             return f"{clients} cannot be read"
-        library.SSL_CTX_set_client_CA_list(_pointer(context), names)
-    except _Unreachable as error:
+        library.SSL_CTX_set_client_CA_list(pointer_of(context), names)
+    except Unreachable as error:
         return str(error)
     after = _first_flight(context)
     missing = [
@@ -59,38 +60,45 @@ def send_names(context: ssl.SSLContext, clients: Path) -> str | None:
 def forget_sessions(context: ssl.SSLContext) -> str | None:
     """Keep no TLS 1.2 session for resumption; return why that could not be said, or None."""
     try:
-        _library().SSL_CTX_ctrl(
-            _pointer(context), _SET_SESSION_CACHE_MODE, _SESSION_CACHE_OFF, None
+        find_library().SSL_CTX_ctrl(
+            pointer_of(context), _SET_SESSION_CACHE_MODE, _SESSION_CACHE_OFF, None
         )
-    except _Unreachable as error:
+    except Unreachable as error:
         return str(error)
     return None
 
 
-def _library() -> ctypes.CDLL:
-    """Return the OpenSSL that the ssl module itself is linked with."""
+def find_library() -> ctypes.CDLL:
+    """Return the OpenSSL that the ssl module itself is linked with, or raise `Unreachable`."""
     if platform.python_implementation() != "CPython" or sys.version_info[:2] not in _KNOWN:
-        raise _Unreachable(f"not known how in {platform.python_implementation()} {sys.version}")
+        raise Unreachable(f"not known how in {platform.python_implementation()} {sys.version}")
     try:
-        # Symbols are looked up in the module and in what it was linked with.
-        library = ctypes.CDLL(_ssl.__file__)
-        version = library.OpenSSL_version_num
-        version.restype = ctypes.c_ulong
-        load = library.SSL_load_client_CA_file
-        load.argtypes, load.restype = [ctypes.c_char_p], ctypes.c_void_p
-        names = library.SSL_CTX_set_client_CA_list
-        names.argtypes, names.restype = [ctypes.c_void_p, ctypes.c_void_p], None
-        control = library.SSL_CTX_ctrl
-        control.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_void_p]
-        control.restype = ctypes.c_long
+        library = _load(_ssl.__file__)
     except (AttributeError, OSError) as error:
-        raise _Unreachable(f"the OpenSSL of this Python is out of reach: {error}") from error
-    if version() != ssl.OPENSSL_VERSION_NUMBER:
-        raise _Unreachable("the OpenSSL that was found is not the one of the ssl module")
+        raise Unreachable(f"the OpenSSL of this Python is out of reach: {error}") from error
+    if library.OpenSSL_version_num() != ssl.OPENSSL_VERSION_NUMBER:
+        raise Unreachable("the OpenSSL that was found is not the one of the ssl module")
     return library
 
 
-def _pointer(context: ssl.SSLContext) -> ctypes.c_void_p:
+@cache
+def _load(path: str) -> ctypes.CDLL:
+    """Load what is in *path*, once: each one is a cycle, and a reload would leave some behind."""
+    # Symbols are looked up in the module and in what it was linked with.
+    library = ctypes.CDLL(path)
+    library.OpenSSL_version_num.restype = ctypes.c_ulong
+    load = library.SSL_load_client_CA_file
+    load.argtypes, load.restype = [ctypes.c_char_p], ctypes.c_void_p
+    names = library.SSL_CTX_set_client_CA_list
+    names.argtypes, names.restype = [ctypes.c_void_p, ctypes.c_void_p], None
+    control = library.SSL_CTX_ctrl
+    control.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_void_p]
+    control.restype = ctypes.c_long
+    return library
+
+
+def pointer_of(context: ssl.SSLContext) -> ctypes.c_void_p:
+    """Return the `SSL_CTX *` of *context*; only where `find_library` has not refused."""
     return ctypes.c_void_p.from_address(id(context) + object.__basicsize__)
 
 

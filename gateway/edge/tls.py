@@ -7,7 +7,7 @@ cryptography, and the verification of the chain, stays OpenSSL's.
 
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +19,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.core.people import Fingerprint
+from gateway.core.refusal_kinds import Refusal
+from gateway.core.site import Demand
 from gateway.edge.hello import RECORD_MAXIMUM, Incomplete, read_server_name
+from gateway.edge.judging import HeldHandshake, hold_handshakes
 from gateway.edge.openssl import forget_sessions, send_names
 
 log = logging.getLogger("pusterla.edge")
@@ -34,6 +37,7 @@ _CIPHERS: Final = (
     ":ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
     ":ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 )
+_DER: Final = 2  # ENCODING_DER of the _ssl module
 _LARGE: Final = RECORD_MAXIMUM // 2
 # One buffer serves every connection of the process: it is filled and copied
 # out of within one call, never across an await.
@@ -45,20 +49,31 @@ class Contexts:
     """The TLS contexts of one worker.
 
     *protected* asks for a client certificate and verifies the chain of what is
-    sent; *public* asks for none and serves the public host alone.
+    sent; *public* asks for none and serves the public host alone. With *held*
+    each handshake on the former stops until its certificate has been judged.
     """
 
     protected: ssl.SSLContext
     public: ssl.SSLContext
     public_host: str
+    authorities: frozenset[bytes]
+    """The CAs in DER to which certificates of clients must chain."""
+    held: bool = False
 
 
-def make_contexts(certificate: Path, key: Path, clients: Path, public_host: str) -> Contexts:
+def make_contexts(
+    certificate: Path,
+    key: Path,
+    clients: Path,
+    public_host: str,
+    demand: Demand = Demand.PAGE,
+) -> Contexts:
     """Load the server's certificate and the CAs whose client certificates may come in."""
     protected = _context(certificate, key)
-    # Requested, not required: who has none, or an expired one, is told so by
+    strictly = demand is Demand.HANDSHAKE
+    # Or else requested, not required: who has none, or an expired one, is told so by
     # a page, which a failed handshake cannot show.
-    protected.verify_mode = ssl.CERT_OPTIONAL
+    protected.verify_mode = ssl.CERT_REQUIRED if strictly else ssl.CERT_OPTIONAL
     protected.load_verify_locations(cafile=clients)
     # Whoever the file names is believed as it stands: the root above an issuing CA is
     # not asked again in every handshake, which a tenth of its cost went into.
@@ -66,20 +81,34 @@ def make_contexts(certificate: Path, key: Path, clients: Path, public_host: str)
         protected.verify_flags
         | ssl.VERIFY_X509_STRICT
         | ssl.VERIFY_X509_PARTIAL_CHAIN
-        | _NO_CHECK_TIME
+        | (0 if strictly else _NO_CHECK_TIME)
     )
+    held = False
     if (why := send_names(protected, clients)) is not None:
         log.warning("browsers are not told which certificates we take: %s", why)
+    elif strictly:
+        # The names have been seen, so this is the context that OpenSSL works with.
+        why = hold_handshakes(protected)
+        held = why is None
+    if strictly and not held:
+        log.warning("revoked certificates are refused by a page, not in the handshake: %s", why)
     public = _context(certificate, key)
     public.verify_mode = ssl.CERT_NONE
-    public.set_servername_callback(_only(public_host))
-    return Contexts(protected, public, public_host)
+    # Not set_servername_callback, whose callback holds on to the context that holds on to it.
+    public.sni_callback = _only(public_host)
+    authorities = frozenset(_read_authorities(clients))
+    return Contexts(protected, public, public_host, authorities, held)
 
 
 def read_issuers(clients: Path) -> tuple[bytes, ...]:
     """Return the issuing CAs among *clients* in DER, without roots (RFC 9440, section 2.3)."""
     found = x509.load_pem_x509_certificates(clients.read_bytes())
     return tuple(one.public_bytes(Encoding.DER) for one in found if one.issuer != one.subject)
+
+
+def _read_authorities(clients: Path) -> Iterator[bytes]:
+    for one in x509.load_pem_x509_certificates(clients.read_bytes()):
+        yield one.public_bytes(Encoding.DER)
 
 
 @lru_cache(maxsize=1024)
@@ -133,16 +162,20 @@ class HandshakeFailed(Exception):
 class Channel:
     """One TLS connection as bytes in, bytes out; it owns no socket.
 
-    Until `established`, feed it with `receive`; what is to be sent lies in
-    `pending()`. *server_name* is what the client asked for.
+    Until `established`, feed it with `shake_hands`; what is to be sent lies in
+    `pending()`. *server_name* is what the client asked for. Where *asking* names
+    a certificate the handshake stands still, and `answer` goes on with it.
     """
 
     __slots__ = (
         "_contexts",
+        "_held",
         "_hello",
         "_incoming",
         "_outgoing",
         "_tls",
+        "answered",
+        "asking",
         "certificate",
         "ended",
         "established",
@@ -153,10 +186,14 @@ class Channel:
     def __init__(self, contexts: Contexts) -> None:
         """Begin a handshake in which the client speaks first."""
         self._contexts = contexts
+        self.answered = False
+        """Whether there has been an answer to the client's first message."""
+        self._held: HeldHandshake | None = None
         self._hello = b""
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls: ssl.SSLObject | None = None
+        self.asking: Fingerprint | None = None
         self.established = False
         self.ended = False
         self.server_name: str | None = None
@@ -176,17 +213,63 @@ class Channel:
             context = self._contexts.public if public else self._contexts.protected
             self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._incoming.write(data)
+        held = self._contexts.held and self._tls.context is self._contexts.protected
+        # Before it was answered nobody who is honest has shown a certificate.
+        if held and self.answered:
+            self._held = HeldHandshake(self._tls.do_handshake)
+            self._proceed(self._held.proceed)
+        else:
+            self._proceed(self._tls.do_handshake)
+
+    def answer(self, refusal: Refusal | None) -> None:
+        """Go on with the certificate that is asked for, unless there is a *refusal*.
+
+        Raises `HandshakeFailed` where it comes to nothing.
+        """
+        held = self._held
+        assert held is not None  # noqa: S101 - something was asked
+        self._proceed(lambda: held.answer(refusal))
+
+    def _proceed(self, step: Callable[[], Fingerprint | None]) -> None:
+        tls = self._tls
+        assert tls is not None  # noqa: S101 - made before the first step
+        self.asking = None
         try:
-            self._tls.do_handshake()
+            self.asking = step()
         except ssl.SSLWantReadError:
+            self.answered = self.answered or self._outgoing.pending > 0
             return
         except ssl.SSLError as error:
             raise HandshakeFailed(error.reason or str(error)) from error
-        der = self._tls.getpeercert(binary_form=True)
+        if self.asking is not None:
+            return
+        self._held = None
+        der = tls.getpeercert(binary_form=True)
         if der:
             self.certificate = der
             self.fingerprint = Fingerprint(sha256(der).hexdigest())
         self.established = True
+
+    @property
+    def version(self) -> str:
+        """The version that was agreed on, as OpenSSL calls it (`TLSv1.3`); else empty."""
+        return (self._tls.version() or "") if self._tls is not None else ""
+
+    def trusted_by(self, contexts: Contexts) -> bool:
+        """Say whether the chain that let the client in would let it in under *contexts*.
+
+        Every certificate above the client's own must still be among the CAs, or have
+        been sent along by the client; the last, which nobody vouches for, among the CAs.
+        So a CA that was exchanged for one with the same key counts as another.
+        """
+        if contexts is self._contexts or not self.certificate or self._tls is None:
+            return True
+        # Only Python 3.13 and later have these under public names.
+        session = self._tls._sslobj  # type: ignore[attr-defined]  # noqa: SLF001 - as above
+        chain = [one.public_bytes(_DER) for one in session.get_verified_chain() or ()]
+        sent = {one.public_bytes(_DER) for one in session.get_unverified_chain() or ()}
+        known = contexts.authorities
+        return bool(chain) and chain[-1] in known and known.union(sent).issuperset(chain[1:])
 
     def decrypt(self, data: bytes) -> bytes:
         """Return the plaintext in *data*, as far as whole records go.

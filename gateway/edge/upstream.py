@@ -2,14 +2,29 @@
 
 import asyncio
 import logging
-from typing import Protocol, cast
+import os
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from fcntl import ioctl
+from termios import FIONREAD
+from typing import Final, Protocol, TypeVar, cast
 
 from gateway.core.site import Upstream
+from gateway.edge.access_log import OTHER_SHOWN, quoted
+from gateway.edge.upstream_tls import UpstreamContext
 
 log = logging.getLogger("pusterla.edge")
 
+P = TypeVar("P", bound=asyncio.Protocol)
+
 IDLE_MAXIMUM = 128
 IDLE_SECONDS = 50.0
+_LAST_WORDS: Final = 64 * 1024
+
+# Filled and looked at within one call, so one serves all; a C int, as the kernel writes it.
+_unread = bytearray(4)
+_NOTHING: Final = bytes(4)
 
 
 class Customer(Protocol):
@@ -31,7 +46,15 @@ class Customer(Protocol):
 class UpstreamConnection(asyncio.Protocol):
     """One connection to an application, used by one customer at a time."""
 
-    __slots__ = ("_pool", "customer", "idle_since", "transport", "used")
+    __slots__ = (
+        "_descriptor",
+        "_pool",
+        "_said_goodbye",
+        "customer",
+        "idle_since",
+        "transport",
+        "used",
+    )
 
     def __init__(self, pool: "Pool") -> None:
         """Begin unconnected, in the care of *pool*."""
@@ -39,30 +62,79 @@ class UpstreamConnection(asyncio.Protocol):
         self.customer: Customer | None = None
         self.transport: asyncio.Transport | None = None
         self.used = False
+        self._descriptor = -1
+        self._said_goodbye = not pool.upstream.tls
         self.idle_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self.transport = cast("asyncio.Transport", transport)
+        self._descriptor = transport.get_extra_info("socket").fileno()
+        self._pool.count += 1
 
     def data_received(self, data: bytes) -> None:
         """Hand bytes to the customer; bytes that nobody asked for end the connection."""
         if self.customer is None:
-            log.warning("%s sent bytes that nobody asked for; closed", self._pool.upstream)
-            self.discard()
+            self.refuse_unasked()
         else:
             self.customer.response_data(data)
 
+    def refuse_unasked(self) -> None:
+        """Close, since there are bytes that nobody asked for."""
+        log.warning("%s sent bytes that nobody asked for; closed", self._pool.upstream)
+        self.discard()
+
+    def has_unread(self) -> bool:
+        """Say whether bytes have come that were not read yet.
+
+        Whoever asked next would take them for the answer.
+        """
+        ioctl(self._descriptor, FIONREAD, _unread)
+        return _unread != _NOTHING
+
     def eof_received(self) -> None:
-        """Take the application's end as the end of the connection."""
+        """Take the application's end as the end of the connection.
+
+        In TLS only a close_notify is one (RFC 8446, section 6.1): anybody on the way can
+        close the connection, and cut an answer short that has no length.
+        """
+        transport = self.transport
+        tls = None if transport is None else transport.get_extra_info("ssl_object")
+        if tls is not None:
+            with suppress(ssl.SSLError):
+                self._said_goodbye = not tls.read(1)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the customer, or the pool that it has one fewer."""
+        self._pool.count -= 1
+        if exc is not None and self.customer is not None:
+            words = self._last_words()
+            self.transport = None
+            if words:
+                self.customer.response_data(words)
         customer, self.customer = self.customer, None
         if customer is None:
             self._pool.forget(self)
         else:
-            customer.response_end(clean=exc is None)
+            customer.response_end(clean=exc is None and self._said_goodbye)
+
+    def _last_words(self) -> bytes:
+        """Return what had come before the connection broke and was not read yet.
+
+        An application that refuses a body answers and closes, which resets the
+        connection. Whoever is still writing hears of that first, and the transport
+        reads no more; but the kernel still has the answer.
+        """
+        transport = self.transport
+        if transport is None or self._pool.upstream.tls:
+            return b""
+        # The transport closes it only when this call is over.
+        descriptor = transport.get_extra_info("socket").fileno()
+        words = b""
+        with suppress(OSError):
+            while len(words) < _LAST_WORDS and (data := os.read(descriptor, _LAST_WORDS)):
+                words += data
+        return words
 
     def pause_writing(self) -> None:
         """Pass backpressure on to whoever sends."""
@@ -73,6 +145,24 @@ class UpstreamConnection(asyncio.Protocol):
         """Pass the end of backpressure on."""
         if self.customer is not None:
             self.customer.upstream_writable(True)
+
+    @property
+    def upstream(self) -> Upstream:
+        """Where it leads."""
+        return self._pool.upstream
+
+    @property
+    def shown(self) -> bytes:
+        """Where it leads, as the access log has it."""
+        return self._pool.shown
+
+    def answered(self) -> None:
+        """Note an answer on a connection that is not given back."""
+        self._pool.note_answer()
+
+    def fell_silent(self) -> None:
+        """Note that an answer did not come in time."""
+        self._pool.note_silence()
 
     def discard(self) -> None:
         """Close for good, without a word to the customer."""
@@ -94,12 +184,28 @@ class UpstreamConnection(asyncio.Protocol):
 class Pool:
     """The idle connections to one upstream."""
 
-    def __init__(self, upstream: Upstream) -> None:
-        """Begin empty."""
+    def __init__(self, upstream: Upstream, tls: UpstreamContext) -> None:
+        """Begin empty; *tls* is for an https upstream alone."""
         self.upstream = upstream
+        self.tls = tls
+        self.shown = quoted(str(upstream).encode(errors="surrogatepass"), OTHER_SHOWN)
+        """Its name in the access log."""
+        self.count = 0
+        """How many connections are open, idle ones included."""
         self._idle: list[UpstreamConnection] = []
         self._closed = False
         self._tick = asyncio.get_running_loop().time()
+
+    @property
+    def busy(self) -> int:
+        """How many connections are in use."""
+        return self.count - len(self._idle)
+
+    def note_answer(self) -> None:
+        """Learn that the upstream has answered on a connection that does not come back."""
+
+    def note_silence(self) -> None:
+        """Learn that the upstream has not answered in time."""
 
     def take(self) -> UpstreamConnection | None:
         """Return the connection that was used last, or None where none is idle.
@@ -110,23 +216,33 @@ class Pool:
             connection = self._idle.pop()
             transport = connection.transport
             if transport is not None and not transport.is_closing():
-                return connection
+                if not connection.has_unread():
+                    return connection
+                connection.refuse_unasked()
         return None
 
     async def connect(self, seconds: float) -> UpstreamConnection:
         """Open a connection; raise `OSError` or `TimeoutError`."""
+        return await self.open(lambda: UpstreamConnection(self), seconds)
+
+    async def open(self, make: Callable[[], P], seconds: float) -> P:
+        """Open a connection for the protocol that *make* makes; raise as `connect` does.
+
+        In TLS `ssl.SSLCertVerificationError` says what is wrong with a certificate.
+        """
         loop = asyncio.get_running_loop()
         upstream = self.upstream
         async with asyncio.timeout(seconds):
             if upstream.unix_path is not None:
-                _, connection = await loop.create_unix_connection(
-                    lambda: UpstreamConnection(self), upstream.unix_path
+                _, protocol = await loop.create_unix_connection(make, upstream.unix_path)
+            elif upstream.tls:
+                context, name = self.tls.current(), self.tls.name(upstream)
+                _, protocol = await loop.create_connection(
+                    make, upstream.host, upstream.port, ssl=context, server_hostname=name
                 )
             else:
-                _, connection = await loop.create_connection(
-                    lambda: UpstreamConnection(self), upstream.host, upstream.port
-                )
-        return connection
+                _, protocol = await loop.create_connection(make, upstream.host, upstream.port)
+        return protocol
 
     def keep(self, connection: UpstreamConnection) -> None:
         """Take a connection back, unless there are plenty."""
@@ -157,34 +273,3 @@ class Pool:
         self._closed = True
         while (connection := self.take()) is not None:
             connection.discard()
-
-
-class Pools:
-    """One pool an upstream, made when it is first asked for."""
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        self._pools: dict[Upstream, Pool] = {}
-
-    def to(self, upstream: Upstream) -> Pool:
-        """Return the pool of *upstream*."""
-        pool = self._pools.get(upstream)
-        if pool is None:
-            pool = self._pools[upstream] = Pool(upstream)
-        return pool
-
-    def retain(self, upstreams: frozenset[Upstream]) -> None:
-        """Close the idle connections to every upstream that is not among *upstreams*."""
-        for upstream in [*self._pools]:
-            if upstream not in upstreams:
-                self._pools.pop(upstream).close()
-
-    def sweep(self, tick: float) -> None:
-        """Close what has been idle for long."""
-        for pool in self._pools.values():
-            pool.sweep(tick)
-
-    def close(self) -> None:
-        """Close every idle connection."""
-        for pool in self._pools.values():
-            pool.close()

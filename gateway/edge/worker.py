@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import secrets
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,12 +14,14 @@ from pathlib import Path
 from gateway.core.assertion import Asserter
 from gateway.core.ports import EdgeStore
 from gateway.core.site import Application, Site, Upstream
+from gateway.edge.access_log import AccessLog
 from gateway.edge.admission import Admission
 from gateway.edge.arrival import Arrival
 from gateway.edge.edge import Edge
-from gateway.edge.follower import follow, reconsider
+from gateway.edge.follower import distrust, follow, reconsider
 from gateway.edge.gate import Gate
-from gateway.edge.tls import make_contexts, read_issuers
+from gateway.edge.telemetry import Telemetry
+from gateway.edge.tls import Contexts, make_contexts, read_issuers
 
 log = logging.getLogger("pusterla.edge")
 
@@ -37,6 +40,26 @@ class Credentials:
     asserter: Asserter
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What was read from the files of `Credentials`, ready for use."""
+
+    contexts: Contexts
+    issuers: tuple[bytes, ...]
+
+
+def read_identity(credentials: Credentials, site: Site) -> Identity:
+    """Read certificates and keys; raise `OSError` (`ssl.SSLError` is one) or `ValueError`."""
+    contexts = make_contexts(
+        credentials.server_certificate,
+        credentials.server_key,
+        credentials.client_trust,
+        site.public_host,
+        site.certificate,
+    )
+    return Identity(contexts, read_issuers(credentials.client_trust))
+
+
 class Worker:
     """A worker between `run` and the end of it; `adopt` changes what it serves meanwhile."""
 
@@ -49,17 +72,15 @@ class Worker:
         portal_socket: Path,
         store: EdgeStore,
         clock: Callable[[], datetime],
+        access_log: AccessLog | None = None,
     ) -> None:
         """Prepare a worker; must be called in the loop that it will run in."""
+        self.credentials = credentials
         admission = Admission(store, credentials.asserter, site.feed_grace, clock)
+        identity = read_identity(credentials, site)
         self.edge = Edge(
             site=site,
-            contexts=make_contexts(
-                credentials.server_certificate,
-                credentials.server_key,
-                credentials.client_trust,
-                site.public_host,
-            ),
+            contexts=identity.contexts,
             portal=Upstream("localhost", 0, unix_path=str(portal_socket)),
             store=store,
             admission=admission,
@@ -68,9 +89,10 @@ class Worker:
                 applications,
                 admission,
                 credentials.cookie_key,
-                read_issuers(credentials.client_trust),
+                identity.issuers,
                 clock,
             ),
+            telemetry=Telemetry(secrets.token_bytes, access_log, clock()),
             clock=clock,
         )
 
@@ -78,6 +100,22 @@ class Worker:
         """Serve *applications* from now on, and cut what they no longer allow."""
         self.edge.adopt(applications)
         self.edge.spawn(reconsider(self.edge))
+
+    async def reload(
+        self, site: Site, applications: Mapping[str, Application], identity: Identity
+    ) -> int:
+        """Serve by all of this from now on, and cut what it no longer allows.
+
+        Everything is exchanged at once, before anything is waited for. Returns how many
+        connections were cut because nobody vouches for their certificates any more.
+        """
+        before = self.edge.contexts.authorities
+        # Whatever else must be exchanged with the configuration has its place here.
+        self.edge.adopt_site(site, identity.contexts, identity.issuers)
+        self.adopt(applications)
+        if before <= identity.contexts.authorities:
+            return 0
+        return await distrust(self.edge)
 
     async def run(
         self,
@@ -104,7 +142,8 @@ class Worker:
                 await self._serve(https, http, ready, stopping)
             for task in watching:
                 task.cancel()
-        self.edge.pools.close()
+        self.edge.services.close()
+        await self.edge.telemetry.close()
 
     async def _serve(
         self,

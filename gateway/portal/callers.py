@@ -21,7 +21,7 @@ from gateway.core.headers import (
 from gateway.core.people import Fingerprint, Holder, Person
 from gateway.core.refusals import Refusal
 from gateway.core.sessions import Session, SessionId
-from gateway.portal.refuse import Refused
+from gateway.portal.refuse import Refused, request_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class Caller:
     address: str
     fingerprint: Fingerprint | None
     session: SessionId | None
+    request: str = ""
+    """The id that the edge has given to the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Visitor:
     holder: Holder
     person: Person
     session: Session | None
+    request: str = ""
+    """The id of the request, for the audit log."""
 
 
 class NotBehindTheEdge(Exception):
@@ -73,6 +77,7 @@ def read_caller(request: web.Request) -> Caller:
         address=_only(request, EDGE_ADDRESS) or "",
         fingerprint=Fingerprint(fingerprint) if fingerprint else None,
         session=SessionId(session) if session else None,
+        request=request_id(request),
     )
 
 
@@ -96,7 +101,7 @@ async def admit(caller: Caller, records: Records, now: datetime) -> Visitor:
     session = await records.session(caller.session) if caller.session is not None else None
     if session is not None and not _belongs(session, holder, now):
         session = None
-    return Visitor(caller.address, holder, person, session)
+    return Visitor(caller.address, holder, person, session, caller.request)
 
 
 def person_behind(holder: Holder, now: datetime) -> Person | Refusal:

@@ -85,6 +85,7 @@ async def _through_the_portal(request: web.Request, caller: Caller) -> web.Strea
                 device=visitor.holder.device,
                 address=visitor.address,
                 reason=Refusal.CROSS_SITE_REQUEST.value,
+                detail={"request": visitor.request} if visitor.request else {},
             )
         )
         raise Refused(Refusal.CROSS_SITE_REQUEST)

@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 
 from gateway.core.ports import StoreUnavailable
 from gateway.core.refusals import Refusal, choose_language, refusal_page
+from gateway.core.request_ids import REQUEST_ID, is_request_id
 from gateway.portal.services import SERVICES
 
 log = logging.getLogger("pusterla.portal")
@@ -42,16 +43,16 @@ async def refuse_middleware(request: web.Request, handler: Handler) -> web.Strea
     try:
         return await handler(request)
     except Refused as refused:
-        log.info("%s %s refused: %s", request.method, request.rel_url.raw_path, refused)
+        log.info("%s refused: %s", _named(request), refused)
         return answer(request, refused.refusal, refused.fields)
     except StoreUnavailable as error:
-        log.error("%s %s: %s", request.method, request.rel_url.raw_path, error)
+        log.error("%s: %s", _named(request), error)
         return answer(request, Refusal.STORE_UNAVAILABLE)
     except web.HTTPException as error:
         return answer(request, _OF_AIOHTTP.get(error.status, Refusal.INTERNAL))
     except Exception:
         # The top of a request: nothing above could do better, and the portal lives on.
-        log.exception("%s %s failed", request.method, request.rel_url.raw_path)
+        log.exception("%s failed", _named(request))
         return answer(request, Refusal.INTERNAL)
 
 
@@ -66,6 +67,7 @@ def answer(
         site_name=site.name,
         contact=site.contact,
         portal_origin=site.origin(site.host),
+        request=request_id(request),
     )
     html = wants_html(request)
     return web.Response(
@@ -75,6 +77,16 @@ def answer(
         charset="utf-8",
         headers=[*page.fields, *(fields or {}).items()],
     )
+
+
+def request_id(request: web.Request) -> str:
+    """Return the id that the edge has given to *request*, or "" where it gave none."""
+    given = request.headers.get(REQUEST_ID, "")
+    return given if is_request_id(given) else ""
+
+
+def _named(request: web.Request) -> str:
+    return f"{request_id(request)} {request.method} {request.rel_url.raw_path}".strip()
 
 
 def wants_html(request: web.Request) -> bool:

@@ -7,6 +7,7 @@ from datetime import datetime
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
+from gateway.config import Configuration
 from gateway.core.site import Application, Site
 from gateway.portal.responders import Responders
 from gateway.store import Store
@@ -16,20 +17,28 @@ from gateway.store import Store
 class Services:
     """Everything that the portal needs, made by whoever starts it.
 
-    *applications* is asked anew for every page, since the files behind it may
-    change. *site_key* opens the secrets of one-time codes, *cookie_key* signs
-    cookies and hand-over tickets; *assertion_key* is published. *responders*
-    are who signs OCSP answers.
+    *configuration* is asked anew whenever something of it is needed, since the
+    files behind it may change. *site_key* opens the secrets of one-time codes, *cookie_key* signs
+    cookies and hand-over tickets; *assertion_key* is published. *responders* are who signs OCSP
+    answers.
     """
 
-    site: Site
-    applications: Callable[[], Mapping[str, Application]]
+    configuration: Callable[[], Configuration]
     store: Store
     site_key: bytes
     cookie_key: bytes
     assertion_key: EllipticCurvePublicKey
     responders: Responders
     clock: Callable[[], datetime]
+
+    @property
+    def site(self) -> Site:
+        """What pusterla.toml says, as far as it is in force."""
+        return self.configuration().site
+
+    def applications(self) -> Mapping[str, Application]:
+        """Return the applications in force, by name."""
+        return self.configuration().applications
 
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

@@ -155,4 +155,5 @@ class SignIn:
             device=visitor.holder.device,
             address=visitor.address,
             reason=failed.failure.value,
+            detail={"request": visitor.request} if visitor.request else {},
         )

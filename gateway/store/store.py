@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ca import ledger, lists, responders
 from ca.ledger import CertificateRecord, CertificateState
-from ca.lists import CRLRecord
+from ca.lists import CRLDates, CRLRecord
 from ca.ocsp import Issued
 from ca.scopes import WHOLE, CRLKind, ListName
 from ca.serials import serial_text
@@ -304,6 +304,11 @@ class Store:
         """Return the newest CRL of every scope and kind of *issuer*, that of everything first."""
         async with self._database.read() as connection:
             return await lists.list_crls(connection, issuer)
+
+    async def crl_dates(self) -> list[CRLDates]:
+        """Return the dates of every CRL that is kept up; cheap, however long the lists are."""
+        async with self._database.read() as connection:
+            return await lists.crl_dates(connection, self._clock())
 
     async def issuers(self) -> list[IssuerRecord]:
         """Return the issuing CAs, the oldest first."""

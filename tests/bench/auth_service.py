@@ -4,11 +4,13 @@ It reads the cookie, looks the session up in a dict and answers 200 with the use
 """
 
 import argparse
+import asyncio
 
 import uvloop
 from aiohttp import web
 
 COOKIE_NAME = "__Host-pusterla"
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
 def make_application(sessions: dict[str, str]) -> web.Application:
@@ -30,6 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--session", required=True, help="the value of the one good cookie")
+    parser.add_argument("--loop", choices=LOOPS, required=True)
     options = parser.parse_args()
     web.run_app(
         make_application({options.session: "anna"}),
@@ -37,7 +40,7 @@ def main() -> None:
         port=options.port,
         access_log=None,
         keepalive_timeout=3600,
-        loop=uvloop.new_event_loop(),
+        loop=LOOPS[options.loop](),
         print=None,
     )
 

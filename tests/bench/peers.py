@@ -117,12 +117,21 @@ _AUTH_REQUEST = """
 
 @contextmanager
 def nginx_upstream(directory: Path) -> Iterator[Peer]:
-    """Run the application: an nginx that serves a file of 1 KiB."""
+    """Run the application: an nginx that serves a file of 1 KiB.
+
+    Below /unlike/ no two answers have the same head.
+    """
     port = free_port()
     directory.mkdir()
     directory.chmod(0o755)
     (directory / "1k.txt").write_bytes(b"x" * 1024)
-    server = f"server {{ listen 127.0.0.1:{port}; root {directory}; etag off; }}"
+    server = f"""
+    server {{
+        listen 127.0.0.1:{port};
+        root {directory};
+        etag off;
+        location /unlike/ {{ alias {directory}/; add_header X-Unlike $request_id; }}
+    }}"""
     with _nginx(directory, port, server, LAST) as peer:
         yield peer
 
@@ -203,12 +212,12 @@ def _nginx(directory: Path, port: int, server: str, processor: int) -> Iterator[
 
 
 @contextmanager
-def auth_service(directory: Path, session: str) -> Iterator[Peer]:
-    """Run the small aiohttp service that knows the one *session*."""
+def auth_service(directory: Path, session: str, loop: str) -> Iterator[Peer]:
+    """Run the small aiohttp service that knows the one *session* on the event *loop* of a name."""
     port = free_port()
     program = (sys.executable, "-m", "tests.bench.auth_service")
-    arguments = ("--port", str(port), "--session", session)
-    log = directory / "auth_service.log"
+    arguments = ("--port", str(port), "--session", session, "--loop", loop)
+    log = directory / f"auth_service-{loop}.log"
     with running([*on_processor(FIRST), *program, *arguments], port, log) as peer:
         yield peer
 

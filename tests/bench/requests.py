@@ -22,11 +22,15 @@ from tests.bench.sites import BenchSite, make_site, serve_site
 
 CONNECTIONS = 32
 PATH = "/1k.txt"
+UNLIKE_PATH = f"/unlike{PATH}"
+"""The same file, but no two answers have the same head."""
 
 NGINX = "nginx, authorises nothing"
 OURS = "pusterla"
+STRANGE = "pusterla, no request like another"
 UNLIKE = "pusterla, every memo missing"
 AUTH_REQUEST = "nginx + auth_request to aiohttp"
+AUTH_REQUEST_UVLOOP = "nginx + auth_request to aiohttp on uvloop"
 ENVOY = "Envoy + ext_authz to an nginx"
 
 
@@ -37,6 +41,7 @@ class Case:
     name: str
     peer: Peer
     unlike: bool = False
+    path: str = PATH
 
 
 def measure_requests(directory: Path, *, quick: bool) -> Section:
@@ -45,7 +50,7 @@ def measure_requests(directory: Path, *, quick: bool) -> Section:
     with _cases(directory) as (site, cases):
 
         def measure(case: Case) -> float:
-            return microseconds(site, case.peer, requests, unlike=case.unlike)
+            return microseconds(site, case.peer, requests, unlike=case.unlike, path=case.path)
 
         def say(number: int, row: list[float]) -> None:
             figures = ", ".join(f"{value:.1f}" for value in row)
@@ -55,9 +60,11 @@ def measure_requests(directory: Path, *, quick: bool) -> Section:
     return _section({case.name: values for case, values in zip(cases, found, strict=True)})
 
 
-def microseconds(site: BenchSite, peer: Peer, requests: int, *, unlike: bool = False) -> float:
+def microseconds(
+    site: BenchSite, peer: Peer, requests: int, *, unlike: bool = False, path: str = PATH
+) -> float:
     """Return the microseconds of processor time that a request takes."""
-    arguments = [*site.load_arguments(peer.port), "--path", PATH, "--connections", CONNECTIONS]
+    arguments = [*site.load_arguments(peer.port), "--path", path, "--connections", CONNECTIONS]
     before = cpu_seconds(peer.pids)
     counted = run_load(
         "load", *arguments, "--requests", requests, *(["--unlike"] if unlike else [])
@@ -72,16 +79,18 @@ def _cases(directory: Path) -> Iterator[tuple[BenchSite, list[Case]]]:
         site = asyncio.run(make_site(directory / "site", upstream))
         front = up.enter_context(nginx_front(directory / "front", site, upstream))
         gateway = up.enter_context(serve_site(site))
-        service = up.enter_context(auth_service(directory, site.sticks[0].session))
-        asking = up.enter_context(
-            nginx_front(directory / "asking", site, upstream, auth=service.port)
-        )
         cases = [
             Case(NGINX, front),
             Case(OURS, gateway),
-            Case(UNLIKE, gateway, unlike=True),
-            Case(AUTH_REQUEST, Peer((*asking.pids, *service.pids), asking.port)),
+            Case(STRANGE, gateway, unlike=True),
+            Case(UNLIKE, gateway, unlike=True, path=UNLIKE_PATH),
         ]
+        for name, loop in ((AUTH_REQUEST, "asyncio"), (AUTH_REQUEST_UVLOOP, "uvloop")):
+            service = up.enter_context(auth_service(directory, site.sticks[0].session, loop))
+            asking = up.enter_context(
+                nginx_front(directory / f"asking-{loop}", site, upstream, auth=service.port)
+            )
+            cases.append(Case(name, Peer((*asking.pids, *service.pids), asking.port)))
         if find_envoy() is None:
             print("envoy: not installed, left out")
         else:
@@ -95,8 +104,15 @@ def _section(found: dict[str, list[float]]) -> Section:
     plain, ours = found[NGINX], found[OURS]
     figures = [
         at_most("authorised GET / plain nginx", _middle(ours, plain), 1.5, " ×"),
-        at_most("… with every memo missing", _middle(found[UNLIKE], plain), 1.9, " ×"),
+        at_most("… no request like another", _middle(found[STRANGE], plain), 1.9, " ×"),
+        at_most("… nor any answer: every memo missing", _middle(found[UNLIKE], plain), 1.9, " ×"),
         at_most("… / nginx + auth_request", _middle(ours, found[AUTH_REQUEST]), 0.35, " ×"),
+        at_most(
+            "… / nginx + auth_request, on uvloop",
+            _middle(ours, found[AUTH_REQUEST_UVLOOP]),
+            0.35,
+            " ×",
+        ),
     ]
     if ENVOY in found:
         ratio = _middle(ours, found[ENVOY])
@@ -110,9 +126,15 @@ def _section(found: dict[str, list[float]]) -> Section:
         "Authorised requests",
         f"Processor time of a keep-alive GET of 1 KiB over {CONNECTIONS} connections, with a "
         "browser's thirteen fields and three cookies. Plain nginx verifies certificate and CRL and "
-        "authorises nothing; the gateway does that and certificate, session and policy as well, "
-        "with audit and logs as they are by default. auth_request asks an aiohttp service "
-        "on uvloop that looks the cookie up in a dict; ext_authz asks an nginx that "
+        "authorises nothing and writes no log; the gateway does that and certificate, session and "
+        "policy as well, with audit, metrics and access log. It remembers what came before: whole "
+        "header blocks of a connection, whole heads of answers, single field lines. Where no "
+        "request is like another, each has a field that none had before; with every memo "
+        "missing, so has each answer: no block and no head is known. The other twelve fields of "
+        "a request and seven of an answer are the same each time, as those of a browser and an "
+        "application are. "
+        "auth_request asks an aiohttp service that looks the cookie up in a dict, on the event "
+        "loop that aiohttp takes by itself and on uvloop; ext_authz asks an nginx that "
         "always answers 200. Their time counts with that of the front.",
         ("case", "CPU µs a request", "× plain nginx"),
         [

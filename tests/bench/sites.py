@@ -100,10 +100,14 @@ async def make_site(
         host=HOST, port=port, http_port=free_port(), workers=workers, store_url=store_url
     )
     folder = await create_site(directory, wished, clock, lambda _: None)
+    # The access log is written by default; metrics are read where a port for them is named.
+    settings, section = folder.settings.read_text(), "[metrics]\n"
+    assert section in settings
+    folder.settings.write_text(settings.replace(section, f"{section}port = {free_port()}\n"))
     async with open_command(folder, clock) as command:
         allow = [parse_subject_term(f"group:{GROUP}")]
         address = f"http://127.0.0.1:{upstream}"
-        await add_application(command, "wiki", f"wiki.{HOST}", address, allow)
+        await add_application(command, "wiki", f"wiki.{HOST}", (address,), allow)
         sticks = [await add_person(command, f"person-{number}") for number in range(people)]
     site = BenchSite(folder, port, tuple(sticks), directory / "crls.pem")
     write_crls(site, site.crls, 0)

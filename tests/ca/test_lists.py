@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ca import ledger, lists
+from ca import issuers, ledger, lists
 from ca.errors import LedgerError
 from ca.lists import CRLRecord
 from ca.scopes import REMOVE_FROM_CRL, CRLKind, Line
@@ -275,3 +275,39 @@ class TestLatest:
             found = await lists.last_scheduled(connection, ISSUER, "")
         assert found is not None
         assert (found.number, found.der) == (1, b"")
+
+    async def test_dates_are_told_of_what_somebody_may_want(self, begin: Begin) -> None:
+        """The newest of each kind and scope; not of partitions whose certificates have ended."""
+        written = [
+            crl(1),
+            crl(2, kind=CRLKind.DELTA, base=1),
+            crl(3, scope="1-of-2"),
+            crl(4, scope="2-of-2"),
+            crl(5, NOW + HOUR),
+            crl(6, scope="3-of-3"),
+        ]
+        async with begin() as connection:
+            await issue_to(connection, 1, partition="1-of-2", not_after=NOW + DAY)
+            await issue_to(connection, 2, partition="2-of-2", not_after=NOW + 2 * DAY)
+            for record in written:
+                await lists.record_crl(connection, record)
+            found = await lists.crl_dates(connection, NOW + DAY)
+        assert [(one.scope, one.kind.value, one.number) for one in found] == [
+            ("", "full", 5),
+            ("", "delta", 2),
+            ("2-of-2", "full", 4),
+        ]
+        newest = written[4]
+        assert (found[0].this_update, found[0].next_update) == (
+            newest.this_update,
+            newest.next_update,
+        )
+
+    async def test_no_dates_are_told_of_who_is_retired(self, begin: Begin) -> None:
+        """Its last list ends, and nobody is to be woken up by that."""
+        async with begin() as connection:
+            await lists.record_crl(connection, crl(1))
+            await issuers.succeed(connection, name="issuing-2", der=b"next", now=NOW)
+            assert [one.issuer for one in await lists.crl_dates(connection, NOW)] == [ISSUER]
+            await issuers.retire(connection, ISSUER, NOW)
+            assert await lists.crl_dates(connection, NOW) == []

@@ -97,6 +97,10 @@ class TestUnit:
         assert unit["ExecStart"] == [
             f"/opt/pusterla/bin/pusterla --site {SITE} serve --only {name}"
         ]
+        # The command asks the unit's own supervisor, in a place that is the unit's alone.
+        assert unit["ExecReload"] == [f"/opt/pusterla/bin/pusterla --site {SITE} reload"]
+        assert unit["RuntimeDirectory"] == [f"pusterla-{name}"]
+        assert unit["RuntimeDirectoryMode"] == ["0700"]
         assert unit["User"] == unit["Group"] == [f"pusterla-{name}"]
         assert unit["SupplementaryGroups"] == ["pusterla"]
 
@@ -116,8 +120,12 @@ class TestUnit:
 
     @each
     def test_it_writes_where_it_must_and_nowhere_else(self, name: str) -> None:
-        """All write the store; the portal makes its socket, the authority holds the lock."""
-        more = {"portal": {f"{SITE}/run"}, "authority": {f"{SITE}/keys/ca/lock"}}
+        """All write the store; the edge its log, the portal its socket, the authority its lock."""
+        more = {
+            "edge": {f"{SITE}/log"},
+            "portal": {f"{SITE}/run"},
+            "authority": {f"{SITE}/keys/ca/lock"},
+        }
         expected = {f"{SITE}/store", *more.get(name, set())}
         assert set(read_unit(name)["ReadWritePaths"]) == expected
 

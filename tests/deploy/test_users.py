@@ -1,4 +1,5 @@
 import asyncio
+import json
 import os
 import shutil
 import socket
@@ -6,11 +7,13 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -250,6 +253,16 @@ def fetch(port: int, path: str) -> bytes:
         return answer
 
 
+def log_lines(folder: SiteFolder) -> list[dict[str, Any]]:
+    """Return the lines of the access log, once there is one."""
+    path = folder.log / "access.jsonl"
+    for _ in range(500):
+        if path.exists() and path.stat().st_size:
+            return [json.loads(line) for line in path.read_text().splitlines()]
+        time.sleep(0.01)
+    raise AssertionError("no line came")
+
+
 async def test_the_site_runs_with_three_users(folder: SiteFolder, users: Users) -> None:
     """Each with its own rights, they do the whole of it: a revocation ends up in a public CRL."""
     site = ("--site", str(folder.path))
@@ -281,6 +294,14 @@ async def test_the_site_runs_with_three_users(folder: SiteFolder, users: Users) 
         assert beside == [f"pusterla.sqlite3{end}" for end in ("", "-shm", "-wal")]
         modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.store.iterdir()}
         assert modes == {0o660}
+        (line,) = await asyncio.to_thread(log_lines, folder)
+        assert (line["app"], line["status"]) == ("plain_http", 200)
+        written = (folder.log / "access.jsonl").stat()
+        assert stat.S_IMODE(written.st_mode) == 0o640
+        assert (written.st_uid, written.st_gid) == (
+            users.numbers["pusterla-edge"][0],
+            users.shared,
+        )
         owner = folder.portal_socket.stat()
         assert (owner.st_uid, owner.st_gid) == (
             users.numbers["pusterla-portal"][0],

@@ -75,7 +75,7 @@ def put_behind(site: LiveSite, **upstreams: str) -> None:
 
     async def add(command: Command) -> None:
         for name, upstream in upstreams.items():
-            await add_application(command, name, f"{name}.{HOST}", upstream, allow)
+            await add_application(command, name, f"{name}.{HOST}", (upstream,), allow)
 
     site.work(add)
 

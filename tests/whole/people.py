@@ -16,7 +16,7 @@ from ca.authority import Enrolled, Order
 from ca.keys import KeyRing
 from gateway.bootstrap.accounts import Wishes, add_account
 from gateway.bootstrap.command import Command
-from gateway.bootstrap.signing import open_authority
+from gateway.bootstrap.signing import active_issuer, open_authority
 from tests.whole.sites import PASSWORD, LiveSite
 
 GROUP = "technicians"
@@ -110,7 +110,10 @@ def issue_stick(
     order = Order(user, device, f"{user}@example.it", apps, timedelta(days=30))
 
     async def enrol(command: Command) -> Enrolled:
-        authority = open_authority(command.folder, command.site, command.store, "tests", KeyRing())
+        name = await active_issuer(command.store)
+        authority = open_authority(
+            command.folder, command.site, command.store, "tests", KeyRing(), name
+        )
         return await authority.enrol(order, key.public_key(), command.clock())
 
     enrolled = site.work(enrol)

@@ -215,6 +215,21 @@ class LiveSite:
 
     # Log and audit ----------------------------------------------------------
 
+    def access_lines(self) -> list[dict[str, Any]]:
+        """Return the lines of the access log; each must be whole."""
+        path = self.folder.log / "access.jsonl"
+        data = path.read_bytes() if path.is_file() else b""
+        assert not data or data.endswith(b"\n")
+        return [json.loads(line) for line in data.splitlines()]
+
+    def wait_for_access(self, number: str) -> dict[str, Any]:
+        """Wait for the line of the request *number* in the access log."""
+
+        def look() -> dict[str, Any] | None:
+            return next((line for line in self.access_lines() if line["id"] == number), None)
+
+        return wait_for(f"the line of {number}", look)
+
     def log_size(self) -> int:
         """Return where the log ends now, for `log_since`."""
         return self.log.stat().st_size if self.log.exists() else 0
@@ -320,6 +335,8 @@ def running(site: LiveSite) -> Iterator[LiveSite]:
         site.stop()
     said = site.log_since(0)
     assert "Traceback" not in said, said
+    access = json.dumps(site.access_lines())
     for secret in SECRETS:
         assert secret not in said, f"{secret} is in the log"
+        assert secret not in access, f"{secret} is in the access log"
     assert site.work(lambda command: command.store.audit_break()) is None

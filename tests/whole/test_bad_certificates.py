@@ -126,7 +126,9 @@ def test_what_the_chain_holds_and_we_do_not_meets_a_page(
     known = refusal != "certificate-unknown"
     assert event.serial == (stick.serial if known else "")
     assert event.user == (stranger.user if known else "")
-    assert event.detail == ({} if known else {"fingerprint": stick.fingerprint})
+    told = {} if known else {"fingerprint": stick.fingerprint}
+    assert event.detail == told | {"request": event.detail["request"]}
+    assert site.wait_for_access(event.detail["request"])["reason"] == refusal
 
 
 def test_the_certificate_of_somebody_removed_opens_nothing(

@@ -143,9 +143,9 @@ def test_a_head_with_two_readings_is_refused(
 @pytest.mark.parametrize(
     "line, status",
     [
-        ("CONNECT {host}:443 HTTP/1.1", 405),
-        ("TUNNEL / HTTP/1.1", 405),
-        ("hello", 405),
+        ("CONNECT {host}:443 HTTP/1.1", 501),
+        ("TUNNEL / HTTP/1.1", 501),
+        ("hello", 501),
         ("GET /{long} HTTP/1.1", 414),
     ],
     ids=["connect", "unknown-method", "no-http", "long-target"],

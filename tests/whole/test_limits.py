@@ -1,9 +1,12 @@
 """Broken TLS, half a request, silence: what takes too long or is too much comes to an end."""
 
+import os
+import resource
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -27,6 +30,7 @@ def hasty(
     limits = {
         "handshake": "1s",
         "request_head": "1s",
+        "request_body": "1s",
         "idle": "2s",
         "upstream_connect": "1s",
         "upstream_response": "1s",
@@ -201,6 +205,39 @@ def test_strangers_lock_nobody_out(hasty: LiveSite, waiting: Guest) -> None:
             stack.enter_context(closing(connect(hasty.port, waiting.address)))
         hasty.wait_for_log("handshake cut: another one needs the room", mark)
         assert waiting.get(hasty.url(WIKI)).status == 200
+
+
+def test_a_worker_without_a_file_to_open_goes_on(
+    hasty: LiveSite, applications: Applications, waiting: Guest
+) -> None:
+    """It closes what comes, neither turning in circles nor dying, and is well again afterwards."""
+    before = hasty.workers()
+    limits = {pid: resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in before}
+    with wire_of(waiting, WIKI) as wire:
+        cookie = waiting.cookie_field(WIKI)
+        assert wire.ask("GET", "/before", cookie).status == 200
+        try:
+            for pid, (_, hard) in limits.items():
+                used = max(int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir()) + 1
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (used, hard))
+            with ExitStack() as stack:
+                for _ in range(CONNECTIONS):
+                    stack.enter_context(closing(connect(hasty.port, waiting.address)))
+                began = sum(map(cpu_seconds, before))
+                time.sleep(1.0)
+                assert sum(map(cpu_seconds, before)) - began < 0.5
+                assert wire.ask("GET", "/meanwhile", cookie).status == 200
+        finally:
+            for pid, both in limits.items():
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, both)
+    assert hasty.workers() == before
+    assert waiting.get(hasty.url(WIKI)).status == 200
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return how long the process *pid* has computed (proc(5): utime and stime of stat)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_a_broken_record_ends_the_connection(

@@ -2,7 +2,10 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,7 +16,7 @@ from tests.whole.applications import Applications
 from tests.whole.conftest import put_behind
 from tests.whole.guests import HTML, CurlFailed, Guest, signed_in
 from tests.whole.people import add_person
-from tests.whole.recorder import HALF, HELD
+from tests.whole.recorder import BLOB, HALF, HELD, SLOW
 from tests.whole.sites import (
     HOST,
     PUBLIC_HOST,
@@ -22,7 +25,7 @@ from tests.whole.sites import (
     running,
     wait_for,
 )
-from tests.whole.sockets import echoes, open_socket
+from tests.whole.sockets import closed_within, echoes, open_socket
 from tests.whole.wire import wire_of
 
 WIKI, CHAT = f"wiki.{HOST}", f"chat.{HOST}"
@@ -54,6 +57,32 @@ def test_a_killed_worker_is_replaced_and_sessions_survive(
     for _ in range(4):
         assert inside.get(site.url(WIKI)).status == 200
     assert inside.get(site.portal()).status == 200
+
+
+def test_who_waits_for_a_killed_worker_is_served_by_the_next(site: LiveSite, inside: Guest) -> None:
+    """Connections that no worker has taken yet outlive it: they wait for the one that follows."""
+    pid = site.processes()["edge-0"]
+    cookie = inside.cookie_field(WIKI)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor(16) as pool:
+            # The kernel deals them out, so about half of them wait for the worker that stands.
+            asking = [pool.submit(ask_once, inside, cookie) for _ in range(16)]
+            done, waiting = wait(asking, timeout=1.0)
+            assert done
+            assert waiting
+            os.kill(pid, signal.SIGKILL)
+            assert [one.result() for one in asking] == [200] * 16
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+    wait_for_another(site, "edge-0", pid)
+
+
+def ask_once(guest: Guest, cookie: tuple[str, str]) -> int:
+    """Make one request on a connection of its own, and return the status."""
+    with wire_of(guest, WIKI) as wire:
+        return wire.ask("GET", "/waited", cookie).status
 
 
 @pytest.mark.parametrize("name", ["portal", "authority"])
@@ -124,6 +153,36 @@ def test_sigterm_lets_what_is_under_way_finish(
     assert own.wait() == 0
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
     assert not own.folder.portal_socket.exists()
+
+
+def test_the_limit_of_draining_ends_what_does_not_end(
+    own: LiveSite, applications: Applications, guests: Path
+) -> None:
+    """A download that is done in time is whole; a WebSocket is cut when the time is over.
+
+    The limit is one that was taken up while the site ran, by the supervisor too.
+    """
+    guest = signed_in(own, add_person(own, "anna"), guests, "wiki", "chat")
+    text = own.folder.settings.read_text(encoding="utf-8")
+    try:
+        own.folder.settings.write_text(text.replace('drain = "10s"', 'drain = "3s"'))
+        report = own.command("reload", "--json").json()
+        assert report["edge-0"]["taken"] == ["limits.drain"]
+        with wire_of(guest, WIKI) as busy, open_socket(guest, CHAT) as socket:
+            assert echoes(socket)
+            busy.begin("GET", "/slowly?seconds=1.5", guest.cookie_field(WIKI))
+            reply_head = busy.read_head()
+            begun = time.monotonic()
+            own.send(signal.SIGTERM)
+            assert busy.read_rest(reply_head).body == BLOB[:SLOW]
+            assert 1.0 < time.monotonic() - begun < 2.9
+            assert echoes(socket)
+            assert closed_within(socket, 4)
+            assert 2.9 < time.monotonic() - begun < 5
+        assert own.wait() == 0
+        assert "killing it" not in own.log_since(0)
+    finally:
+        own.folder.settings.write_text(text)
 
 
 def refused(guest: Guest, site: LiveSite) -> bool:

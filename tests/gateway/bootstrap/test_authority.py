@@ -24,6 +24,7 @@ from gateway.bootstrap.command import open_command
 from gateway.bootstrap.creation import NewSite, create_site
 from gateway.bootstrap.folder import SiteFolder, clock
 from gateway.bootstrap.process import Lifecycle, ProcessFailed
+from gateway.bootstrap.protection import protect
 from gateway.bootstrap.signing import open_authority
 from gateway.bootstrap.succession import NewKey, roll_over
 from gateway.config import read_site
@@ -66,14 +67,14 @@ async def issue(folder: SiteFolder, store: Store, issuer: str = ISSUER_NAME) -> 
 
 
 @asynccontextmanager
-async def running(folder: SiteFolder) -> AsyncIterator[None]:
+async def running(folder: SiteFolder) -> AsyncIterator[Lifecycle]:
     """Run the authority's process of *folder* in this one."""
     ready = asyncio.Event()
     lifecycle = Lifecycle("authority", ready.set)
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(serve_authority(folder.path, lifecycle))
         await ready.wait()
-        yield
+        yield lifecycle
         lifecycle.stop()
 
 
@@ -193,6 +194,65 @@ class TestServeAuthority:
             reason = RevocationReason.KEY_COMPROMISE
             await store.revoke_certificates(serial=serial, reason=reason, by="test")
             await crl_after(store, before.number)
+
+
+SECRET = "the CA's own passphrase"
+
+
+def set_keys(folder: SiteFolder, section: str, **values: str) -> None:
+    """Write *values* into *section* of the settings of *folder*."""
+    text = folder.settings.read_text(encoding="utf-8")
+    lines = "".join(f"{key} = {value}\n" for key, value in values.items())
+    folder.settings.write_text(text.replace(f"[{section}]\n", f"[{section}]\n{lines}"), "utf-8")
+
+
+class TestTakeUp:
+    async def test_other_lists_are_signed_at_once(self, folder: SiteFolder, store: Store) -> None:
+        """What [crl] says is in force after a reload, and each key is named."""
+        async with running(folder) as lifecycle:
+            set_keys(folder, "crl", delta="true", partitions="2")
+            assert (await lifecycle.reload()).taken == ("crl.delta", "crl.partitions")
+            async with asyncio.timeout(5):
+                while len(found := await store.crls(ISSUER_NAME)) < 6:  # noqa: ASYNC110 - told by the store alone
+                    await asyncio.sleep(0.05)
+        assert {one.scope for one in found} == {"", "1-of-2", "2-of-2"}
+
+    async def test_a_passphrase_that_is_in_a_file_now(
+        self, folder: SiteFolder, store: Store
+    ) -> None:
+        """The key is opened at the reload: one that cannot be is told and changes nothing."""
+        serial = await issue(folder, store)
+        async with running(folder) as lifecycle:
+            async with open_command(folder) as command:
+                await protect(command, (), SECRET.encode())
+            (problem, *_) = (await lifecycle.reload()).problems
+            assert "passphrase_file" in problem
+            secret = folder.path / "secret"
+            secret.write_text("another one altogether\n", encoding="utf-8")
+            secret.chmod(0o600)
+            set_keys(folder, "ca", passphrase_file='"secret"')
+            (problem, *_) = (await lifecycle.reload()).problems
+            assert "does not open" in problem
+            secret.write_text(SECRET + "\n", encoding="utf-8")
+            assert (await lifecycle.reload()).taken == ("ca.passphrase_file",)
+            before = await crl(store)
+            reason = RevocationReason.KEY_COMPROMISE
+            await store.revoke_certificates(serial=serial, reason=reason, by="test")
+            assert (await crl_after(store, before.number)).number > before.number
+
+    async def test_the_one_that_issues_now_is_looked_at(
+        self, folder: SiteFolder, store: Store
+    ) -> None:
+        """After a roll-over that is another key; the one before may be away for a reload."""
+        async with running(folder) as lifecycle:
+            async with open_command(folder) as command:
+                await roll_over(command, NewKey())
+            folder.issuing_key.rename(folder.issuing_key.with_suffix(".away"))
+            assert (await lifecycle.reload()).problems == ()
+            (folder.ca / "issuing-2.key").chmod(0o644)
+            (problem, *_) = (await lifecycle.reload()).problems
+        assert "issuing-2.key" in problem
+        assert await store.latest_crl("issuing-2") is not None
 
 
 @pytest.mark.parametrize(

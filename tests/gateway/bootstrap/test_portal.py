@@ -10,7 +10,8 @@ import pytest
 
 from gateway.bootstrap.creation import NewSite, create_site
 from gateway.bootstrap.folder import KeyFileRefused, SiteFolder, clock
-from gateway.bootstrap.portal import listening_socket, serve_portal
+from gateway.bootstrap.listeners import unix_listener
+from gateway.bootstrap.portal import SOCKET_MODE, serve_portal
 from gateway.bootstrap.process import Lifecycle, ProcessFailed
 from gateway.core.headers import EDGE_LISTENER, Listener
 
@@ -104,7 +105,7 @@ class TestListeningSocket:
     def test_group_and_owner_may_connect(self, tmp_path: Path) -> None:
         """The socket is 0660: the edge is let in by its group, others are not."""
         path = tmp_path / "portal.sock"
-        with listening_socket(path):
+        with unix_listener(path, SOCKET_MODE, "portal"):
             assert stat.S_IMODE(path.stat().st_mode) == 0o660
         assert not path.exists()
 
@@ -113,7 +114,7 @@ class TestListeningSocket:
         path = tmp_path / "portal.sock"
         with socket.socket(socket.AF_UNIX) as crashed:
             crashed.bind(str(path))
-        with listening_socket(path) as listener:
+        with unix_listener(path, SOCKET_MODE, "portal") as listener:
             listener.listen()
             with socket.socket(socket.AF_UNIX) as client:
                 client.connect(str(path))
@@ -124,7 +125,10 @@ class TestListeningSocket:
         with socket.socket(socket.AF_UNIX) as other:
             other.bind(str(path))
             other.listen()
-            with pytest.raises(ProcessFailed, match="another portal"), listening_socket(path):
+            with (
+                pytest.raises(ProcessFailed, match="another portal"),
+                unix_listener(path, SOCKET_MODE, "portal"),
+            ):
                 pass
             assert path.exists()
 
@@ -132,12 +136,18 @@ class TestListeningSocket:
         """What is no socket was put there by somebody, and is theirs to remove."""
         path = tmp_path / "portal.sock"
         path.write_text("mine")
-        with pytest.raises(ProcessFailed, match="no socket"), listening_socket(path):
+        with (
+            pytest.raises(ProcessFailed, match="no socket"),
+            unix_listener(path, SOCKET_MODE, "portal"),
+        ):
             pass
         assert path.read_text() == "mine"
 
     def test_a_path_that_is_too_long_is_explained(self, tmp_path: Path) -> None:
         """A socket's path has a limit that nobody knows by heart."""
         path = tmp_path / ("x" * 100) / "portal.sock"
-        with pytest.raises(ProcessFailed, match="shorter path"), listening_socket(path):
+        with (
+            pytest.raises(ProcessFailed, match="shorter path"),
+            unix_listener(path, SOCKET_MODE, "portal"),
+        ):
             pass

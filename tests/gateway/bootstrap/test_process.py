@@ -17,15 +17,21 @@ from gateway.bootstrap.process import READY, Lifecycle, LineFormatter, ProcessFa
 # Signals, pipes and exit statuses need a process of its own.
 PROCESS = """
 import asyncio, sys
+from gateway.bootstrap.outcome import Outcome
 from gateway.bootstrap.process import (
     Lifecycle, ProcessFailed, argument_parser, log, read_arguments, run_process
 )
+
+
+async def take_up() -> Outcome:
+    return Outcome(taken=("site.contact",))
 
 
 async def main(lifecycle: Lifecycle) -> None:
     log.info("loop %s", type(asyncio.get_running_loop()).__module__)
     lifecycle.ready()
     lifecycle.ready()
+    lifecycle.on_reload(take_up)
     await lifecycle.stopping.wait()
     match options.how:
         case "fails":
@@ -91,6 +97,15 @@ class TestRunProcess:
         assert status == 0
         assert f"portal INFO {number.name}: finishing" in said
         assert "loop uvloop" in said
+
+    def test_a_hangup_asks_for_a_reload(self, tmp_path: Path) -> None:
+        """SIGHUP takes up what has changed, also in a process without a supervisor."""
+        with running(tmp_path) as one:
+            one.process.send_signal(signal.SIGHUP)
+            assert one.process.stderr is not None
+            assert any("reload: taken up: site.contact" in line for line in one.process.stderr)
+            one.process.terminate()
+            assert one.end()[0] == 0
 
     def test_it_ends_with_its_supervisor(self, tmp_path: Path) -> None:
         """When the life pipe closes, the process ends as if it had been told to."""

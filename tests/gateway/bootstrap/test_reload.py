@@ -1,12 +1,15 @@
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gateway.bootstrap.folder import SiteFolder, locate
+from gateway.bootstrap.in_force import SettingsInForce, pick_up
 from gateway.bootstrap.process import ProcessFailed
-from gateway.bootstrap.reload import LiveConfiguration
+from gateway.bootstrap.reload import LiveConfiguration, Proposal
+from gateway.config import Problems
 
 SETTINGS = "[site]\nhost = 'pusterla.example'\nport = 8443\n"
 WIKI = """
@@ -93,22 +96,102 @@ def test_files_with_mistakes_leave_what_is_in_force(
     assert sum("hots" in message for message in caplog.messages) == 1
     folder.app_file("wiki").write_text(WIKI.replace("9000", "9001"))
     assert live.look()
-    assert live.applications["wiki"].upstream.port == 9001
+    assert live.applications["wiki"].upstreams[0].port == 9001
 
 
-def test_settings_wait_for_the_next_start(
+def test_who_begins_again_begins_with_what_is_in_force(
+    folder: SiteFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file that is being edited is not asked; an application with a mistake waits for its cure."""
+    text = folder.settings.read_text()
+    folder.app_file("crm").write_text(WIKI.replace("wiki.", "crm."))
+    folder.settings.write_text("[site]\nhots = 'x'\n")
+    folder.app_file("wiki").write_text("hst = 1\n")
+    in_force = SettingsInForce(text, text.replace("8443", "9443") + "contact = 'desk'\n")
+    live = LiveConfiguration(folder, in_force)
+    # What was taken up is in force, the port of the start as well.
+    assert (live.site.port, live.site.contact) == (8443, "desk")
+    assert list(live.applications) == ["crm"]
+    assert any("hst" in line and "left out" in line for line in caplog.messages)
+    folder.settings.write_text(text)
+    folder.app_file("wiki").write_text(WIKI)
+    assert live.look()
+    assert sorted(live.applications) == ["crm", "wiki"]
+    assert live.site.contact == "desk"
+
+
+def test_what_is_in_force_is_handed_over_in_memory() -> None:
+    """Every process reads the same, whoever reads first."""
+    in_force = SettingsInForce("first", "latest — ü")
+    descriptor = in_force.lay_down()
+    again = os.dup(descriptor)
+    assert pick_up(descriptor) == pick_up(again) == in_force
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+
+
+def test_settings_of_another_version_are_told(folder: SiteFolder) -> None:
+    """Of a program that was exchanged under a running site."""
+    with pytest.raises(ProcessFailed, match="hots"):
+        LiveConfiguration(folder, SettingsInForce("[site]\nhots = 'x'\n", SETTINGS))
+
+
+ALL = frozenset({"site", "limits", "apps"})
+
+
+def test_settings_wait_until_somebody_asks(
     folder: SiteFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A new pusterla.toml is announced and not used; applications go on being taken up."""
+    caplog.set_level("INFO")
     live = LiveConfiguration(folder)
-    folder.settings.write_text(SETTINGS.replace("8443", "9443"))
+    folder.settings.write_text(SETTINGS + "name = 'Other'\n")
     assert not live.look()
-    assert "pusterla.toml has changed: it takes effect at the next start" in caplog.messages
-    assert live.site.port == 8443
+    assert "pusterla.toml has changed: `pusterla reload` takes it up" in caplog.messages
+    assert live.site.name == "Pusterla"
     folder.app_file("wiki").write_text(WIKI.replace("9000", "9001"))
     assert live.look()
-    assert live.site.port == 8443
-    assert live.applications["wiki"].upstream.port == 9001
+    assert live.site.name == "Pusterla"
+    assert live.applications["wiki"].upstreams[0].port == 9001
+
+
+def test_a_proposal_changes_nothing_until_it_is_taken(folder: SiteFolder) -> None:
+    """What the files say is read and looked at first; then all of it is exchanged."""
+    live = LiveConfiguration(folder)
+    folder.settings.write_text(SETTINGS + "contact = 'desk'\n[limits]\nidle = '9s'\n")
+    folder.app_file("wiki").write_text(WIKI.replace("9000", "9001"))
+    proposal = live.propose(ALL)
+    assert isinstance(proposal, Proposal)
+    assert proposal.changes == ("site.contact", "limits.idle", "wiki changed")
+    assert (live.site.contact, live.applications["wiki"].upstreams[0].port) == ("", 9000)
+    live.exchange(proposal)
+    assert (live.site.contact, live.applications["wiki"].upstreams[0].port) == ("desk", 9001)
+    assert not live.look()
+
+
+def test_a_proposal_keeps_what_a_running_site_stands_on(folder: SiteFolder) -> None:
+    """Another port or host waits; applications are judged by the host that is served."""
+    live = LiveConfiguration(folder)
+    text = SETTINGS.replace("8443", "9443").replace("pusterla.", "wiki.pusterla.")
+    folder.settings.write_text(text + "contact = 'desk'\n")
+    proposal = live.propose(ALL)
+    # The new host is that of an application: at the next start this will be a mistake.
+    assert isinstance(proposal, Problems)
+    folder.settings.write_text(SETTINGS.replace("8443", "9443") + "contact = 'desk'\n")
+    proposal = live.propose(ALL)
+    assert isinstance(proposal, Proposal)
+    live.exchange(proposal)
+    assert (live.site.port, live.site.contact) == (8443, "desk")
+    assert not live.look()
+
+
+def test_a_process_speaks_of_what_concerns_it(folder: SiteFolder) -> None:
+    """A limit of the edge is no news to the portal."""
+    live = LiveConfiguration(folder)
+    folder.settings.write_text(SETTINGS + "contact = 'desk'\n[limits]\nidle = '9s'\n")
+    proposal = live.propose(frozenset({"site"}))
+    assert isinstance(proposal, Proposal)
+    assert proposal.changes == ("site.contact",)
 
 
 async def test_following_calls_for_every_exchange(folder: SiteFolder) -> None:

@@ -165,7 +165,9 @@ class TestRollOver:
         for published, record in ((first, old), (second, new)):
             assert published.record.issuer == record.issuer
             assert published.address.endswith(f"/crl/{record.issuer}.crl")
-            (entry,) = x509.load_der_x509_crl(published.record.der)
+            found = await command.store.latest_crl(record.issuer)
+            assert found is not None
+            (entry,) = x509.load_der_x509_crl(found.der)
             assert entry.serial_number == int(record.serial, 16)
 
     async def test_again_and_again(self, command: Command) -> None:

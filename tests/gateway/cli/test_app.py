@@ -25,6 +25,18 @@ def test_an_application_is_a_file_with_every_key_explained(pusterla: Runner) -> 
     assert (line["app"], line["detail"]["host"]) == ("wiki", "wiki.pusterla.localhost")
 
 
+def test_an_application_may_have_several_upstreams(pusterla: Runner) -> None:
+    """The option is given for each; all of them are listed."""
+    second = ("--upstream", "unix:/run/wiki.sock")
+    answer = pusterla.json("app", "add", "wiki", *HOST, *UPSTREAM, *second, *ALLOW)
+    assert answer["upstreams"] == ["http://127.0.0.1:9000", "unix:/run/wiki.sock"]
+    text = Path(answer["file"]).read_text(encoding="utf-8")
+    assert tomllib.loads(text)["upstream"] == answer["upstreams"]
+    shown = "http://127.0.0.1:9000, unix:/run/wiki.sock"
+    assert shown in pusterla.done("app", "list").stdout
+    assert shown in pusterla.done("app", "show", "wiki").stdout
+
+
 def test_an_application_is_never_overwritten(pusterla: Runner) -> None:
     """Whoever wants it otherwise edits the file."""
     pusterla.add_app("wiki", *ALLOW)
@@ -58,7 +70,7 @@ def test_what_would_be_a_problem_is_not_written(
     "words",
     [
         ("--host", "Wiki.example.org", *UPSTREAM),
-        (*HOST, "--upstream", "https://127.0.0.1:9000"),
+        (*HOST, "--upstream", "ftp://127.0.0.1:9000"),
         (*HOST, *UPSTREAM, "--allow", "technicians"),
         (*HOST, *UPSTREAM, "--allow", "gruop:technicians"),
     ],

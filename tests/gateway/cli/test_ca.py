@@ -64,6 +64,11 @@ class TestEncrypt:
             assert way in reason
         sealed.done("crl", "publish", "--passphrase-file", secret)
 
+    def test_the_server_is_renewed_with_it(self, sealed: Runner, secret: str) -> None:
+        """And not without it; the server's own key stays plain."""
+        assert "under a passphrase" in sealed.refused("cert", "renew-server")
+        sealed.done("cert", "renew-server", "--passphrase-file", secret)
+
     def test_the_settings_name_its_file(self, sealed: Runner, secret: str) -> None:
         """Also by a path in the site's folder."""
         settings = sealed.site / "pusterla.toml"
@@ -178,10 +183,12 @@ def test_a_site_can_be_born_with_it(tmp_path: Path, secret: str) -> None:
 
 class TestSuccession:
     def test_a_roll_over_is_listed(self, pusterla: Runner) -> None:
-        """For people and for programs; that edges must be started again is said."""
+        """For people and for programs; that no site has taken it up is said."""
         result = pusterla.done("ca", "rollover")
         assert "issuing-2 issues from now on" in result.stdout
-        assert "restart" in result.stderr
+        assert "no site has taken it up yet" in result.stdout
+        assert "pusterla reload" in result.stdout
+        assert "nobody gets in with a certificate of issuing-2" in result.stderr
         one, two = pusterla.json("ca", "list")
         assert (one["name"], one["state"], one["live"]) == ("issuing-1", "closing", 0)
         assert (two["name"], two["state"], two["key_type"]) == ("issuing-2", "active", "p256")
@@ -193,11 +200,23 @@ class TestSuccession:
         """An issuing CA that issued to nobody can go at once; the doctor misses nothing."""
         pusterla.done("ca", "rollover")
         answer = pusterla.json("ca", "retire", "issuing-1")
-        assert answer == {"name": "issuing-1", "state": "retired"}
+        assert answer == {"name": "issuing-1", "state": "retired", "taken_up": False}
         for suffix in ("key", "pem"):
             (pusterla.site / "keys" / "ca" / f"issuing.{suffix}").unlink()
         assert [crl["issuer"] for crl in pusterla.json("crl", "publish")] == ["issuing-2"]
         assert "problem" not in {each["health"] for each in pusterla.json("doctor")}
+
+    def test_the_server_is_renewed_by_the_one_that_issues(self, pusterla: Runner) -> None:
+        """Whoever signed before; the audit log says who did."""
+        server = pusterla.site / "keys" / "edge" / "server.pem"
+        before = server.read_bytes()
+        pusterla.done("ca", "rollover")
+        server.write_bytes(before)
+        assert "pusterla cert renew-server" in pusterla.refused("ca", "retire", "issuing-1")
+        pusterla.done("cert", "renew-server")
+        (line,) = pusterla.audit("server-certificate-renewed")
+        assert line["detail"]["issuer"] == "issuing-2"
+        pusterla.done("ca", "retire", "issuing-1")
 
     def test_a_sealed_roll_over(self, sealed: Runner, secret: str) -> None:
         """The root's key is opened, and the new key put under a passphrase."""

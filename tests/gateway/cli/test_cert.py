@@ -1,4 +1,5 @@
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -338,3 +339,27 @@ def test_apps_are_names_with_commas(anna: Runner) -> None:
     for apps in ("", "wiki,", ","):
         result = anna.run(*words, "--p12-password-stdin", "--apps", apps, stdin=PASSPHRASE)
         assert result.exit_code == 2
+
+
+def test_the_server_gets_a_new_certificate(pusterla: Runner) -> None:
+    """For the same key; on a site that does not run it is for the next start, and that is said."""
+    path = pusterla.site / "keys" / "edge" / "server.pem"
+    before = x509.load_pem_x509_certificate(path.read_bytes())
+    answer = pusterla.json("cert", "renew-server")
+    after = x509.load_pem_x509_certificate(path.read_bytes())
+    assert answer["taken_up"] is False
+    assert datetime.fromisoformat(answer["until"]) == after.not_valid_after_utc
+    assert after.serial_number != before.serial_number
+    assert after.public_key() == before.public_key()
+    done = pusterla.done("cert", "renew-server")
+    assert "no site has taken it up yet" in done.stdout
+    assert "is not running" in done.stderr
+    assert len(pusterla.audit("server-certificate-renewed")) == 2
+
+
+def test_a_certificate_of_another_ca_is_not_renewed(pusterla: Runner) -> None:
+    """The command says where to go."""
+    keys = pusterla.site / "keys"
+    (keys / "edge" / "server.pem").write_bytes((keys / "ca" / "root.pem").read_bytes())
+    assert "not one of this site's own CA" in pusterla.refused("cert", "renew-server")
+    assert pusterla.audit("server-certificate-renewed") == []

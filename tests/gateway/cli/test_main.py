@@ -59,10 +59,10 @@ def test_every_command_can_answer_with_json(words: tuple[str, ...]) -> None:
 def test_the_commands_are_those_that_were_promised() -> None:
     """The documentation of a later version may promise more."""
     assert {" ".join(words) for words in COMMANDS} == {
-        *("init", "serve", "demo", "doctor"),
+        *("init", "serve", "reload", "demo", "doctor"),
         *(f"user {verb}" for verb in ("add", "list", "show", "disable", "enable", "passwd")),
         *("user totp-reset", "user remove"),
-        *(f"cert {verb}" for verb in ("issue", "list", "show", "revoke")),
+        *(f"cert {verb}" for verb in ("issue", "list", "show", "revoke", "renew-server")),
         *(f"app {verb}" for verb in ("add", "list", "show", "check", "remove")),
         *("session list", "session end", "crl publish", "crl show", "audit tail"),
         *("ca encrypt", "ca decrypt", "ca list", "ca rollover", "ca retire"),

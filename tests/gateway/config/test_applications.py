@@ -51,7 +51,7 @@ def test_an_application_is_called_as_its_file(apps: Path, site: Site) -> None:
     (apps / "wiki.toml").write_text(WIKI, encoding="utf-8")
     found = applications(apps, site)["wiki"]
     assert found.name == found.title == found.policy.app == "wiki"
-    assert found.upstream == Upstream("127.0.0.1", 9000)
+    assert found.upstreams == (Upstream("127.0.0.1", 9000),)
     assert found.user_header is None
     assert not found.client_certificate
 
@@ -65,11 +65,67 @@ def test_everything_can_be_said(apps: Path, site: Site) -> None:
     )
     found = applications(apps, site)["crm"]
     assert found.host == "crm.other.example"
-    assert found.upstream.unix_path == "/run/crm.sock"
+    assert [one.unix_path for one in found.upstreams] == ["/run/crm.sock"]
     assert (found.title, found.description) == ("Customers", "Who buys")
     assert found.user_header == "X-Remote-User"
     assert found.client_certificate
     assert found.policy.rules == ()
+
+
+def test_an_application_may_have_several_upstreams(apps: Path, site: Site) -> None:
+    """Of any kind, in their order; with one in a list too."""
+    for given, expected in (
+        ('["http://[::1]:80", "unix:/a.sock"]', ["http://[::1]:80", "unix:/a.sock"]),
+        ('["http://a"]', ["http://a:80"]),
+    ):
+        text = WIKI.replace('"http://127.0.0.1:9000"', given)
+        (apps / "wiki.toml").write_text(text, encoding="utf-8")
+        assert list(map(str, applications(apps, site)["wiki"].upstreams)) == expected
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ("[]", "upstream: an empty list"),
+        ('["http://a", "ftp://b"]', "upstream[2]: 'ftp://b' is not an upstream"),
+        ('["http://a", "HTTP://A:80/"]', "upstream: http://a:80 is listed twice"),
+        ('["http://a", 5]', "upstream[2]: expected text, found a whole number"),
+        ("5", "upstream: expected text, found a whole number"),
+    ],
+)
+def test_upstreams_that_cannot_be_are_problems(
+    apps: Path, site: Site, given: str, message: str
+) -> None:
+    """Each with its place."""
+    text = WIKI.replace('"http://127.0.0.1:9000"', given)
+    (apps / "wiki.toml").write_text(text, encoding="utf-8")
+    (found,) = problems(apps, site)
+    assert found.startswith(f"apps/wiki.toml: {message}")
+
+
+@pytest.mark.parametrize("octets, good", [(1, True), (2**24, True), (0, False), (2**24 + 1, False)])
+def test_bodies_are_held_up_to_a_limit(apps: Path, site: Site, octets: int, *, good: bool) -> None:
+    """In memory, so it has a limit itself."""
+    (apps / "wiki.toml").write_text(f"buffer_body = {octets}\n{WIKI}", encoding="utf-8")
+    if good:
+        assert applications(apps, site)["wiki"].buffer_body == octets
+    else:
+        assert problems(apps, site)[0].startswith("apps/wiki.toml: buffer_body: ")
+
+
+@pytest.mark.parametrize("host", ["wiki.internal", "wiki", "wiki.internal:8080"])
+def test_an_application_may_insist_on_a_name(apps: Path, site: Site, host: str) -> None:
+    """With or without a port."""
+    (apps / "wiki.toml").write_text(f'upstream_host = "{host}"\n{WIKI}', encoding="utf-8")
+    assert applications(apps, site)["wiki"].upstream_host == host
+
+
+@pytest.mark.parametrize("host", ["Wiki", "http://wiki", "wiki:", "wiki:0", "wiki:99999", "a b"])
+def test_a_name_that_cannot_be_insisted_on_is_a_problem(apps: Path, site: Site, host: str) -> None:
+    """It is written into every request."""
+    (apps / "wiki.toml").write_text(f'upstream_host = "{host}"\n{WIKI}', encoding="utf-8")
+    (found,) = problems(apps, site)
+    assert found.startswith(f"apps/wiki.toml: upstream_host: {host!r} is not a host")
 
 
 def test_no_applications_is_no_problem(apps: Path, site: Site) -> None:
@@ -86,14 +142,14 @@ def test_all_problems_of_all_files_come_at_once(apps: Path, site: Site) -> None:
     """Syntax, unknown keys, missing keys, wrong values, rules: each with file and key."""
     (apps / "a.toml").write_text("host = \n", encoding="utf-8")
     (apps / "b.toml").write_text(WIKI.replace("upstream", "upsteam"), encoding="utf-8")
-    (apps / "c.toml").write_text(WIKI.replace("http:", "https:") + "user = 1\n", encoding="utf-8")
+    (apps / "c.toml").write_text(WIKI.replace("http:", "ftp:") + "user = 1\n", encoding="utf-8")
     (apps / "d.toml").write_bytes(b"# caff\xe8\n")
     found = problems(apps, site)
     text = "\n".join(found)
     assert "apps/a.toml: line 1, column 8: not valid TOML: invalid value" in text
     assert "apps/b.toml: upstream: missing" in text
     assert "apps/b.toml: upsteam: unknown key; did you mean 'upstream'?" in text
-    assert "apps/c.toml: upstream: 'https://127.0.0.1:9000' is not an upstream" in text
+    assert "apps/c.toml: upstream: 'ftp://127.0.0.1:9000' is not an upstream" in text
     assert "apps/c.toml: rules[1].user: unknown key; did you mean 'users'?" in text
     assert "apps/d.toml: line 1: not UTF-8: save the file as UTF-8" in text
 

@@ -1,7 +1,10 @@
 from pathlib import Path
 
+import pytest
+
 from gateway.config import Configuration, Problems, read_configuration
-from gateway.config.files import application_files, cores
+from gateway.config.files import application_files, cores, parse_site, read_sound_applications
+from gateway.core.site import Site
 
 
 def test_a_site_is_read_in_one_go(tmp_path: Path) -> None:
@@ -63,3 +66,48 @@ def test_files_come_in_the_order_of_their_names(tmp_path: Path) -> None:
 def test_there_is_at_least_one_core() -> None:
     """Workers are counted by it."""
     assert cores() >= 1
+
+
+class TestSound:
+    @pytest.fixture
+    def site(self) -> Site:
+        """Return a site."""
+        found = parse_site("[site]\nhost = 'pusterla.example'\n")
+        assert isinstance(found, Site)
+        return found
+
+    def test_a_mistake_leaves_out_one_application(self, tmp_path: Path, site: Site) -> None:
+        """The others are there, and what is wrong is said."""
+        write_apps(tmp_path, wiki="wiki.example", crm="crm.example")
+        (tmp_path / "bad.toml").write_text("host = 'bad.example'\nupsteam = 'x'\n")
+        applications, problems = read_sound_applications(tmp_path, site)
+        assert sorted(applications) == ["crm", "wiki"]
+        assert "bad.toml: upsteam" in str(problems)
+
+    def test_of_two_with_one_host_neither_is_sound(self, tmp_path: Path, site: Site) -> None:
+        """Whoever is first in the alphabet has no better right."""
+        write_apps(tmp_path, aaa="wiki.example", wiki="wiki.example", crm="crm.example")
+        applications, problems = read_sound_applications(tmp_path, site)
+        assert sorted(applications) == ["crm"]
+        assert {one.place.rpartition("/")[2] for one in problems.problems} == {
+            "aaa.toml",
+            "wiki.toml",
+        }
+
+    def test_the_hosts_of_the_site_are_nobodys(self, tmp_path: Path, site: Site) -> None:
+        """The portal's host belongs to the portal."""
+        write_apps(tmp_path, wiki=site.host, crm=site.public_host)
+        assert read_sound_applications(tmp_path, site)[0] == {}
+
+    def test_without_the_folder_there_is_none(self, tmp_path: Path, site: Site) -> None:
+        """That is said, and nobody is let in anywhere."""
+        applications, problems = read_sound_applications(tmp_path / "apps", site)
+        assert applications == {}
+        assert "cannot be read" in str(problems)
+
+
+def write_apps(folder: Path, **hosts: str) -> None:
+    """Write the file of an application for each of *hosts*."""
+    for name, host in hosts.items():
+        text = f"host = '{host}'\nupstream = 'http://127.0.0.1:9000'\n"
+        (folder / f"{name}.toml").write_text(text)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config import Problems, read_site
-from gateway.core.site import Limits, Lists, Site
+from gateway.core.site import Demand, Limits, Lists, Site
 
 
 def read(directory: Path, text: str) -> Site | Problems:
@@ -64,7 +64,18 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         partitions = 4
         [limits]
         handshake = "1s"
+        request_body = "2s"
+        response_taken = "3s"
         head_bytes = 8192
+        head_fields = 64
+        target_bytes = 4096
+        body_bytes = 1000
+        body_rate = 0
+        [log]
+        access = "/var/log/pusterla/access.jsonl"
+        queries = false
+        [metrics]
+        port = 9464
         """,
     )
     assert found == Site(
@@ -79,7 +90,19 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         session_lifetime=timedelta(hours=1),
         crl=Lists(timedelta(days=2), True, timedelta(hours=3), 4),
         feed_grace=timedelta(seconds=7),
-        limits=Limits(handshake=timedelta(seconds=1), head_bytes=8192),
+        limits=Limits(
+            handshake=timedelta(seconds=1),
+            request_body=timedelta(seconds=2),
+            response_taken=timedelta(seconds=3),
+            head_bytes=8192,
+            head_fields=64,
+            target_bytes=4096,
+            body_bytes=1000,
+            body_rate=0,
+        ),
+        access_log="/var/log/pusterla/access.jsonl",
+        log_queries=False,
+        metrics_port=9464,
     )
 
 
@@ -103,6 +126,33 @@ def test_a_short_lifetime_shortens_that_of_deltas(tmp_path: Path) -> None:
     """Who chooses an hour for lists need not choose for deltas too."""
     found = site(tmp_path, '[site]\nhost = "gate.example.org"\n[crl]\nlifetime = "1h"')
     assert found.crl.delta_lifetime == timedelta(hours=1)
+
+
+def test_an_access_log_without_a_name_is_none(tmp_path: Path) -> None:
+    """It is on unless somebody says that it shall not be."""
+    host = '[site]\nhost = "gate.example.org"\n'
+    assert site(tmp_path, host).access_log == "log/access.jsonl"
+    assert site(tmp_path, host + '[log]\naccess = "off"\n').access_log is None
+
+
+@pytest.mark.parametrize(
+    "section, problem",
+    [
+        ('[log]\naccess = "log/"', "log.access: 'log/' is not the path of a file"),
+        ("[log]\naccess = false", "log.access: expected"),
+        ("[log]\nacces = 1", "did you mean 'access'?"),
+        ("[metrics]\nport = 8443", "metrics.port: 8443 is the site's own port"),
+        ("[metrics]\nport = 8080", "metrics.port: 8080 is the site's own port"),
+        ("[metrics]\nport = 0", "metrics.port"),
+        ("[metrics]\naddress = 1", "unknown key"),
+    ],
+)
+def test_mistakes_about_log_and_metrics_are_told(
+    tmp_path: Path, section: str, problem: str
+) -> None:
+    """Each with its place."""
+    (found,) = problems(tmp_path, f'[site]\nhost = "gate.example.org"\n{section}\n')
+    assert problem in found
 
 
 def test_all_problems_come_at_once_each_with_its_place(tmp_path: Path) -> None:
@@ -192,3 +242,34 @@ def test_an_address_to_listen_on_is_an_address(tmp_path: Path) -> None:
     """A name would be looked up, and could mean something else tomorrow."""
     found = problems(tmp_path, '[site]\nhost = "g.example.org"\n[listen]\naddress = "eth0"\n')
     assert found[0].startswith("pusterla.toml: listen.address: 'eth0' is no address")
+
+
+def test_how_a_certificate_is_demanded(tmp_path: Path) -> None:
+    """By a page unless the file says otherwise, in one of two words."""
+    head = '[site]\nhost = "g.example.org"\n[listen]\n'
+    assert site(tmp_path, head).certificate is Demand.PAGE
+    assert site(tmp_path, head + 'certificate = "handshake"\n').certificate is Demand.HANDSHAKE
+    (found,) = problems(tmp_path, head + 'certificate = "handshakes"\n')
+    assert found.startswith("pusterla.toml: listen.certificate: ")
+    assert "did you mean 'handshake'?" in found
+
+
+@pytest.mark.parametrize("key", ["connections", "certificate_connections", "handshakes"])
+def test_counts_are_at_least_one(tmp_path: Path, key: str) -> None:
+    """None at all would be a worker that serves nobody."""
+    head = '[site]\nhost = "g.example.org"\n[limits]\n'
+    assert getattr(site(tmp_path, f"{head}{key} = 1\n").limits, key) == 1
+    (found,) = problems(tmp_path, f"{head}{key} = 0\n")
+    assert found.startswith(f"pusterla.toml: limits.{key}: ")
+
+
+def test_balancers_are_named_by_address_or_network(tmp_path: Path) -> None:
+    """By nothing wider, for what they say of a client is believed."""
+    head = '[site]\nhost = "g.example.org"\n[listen]\n'
+    assert site(tmp_path, head).balancers == ()
+    named = site(tmp_path, head + 'proxy_protocol_from = ["10.0.0.5", "10.1.0.0/24", "fd00::/8"]\n')
+    assert [*map(str, named.balancers)] == ["10.0.0.5/32", "10.1.0.0/24", "fd00::/8"]
+    for wrong in ("balancer.example", "10.1.0.5/24", "0.0.0.0/0", "::/0", "10.0.0.5:443"):
+        (found,) = problems(tmp_path, f'{head}proxy_protocol_from = ["{wrong}"]\n')
+        assert found.startswith("pusterla.toml: listen.proxy_protocol_from")
+        assert repr(wrong) in found

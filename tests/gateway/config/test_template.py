@@ -26,12 +26,10 @@ def read(directory: Path, settings: str, **apps: str) -> Configuration | Problem
     return read_configuration(directory)
 
 
-def wiki(**chosen: str) -> str:
+def wiki(upstreams: tuple[str, ...] = ("http://127.0.0.1:9000",), **chosen: str) -> str:
     """An application as `app add` writes it."""
     terms = [parse_subject_term("group:technicians"), parse_subject_term("user:anna")]
-    return application_text(
-        "wiki", "wiki.gate.example.org", "http://127.0.0.1:9000", terms, **chosen
-    )
+    return application_text("wiki", "wiki.gate.example.org", upstreams, terms, **chosen)
 
 
 def test_what_the_command_writes_can_be_read(tmp_path: Path) -> None:
@@ -39,6 +37,7 @@ def test_what_the_command_writes_can_be_read(tmp_path: Path) -> None:
     found = read(tmp_path, settings_text(HOST, 8443), wiki=wiki(title='The "Wiki"'))
     assert isinstance(found, Configuration), found
     app = found.applications["wiki"]
+    assert list(map(str, app.upstreams)) == ["http://127.0.0.1:9000"]
     assert app.title == 'The "Wiki"'
     assert [(rule.groups, rule.users) for rule in app.policy.rules] == [
         (frozenset({"technicians"}), None),
@@ -46,9 +45,17 @@ def test_what_the_command_writes_can_be_read(tmp_path: Path) -> None:
     ]
 
 
+def test_an_application_of_several_upstreams_can_be_read(tmp_path: Path) -> None:
+    """They are written as a list."""
+    upstreams = ("http://127.0.0.1:9000", "unix:/run/wiki.sock")
+    found = read(tmp_path, settings_text(HOST, 8443), wiki=wiki(upstreams))
+    assert isinstance(found, Configuration), found
+    assert tuple(map(str, found.applications["wiki"].upstreams)) == upstreams
+
+
 def test_an_application_for_nobody_can_be_read(tmp_path: Path) -> None:
     """Without a subject there is no rule, and a comment says so."""
-    text = application_text("wiki", "wiki.gate.example.org", "unix:/run/wiki.sock", [])
+    text = application_text("wiki", "wiki.gate.example.org", ("unix:/run/wiki.sock",), [])
     found = read(tmp_path, settings_text(HOST, 8443), wiki=text)
     assert isinstance(found, Configuration), found
     assert found.applications["wiki"].policy.rules == ()
@@ -56,8 +63,10 @@ def test_an_application_for_nobody_can_be_read(tmp_path: Path) -> None:
 
 def test_every_key_that_is_commented_out_is_a_key(tmp_path: Path) -> None:
     """Taking the # away from all of them makes a file without problems."""
+    for name in ("upstream-ca.pem", "upstream-client.pem", "upstream-client.key"):
+        (tmp_path / name).touch()
     settings = UNSET.sub("", settings_text(HOST, 8443))
-    found = read(tmp_path, settings, wiki=UNSET.sub("", wiki()))
+    found = read(tmp_path, settings, wiki=UNSET.sub("", wiki(("https://wiki",))))
     assert isinstance(found, Configuration), found
 
 
@@ -65,7 +74,10 @@ def test_defaults_are_written_as_they_are(tmp_path: Path) -> None:
     """What stands behind a # is what is in force, but for the examples and the cores."""
     found = read(tmp_path, settings_text(HOST, 8443))
     text = UNSET.sub("", settings_text(HOST, 8443))
-    examples = re.compile(r"^(contact|url|workers|passphrase_file) = .*\n", re.MULTILINE)
+    examples = re.compile(
+        r"^(contact|url|workers|body_bytes|proxy_protocol_from|port|passphrase_file) = .*\n",
+        re.MULTILINE,
+    )
     said = read(tmp_path, examples.sub("", text))
     assert isinstance(found, Configuration)
     assert isinstance(said, Configuration)
@@ -123,6 +135,7 @@ def test_every_section_is_written_and_explained(tmp_path: Path) -> None:
     keys = known_keys(tmp_path, text + "\n[qqqqqqqqq]\n", wiki())
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\[([a-z]+)\]$", text, re.MULTILINE)) == keys
+    page = page.partition("\n## apps/NAME.toml\n")[0]
     assert set(re.findall(r"^### `\[([a-z]+)\]`$", page, re.MULTILINE)) == keys
 
 
@@ -146,7 +159,7 @@ def test_every_key_of_an_application_is_written_and_explained(tmp_path: Path) ->
     assert keys_explained("apps/NAME.toml") == keys
 
 
-@pytest.mark.parametrize("table", ["limits"])
+@pytest.mark.parametrize("table", ["limits", "health", "upstream_tls"])
 def test_every_key_of_a_table_of_an_application_is_written_and_explained(
     tmp_path: Path, table: str
 ) -> None:

@@ -14,6 +14,7 @@ from gateway.core.refusals import (
     Language,
     Page,
     Refusal,
+    _template,
     choose_language,
     contact_address,
     hsts,
@@ -148,7 +149,24 @@ class TestPages:
 
     def test_are_made_once(self) -> None:
         """Strangers can ask for a page as often as they like."""
-        assert page_of(Refusal.NO_CERTIFICATE) is page_of(Refusal.NO_CERTIFICATE)
+        before = _template.cache_info()
+        assert page_of(Refusal.INTERNAL, request="a") != page_of(Refusal.INTERNAL, request="b")
+        after = _template.cache_info()
+        assert after.currsize <= before.currsize + 1
+        assert after.hits > before.hits
+
+    @pytest.mark.parametrize("refusal, language", EVERY)
+    def test_carry_the_id_of_the_request(self, refusal: Refusal, language: Language) -> None:
+        """In both forms and in a field, and without one not a word of it."""
+        words = {"en": "Request id", "it": "Numero della richiesta"}[language]
+        page = page_of(refusal, language, request="k3v7qh2a-1f")
+        assert f"<p>{words} <code>k3v7qh2a-1f</code></p>".encode() in page.html
+        assert page.text.endswith(f" ({words} k3v7qh2a-1f)\n".encode())
+        assert ("X-Request-Id", "k3v7qh2a-1f") in page.fields
+        without = page_of(refusal, language)
+        assert words.encode() not in without.html + without.text
+        assert b"\0" not in without.html + without.text
+        assert "X-Request-Id" not in dict(without.fields)
 
     @given(st.text(max_size=40), st.text(max_size=40))
     def test_escape_what_the_site_says(self, name: str, contact: str) -> None:

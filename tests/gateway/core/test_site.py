@@ -38,8 +38,11 @@ def test_an_origin_names_a_port_only_where_it_must() -> None:
 
 
 def test_every_limit_limits() -> None:
-    """None of the defaults is nothing or endless."""
+    """None of the defaults is nothing or endless; only how large a body is, is up to applications."""
+    assert Limits().body_bytes is None
     for limit in fields(Limits):
+        if limit.name == "body_bytes":
+            continue
         value = getattr(Limits(), limit.name)
         assert value > (timedelta(0) if isinstance(value, timedelta) else 0)
 
@@ -49,7 +52,7 @@ def test_an_application_is_sent_little_unless_it_asks() -> None:
     wiki = Application(
         name="wiki",
         host="wiki.pusterla.example",
-        upstream=Upstream("127.0.0.1", 9000),
+        upstreams=(Upstream("127.0.0.1", 9000),),
         policy=AppPolicy("wiki", ()),
         title="Wiki",
     )
@@ -63,6 +66,8 @@ def test_an_application_is_sent_little_unless_it_asks() -> None:
         ("http://127.0.0.1:9000", Upstream("127.0.0.1", 9000)),
         ("http://127.0.0.1", Upstream("127.0.0.1", 80)),
         ("http://wiki:9000/", Upstream("wiki", 9000)),
+        ("https://wiki.internal", Upstream("wiki.internal", 443, tls=True)),
+        ("HTTPS://[::1]:8443/", Upstream("::1", 8443, tls=True)),
         ("HTTP://Wiki.Internal:9000", Upstream("wiki.internal", 9000)),
         ("http://my_app-1:65535", Upstream("my_app-1", 65535)),
         ("http://[::1]:9000", Upstream("::1", 9000)),
@@ -82,7 +87,6 @@ def test_an_upstream_is_read(text: str, upstream: Upstream) -> None:
     [
         ("", "is not an upstream; write http://127.0.0.1:9000"),
         ("127.0.0.1:9000", "is not an upstream"),
-        ("https://127.0.0.1:9000", "is not an upstream"),
         ("http:///", "is not an upstream"),
         ("http://:9000", "is not an upstream"),
         (" http://127.0.0.1", "is not an upstream"),

@@ -6,6 +6,7 @@ cannot read is in `complaints`.
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -142,13 +143,16 @@ def saying(response: bytes) -> Script:
     return script
 
 
-def bound_socket(send: int | None = None, receive: int | None = None) -> socket.socket:
-    """Return a socket on a free port whose connections have buffers of about that size."""
+def bound_socket(
+    send: int | None = None, receive: int | None = None, *, port: int = 0
+) -> socket.socket:
+    """Return a socket on a free port, or on *port*, with buffers of about that size."""
     bound = socket.socket()
     for option, size in ((socket.SO_SNDBUF, send), (socket.SO_RCVBUF, receive)):
         if size is not None:
             bound.setsockopt(socket.SOL_SOCKET, option, size)
-    bound.bind(("127.0.0.1", 0))
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", port))
     return bound
 
 
@@ -165,14 +169,21 @@ class Recorder:
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def listen(self, path: Path | None = None, *, buffers: int | None = None) -> None:
-        """Listen on a free port, or on the unix socket *path*."""
+    async def listen(
+        self,
+        path: Path | None = None,
+        *,
+        buffers: int | None = None,
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """Listen on a free port or on *port*, with *tls* perhaps, or on the unix socket *path*."""
         if path is not None:
             self._server = await asyncio.start_unix_server(self._accept, path)
             return
-        listening = bound_socket(receive=buffers)
+        listening = bound_socket(receive=buffers, port=port)
         self.port = listening.getsockname()[1]
-        self._server = await asyncio.start_server(self._accept, sock=listening)
+        self._server = await asyncio.start_server(self._accept, sock=listening, ssl=tls)
 
     async def close(self) -> None:
         """Stop listening, and close every connection."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import logging
 import secrets
 import socket
@@ -21,6 +22,7 @@ from gateway.core.cookies import COOKIE_NAME, mint_cookie
 from gateway.core.people import Fingerprint
 from gateway.core.sessions import Session, SessionId
 from gateway.core.site import Application, Limits, Site, Upstream
+from gateway.edge.access_log import AccessLog
 from gateway.edge.arrival import Arrival
 from gateway.edge.downstream import Downstream
 from gateway.edge.edge import Edge
@@ -36,6 +38,7 @@ from tests.gateway.edge.wire import Wire
 
 LOG = "pusterla.edge"
 PORTAL = "portal.sock"
+ACCESS = "log/access.jsonl"
 
 
 @dataclass
@@ -49,12 +52,16 @@ class Clock:
 
 
 def application(
-    name: str, upstream: Upstream, group: str = "technicians", **more: Any
+    name: str,
+    upstream: Upstream | tuple[Upstream, ...],
+    group: str = "technicians",
+    **more: Any,
 ) -> Application:
-    """Return an application that opens to *group*."""
+    """Return an application at *upstream*, or at several, that opens to *group*."""
+    upstreams = (upstream,) if isinstance(upstream, Upstream) else upstream
     rule = Rule(group, Effect.ALLOW, users=None, groups=frozenset({group}))
     policy = AppPolicy(name, (rule,), Level.PASSWORD_TOTP)
-    return Application(name, f"{name}.{HOST}", upstream, policy, title=name.title(), **more)
+    return Application(name, f"{name}.{HOST}", upstreams, policy, title=name.title(), **more)
 
 
 @dataclass(eq=False)
@@ -71,6 +78,7 @@ class Stage:
     portal: Recorder
     https_port: int
     http_port: int
+    access_path: Path
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     running: "asyncio.Task[None] | None" = None
     errors: list[str] = field(default_factory=list)
@@ -114,16 +122,22 @@ class Stage:
         version: ssl.TLSVersion | None = None,
         **how: Any,
     ) -> Wire:
-        """Connect with TLS under the name *host*, showing *stick*."""
+        """Connect with TLS under the name *host*, showing *stick*; *before* goes before TLS."""
         wire = await self.tcp(receive_buffer=how.pop("receive_buffer", None))
+        wire.writer.write(how.pop("before", b""))
         context = how.pop("context", None) or self.made.context(stick, version)
         if host is None:
             context.check_hostname = False
         wire.writer.write(wire.begin_tls(context, host, **how))
         await wire.shake_hands()
         # In TLS 1.3 the client is done first.
-        port = wire.writer.get_extra_info("sockname")[1]
-        await until(lambda: port not in [one.port for one in self.arrivals if not one._over])
+        here = wire.writer.get_extra_info("sockname")
+
+        def arriving() -> bool:
+            transports = [one._transport for one in self.arrivals if not one._over]
+            return here in [one.get_extra_info("peername") for one in transports if one]
+
+        await until(lambda: not arriving())
         return wire
 
     async def tcp(self, port: int | None = None, *, receive_buffer: int | None = None) -> Wire:
@@ -180,6 +194,24 @@ class Stage:
         """Wait until the edge has no connection and works at nothing."""
         await until(lambda: not len(self.edge.connections))
         await until(lambda: not self.edge._tasks)
+
+    async def access(self, count: int = 1) -> list[dict[str, Any]]:
+        """Return the lines of the access log, once there are *count* of them."""
+        log = self.edge.telemetry.log
+        assert log is not None
+
+        def enough() -> bool:
+            log.flush()
+            return len(self.access_lines()) >= count
+
+        await until(enough)
+        return self.access_lines()
+
+    def access_lines(self) -> list[dict[str, Any]]:
+        """Return what is in the access log now; each line must be whole."""
+        text = self.access_path.read_bytes() if self.access_path.is_file() else b""
+        assert not text or text.endswith(b"\n")
+        return [json.loads(line) for line in text.splitlines()]
 
     async def audit(self, kind: AuditKind) -> list[AuditEvent]:
         """Return what the audit log holds of *kind*, once everything that is told is written."""
@@ -258,9 +290,9 @@ async def open_stage(
         address = address_of(made.copy_store(directory))
         held = HeldStore(await stack.enter_async_context(open_store(address, clock)))
         worker = _worker(made, site, directory, held, clock)
+        ports = (one.getsockname()[1] for one in sockets)
         stage = Stage(
-            *(made, site, held, clock, worker, *recorders),
-            *(one.getsockname()[1] for one in sockets),
+            *(made, site, held, clock, worker, *recorders, *ports, directory / ACCESS),
         )
         worker.edge.adopt(stage.applications())
         stack.callback(stage.close_wires)
@@ -270,6 +302,8 @@ async def open_stage(
         stage.close_wires()
         await stage.settle()
         await stage.stop()
+    numbers = [line["id"] for line in stage.access_lines()]
+    assert len({*numbers}) == len(numbers)
     assert stage.errors == []
     assert [recorder.failures for recorder in recorders] == [[], [], []]
     assert [recorder.complaints for recorder in recorders] == [[], [], []]
@@ -290,6 +324,7 @@ def _worker(made: MadeSite, site: Site, directory: Path, held: HeldStore, clock:
         portal_socket=directory / PORTAL,
         store=held,
         clock=clock,
+        access_log=AccessLog(directory / ACCESS),
     )
 
 

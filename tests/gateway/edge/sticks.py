@@ -4,14 +4,20 @@ All but one are signed with the real key of the site's CA, which makes a bad one
 """
 
 import ssl
-from dataclasses import dataclass
+from base64 import b64encode
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ca import ledger
@@ -63,17 +69,24 @@ async def make_stick(command: Command, wanted: Wanted) -> Stick:
     """Make the stick that is *wanted*, and record it in the ledger as the authority does."""
     issuer = load_issuer(command.folder.ca)
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _sign(issuer, wanted, key.public_key(), command)
+    certificate = sign(issuer, wanted, key.public_key(), command.site.host, command.clock())
     if wanted.recorded:
-        await _record(command, wanted, certificate)
+        await record(command, wanted, certificate)
     return _write(command.folder.path.parent, certificate, key)
 
 
 async def make_stranger(command: Command) -> Stick:
     """Make a stick by a CA of the same name with another key."""
+    host, now = command.site.host, command.clock()
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = sign(another_issuer(host, now), Wanted(), key.public_key(), host, now)
+    return _write(command.folder.path.parent, certificate, key)
+
+
+def another_issuer(host: str, now: datetime) -> Issuer:
+    """Make a CA with the name of the one that *host* has, and another key."""
     ca_key = ec.generate_private_key(ec.SECP256R1())
-    name = authority_name(command.site.host, "Issuing CA 1")
-    now = command.clock()
+    name = authority_name(host, "Issuing CA 1")
     builder = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -88,16 +101,40 @@ async def make_stranger(command: Command) -> Stick:
             x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False
         )
     )
-    issuer = Issuer("another", builder.sign(ca_key, hashes.SHA256()), ca_key)
-    key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _sign(issuer, Wanted(), key.public_key(), command)
-    return _write(command.folder.path.parent, certificate, key)
+    return Issuer("another", builder.sign(ca_key, hashes.SHA256()), ca_key)
 
 
-def _sign(
-    issuer: Issuer, wanted: Wanted, public_key: ec.EllipticCurvePublicKey, command: Command
+def steal_certificate(stick: Stick, directory: Path) -> Stick:
+    """Return the certificate of *stick* with another key, of which it is said that it is its own.
+
+    OpenSSL believes the public half that stands beside the private one, and only when somebody
+    verifies what it has signed does it turn out that they do not belong together.
+    """
+    certificate = x509.load_pem_x509_certificate(stick.file.read_bytes())
+    own = load_pem_private_key(stick.file.read_bytes(), None)
+    assert isinstance(own, ec.EllipticCurvePrivateKey)
+    other = ec.generate_private_key(ec.SECP256R1())
+    mine, wrong = [key.private_numbers().private_value.to_bytes(32) for key in (own, other)]
+    encoded = own.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    body = b64encode(encoded.replace(mine, wrong))
+    file = directory / "stolen.pem"
+    file.write_bytes(
+        certificate.public_bytes(Encoding.PEM)
+        + b"-----BEGIN EC PRIVATE KEY-----\n"
+        + b"\n".join(body[at : at + 64] for at in range(0, len(body), 64))
+        + b"\n-----END EC PRIVATE KEY-----\n"
+    )
+    return replace(stick, file=file)
+
+
+def sign(
+    issuer: Issuer,
+    wanted: Wanted,
+    public_key: ec.EllipticCurvePublicKey,
+    host: str,
+    now: datetime,
 ) -> x509.Certificate:
-    host, now = command.site.host, command.clock()
+    """Sign the certificate that is *wanted* for a person at *host*, odd as it may be."""
     identity = Identity(wanted.user, wanted.device, host, f"{wanted.user}@example.it")
     usage = (
         ExtendedKeyUsageOID.CLIENT_AUTH if wanted.client_auth else ExtendedKeyUsageOID.SERVER_AUTH
@@ -142,7 +179,8 @@ def _usage(*, authority: bool) -> x509.KeyUsage:
     )
 
 
-async def _record(command: Command, wanted: Wanted, certificate: x509.Certificate) -> None:
+async def record(command: Command, wanted: Wanted, certificate: x509.Certificate) -> None:
+    """Write *certificate* into the ledger."""
     serial = format(certificate.serial_number, "x")
     async with command.store.begin() as connection:
         await ledger.reserve_serial(

@@ -197,7 +197,7 @@ async def test_no_grant_without_its_line_in_the_audit_log(stage: Stage) -> None:
     wiki, admission = stage.applications()["wiki"], stage.edge.admission
     missing = admission.make_grant(holder, session, wiki, "a rule", "192.0.2.7")
     assert isinstance(missing, RecordMissing)
-    assert admission.grant(session, wiki, stage.clock()) is None
+    assert admission.grant(session.id, wiki, stage.clock()) is None
     stage.held.fail(Question.RECORD, times=1)
     with pytest.raises(StoreUnavailable):
         await admission.learn(missing)
@@ -205,7 +205,7 @@ async def test_no_grant_without_its_line_in_the_audit_log(stage: Stage) -> None:
     await admission.learn(missing)
     grant = admission.make_grant(holder, session, wiki, "a rule", "::1")
     assert isinstance(grant, Grant)
-    assert admission.grant(session, wiki, stage.clock()) is grant
+    assert admission.grant(session.id, wiki, stage.clock()) is grant
     (event,) = await stage.audit(AuditKind.ACCESS_ALLOWED)
     assert (event.user, event.app, event.address) == ("anna", "wiki", "192.0.2.7")
     assert event.detail == {"rule": "a rule"}
@@ -243,8 +243,8 @@ async def test_a_grant_ends_with_whatever_ends_first(stage: Stage) -> None:
     assert isinstance(grant, Grant)
     assert grant.until == holder.not_after
     admission = stage.edge.admission
-    assert admission.grant(long.session, wiki, holder.not_after - MICROSECOND) is grant
-    assert admission.grant(long.session, wiki, holder.not_after) is None
+    assert admission.grant(long.session.id, wiki, holder.not_after - MICROSECOND) is grant
+    assert admission.grant(long.session.id, wiki, holder.not_after) is None
 
 
 @pytest.mark.parametrize("kind", [ChangeKind.CERTIFICATE, ChangeKind.USER, ChangeKind.SESSION])
@@ -263,7 +263,7 @@ async def test_a_change_ends_the_grants_that_it_touches(stage: Stage, kind: Chan
     await admission.learn(HolderMissing(Fingerprint(stage.made.bruno.fingerprint)))
     admission.forget(changes((ChangeKind.CRL, "issuing-1"), (kind, key)))
     assert (grant.live, crm.live, spared.live) == (False, False, True)
-    assert admission.grant(session, stage.applications()["wiki"], stage.clock()) is None
+    assert admission.grant(session.id, stage.applications()["wiki"], stage.clock()) is None
     forgotten = isinstance(admission.holder(session.fingerprint), HolderMissing)
     assert forgotten is (kind is not ChangeKind.SESSION)
     known = admission.session(session.id)

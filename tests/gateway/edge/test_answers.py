@@ -23,6 +23,7 @@ SITE = Site(
     feed_grace=timedelta(seconds=5),
     limits=Limits(),
 )
+NUMBER = b"k3v7qh2a-1f"
 PAGE = b"Sec-Fetch-Mode: navigate"
 
 
@@ -78,29 +79,34 @@ def test_a_navigation_is_told_from_a_scripts_request(
 @pytest.mark.parametrize("refusal", Refusal)
 def test_every_refusal_is_a_complete_response(refusal: Refusal) -> None:
     """With its status, for a program a line that names it, for a person a page."""
-    response, body = read_answer(refuse(refusal, head(), SITE, close=False))
+    response, body = read_answer(refuse(refusal, head(), SITE, request=NUMBER, close=False))
     assert response.status_code == STATUS[refusal]
     assert refusal.value in body.decode()
+    assert NUMBER in body
+    assert values(response, "x-request-id") == [NUMBER.decode()]
     assert values(response, "content-type") == ["text/plain; charset=utf-8"]
     assert values(response, "connection") == []
-    response, body = read_answer(refuse(refusal, head(PAGE), SITE, close=True))
+    response, body = read_answer(refuse(refusal, head(PAGE), SITE, request=NUMBER, close=True))
     assert values(response, "content-type") == ["text/html; charset=utf-8"]
     assert values(response, "cache-control") == ["no-store"]
     assert values(response, "connection") == ["close"]
     assert b"<h1>" in body
+    assert NUMBER in body
 
 
 def test_a_refusal_speaks_the_persons_language() -> None:
     """Italian where it is wished for."""
     italian = head(PAGE, b"Accept-Language: it-IT, en;q=0.5")
-    response, _ = read_answer(refuse(Refusal.NOT_ALLOWED, italian, SITE, close=False))
+    response, _ = read_answer(
+        refuse(Refusal.NOT_ALLOWED, italian, SITE, request=NUMBER, close=False)
+    )
     assert values(response, "content-language") == ["it"]
 
 
 def test_a_refusal_of_head_has_the_head_alone() -> None:
     """RFC 9110, section 9.3.2; the length is that of the body that GET would bring."""
     asked = head(PAGE, line=b"HEAD / HTTP/1.1")
-    data = refuse(Refusal.NOT_ALLOWED, asked, SITE, close=False)
+    data = refuse(Refusal.NOT_ALLOWED, asked, SITE, request=NUMBER, close=False)
     response, body = read_answer(data, "HEAD")
     assert body == b""
     assert int(values(response, "content-length")[0]) > 0
@@ -108,19 +114,26 @@ def test_a_refusal_of_head_has_the_head_alone() -> None:
 
 def test_what_was_no_request_is_refused_in_a_line() -> None:
     """Nobody knows who reads it."""
-    response, body = read_answer(refuse(Refusal.BAD_REQUEST, None, SITE, close=True))
+    response, body = read_answer(
+        refuse(Refusal.BAD_REQUEST, None, SITE, request=NUMBER, close=True)
+    )
     assert (response.status_code, values(response, "connection")) == (400, ["close"])
     assert body.startswith(b"400 bad-request")
 
 
 def test_a_redirect_is_complete_and_not_kept() -> None:
     """303, with or without a cookie, with or without the end of the connection."""
-    response, body = read_answer(redirect("https://x/y", set_cookie=None, close=False))
+    response, body = read_answer(
+        redirect("https://x/y", set_cookie=None, request=NUMBER, close=False)
+    )
     assert (response.status_code, body) == (303, b"")
     assert values(response, "location") == ["https://x/y"]
     assert values(response, "cache-control") == ["no-store"]
     assert values(response, "set-cookie") == values(response, "connection") == []
-    response, _ = read_answer(redirect("https://x/y", set_cookie="a=b; Secure", close=True))
+    assert values(response, "x-request-id") == [NUMBER.decode()]
+    response, _ = read_answer(
+        redirect("https://x/y", set_cookie="a=b; Secure", request=NUMBER, close=True)
+    )
     assert values(response, "set-cookie") == ["a=b; Secure"]
     assert values(response, "connection") == ["close"]
 
@@ -138,5 +151,7 @@ def test_continue_is_an_interim_response() -> None:
 def test_a_contact_with_odd_characters_is_no_trouble() -> None:
     """Whatever the operator wrote."""
     site = replace(SITE, contact="Büro <script> € \r\n", name="Torre & Pusterla")
-    _, body = read_answer(refuse(Refusal.NO_CERTIFICATE, head(PAGE), site, close=True))
+    _, body = read_answer(
+        refuse(Refusal.NO_CERTIFICATE, head(PAGE), site, request=NUMBER, close=True)
+    )
     assert "Büro &lt;script&gt; €".encode() in body

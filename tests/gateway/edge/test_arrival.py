@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gateway.core.refusal_kinds import Refusal
 from gateway.edge.arrival import _TOLD
-from gateway.edge.edge import SWEEP_SECONDS
+from gateway.edge.connections import SWEEP_SECONDS
 from tests.gateway.edge.hellos import client_hello
 from tests.gateway.edge.site import PUBLIC_HOST, WIKI, MadeSite
 from tests.gateway.edge.stage import open_stage

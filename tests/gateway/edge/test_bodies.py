@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.edge import bodies
-from gateway.edge.bodies import LAST_CHUNK, ChunkedBodyBroken, ChunkedDecoder, chunk
+from gateway.edge.bodies import LAST_CHUNK, ChunkedBodyBroken, ChunkedDecoder, chunk, last_chunk
 
 WHOLE = b"5\r\nhello\r\n6;ext=1\r\n world\r\n0\r\nX-Trailer: y\r\n\r\n"
 
@@ -12,6 +12,12 @@ def decode(*pieces: bytes) -> tuple[bytes, ChunkedDecoder]:
     """Decode *pieces*, one after the other."""
     decoder = ChunkedDecoder()
     return b"".join([decoder.feed(piece) for piece in pieces]), decoder
+
+
+def decode_all(decoder: ChunkedDecoder, pieces: list[bytes]) -> None:
+    """Feed *pieces* to *decoder*, one after the other."""
+    for piece in pieces:
+        decoder.feed(piece)
 
 
 def test_a_body_is_decoded_wherever_it_is_cut() -> None:
@@ -89,7 +95,6 @@ def test_faulty_framing_is_an_error(body: bytes) -> None:
     [
         pytest.param(b"1;", b"e" * 1000, id="extension"),
         pytest.param(b"0\r\nX: ", b"t" * 1000, id="trailer"),
-        pytest.param(b"0\r\n", b"X: t\r\n" * 170, id="trailers"),
     ],
 )
 def test_framing_without_end_is_an_error(begin: bytes, more: bytes) -> None:
@@ -107,6 +112,47 @@ def test_small_chunks_are_no_error() -> None:
     decoder = ChunkedDecoder()
     for _ in range(50):
         assert decoder.feed(chunk(b"x") * 400) == b"x" * 400
+
+
+def test_trailers_are_kept_wherever_they_are_cut() -> None:
+    """Names as they were sent, values without blanks before them; none of what lies behind."""
+    body = b"1\r\nx\r\n0\r\nX-Sum: 1, 2\r\nETag:\r\n\r\n"
+    behind = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    for cut in range(len(body) + 1):
+        _, decoder = decode(body[:cut], body[cut:] + behind)
+        assert decoder.trailers == [(b"X-Sum", b"1, 2"), (b"ETag", b"")]
+        assert decoder.excess
+
+
+@pytest.mark.parametrize(
+    "trailers",
+    [
+        pytest.param(b"X: t\r\n" * (bodies.TRAILERS_MAXIMUM + 1), id="many"),
+        pytest.param(b"X: " + b"t" * bodies.TRAILER_BYTES_MAXIMUM + b"\r\n", id="large"),
+    ],
+)
+def test_too_many_trailers_are_an_error(trailers: bytes) -> None:
+    """Just below the limits they are none."""
+    enough = trailers.replace(b"X: t\r\n", b"", 1).replace(b"X: t", b"X: ", 1)
+    assert decode(b"0\r\n" + enough + b"\r\n")[1].complete
+    with pytest.raises(ChunkedBodyBroken):
+        decode(b"0\r\n" + trailers + b"\r\n")
+
+
+def test_a_trailer_without_end_is_an_error_behind_any_body() -> None:
+    """A large body gives chunks their room, but none of it to what is collected in memory."""
+    decoder = ChunkedDecoder()
+    decoder.feed(chunk(bytes(1_000_000)))
+    decoder.feed(b"0\r\nX: ")
+    with pytest.raises(ChunkedBodyBroken):
+        decode_all(decoder, [b"t" * 1000] * 100)
+
+
+def test_trailers_are_written_as_they_are_read() -> None:
+    """The end of a body with them is an end."""
+    _, decoder = decode(chunk(b"x") + last_chunk(b"X-Sum: 1\r\n"))
+    assert (decoder.complete, decoder.trailers) == (True, [(b"X-Sum", b"1")])
+    assert last_chunk(b"") == LAST_CHUNK
 
 
 @given(st.lists(st.binary(min_size=1, max_size=50), max_size=5), st.data())

@@ -7,8 +7,9 @@ import pytest
 
 from gateway.core.refusal_kinds import Refusal
 from gateway.edge.connections import LINGER_SECONDS
-from gateway.edge.downstream import Downstream, _State
-from gateway.edge.upstream import Pool, UpstreamConnection
+from gateway.edge.downstream import Downstream
+from gateway.edge.stream import State
+from gateway.edge.upstream import UpstreamConnection
 from tests.gateway.edge.recorder import Line, ok, saying
 from tests.gateway.edge.site import HOST, WIKI
 from tests.gateway.edge.stage import Stage, Visitor
@@ -116,7 +117,7 @@ async def closing_answer(narrow: Stage) -> tuple[Visitor, Downstream]:
     await fill(narrow, visitor, 0)
     await visitor.wire.send(visitor.request("/last", "GET", b"Connection: close"))
     await until(lambda: narrow.wiki.requests[-1].target == "/last")
-    await until(lambda: connection._state is _State.LINGER)
+    await until(lambda: connection._state is State.LINGER)
     assert unsent(narrow)
     return visitor, connection
 
@@ -171,23 +172,25 @@ async def test_a_client_that_half_closes_tcp_and_takes_nothing_more_is_not_kept(
     await until(lambda: not narrow.connections)
 
 
-async def test_no_request_goes_out_once_its_connection_is_cut(stage: Stage) -> None:
+async def test_no_request_goes_out_once_its_connection_is_cut(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Not even where the connection to the application comes about in the same moment."""
     visitor = await stage.enter()
     (connection,) = stage.connections
     await visitor.ask("/before")
-    stage.edge.pools.to(stage.applications()["wiki"].upstream).close()
+    (pool,) = stage.edge.services.of(stage.applications()["wiki"]).pools
+    pool.close()
     connecting, proceed = asyncio.Event(), asyncio.Event()
-    pool = Pool(stage.applications()["wiki"].upstream)
+    connect = pool.connect
 
-    class Slow(Pool):
-        async def connect(self, seconds: float) -> UpstreamConnection:
-            made = await pool.connect(seconds)
-            connecting.set()
-            await proceed.wait()
-            return made
+    async def slowly(seconds: float) -> UpstreamConnection:
+        made = await connect(seconds)
+        connecting.set()
+        await proceed.wait()
+        return made
 
-    stage.edge.pools._pools[pool.upstream] = Slow(pool.upstream)
+    monkeypatch.setattr(pool, "connect", slowly)
     await visitor.wire.send(visitor.request("/cut"))
     await connecting.wait()
     proceed.set()

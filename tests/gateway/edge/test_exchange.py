@@ -1,7 +1,9 @@
 import asyncio
 import socket
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,7 +12,12 @@ import pytest
 
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import Upstream
-from gateway.edge.exchange import RESPONSE_HEAD_MAXIMUM
+from gateway.edge.bodies import TRAILERS_MAXIMUM
+from gateway.edge.downstream import Downstream
+from gateway.edge.exchange import INTERIM_MAXIMUM, RESPONSE_HEAD_MAXIMUM, Exchange
+from gateway.edge.sending import CONTINUE_SECONDS
+from gateway.edge.untaken import untaken_octets
+from gateway.edge.uploads import PACE_SECONDS
 from tests.gateway.edge.recorder import Line, Script, ok, polite, saying
 from tests.gateway.edge.site import HOST, MadeSite
 from tests.gateway.edge.stage import Stage, Visitor, application, open_stage
@@ -159,9 +166,11 @@ async def test_faulty_chunks_that_come_later_break_the_answer_off(stage: Stage) 
         await visitor.wire.reply()
 
 
-async def test_interim_responses_are_between_the_application_and_us(stage: Stage) -> None:
-    """The final one is the answer, wherever it begins."""
-    interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"
+HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
+
+
+def hinting(interim: bytes) -> Script:
+    """Return a script that says *interim* before each answer."""
 
     async def script(line: Line) -> None:
         while (seen := await line.request()) is not None:
@@ -171,11 +180,79 @@ async def test_interim_responses_are_between_the_application_and_us(stage: Stage
             line.send(ok(seen.target.encode()))
             line.next_request()
 
-    stage.wiki.script = script
+    return script
+
+
+async def test_interim_responses_are_passed_on(stage: Stage) -> None:
+    """RFC 9110, section 15.2: before the final one, wherever that begins."""
+    stage.wiki.script = hinting(HINTS + b"HTTP/1.1 102 Processing\r\n\r\n")
     visitor = await stage.enter()
     for target in ("/together", "/apart", "/together"):
         assert (await visitor.ask(target)).body == target.encode()
+    assert visitor.wire.informational == [103, 102] * 3
+    await visitor.wire.send(visitor.request("/apart"))
+    assert await visitor.wire.read() == HINTS + b"HTTP/1.1 102 Processing\r\n\r\n"
+    assert len(stage.wiki.lines) == 1
+
+
+async def test_nobody_is_told_to_continue_who_did_not_ask(stage: Stage) -> None:
+    """It would be taken for the answer to another request."""
+    stage.wiki.script = hinting(b"HTTP/1.1 100 Continue\r\n\r\n")
+    visitor = await stage.enter()
+    assert (await visitor.ask("/a")).body == b"/a"
+    assert (await visitor.ask("/b", "PUT", b"Content-Length: 1", body=b"x")).body == b"/b"
     assert visitor.wire.informational == []
+
+
+async def test_an_http_1_0_client_gets_no_interim_response(stage: Stage) -> None:
+    """It would take it for the answer."""
+    stage.wiki.script = hinting(HINTS)
+    visitor = await stage.enter()
+    await visitor.wire.send(visitor.request().replace(b"1.1", b"1.0", 1))
+    assert (await visitor.wire.read_all()).startswith(b"HTTP/1.1 200 OK")
+
+
+async def test_interim_responses_have_an_end(stage: Stage) -> None:
+    """So many are passed on; whoever sends more is broken."""
+    stage.wiki.script = hinting(HINTS * INTERIM_MAXIMUM)
+    visitor = await stage.enter()
+    assert (await visitor.ask("/as-many")).body == b"/as-many"
+    assert len(visitor.wire.informational) == INTERIM_MAXIMUM
+    stage.wiki.script = hinting(HINTS * (INTERIM_MAXIMUM + 1))
+    other = await stage.enter()
+    stage.edge.services.close()
+    await other.wire.send(other.request())
+    await refused(other, Refusal.UPSTREAM_BROKEN, 502)
+
+
+async def test_an_interim_response_that_announces_a_body_is_not_relied_on(stage: Stage) -> None:
+    """What it announced may yet come, and be taken for the next answer."""
+    stage.wiki.script = hinting(b"HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n")
+    visitor = await stage.enter()
+    assert (await visitor.ask("/a")).body == b"/a"
+    assert (await visitor.ask("/b")).body == b"/b"
+    assert len(stage.wiki.lines) == 2
+
+
+async def test_an_interim_response_gives_the_application_more_time(stage: Stage) -> None:
+    """That is what 102 is for."""
+    proceed = asyncio.Event()
+
+    async def script(line: Line) -> None:
+        await line.request()
+        (connection,) = stage.connections
+        connection.deadline = stage.edge.tick + 1
+        line.send(b"HTTP/1.1 102 Processing\r\n\r\n")
+        await proceed.wait()
+        line.send(ok(b"done"))
+
+    stage.wiki.script = script
+    visitor = await stage.enter()
+    await visitor.wire.send(visitor.request())
+    await visitor.wire.read()
+    stage.sweep(after=2)
+    proceed.set()
+    assert (await visitor.wire.reply()).body == b"done"
 
 
 @pytest.mark.parametrize(
@@ -421,16 +498,250 @@ async def test_a_faulty_chunked_body_is_refused_and_never_completed(stage: Stage
     assert b"evil" not in stage.wiki.received
 
 
-async def test_a_body_is_expected_where_the_application_is_there(stage: Stage) -> None:
-    """100 Continue comes from us, once the connection to the application stands."""
+# Trailers -------------------------------------------------------------------
+
+SUMMED = (
+    OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\nSet-Cookie: a=b\r\n\r\n"
+)
+
+
+async def test_trailers_reach_whoever_keeps_them(stage: Stage) -> None:
+    """And the application is told that they are kept."""
+    stage.wiki.script = saying(SUMMED)
     visitor = await stage.enter()
-    fields = (b"Expect: 100-continue", b"Content-Length: 5")
-    await visitor.wire.send(visitor.request("/", "PUT", *fields))
-    assert (await visitor.wire.read()) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    await visitor.wire.send(visitor.request("/", "GET", b"TE: trailers", b"Connection: TE"))
+    _, http = await visitor.wire.reply_head()
+    while isinstance(event := await visitor.wire._event(http), h11.Data):
+        pass
+    assert isinstance(event, h11.EndOfMessage)
+    assert list(event.headers) == [(b"x-sum", b"1")]
+    (seen,) = stage.wiki.requests
+    assert (seen.values("te"), seen.values("connection")) == (["trailers"], ["TE"])
+    await visitor.wire.send(visitor.request())
+    answer = b""
+    while not answer.endswith(b"0\r\n\r\n"):
+        answer += await visitor.wire.read()
+    assert b"X-Sum" not in answer
+    assert len(stage.wiki.lines) == 1
+
+
+async def test_trailers_do_not_reach_an_http_1_0_client(stage: Stage) -> None:
+    """It would take them for the body."""
+    stage.wiki.script = saying(SUMMED)
+    visitor = await stage.enter()
+    request = visitor.request("/", "GET", b"TE: trailers").replace(b"1.1", b"1.0", 1)
+    await visitor.wire.send(request)
+    assert (await visitor.wire.read_all()).endswith(b"Connection: close\r\n\r\nhello")
+
+
+async def test_trailers_reach_the_application(stage: Stage) -> None:
+    """Without claims; its connection is not used again, for it may not know where they end."""
+    visitor = await stage.enter()
+    body = b"5\r\nhello\r\n0\r\nX-Sum: 1\r\nX-Forwarded-User: root\r\n\r\n"
+    chunked = b"Transfer-Encoding: chunked"
+    assert (await visitor.ask("/a", "POST", chunked, body=body)).body == b"/a"
+    assert stage.wiki.received.endswith(b"5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n")
+    assert (await visitor.ask("/b")).body == b"/b"
+    assert len(stage.wiki.lines) == 2
+
+
+async def test_too_many_trailers_are_refused(stage: Stage) -> None:
+    """The application never sees the end of the request."""
+    visitor = await stage.enter()
+    body = b"0\r\n" + b"X: y\r\n" * (TRAILERS_MAXIMUM + 1) + b"\r\n"
+    await visitor.wire.send(visitor.request("/", "POST", b"Transfer-Encoding: chunked", body=body))
+    await refused(visitor, Refusal.BAD_REQUEST, 400)
+    assert stage.wiki.requests == []
+
+
+# 100 Continue ---------------------------------------------------------------
+
+EXPECTS = (b"Expect: 100-continue", b"Content-Length: 5")
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+async def test_whether_a_body_is_wanted_is_the_applications_to_say(stage: Stage) -> None:
+    """It is asked, its 100 Continue is passed on, once, and then the body."""
+
+    async def script(line: Line) -> None:
+        head = await line.head()
+        assert head is not None
+        assert head.values("expect") == ["100-continue"]
+        line.send(CONTINUE + CONTINUE)
+        assert await line.body() == b"hello"
+        line.send(ok(b"taken"))
+
+    stage.wiki.script = script
+    visitor = await stage.enter()
+    await visitor.wire.send(visitor.request("/", "PUT", *EXPECTS))
+    assert await visitor.wire.read() == CONTINUE
+    await visitor.wire.send(b"hello")
+    assert (await visitor.wire.reply("PUT")).body == b"taken"
+    assert visitor.wire.informational == []
+
+
+@pytest.mark.parametrize("status", [401, 413, 417])
+async def test_a_body_that_is_not_wanted_is_never_asked_for(stage: Stage, status: int) -> None:
+    """The final answer comes at once; neither connection is used again."""
+
+    async def script(line: Line) -> None:
+        await line.head()
+        line.send(b"HTTP/1.1 %d No\r\nContent-Length: 2\r\n\r\nno" % status)
+        await line.wait_ended()
+
+    stage.wiki.script = script
+    visitor = await stage.enter()
+    await visitor.wire.send(visitor.request("/", "PUT", *EXPECTS))
+    reply = await visitor.wire.reply("PUT")
+    assert (reply.status, reply.body, reply.value("connection")) == (status, b"no", "close")
+    assert visitor.wire.informational == []
+    await until(lambda: not stage.wiki.open_lines)
+    assert b"hello" not in stage.wiki.received
+
+
+async def test_an_application_that_says_nothing_is_sent_the_body(stage: Stage) -> None:
+    """Not all know of 100 Continue, and some clients wait for ever; so we say it after a while."""
+    visitor = await stage.enter()
+    await visitor.wire.send(visitor.request("/", "PUT", *EXPECTS))
+    await until(lambda: b"Expect" in stage.wiki.received)
+    stage.sweep(after=CONTINUE_SECONDS + 0.1)
+    assert await visitor.wire.read() == CONTINUE
     await visitor.wire.send(b"hello")
     assert (await visitor.wire.reply("PUT")).status == 200
-    (seen,) = stage.wiki.requests
-    assert (seen.body, seen.values("expect")) == (b"hello", [])
+
+
+async def test_a_client_that_does_not_wait_is_not_told_to_go_on(stage: Stage) -> None:
+    """It has gone on by itself."""
+    visitor = await stage.enter()
+    await visitor.wire.send(visitor.request("/", "PUT", *EXPECTS) + b"he")
+    await until(lambda: stage.wiki.received.endswith(b"he"))
+    stage.sweep(after=CONTINUE_SECONDS + 0.1)
+    await visitor.wire.send(b"llo")
+    assert (await visitor.wire.reply("PUT")).status == 200
+    assert visitor.wire.informational == []
+
+
+async def test_a_client_that_was_told_to_go_on_has_its_time(stage: Stage) -> None:
+    """And is refused when it does not use it."""
+    visitor = await stage.enter()
+    await visitor.wire.send(visitor.request("/", "PUT", *EXPECTS))
+    await until(lambda: b"Expect" in stage.wiki.received)
+    stage.sweep(after=CONTINUE_SECONDS + 0.1)
+    assert await visitor.wire.read() == CONTINUE
+    stage.sweep(after=stage.edge.body_seconds - 1)
+    stage.sweep(after=stage.edge.body_seconds + 1)
+    await refused(visitor, Refusal.REQUEST_TIMEOUT, 408)
+
+
+# Bodies that are too large or too slow --------------------------------------
+
+
+@pytest.mark.parametrize("expect", [(), (b"Expect: 100-continue",)], ids=["sent", "expected"])
+async def test_a_body_announced_as_too_large_never_reaches_the_application(
+    made: MadeSite, tmp_path: Path, expect: tuple[bytes, ...]
+) -> None:
+    """413 by its length alone, before anything goes on and before anybody is asked for it."""
+    async with open_stage(made, tmp_path, {"body_bytes": 10}) as stage:
+        visitor = await stage.enter()
+        await visitor.wire.send(visitor.request("/", "PUT", *expect, b"Content-Length: 11"))
+        await refused(visitor, Refusal.BODY_TOO_LARGE, 413)
+        assert visitor.wire.informational == []
+        assert stage.wiki.lines == []
+        within = await stage.enter()
+        reply = await within.ask("/", "PUT", b"Content-Length: 10", body=b"x" * 10)
+        assert reply.status == 200
+
+
+async def test_a_body_that_turns_out_too_large_is_broken_off(
+    made: MadeSite, tmp_path: Path
+) -> None:
+    """413, and the application sees a request without end."""
+    async with open_stage(made, tmp_path, {"body_bytes": 10}) as stage:
+        visitor = await stage.enter()
+        chunked = visitor.request("/", "PUT", b"Transfer-Encoding: chunked")
+        await visitor.wire.send(chunked + b"a\r\n0123456789\r\n0\r\n\r\n")
+        assert (await visitor.wire.reply("PUT")).status == 200
+        await visitor.wire.send(chunked + b"a\r\n0123456789\r\n1\r\nx\r\n0\r\n\r\n")
+        await refused(visitor, Refusal.BODY_TOO_LARGE, 413)
+        await until(lambda: not stage.wiki.open_lines)
+        assert len(stage.wiki.requests) == 1
+
+
+async def trickle(stage: Stage, visitor: Visitor, octets: int, seconds: float) -> None:
+    """Send *octets* of a body, and let *seconds* pass."""
+    (connection,) = stage.connections
+    await visitor.wire.send(b"x" * octets)
+    await until(lambda: stage.wiki.received.endswith(b"x" * octets))
+    assert isinstance(connection.exchange, Exchange)
+    upload = connection.exchange._upload
+    assert upload is not None
+    if upload._since is not None:
+        upload._since -= seconds
+
+
+async def test_a_body_that_trickles_is_a_request_time_out(stage: Stage) -> None:
+    """A byte now and then is no pause, but it would hold an application for ever."""
+    visitor = await stage.enter()
+    await visitor.wire.send(visitor.request("/", "POST", b"Content-Length: 100000"))
+    for _ in range(3):
+        await trickle(stage, visitor, 1, PACE_SECONDS / 3 + 1)
+        stage.sweep()
+    await visitor.wire.send(b"x")
+    await refused(visitor, Refusal.REQUEST_TIMEOUT, 408)
+    await until(lambda: not stage.wiki.open_lines)
+
+
+async def test_a_body_that_is_slow_but_steady_passes(stage: Stage) -> None:
+    """Just above the rate, for many times the window."""
+    visitor = await stage.enter()
+    size = 12 * (stage.site.limits.body_rate * 15 + 100)
+    await visitor.wire.send(visitor.request("/", "POST", b"Content-Length: %d" % size))
+    for _ in range(12):
+        await trickle(stage, visitor, size // 12, 15)
+    assert (await visitor.wire.reply("POST")).status == 200
+
+
+async def test_a_body_may_trickle_once_the_answer_has_begun(stage: Stage) -> None:
+    """The application has seen enough to answer: what is between the two may be a conversation."""
+
+    async def script(line: Line) -> None:
+        await line.head()
+        line.send(OK + b"Content-Length: 2\r\n\r\n")
+        assert await line.body() == b"xxxx"
+        line.send(b"ok")
+
+    stage.wiki.script = script
+    visitor = await stage.enter()
+    await visitor.wire.send(visitor.request("/", "POST", b"Content-Length: 4"))
+    _, http = await visitor.wire.reply_head("POST")
+    for _ in range(4):
+        await trickle(stage, visitor, 1, 10 * PACE_SECONDS)
+    event = await visitor.wire._event(http)
+    assert isinstance(event, h11.Data)
+    assert event.data == b"ok"
+
+
+async def test_an_application_that_takes_no_body_is_a_gateway_time_out(narrow: Stage) -> None:
+    """The client is held back by us, so it is not the client's fault."""
+
+    async def script(line: Line) -> None:
+        line.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await asyncio.Event().wait()
+
+    narrow.wiki.script = script
+    visitor = await narrow.enter()
+    await visitor.wire.send(visitor.request("/", "POST", b"Content-Length: 100000000"))
+    (connection,) = narrow.connections
+    visitor.wire.writer.write(visitor.wire.seal(b"x" * 4_000_000))
+    await until(lambda: connection.exchange and connection._held)
+    assert isinstance(connection.exchange, Exchange)
+    upload = connection.exchange._upload
+    assert upload is not None
+    await until(lambda: upload.held)
+    narrow.sweep(after=narrow.edge.body_seconds + 1)
+    assert narrow.connections == [connection]
+    narrow.sweep(after=narrow.edge.response_seconds + 1)
+    assert (await visitor.wire.reply("POST")).status == 504
 
 
 async def test_an_early_answer_ends_both_connections(stage: Stage) -> None:
@@ -450,6 +761,44 @@ async def test_an_early_answer_ends_both_connections(stage: Stage) -> None:
     await visitor.wire.send(b"GET /evil HTTP/1.1\r\n\r\n")
     assert await visitor.wire.read() == b""
     assert b"evil" not in stage.wiki.received
+
+
+@contextmanager
+def refusing(proceed: threading.Event) -> Iterator[Upstream]:
+    """Serve one request in a thread: answer its head, and reset the connection."""
+
+    def serve(listener: socket.socket) -> None:
+        accepted, _ = listener.accept()
+        with accepted:
+            accepted.recv(65536)
+            proceed.wait(PATIENCE)
+            accepted.sendall(ok(b"no"))
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        yield Upstream("127.0.0.1", listener.getsockname()[1])
+        thread.join()
+
+
+async def test_an_early_answer_is_read_though_the_connection_is_broken(stage: Stage) -> None:
+    """Who writes hears of the reset first; the answer has come before it all the same."""
+    proceed = threading.Event()
+    with refusing(proceed) as upstream:
+        stage.edge.adopt(stage.applications(wiki=application("wiki", upstream)))
+        visitor = await stage.enter()
+        await visitor.wire.send(visitor.request("/", "POST", b"Content-Length: 1000"))
+        (connection,) = stage.connections
+        await until(lambda: connection.exchange and connection.exchange.wants_body)
+        exchange = connection.exchange
+        assert exchange is not None
+        proceed.set()
+        # The loop must not read before it writes, as a busy one would not.
+        time.sleep(0.1)  # noqa: ASYNC251 - it is to stand still
+        exchange.request_data(b"x")
+        reply = await visitor.wire.reply("POST")
+    assert (reply.status, reply.body, reply.value("connection")) == (200, b"no", "close")
 
 
 async def test_a_connection_is_not_used_again_behind_a_body_that_was_not_read(
@@ -483,7 +832,9 @@ async def test_a_connection_is_not_used_again_behind_a_body_that_was_not_read(
             await visitor.wire.send(b"4000\r\n" + bytes(0x4000) + b"\r\n")
             await asyncio.sleep(0)
     await visitor.wire.send(b"0\r\n\r\n")
-    await until(lambda: connection.exchange and connection.exchange.request_complete)
+    exchange = connection.exchange
+    assert isinstance(exchange, Exchange)
+    await until(lambda: exchange.request_complete)
     proceed.set()
     assert (await visitor.wire.reply("POST")).body == b"early"
     assert (await visitor.ask("/next")).body == b"/next"
@@ -508,13 +859,71 @@ async def test_an_answer_that_begins_early_and_goes_on_for_long_is_not_cut(stage
     assert head.status == 200
     await visitor.wire.send(b"x" * 10)
     (connection,) = stage.connections
-    await until(lambda: connection.exchange and connection.exchange.request_complete)
+    exchange = connection.exchange
+    assert isinstance(exchange, Exchange)
+    await until(lambda: exchange.request_complete)
     stage.sweep(after=stage.site.limits.upstream_response.total_seconds() + 1)
     proceed.set()
     body = b""
     while isinstance(event := await visitor.wire._event(http), h11.Data):
         body += event.data
     assert body == b"earlylate"
+
+
+# Answers that nobody takes --------------------------------------------------
+
+
+async def pour(line: Line) -> None:
+    """Answer with more than anybody takes, or become a tunnel for it."""
+    head = await line.head()
+    assert head is not None
+    line.send(SWITCHING if head.target == "/ws" else OK + b"Content-Length: 100000000\r\n\r\n")
+    with suppress(ConnectionError):
+        for _ in range(1000):
+            line.send(b"x" * 100_000)
+            await line.writer.drain()
+
+
+@pytest.mark.parametrize("target", ["/", "/ws"])
+async def test_a_client_that_takes_nothing_is_cut(narrow: Stage, target: str) -> None:
+    """It would hold the application's connection for ever."""
+    narrow.wiki.script = pour
+    visitor = await narrow.enter(receive_buffer=4096)
+    await visitor.wire.send(visitor.request(target, "GET", *(UPGRADE if target == "/ws" else ())))
+    (connection,) = narrow.connections
+    await until(lambda: connection._congested)
+    await at_a_standstill(connection)
+    narrow.sweep(after=narrow.edge.taken_seconds + 1)
+    narrow.sweep(after=2 * narrow.edge.taken_seconds + 1)
+    await until(lambda: not narrow.connections)
+    await until(lambda: not narrow.wiki.open_lines)
+
+
+async def test_a_client_that_takes_little_is_not_cut(narrow: Stage) -> None:
+    """However long it takes for the whole."""
+    narrow.wiki.script = pour
+    visitor = await narrow.enter(receive_buffer=4096)
+    await visitor.wire.send(visitor.request())
+    (connection,) = narrow.connections
+    await until(lambda: connection._congested)
+    for _ in range(2):
+        before = await at_a_standstill(connection)
+        while await at_a_standstill(connection) >= before:
+            await visitor.wire.read()
+        narrow.sweep(after=narrow.edge.taken_seconds + 1)
+        assert narrow.connections == [connection]
+
+
+async def at_a_standstill(connection: Downstream) -> int:
+    """Wait until nothing moves towards the client; return how much waits for it."""
+    transport = connection._transport
+    assert transport is not None
+    last = -1
+    async with asyncio.timeout(PATIENCE):
+        while (now := untaken_octets(transport)) != last:
+            last = now
+            await asyncio.sleep(0.05)
+    return last
 
 
 # HTTP/1.0 -------------------------------------------------------------------
@@ -615,7 +1024,7 @@ async def test_a_tunnel_holds_back_whoever_is_too_fast(narrow: Stage) -> None:
     visitor = await narrow.enter(receive_buffer=4096)
     await visitor.wire.send(visitor.request("/ws", "GET", *UPGRADE))
     (connection,) = narrow.connections
-    await until(lambda: connection.exchange and connection.exchange._response)
+    await until(lambda: connection.exchange and connection.exchange.response)
     assert connection.exchange is not None
     upstream = connection.exchange._connection
     assert upstream is not None
@@ -720,7 +1129,7 @@ async def test_a_body_that_stops_coming_is_a_request_time_out(stage: Stage) -> N
     visitor = await stage.enter()
     await visitor.wire.send(visitor.request("/", "POST", b"Content-Length: 10", body=b"x"))
     await until(lambda: stage.wiki.received.endswith(b"x"))
-    stage.sweep(after=stage.site.limits.upstream_response.total_seconds() + 1)
+    stage.sweep(after=stage.edge.body_seconds + 1)
     await refused(visitor, Refusal.REQUEST_TIMEOUT, 408)
     await until(lambda: not stage.wiki.open_lines)
     assert stage.wiki.requests == []

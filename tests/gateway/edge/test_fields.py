@@ -1,7 +1,7 @@
 import pytest
 
 from gateway.edge import fields
-from gateway.edge.fields import Field, read_fields
+from gateway.edge.fields import Field, read_fields, read_lines
 
 
 def one(line: bytes) -> Field:
@@ -81,19 +81,58 @@ def test_an_application_may_say_what_a_client_may_not() -> None:
     assert not one(b"Keep-Alive: timeout=5").from_application
 
 
-def test_a_line_is_read_once() -> None:
-    """The same bytes give the same field, the next time from memory."""
+def test_a_line_that_came_twice_is_read_no_more() -> None:
+    """The same bytes give the same field, from memory; what comes once is not kept."""
+    assert one(b"X-Once: 1") is not one(b"X-Once: 1")
     assert one(b"X-Once: 1") is one(b"X-Once: 1")
 
 
 def test_memory_of_lines_and_names_is_bounded() -> None:
     """Strangers cannot fill it: it is emptied when full, and long lines are not kept."""
     long = b"X-Long: " + b"x" * fields._LONGEST_REMEMBERED
-    assert one(long) is not one(long)
+    assert len({id(field) for field in [one(long) for _ in range(3)]}) == 3
     for number in range(2 * fields._REMEMBERED):
         one(b"x-%d: y" % number)
+        one(b"x-%d: y" % number)
         assert len(fields._lines) <= fields._REMEMBERED
+        assert len(fields._seen) <= fields._REMEMBERED
         assert len(fields._names) <= fields._REMEMBERED
     name = b"n" * (fields._LONGEST_REMEMBERED + 1)
     assert one(name + b": y").name == name
     assert name not in fields._names
+
+
+def test_lines_are_read_only_where_all_are_certain() -> None:
+    """One that might be read otherwise leaves the whole head to llhttp, and is not remembered."""
+    found = read_lines([b"Host: a", b"Accept: b"])
+    assert found is not None
+    assert [field.wire for field in found] == [b"Host: a\r\n", b"Accept: b\r\n"]
+    for line in (b"X : y", b" X: y", b"X", b"", b"X: a\nb", b"X: a\x00", b"X\xe9: y"):
+        for _ in range(3):
+            assert read_lines([b"Host: a", line]) is None
+        read_fields([line, line, line])
+        assert read_lines([line]) is None
+
+
+@pytest.mark.parametrize(
+    "line, to_application, to_client",
+    [
+        (b"Accept: a", b"Accept: a\r\n", b"Accept: a\r\n"),
+        (b"X-Forwarded-User: a", b"", b"X-Forwarded-User: a\r\n"),
+        (b"Keep-Alive: a", b"", b""),
+        (b"Cookie: a=b;  c=d", b"Cookie: a=b;  c=d\r\n", None),
+        (b"cookie: a=b; __Host-pusterla=x; c=d", b"Cookie: a=b; c=d\r\n", None),
+        (b"Cookie: __Host-pusterla=x", b"", None),
+        (b"Set-Cookie: a=b", None, b"Set-Cookie: a=b\r\n"),
+        (b"Set-Cookie: a=__Host-pusterla", None, b"Set-Cookie: a=__Host-pusterla\r\n"),
+        (b"set-cookie:__Host-pusterla=x", None, b""),
+    ],
+)
+def test_a_line_knows_what_goes_on_of_it(
+    line: bytes, to_application: bytes | None, to_client: bytes | None
+) -> None:
+    """No claims upstream, no cookie of ours either way, nothing between two neighbours."""
+    field = one(line)
+    assert to_application is None or field.to_application == to_application
+    assert to_client is None or field.to_client == to_client
+    assert field.odd is (line != b"Accept: a")

@@ -94,7 +94,7 @@ async def change(stage: Stage, what: str, visitor: Visitor) -> None:
                 session=visitor.session.id, kind=AuditKind.SESSION_ENDED, by="test"
             )
         case "policy":
-            upstream = stage.applications()["wiki"].upstream
+            upstream = stage.applications()["wiki"].upstreams
             stage.worker.adopt(stage.applications(wiki=application("wiki", upstream, "nobody")))
 
 
@@ -109,7 +109,7 @@ CHANGES = {
 
 async def bruno_inside(stage: Stage) -> Visitor:
     """Let Bruno sign in and use the CRM, which is open to guests on this stage."""
-    guests = application("crm", stage.applications()["crm"].upstream, "guests")
+    guests = application("crm", stage.applications()["crm"].upstreams, "guests")
     stage.edge.adopt(stage.applications(crm=guests))
     session = await stage.sign_in(stage.made.bruno, "bruno")
     wire = await stage.connect(CRM, stage.made.bruno)
@@ -132,8 +132,8 @@ async def test_whoever_loses_their_right_loses_their_connections(stage: Stage, w
         people.wires.pop().reset()
     if what == "policy":
         people.wires.pop().reset()
-        guests = application("crm", stage.applications()["crm"].upstream, "guests")
-        upstream = stage.applications()["wiki"].upstream
+        guests = application("crm", stage.applications()["crm"].upstreams, "guests")
+        upstream = stage.applications()["wiki"].upstreams
         stage.worker.adopt({"crm": guests, "wiki": application("wiki", upstream, "nobody")})
     else:
         await change(stage, what, anna)

@@ -12,7 +12,7 @@ from gateway.core.refusal_kinds import Refusal
 from gateway.core.sessions import Session, SessionId
 from gateway.edge import gate as module
 from gateway.edge.gate import Door, Forward, Peer, Redirect, Refuse, Verdict
-from gateway.edge.heads import TARGET_MAXIMUM, RequestHead, parse_request
+from gateway.edge.heads import RequestHead, parse_request
 from gateway.edge.tls import read_issuers
 from policies.model import AppPolicy, Effect, Level, Rule
 from tests.gateway.edge.site import CRM, HOST, PUBLIC_HOST, WIKI
@@ -197,7 +197,7 @@ async def test_the_way_back_is_left_out_where_it_is_too_long(stage: Stage) -> No
     verdict = await ask(stage, "/?" + "&" * 4000, PAGE)
     assert isinstance(verdict, Redirect)
     target = verdict.location.removeprefix(f"https://{HOST}:8443")
-    assert len(target) <= TARGET_MAXIMUM
+    assert len(target) <= stage.site.limits.target_bytes
     assert unquote(target) == f"/sign-in?to=https://{WIKI}:8443/"
 
 
@@ -233,7 +233,7 @@ async def test_a_session_is_worth_nothing_with_another_certificate(stage: Stage)
     session = await stage.sign_in()
     for stick in (stage.made.bruno, stage.made.second):
         crm = stage.applications(
-            crm=application("crm", stage.applications()["crm"].upstream, "guests")
+            crm=application("crm", stage.applications()["crm"].upstreams, "guests")
         )
         stage.edge.adopt(crm)
         for host in (CRM, HOST):
@@ -340,13 +340,48 @@ async def test_a_grant_is_not_used_beyond_its_time(stage: Stage) -> None:
     assert second.grant is not first.grant
 
 
+async def test_a_grant_is_no_way_round_the_questions(stage: Stage) -> None:
+    """It serves the certificate, the host and the paths that it was given for, while all is known."""
+    session = await stage.sign_in()
+    field = cookie(stage, session)
+    assert isinstance(await ask(stage, "/", field), Forward)
+    for stick in (stage.made.second, stage.made.bruno):
+        assert isinstance(await ask(stage, "/", field, stick=stick), Refuse)
+    nobody = await judge(stage, peer_of(None), head_of("/", field))
+    assert nobody == Refuse(Refusal.NO_CERTIFICATE, close=True)
+    assert await ask(stage, "/.pusterla/other", field) == Refuse(Refusal.NOT_FOUND)
+    misdirected = await judge(stage, peer_of(stage.made.anna, CRM), head_of("/", field))
+    assert misdirected == Refuse(Refusal.MISDIRECTED, close=True)
+    stage.edge.admission._reliable_until = stage.clock() - timedelta(seconds=1)
+    stale = await ask(stage, "/", field)
+    assert isinstance(stale, Refuse)
+    assert stale.refusal is Refusal.CERTIFICATE_STATUS_STALE
+
+
+async def test_what_is_said_of_a_requests_way_is_that_requests(stage: Stage) -> None:
+    """Though the rest is the same for all that one grant lets in; and memory of it has an end."""
+    session = await stage.sign_in()
+    peer = peer_of(stage.made.anna)
+    for number in range(100):
+        for address in (ADDRESS, "2001:db8::1"):
+            host = f"{WIKI}:{8000 + number}"
+            head = head_of("/", cookie(stage, session), host=host)
+            verdict = await judge(stage, replace(peer, address=address), head)
+            lines = lines_of(verdict)
+            assert f"X-Forwarded-Host: {host}" in lines
+            assert f"X-Forwarded-For: {address}" in lines
+            assert isinstance(verdict, Forward)
+            assert verdict.grant is not None
+            assert len(verdict.grant.wholes) <= 16
+
+
 async def test_another_policy_decides_anew(stage: Stage) -> None:
     """What was decided by the old one is forgotten."""
     session = await stage.sign_in()
     first = await ask(stage, "/", cookie(stage, session))
     assert isinstance(first, Forward)
     assert first.grant is not None
-    upstream = stage.applications()["wiki"].upstream
+    upstream = stage.applications()["wiki"].upstreams
     stage.edge.adopt({"wiki": application("wiki", upstream, "nobody")})
     assert not first.grant.live
     verdict = await ask(stage, "/", cookie(stage, session))
@@ -522,21 +557,22 @@ async def test_nothing_else_is_under_our_prefix(stage: Stage, target: str, metho
 
 
 async def test_what_is_under_way_is_judged_by_todays_policies(stage: Stage) -> None:
-    """Still allowed, or denied, or the application is gone, renamed or moved."""
+    """Still allowed, or denied, or the application is gone, renamed or moved as a whole."""
     session = await stage.sign_in()
     forward = await ask(stage, "/", cookie(stage, session))
     assert isinstance(forward, Forward)
     grant = forward.grant
     assert grant is not None
     apps = stage.applications()
-    moved = replace(apps["wiki"], upstream=apps["crm"].upstream)
+    moved = replace(apps["wiki"], upstreams=apps["crm"].upstreams)
+    more = replace(apps["wiki"], upstreams=apps["crm"].upstreams + apps["wiki"].upstreams)
     cases = {
-        True: [apps, apps | {"wiki": replace(apps["wiki"], title="x")}],
+        True: [apps, apps | {"wiki": replace(apps["wiki"], title="x")}, {"wiki": more}],
         False: [
             {},
             {"wiki": moved},
             {"notes": replace(apps["wiki"], name="notes")},
-            {"wiki": application("wiki", apps["wiki"].upstream, "guests")},
+            {"wiki": application("wiki", apps["wiki"].upstreams, "guests")},
         ],
     }
     for allowed, states in cases.items():

@@ -8,11 +8,10 @@ from hypothesis import strategies as st
 
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.routes import Target
+from gateway.core.site import Limits
 from gateway.edge.heads import (
     CHUNKED,
-    FIELDS_MAXIMUM,
     NO_BODY,
-    TARGET_MAXIMUM,
     UNTIL_CLOSE,
     Length,
     RequestBody,
@@ -24,6 +23,7 @@ from gateway.edge.heads import (
 )
 
 HOST = b"Host: wiki.x"
+LIMITS = Limits()
 
 
 def request(*lines: bytes, line: bytes = b"GET / HTTP/1.1", host: bytes = HOST) -> bytes:
@@ -85,7 +85,6 @@ def test_a_browsers_head_has_its_one_reading() -> None:
         pytest.param(request(line=b"GET /\xc3\xa9 HTTP/1.1"), id="not ASCII"),
         pytest.param(request(line=b"GET /%00 HTTP/1.1"), id="encoded NUL"),
         pytest.param(request(line=b"GET a HTTP/1.1"), id="no slash"),
-        pytest.param(request(line=b"OPTIONS * HTTP/1.1"), id="asterisk-form"),
     ],
 )
 def test_a_request_line_with_another_reading_is_refused(head: bytes) -> None:
@@ -93,13 +92,27 @@ def test_a_request_line_with_another_reading_is_refused(head: bytes) -> None:
     assert parse_request(head) is Refusal.BAD_REQUEST
 
 
-@pytest.mark.parametrize("method", [b"get", b"GETT", b"G\x01T", b"", b"GET\t", b"CONNECT"])
+@pytest.mark.parametrize(
+    "method", [b"get", b"GETT", b"G\x01T", b"", b"GET\t", b"CONNECT", b"TRACE"]
+)
 def test_an_unknown_method_is_refused(method: bytes) -> None:
-    """And CONNECT, which would make a tunnel to anywhere."""
-    assert parse_request(request(line=method + b" / HTTP/1.1")) is Refusal.METHOD_REFUSED
+    """And CONNECT, which would make a tunnel to anywhere, and TRACE, which would tell on us."""
+    assert parse_request(request(line=method + b" / HTTP/1.1")) is Refusal.METHOD_UNKNOWN
 
 
-@pytest.mark.parametrize("method", ["PROPFIND", "MKCOL", "MOVE", "REPORT", "PATCH", "DELETE"])
+def test_options_may_be_for_the_application_as_a_whole() -> None:
+    """RFC 9112, section 3.2.4; no other method may."""
+    assert read(line=b"OPTIONS * HTTP/1.1").target.wire == b"*"
+    for line in (b"GET * HTTP/1.1", b"OPTIONS *x HTTP/1.1", b"OPTIONS ** HTTP/1.1"):
+        assert parse_request(request(line=line)) is Refusal.BAD_REQUEST
+
+
+WEBDAV = "COPY MOVE MKCOL PROPFIND PROPPATCH LOCK UNLOCK SEARCH REPORT ACL BIND MKCALENDAR"
+SUBVERSION = "MKACTIVITY CHECKOUT MERGE"
+OTHERS = "GET HEAD POST PUT PATCH DELETE OPTIONS QUERY PURGE LINK UNLINK NOTIFY SUBSCRIBE M-SEARCH"
+
+
+@pytest.mark.parametrize("method", f"{WEBDAV} {SUBVERSION} {OTHERS}".split())
 def test_the_methods_of_webdav_and_apis_pass(method: str) -> None:
     """Whatever applications use is theirs to refuse."""
     assert read(line=f"{method} / HTTP/1.1".encode()).method == method.encode()
@@ -254,13 +267,23 @@ def test_host_and_target_have_one_form(
 
 def test_too_long_a_target_and_too_many_fields_have_refusals_of_their_own() -> None:
     """414 and 431, and just below them nothing."""
-    longest = b"GET /" + b"a" * (TARGET_MAXIMUM - 1) + b" HTTP/1.1"
+    longest = b"GET /" + b"a" * (LIMITS.target_bytes - 1) + b" HTTP/1.1"
     assert read(line=longest).target.path.endswith(b"aa")
     longer = longest.replace(b"/a", b"/aa", 1)
     assert parse_request(request(line=longer)) is Refusal.TARGET_TOO_LONG
-    many = [b"X: y"] * (FIELDS_MAXIMUM - 1)
-    assert len(read(*many).fields) == FIELDS_MAXIMUM - 1
+    many = [b"X: y"] * (LIMITS.head_fields - 1)
+    assert len(read(*many).fields) == LIMITS.head_fields - 1
     assert parse_request(request(*many, b"X: y")) is Refusal.HEAD_TOO_LARGE
+
+
+def test_the_limits_of_a_head_are_the_sites() -> None:
+    """Smaller ones refuse what the usual ones let pass."""
+    few, short = Limits(head_fields=32), Limits(target_bytes=10)
+    assert parse_request(request(*[b"X: y"] * 32), few) is Refusal.HEAD_TOO_LARGE
+    assert isinstance(parse_request(request(*[b"X: y"] * 31), few), RequestHead)
+    line = b"GET /%b HTTP/1.1"
+    assert parse_request(request(line=line % (b"a" * 10)), short) is Refusal.TARGET_TOO_LONG
+    assert isinstance(parse_request(request(line=line % (b"a" * 9)), short), RequestHead)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 import pytest
 
 from gateway.core.refusal_kinds import Refusal
-from gateway.core.site import Upstream
-from gateway.edge.exchange import Shape
+from gateway.core.site import AppLimits, Limits, Upstream, UpstreamTLS
 from gateway.edge.heads import parse_request
 from gateway.edge.memo import Memo
+from gateway.edge.service import Service
+from gateway.edge.shape import Shape
 from gateway.edge.upstream import Pool
+from gateway.edge.upstream_tls import UpstreamContext
 
 
 @pytest.fixture
@@ -13,7 +15,13 @@ async def shape() -> Shape:
     """The shape of some request."""
     head = parse_request(b"GET / HTTP/1.1\r\nHost: wiki.example.org\r\n\r\n")
     assert not isinstance(head, Refusal)
-    return Shape(head, b"", Pool(Upstream("127.0.0.1", 9000)), None, None)
+    service = Service(
+        "wiki",
+        (Pool(Upstream("127.0.0.1", 9000), UpstreamContext(UpstreamTLS())),),
+        AppLimits(),
+        Limits(),
+    )
+    return Shape(head, b"", service, None, None)
 
 
 async def test_what_came_once_is_not_kept(shape: Shape) -> None:
@@ -35,3 +43,15 @@ async def test_memory_has_an_end(shape: Shape) -> None:
         memo.keep(block, shape)
     kept = [block for block in blocks if memo.find(block) is shape]
     assert 0 < len(kept) <= 16
+
+
+async def test_the_block_that_was_found_last_is_at_hand(shape: Shape) -> None:
+    """So that the next request is compared with it before anything else."""
+    memo = Memo()
+    for block in (b"one", b"two"):
+        memo.keep(block, shape)
+        memo.keep(block, shape)
+    assert memo.last == b""
+    memo.find(b"one")
+    memo.find(b"three")
+    assert memo.last == b"one"

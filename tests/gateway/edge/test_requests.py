@@ -10,9 +10,9 @@ from gateway.core.audit import AuditKind
 from gateway.core.cookies import COOKIE_NAME, mint_ticket
 from gateway.core.people import Fingerprint
 from gateway.core.refusal_kinds import Refusal
+from gateway.core.site import Limits
 from gateway.edge.connections import LINGER_SECONDS
-from gateway.edge.downstream import _State
-from gateway.edge.heads import FIELDS_MAXIMUM, TARGET_MAXIMUM
+from gateway.edge.stream import State
 from tests.gateway.edge.recorder import Line, ok, saying
 from tests.gateway.edge.site import HOST, WIKI, MadeSite
 from tests.gateway.edge.stage import Stage, open_stage
@@ -20,6 +20,7 @@ from tests.gateway.edge.stores import Question
 from tests.gateway.edge.waiting import turns, until
 from tests.gateway.edge.wire import End, Wire
 
+LIMITS = Limits()
 NAVIGATION = b"Sec-Fetch-Mode: navigate"
 
 
@@ -117,14 +118,15 @@ async def test_requests_that_come_while_one_is_answered_wait(stage: Stage) -> No
 @pytest.mark.parametrize(
     "request_bytes, status, refusal",
     [
-        (b"GARBAGE\r\n\r\n", 405, Refusal.METHOD_REFUSED),
+        (b"GARBAGE\r\n\r\n", 501, Refusal.METHOD_UNKNOWN),
         (b"GET / HTTP/1.1\r\n\r\n", 400, Refusal.BAD_REQUEST),
         (bare().replace(b"Host:", b"Host :"), 400, Refusal.BAD_REQUEST),
-        (bare("/" + "a" * TARGET_MAXIMUM), 414, Refusal.TARGET_TOO_LONG),
-        (bare("/", *["X: y"] * FIELDS_MAXIMUM), 431, Refusal.HEAD_TOO_LARGE),
+        (bare("/" + "a" * LIMITS.target_bytes), 414, Refusal.TARGET_TOO_LONG),
+        (bare("/", *["X: y"] * LIMITS.head_fields), 431, Refusal.HEAD_TOO_LARGE),
+        (bare("/" + "a" * 40_000), 414, Refusal.TARGET_TOO_LONG),
         (bare("/", "X: " + "y" * 33_000), 431, Refusal.HEAD_TOO_LARGE),
         (bare("/", "X: " + "y" * 33_000)[:33_000], 431, Refusal.HEAD_TOO_LARGE),
-        (b"CONNECT evil.example:443 HTTP/1.1\r\nHost: evil\r\n\r\n", 405, Refusal.METHOD_REFUSED),
+        (b"CONNECT evil.example:443 HTTP/1.1\r\nHost: evil\r\n\r\n", 501, Refusal.METHOD_UNKNOWN),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, Refusal.BAD_REQUEST),
     ],
 )
@@ -287,7 +289,7 @@ async def test_a_block_that_comes_again_is_judged_by_its_grant(stage: Stage) -> 
         ("GET  /b HTTP/1.1", 400),
         ("GET /b HTTP/1.0", 200),
         ("POST /b HTTP/1.1", 200),
-        ("GET /" + "a" * TARGET_MAXIMUM + " HTTP/1.1", 414),
+        ("GET /" + "a" * LIMITS.target_bytes + " HTTP/1.1", 414),
         ("GET /b\x00 HTTP/1.1", 400),
         ("\nGET /b HTTP/1.1", 400),
     ],
@@ -331,6 +333,24 @@ async def test_memory_is_of_one_connection(stage: Stage) -> None:
     for _ in range(3):
         assert (await thief.ask(anna.request("/stolen"))).status in {401, 403}
     assert all(seen.target == "/known" for seen in stage.wiki.requests)
+
+
+async def test_what_is_remembered_ends_where_its_head_ends(stage: Stage) -> None:
+    """In one piece with the next request, cut anywhere, or with another line before it."""
+    anna = await stage.enter()
+    for _ in range(3):
+        await anna.ask("/known")
+    first, second = anna.request("/first"), anna.request("/second", "HEAD")
+    for cut in (1, 20, len(first) - 3, len(first) - 1, len(first), len(first) + 30):
+        await anna.wire.send((first + second)[:cut])
+        await asyncio.sleep(0.01)
+        await anna.wire.send((first + second)[cut:])
+        assert (await anna.wire.reply()).body == b"/first"
+        assert (await anna.wire.reply("HEAD")).status == 200
+    assert (await anna.ask("/")).body == b"/"
+    assert (await anna.ask("/%2e%2e/x")).status == 400
+    targets = [seen.target for seen in stage.wiki.requests]
+    assert targets == ["/known"] * 3 + ["/first", "/second"] * 6 + ["/"]
 
 
 async def test_a_request_with_a_body_is_not_remembered(stage: Stage) -> None:
@@ -378,7 +398,7 @@ async def test_whoever_does_not_close_after_the_last_answer_is_cut_off(stage: St
     wire = await stage.connect(WIKI)
     assert (await wire.ask(bare())).refusal == Refusal.NO_CERTIFICATE
     (connection,) = stage.connections
-    assert connection._state is _State.LINGER
+    assert connection._state is State.LINGER
     stage.sweep(after=LINGER_SECONDS + 1)
     await until(lambda: not stage.connections)
 
@@ -405,7 +425,7 @@ async def test_a_cut_does_not_wait_for_whoever_has_closed_already(narrow: Stage)
     assert transport is not None
     await until(transport.get_write_buffer_size)
     anna.wire.writer.write_eof()
-    await until(lambda: connection._state is _State.CLOSED)
+    await until(lambda: connection._state is State.CLOSED)
     assert narrow.connections == [connection]
     connection.cut("revoked")
     await turns(10)
@@ -421,7 +441,7 @@ async def test_plain_http_is_served_without_tls(stage: Stage) -> None:
     await wire.send_in_pieces([b"GET /crl HT", b"TP/1.1\r\nHost: x\r\n\r", b"\n"])
     assert (await wire.reply()).body == b"/crl"
     await wire.send(b"GARBAGE\r\n\r\n")
-    assert (await wire.reply()).status == 405
+    assert (await wire.reply()).status == 501
     await ended(wire)
     other = await stage.plain()
     await until(lambda: len(stage.connections) == 2)
@@ -443,3 +463,12 @@ async def test_large_answers_arrive_whole_over_both_ports(made: MadeSite, tmp_pa
         anna, plain = await stage.enter(), await stage.plain()
         assert (await anna.ask()).body == content
         assert (await plain.ask(bare(host="x"))).body == content
+
+
+async def test_options_of_the_whole_application_passes(stage: Stage) -> None:
+    """RFC 9112, section 3.2.4: it is the application's to answer, to whom it is open."""
+    visitor = await stage.enter()
+    assert (await visitor.ask("*", "OPTIONS")).body == b"*"
+    stranger = await stage.connect(WIKI, stage.made.anna)
+    assert (await stranger.ask(bare("*", method="OPTIONS"))).status == 401
+    assert len(stage.wiki.requests) == 1

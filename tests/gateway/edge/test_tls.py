@@ -17,7 +17,7 @@ from tests.gateway.edge.hellos import (
 )
 from tests.gateway.edge.site import HOST, PUBLIC_HOST, WIKI, MadeSite
 from tests.gateway.edge.stage import Stage
-from tests.gateway.edge.sticks import Stick
+from tests.gateway.edge.sticks import Stick, steal_certificate
 from tests.gateway.edge.waiting import until
 from tests.gateway.edge.wire import End, Wire
 
@@ -115,9 +115,19 @@ async def test_what_is_no_certificate_of_ours_meets_an_alert(
 
 @VERSIONS
 async def test_a_certificate_without_its_key_meets_an_alert(
-    stage: Stage, version: ssl.TLSVersion
+    stage: Stage, version: ssl.TLSVersion, tmp_path: Path
 ) -> None:
     """Whoever has only seen it cannot sign with it."""
+    stolen = steal_certificate(stage.made.anna, tmp_path)
+    assert await alert(stage, WIKI, stolen, version) == "TLSV1_ALERT_DECRYPT_ERROR"
+    await lost(stage)
+
+
+@VERSIONS
+async def test_a_handshake_that_was_tampered_with_meets_an_alert(
+    stage: Stage, version: ssl.TLSVersion
+) -> None:
+    """On its way, by somebody who has no part in it."""
     wire = await stage.tcp()
     context = stage.made.context(stage.made.anna, version)
     wire.writer.write(wire.begin_tls(context, WIKI))

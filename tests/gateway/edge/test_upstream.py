@@ -1,14 +1,19 @@
 import asyncio
+import select
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
 
-from gateway.core.site import Upstream
+from gateway.core.site import Upstream, UpstreamTLS
 from gateway.edge import upstream as module
-from gateway.edge.upstream import Pool, Pools, UpstreamConnection
+from gateway.edge.upstream import Pool, UpstreamConnection
+from gateway.edge.upstream_tls import UpstreamContext
 from tests.gateway.edge.recorder import Line, Recorder
 from tests.gateway.edge.waiting import soon, until
+
+PLAIN = UpstreamContext(UpstreamTLS())
 
 
 @dataclass
@@ -47,7 +52,7 @@ async def recorder() -> AsyncIterator[Recorder]:
 @pytest.fixture
 async def pool(recorder: Recorder) -> AsyncIterator[Pool]:
     """Yield the pool to the application."""
-    pool = Pool(Upstream("127.0.0.1", recorder.port))
+    pool = Pool(Upstream("127.0.0.1", recorder.port), PLAIN)
     yield pool
     pool.close()
 
@@ -213,21 +218,38 @@ async def test_connecting_has_a_limit_and_fails_as_the_system_says(tmp_path: obj
         Upstream("localhost", 0, unix_path=f"{tmp_path}/nobody.sock"),
     ):
         with pytest.raises(OSError):
-            await soon(Pool(upstream).connect(5))
+            await soon(Pool(upstream, PLAIN).connect(5))
 
 
-async def test_there_is_one_pool_an_upstream(recorder: Recorder) -> None:
-    """Made when it is asked for; those that are not wanted any more are closed."""
-    pools = Pools()
-    kept, gone = Upstream("127.0.0.1", recorder.port), Upstream("localhost", recorder.port)
-    assert pools.to(kept) is pools.to(kept)
-    assert pools.to(kept) is not pools.to(gone)
-    connections = [await pools.to(one).connect(5) for one in (kept, gone)]
-    for connection in connections:
-        connection.release()
-    pools.retain(frozenset({kept}))
-    assert [is_open(one) for one in connections] == [True, False]
-    pools.sweep(asyncio.get_running_loop().time())
-    assert is_open(connections[0])
-    pools.close()
-    assert not is_open(connections[0])
+async def test_a_pool_counts_what_is_in_use(pool: Pool, recorder: Recorder) -> None:
+    """Neither what is idle nor what has ended, however it has."""
+    first, _ = await connected(pool, recorder)
+    second, line = await connected(pool, recorder)
+    assert (pool.count, pool.busy) == (2, 2)
+    first.release()
+    assert (pool.count, pool.busy) == (2, 1)
+    assert pool.take() is first
+    assert pool.busy == 2
+    first.discard()
+    second.customer = Customer()
+    line.close()
+    await until(lambda: (pool.count, pool.busy) == (0, 0))
+
+
+async def test_bytes_that_wait_unread_keep_a_connection_from_its_next_user(
+    pool: Pool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What came behind an answer is not the next one, though nobody has read it yet."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        pool.upstream = Upstream("127.0.0.1", server.getsockname()[1])
+        connection = await pool.connect(5)
+        application, _ = server.accept()
+        with application:
+            connection.release()
+            assert pool.take() is connection
+            connection.release()
+            application.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            # The loop has no turn in between, so its transport cannot have read it.
+            assert select.select([connection._descriptor], [], [], 5)[0]
+            assert pool.take() is None
+    assert "bytes that nobody asked for" in caplog.text

@@ -25,6 +25,7 @@ from ca.issue import der as der_of
 from ca.keys import SignerLock
 from ca.publishing import Publication
 from ca.trust import RevocationReason
+from gateway.config import Configuration
 from gateway.core.audit import AuditKind, AuditLine
 from gateway.core.cookies import COOKIE_NAME, read_cookie
 from gateway.core.credentials import totp_code
@@ -36,6 +37,7 @@ from gateway.core.headers import (
     Listener,
 )
 from gateway.core.people import Fingerprint
+from gateway.core.request_ids import REQUEST_ID
 from gateway.core.sealing import seal
 from gateway.core.sessions import SessionId
 from gateway.core.site import Application, Limits, Lists, Site, parse_upstream
@@ -52,6 +54,7 @@ SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 ADDRESS = "192.0.2.7"
 SITE_KEY, COOKIE_KEY = b"s" * 32, b"c" * 32
 
+NUMBER = "k3v7qh2a-1f"
 SITE = Site(
     host="pusterla.localhost",
     port=8443,
@@ -94,7 +97,7 @@ def application(name: str, title: str, group: str, description: str = "") -> App
     return Application(
         name=name,
         host=f"{name}.{SITE.host}",
-        upstream=parse_upstream("http://127.0.0.1:9000"),
+        upstreams=(parse_upstream("http://127.0.0.1:9000"),),
         policy=AppPolicy(app=name, rules=(rule,)),
         title=title,
         description=description,
@@ -146,8 +149,7 @@ class House:
     def services(self) -> Services:
         """Return what the portal stands on."""
         return Services(
-            site=self.site,
-            applications=lambda: self.applications,
+            configuration=lambda: Configuration(self.site, self.applications),
             store=self.store,
             site_key=SITE_KEY,
             cookie_key=COOKIE_KEY,
@@ -250,6 +252,7 @@ class House:
             "Accept": "text/html,*/*;q=0.8",
             EDGE_LISTENER: listener.value,
             EDGE_ADDRESS: ADDRESS,
+            REQUEST_ID: NUMBER,
         }
         if stick is not None and listener is Listener.PORTAL:
             edge[EDGE_FINGERPRINT] = self.sticks[stick]

@@ -9,7 +9,7 @@ from gateway.core.audit import AuditKind
 from gateway.core.headers import Listener
 from gateway.portal.doors import PLAIN_HTTP, PORTAL, PUBLIC, pattern_of
 from gateway.portal.pages import STYLE_SHEET
-from tests.gateway.portal.house import ADDRESS, SITE, House, open_house
+from tests.gateway.portal.house import ADDRESS, NUMBER, SITE, House, open_house
 
 
 @pytest.mark.parametrize(
@@ -107,6 +107,9 @@ async def test_another_site_cannot_act_in_our_name(
     [line] = await house.audit(AuditKind.REQUEST_REFUSED)
     event = line.event
     assert (event.reason, event.user, event.address) == ("cross-site-request", "anna", ADDRESS)
+    assert event.detail == {"request": NUMBER}
+    assert f"<code>{NUMBER}</code>" in await response.text()
+    assert response.headers["X-Request-Id"] == NUMBER
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.core.audit import AuditKind
 from gateway.core.headers import Listener
-from tests.gateway.portal.house import House
+from tests.gateway.portal.house import NUMBER, House
 
 
 async def test_a_browser_gets_a_page_and_a_program_a_line(house: House) -> None:
@@ -15,7 +15,7 @@ async def test_a_browser_gets_a_page_and_a_program_a_line(house: House) -> None:
     line = await house.get("/nowhere", Accept="*/*")
     assert page.content_type == "text/html"
     assert line.content_type == "text/plain"
-    assert await line.text() == "404 not-found: There is no such page\n"
+    assert await line.text() == f"404 not-found: There is no such page (Request id {NUMBER})\n"
 
 
 async def test_the_page_comes_in_the_browsers_language(house: House) -> None:
@@ -50,3 +50,12 @@ async def test_a_store_that_is_gone_is_503(house: House) -> None:
     ):
         assert response.status == 503
         assert response.headers["Retry-After"] == "30"
+
+
+@pytest.mark.parametrize("given", ["", "<script>", "K3V7QH2A-1F", "k3v7qh2a-1f, k3v7qh2a-2"])
+async def test_what_is_no_id_is_not_shown(house: House, given: str) -> None:
+    """The edge sends no such thing; if anybody did, it would not get onto the page."""
+    response = await house.ask("GET", "/nowhere", headers={"X-Request-Id": given})
+    assert response.status == 404
+    assert "X-Request-Id" not in response.headers
+    assert "Request id" not in await response.text()

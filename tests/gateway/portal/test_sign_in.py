@@ -16,6 +16,7 @@ from tests.gateway.portal.house import (
     ADDRESS,
     COOKIE_KEY,
     NOW,
+    NUMBER,
     PASSWORD,
     PORTAL_ORIGIN,
     SITE,
@@ -165,6 +166,7 @@ class TestFailing:
         event = line.event
         assert (event.user, event.device, event.address) == ("anna", "stick-1", ADDRESS)
         assert event.serial == house.sticks["stick-1"][:32]
+        assert event.detail == {"request": NUMBER}
         assert PASSWORD not in event.canonical().decode()
 
     async def test_says_that_a_code_was_used_once_the_password_held(self, house: House) -> None:

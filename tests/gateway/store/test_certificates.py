@@ -5,7 +5,8 @@ import pytest
 from ca import ledger, lists
 from ca.errors import LedgerError
 from ca.ledger import CertificateState
-from ca.lists import CRLRecord
+from ca.lists import CRLDates, CRLRecord
+from ca.scopes import WHOLE, CRLKind
 from ca.trust import RevocationReason
 from gateway.core.audit import AuditKind
 from gateway.core.people import Fingerprint, Holder
@@ -170,6 +171,9 @@ async def test_what_the_authority_does_is_told(store: Store, clock: Clock) -> No
     assert published.event.detail["by"] == "authority"
     assert await store.latest_crl(ISSUER) == crl
     assert await store.latest_crl("another") is None
+    assert await store.crl_dates() == [
+        CRLDates(ISSUER, WHOLE, CRLKind.FULL, 7, NOON, NOON + 7 * DAY)
+    ]
     assert await store.issuers() == [IssuerRecord(ISSUER, b"certificate")]
 
 

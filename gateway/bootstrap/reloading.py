@@ -1,0 +1,86 @@
+"""A reload as the supervisor does it: look first, then ask every process, and gather the answers."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from gateway.bootstrap.folder import SiteFolder
+from gateway.bootstrap.in_force import SettingsInForce
+from gateway.bootstrap.keeper import Keeper
+from gateway.bootstrap.outcome import Outcome, Report, refused
+from gateway.bootstrap.process import ProcessFailed, log
+from gateway.config import Configuration, Problems, read_configuration
+from gateway.config.differences import changed_keys, keep_fixed
+from gateway.config.files import parse_site
+from gateway.core.site import Site
+
+SUPERVISOR = "supervisor"
+
+
+class Reloading:
+    """What a supervisor knows of the site between one reload and the next."""
+
+    def __init__(self, folder: SiteFolder, socket: Path | None) -> None:
+        """Read the files of *folder*, or raise `ProcessFailed` with all that is wrong."""
+        self._folder = folder
+        found = _read(folder)
+        if isinstance(found, Problems):
+            raise ProcessFailed(f"{found}\nnothing was started: correct this first")
+        text, self.configuration = found
+        """What the processes are started with."""
+        self.site: Site = self.configuration.site
+        """What is in force."""
+        self.socket = socket
+        """Where the command may ask for a reload, if anywhere."""
+        self._in_force = SettingsInForce(text, text)
+
+    def in_force(self) -> SettingsInForce:
+        """Return what a process that is started now is to begin with."""
+        return self._in_force
+
+    async def run(self, keepers: Iterable[Keeper]) -> Report:
+        """Let every process take up what has changed, and return what came of it.
+
+        Files with mistakes are nobody's to take up: then no process is asked.
+        """
+        found = _read(self._folder)
+        if isinstance(found, Problems):
+            return self._said({SUPERVISOR: refused(found)})
+        text, configuration = found
+        # Only the supervisor tells what has to wait: it is the same for all.
+        site = keep_fixed(self.site, configuration.site)
+        later = changed_keys(site, configuration.site)
+        self.site, self._in_force = site, replace(self._in_force, latest=text)
+        asked = [keeper.reload() for keeper in keepers if keeper.program.reloads]
+        report: dict[str, Outcome] = {SUPERVISOR: Outcome(later=later)} if later else {}
+        for answered in await asyncio.gather(*asked):
+            report |= answered
+        return self._said(report)
+
+    def _said(self, report: Report) -> Report:
+        for name, outcome in report.items():
+            for problem in outcome.problems:
+                log.error("reload: %s: %s", name, problem)
+            if outcome.later:
+                log.warning("reload: takes effect at the next start: %s", ", ".join(outcome.later))
+        if any(outcome.problems for outcome in report.values()):
+            log.error("reload: not everything was taken up")
+        else:
+            log.info("reload: done, %d processes", sum(name != SUPERVISOR for name in report))
+        return report
+
+
+def _read(folder: SiteFolder) -> tuple[str, Configuration] | Problems:
+    """Return the text of pusterla.toml, and what all files say."""
+    while True:
+        found = read_configuration(folder.path)
+        if isinstance(found, Problems):
+            return found
+        try:
+            text = folder.settings.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            continue
+        # Written meanwhile: whoever writes is soon done.
+        if parse_site(text) == found.site:
+            return text, found

@@ -1,0 +1,65 @@
+"""A reload in a worker of the edge: settings, applications, certificates and keys, all or nothing."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from gateway.bootstrap.folder import SiteFolder
+from gateway.bootstrap.outcome import Outcome, refused
+from gateway.bootstrap.reload import LiveConfiguration
+from gateway.bootstrap.server_files import ServerFiles, read_server_files, refuse_dates
+from gateway.config import Problems
+from gateway.edge.worker import Worker, read_identity
+
+_CONCERNS = frozenset({"site", "listen", "store", "limits", "log", "apps"})
+
+
+class Renewal:
+    """Exchanges what a worker serves, and remembers with which files it does."""
+
+    def __init__(
+        self,
+        folder: SiteFolder,
+        live: LiveConfiguration,
+        worker: Worker,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """Begin with what *worker* was made with."""
+        self._folder = folder
+        self._live = live
+        self._worker = worker
+        self._clock = clock
+        self._files = read_server_files(folder)
+
+    async def take_up(self) -> Outcome:
+        """Let what the files say be in force, or say why nothing of it is."""
+        proposal, files = self._live.propose(_CONCERNS), read_server_files(self._folder)
+        found = (proposal, files, self._dates(files))
+        problems = [one for each in found if isinstance(each, Problems) for one in each.problems]
+        if isinstance(proposal, Problems) or isinstance(files, Problems) or problems:
+            return refused(Problems(tuple(problems)))
+        try:
+            identity = read_identity(self._worker.credentials, proposal.site)
+        except (OSError, ValueError) as error:
+            # What OpenSSL alone finds, or what has changed since we looked.
+            return refused(f"{self._folder.edge}: TLS cannot be set up: {error}")
+        changes = [*proposal.changes, *self._changes(files)]
+        self._live.exchange(proposal)
+        self._files = files
+        cut = await self._worker.reload(proposal.site, proposal.applications, identity)
+        if cut:
+            changes.append(f"{cut} connections cut, whose CA was removed")
+        return Outcome(taken=tuple(changes))
+
+    def _dates(self, files: ServerFiles | Problems) -> Problems | None:
+        before = self._files
+        if isinstance(files, Problems) or (
+            isinstance(before, ServerFiles) and files.certificate == before.certificate
+        ):
+            # One that has ended while it was in force is no reason against other changes.
+            return None
+        return refuse_dates(self._folder, files, self._clock())
+
+    def _changes(self, files: ServerFiles) -> list[str]:
+        before = self._files
+        # Files that were no good at the start can only have become better.
+        return [] if isinstance(before, Problems) else [*files.difference(before)]

@@ -1,0 +1,87 @@
+"""What one worker says of itself to whoever connects to its socket: one JSON object, then the end."""
+
+import asyncio
+import json
+import os
+import resource
+import socket
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from ca.scopes import CRLKind
+from gateway.core.ports import StoreUnavailable
+from gateway.edge.edge import Edge
+from gateway.store import Store
+
+STORE_SECONDS: Final = 1.0
+"""How long the store may take; the rest is told without it."""
+_SECOND: Final = timedelta(seconds=1)
+
+
+@asynccontextmanager
+async def answering(
+    listener: socket.socket | None, edge: Edge, store: Store, clock: Callable[[], datetime]
+) -> AsyncIterator[None]:
+    """Answer on *listener* for the length of a block; nowhere without one."""
+    if listener is None:
+        yield
+        return
+
+    async def answer(reader: StreamReader, writer: StreamWriter) -> None:
+        del reader
+        with suppress(ConnectionError):
+            crls = await crl_snapshot(store, clock(), deltas=edge.site.crl.delta)
+            said = worker_snapshot(edge) | {"crls": crls}
+            writer.write(json.dumps(said).encode())
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_unix_server(answer, sock=listener)
+    try:
+        yield
+    finally:
+        server.close()
+
+
+def worker_snapshot(edge: Edge) -> dict[str, Any]:
+    """Return what *edge* has counted, and how it is."""
+    log = edge.telemetry.log
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return edge.telemetry.figures.snapshot() | {
+        "connections": len(edge.connections),
+        "feed_lag_seconds": edge.admission.silence(edge.clock()) / _SECOND,
+        "memory_bytes": pages * os.sysconf("SC_PAGE_SIZE"),
+        "cpu_seconds": used.ru_utime + used.ru_stime,
+        "access_lines_dropped": 0 if log is None else log.dropped,
+        "audit_waiting": edge.audit_waiting,
+        "audit_lost": edge.audit_lost,
+    }
+
+
+async def crl_snapshot(store: Store, now: datetime, *, deltas: bool) -> list[dict[str, Any]] | None:
+    """Return number and ages of every CRL that is kept up, or None where the store does not say.
+
+    Without *deltas* the site signs none any more, so those that there are do not count.
+    """
+    try:
+        async with asyncio.timeout(STORE_SECONDS):
+            found = await store.crl_dates()
+    except (StoreUnavailable, TimeoutError):
+        return None
+    return [
+        {
+            "issuer": one.issuer,
+            "kind": one.kind.value,
+            "partition": one.scope,
+            "number": one.number,
+            "age_seconds": (now - one.this_update) / _SECOND,
+            "seconds_to_next_update": (one.next_update - now) / _SECOND,
+        }
+        for one in found
+        if deltas or one.kind is not CRLKind.DELTA
+    ]
