@@ -158,16 +158,16 @@ async def revoke_certificates(
     When this returns, the revocation is durable and on its way to every edge.
     Whoever may not sign waits *patience* seconds for the running authority.
     """
-    fitting = await _fitting(command, serial, user, device)
+    found = await fitting(command, serial, user, device)
     revoked = await command.store.revoke_certificates(
-        serial=fitting[0].serial if serial is not None else None,
+        serial=found[0].serial if serial is not None else None,
         user=user,
         device=device,
         reason=reason,
         by=command.by,
     )
     new = {record.serial for record in revoked}
-    already = [record for record in fitting if record.serial not in new]
+    already = [record for record in found if record.serial not in new]
     return await _published(command, revoked, already, patience)
 
 
@@ -232,10 +232,10 @@ def _authority(command: Command, name: str) -> Authority:
     )
 
 
-async def _fitting(
+async def fitting(
     command: Command, serial: str | None, user: str | None, device: str | None
 ) -> list[CertificateRecord]:
-    """Find what is to be revoked, or raise `CommandRefused` that helps to name it."""
+    """Find the certificates that are named, or raise `CommandRefused` that helps to name it."""
     if serial is not None:
         return [await find_certificate(command, serial)]
     found = await command.store.certificates(user=user)
@@ -243,12 +243,12 @@ async def _fitting(
         # Their certificates outlive people, so this is asked only when there are none.
         await command.person(user)
         raise CommandRefused(f"{user} has no certificates")
-    fitting = [record for record in found if device in {None, record.device}]
-    if not fitting:
+    chosen = [record for record in found if device in {None, record.device}]
+    if not chosen:
         known = sorted({record.device for record in found})
         hint = suggest(device or "", known) or f"; there is {', '.join(known)}"
         raise CommandRefused(f"{user} has no certificate on a device {device!r}{hint}")
-    return fitting
+    return chosen
 
 
 async def _published(
@@ -257,14 +257,14 @@ async def _published(
     already: Sequence[CertificateRecord],
     patience: float,
 ) -> Revocation:
-    problem = await _list_them(command, [*revoked, *already], patience)
+    problem = await list_them(command, [*revoked, *already], patience)
     return Revocation(tuple(revoked), tuple(already), problem)
 
 
-async def _list_them(
+async def list_them(
     command: Command, records: Sequence[CertificateRecord], patience: float
 ) -> str | None:
-    """Return None once a CRL lists *records*, or why none does."""
+    """Return None once a CRL tells the present status of *records*, or why none does."""
     try:
         mine = {record.issuer for record in records}
         for name in mine.intersection(await signing_issuers(command.store)):

@@ -8,6 +8,8 @@ import click
 from click.core import ParameterSource
 
 from ca.trust import RevocationReason
+from gateway.cli.facts import facts_of, state_of
+from gateway.cli.holds import hold, release
 from gateway.cli.keys import chosen_kind, key_type_option, passphrase_option
 from gateway.cli.output import (
     ExampleCommand,
@@ -18,7 +20,6 @@ from gateway.cli.output import (
     say_facts,
     say_json,
     say_table,
-    utc,
     warn,
 )
 from gateway.cli.reload import warn_unless_taken_up
@@ -47,6 +48,10 @@ passphrase be long."""
 @click.group()
 def cert() -> None:
     """Certificates of people, each for one device."""
+
+
+cert.add_command(hold)
+cert.add_command(release)
 
 
 @cert.command(
@@ -164,7 +169,7 @@ def _say_issued(
     record: "CertificateRecord", file: Path, key: str, *, as_json: bool, **more: Any
 ) -> None:
     if as_json:
-        say_json(_facts(record) | {key: str(file)} | more)
+        say_json(facts_of(record) | {key: str(file)} | more)
         return
     say_facts(
         [
@@ -187,7 +192,7 @@ def list_(here: Surroundings, *, user: str | None, as_json: bool) -> None:
 
     now, found = here.run(lambda command: list_certificates(command, user))
     if as_json:
-        say_json([_facts(record) for record in found])
+        say_json([facts_of(record) for record in found])
         return
     say_table(
         ("SERIAL", "USER", "DEVICE", "APPS", "STATE", "ENDS"),
@@ -197,7 +202,7 @@ def list_(here: Surroundings, *, user: str | None, as_json: bool) -> None:
                 record.username,
                 record.device,
                 names(record.scope, everything="any"),
-                _state(record, now),
+                state_of(record, now),
                 local(record.not_after),
             )
             for record in found
@@ -219,7 +224,7 @@ def show(here: Surroundings, *, serial: str, as_json: bool) -> None:
 
     now, record = here.run(look)
     if as_json:
-        say_json(_facts(record))
+        say_json(facts_of(record))
         return
     say_facts(
         [
@@ -229,7 +234,7 @@ def show(here: Surroundings, *, serial: str, as_json: bool) -> None:
             ("user", record.username),
             ("device", record.device),
             ("opens", names(record.scope, everything="whatever the rules allow")),
-            ("state", _state(record, now)),
+            ("state", state_of(record, now)),
             ("from", local(record.not_before)),
             ("until", local(record.not_after)),
             ("issued", local(record.issued_at)),
@@ -286,8 +291,8 @@ def revoke(
     if as_json:
         say_json(
             {
-                "revoked": [_facts(record) for record in outcome.revoked],
-                "already": [_facts(record) for record in outcome.already],
+                "revoked": [facts_of(record) for record in outcome.revoked],
+                "already": [facts_of(record) for record in outcome.already],
                 "crl_published": outcome.unpublished is None,
             }
         )
@@ -333,26 +338,3 @@ def _apps(text: str | None) -> tuple[str, ...] | None:
             "write the names with commas between them, as in wiki,crm", param_hint="'--apps'"
         )
     return found
-
-
-def _state(record: "CertificateRecord", now: datetime) -> str:
-    if record.revoked_at is None and record.not_after < now:
-        return "expired"
-    return record.state.value
-
-
-def _facts(record: "CertificateRecord") -> dict[str, Any]:
-    return {
-        "serial": record.serial,
-        "fingerprint": record.fingerprint,
-        "issuer": record.issuer,
-        "user": record.username,
-        "device": record.device,
-        "apps": None if record.scope is None else sorted(record.scope),
-        "state": record.state.value,
-        "not_before": utc(record.not_before),
-        "not_after": utc(record.not_after),
-        "revoked_at": utc(record.revoked_at),
-        "reason": None if record.reason is None else record.reason.value,
-        "crl_number": record.crl_number,
-    }

@@ -27,6 +27,8 @@ class AuditKind(StrEnum):
     TOTP_RESET = "totp-reset"
     CERTIFICATE_ISSUED = "certificate-issued"
     CERTIFICATE_REVOKED = "certificate-revoked"
+    CERTIFICATE_HELD = "certificate-held"
+    CERTIFICATE_RELEASED = "certificate-released"
     CERTIFICATE_REFUSED = "certificate-refused"
     SERVER_CERTIFICATE_RENEWED = "server-certificate-renewed"
     CRL_PUBLISHED = "crl-published"

@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ca import ledger
 from ca.ledger import CertificateRecord
 from ca.trust import RevocationReason
 from gateway.core.audit import AuditEvent, AuditKind
@@ -104,10 +105,41 @@ class Step:
 
     async def follow_revocation(self, revoked: Sequence[CertificateRecord]) -> None:
         """Tell of certificates that have just been revoked, and end what is bound to them."""
-        fingerprints = []
-        for record in revoked:
+        self._tell_of(AuditKind.CERTIFICATE_REVOKED, revoked)
+        await self._end_bound(revoked, AuditKind.CERTIFICATE_REVOKED)
+
+    async def hold(
+        self, *, serial: str | None = None, user: str | None = None, device: str | None = None
+    ) -> list[CertificateRecord]:
+        """Put what is valid on hold, and end the sessions bound to it."""
+        held = await ledger.hold(
+            self.connection,
+            serials=None if serial is None else [serial],
+            user=user,
+            device=device,
+            now=self.now,
+        )
+        self._tell_of(AuditKind.CERTIFICATE_HELD, held)
+        await self._end_bound(held, AuditKind.CERTIFICATE_HELD)
+        return [*held]
+
+    async def release(
+        self, *, serial: str | None = None, user: str | None = None, device: str | None = None
+    ) -> list[CertificateRecord]:
+        """Make what is on hold valid again; the sessions of before stay ended."""
+        released = await ledger.release(
+            self.connection,
+            serials=None if serial is None else [serial],
+            user=user,
+            device=device,
+        )
+        self._tell_of(AuditKind.CERTIFICATE_RELEASED, released)
+        return [*released]
+
+    def _tell_of(self, kind: AuditKind, records: Sequence[CertificateRecord]) -> None:
+        for record in records:
             self.note(
-                AuditKind.CERTIFICATE_REVOKED,
+                kind,
                 user=record.username,
                 serial=record.serial,
                 device=record.device,
@@ -116,12 +148,11 @@ class Step:
             # A serial that was only reserved has no fingerprint, and nobody can know it.
             if record.fingerprint is not None:
                 self.change(ChangeKind.CERTIFICATE, record.fingerprint)
-                fingerprints.append(record.fingerprint)
+
+    async def _end_bound(self, records: Sequence[CertificateRecord], cause: AuditKind) -> None:
+        fingerprints = [one.fingerprint for one in records if one.fingerprint is not None]
         if fingerprints:
-            await self.end_sessions(
-                sessions.selected(fingerprints=fingerprints),
-                reason=AuditKind.CERTIFICATE_REVOKED,
-            )
+            await self.end_sessions(sessions.selected(fingerprints=fingerprints), reason=cause)
 
     async def cut_loose(self, user: str, cause: AuditKind) -> None:
         """Revoke every certificate and end every session of *user*, if there are any."""

@@ -288,6 +288,38 @@ class Store:
         async with self._step(by) as step:
             return await step.revoke(serial=serial, user=user, device=device, reason=reason)
 
+    async def hold_certificates(
+        self,
+        *,
+        serial: str | None = None,
+        user: str | None = None,
+        device: str | None = None,
+        by: str,
+    ) -> list[CertificateRecord]:
+        """Put every valid certificate that fits on hold, and end the sessions bound to it.
+
+        Returns those; what is revoked or on hold already stays as it is. Raises
+        `ValueError` when neither *serial* nor *user* is given.
+        """
+        async with self._step(by) as step:
+            return await step.hold(serial=serial, user=user, device=device)
+
+    async def release_certificates(
+        self,
+        *,
+        serial: str | None = None,
+        user: str | None = None,
+        device: str | None = None,
+        by: str,
+    ) -> list[CertificateRecord]:
+        """Make every certificate on hold that fits valid again, and return those.
+
+        Sessions that ended with the hold stay ended. Raises `ValueError` as
+        `hold_certificates` does.
+        """
+        async with self._step(by) as step:
+            return await step.release(serial=serial, user=user, device=device)
+
     async def latest_crl(
         self, issuer: str, scope: str = WHOLE, kind: CRLKind = CRLKind.FULL
     ) -> CRLRecord | None:

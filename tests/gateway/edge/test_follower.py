@@ -7,6 +7,7 @@ import pytest
 from ca.trust import RevocationReason
 from gateway.core.audit import AuditKind
 from gateway.core.changes import Batch, ChangeKind
+from gateway.core.people import Fingerprint, Holder
 from gateway.core.refusal_kinds import Refusal
 from tests.gateway.edge.recorder import Line, ok
 from tests.gateway.edge.site import CRM, HOST, WIKI
@@ -85,6 +86,8 @@ async def change(stage: Stage, what: str, visitor: Visitor) -> None:
         case "revoke":
             reason = RevocationReason.KEY_COMPROMISE
             await store.revoke_certificates(serial=stage.made.anna.serial, reason=reason, by="test")
+        case "hold":
+            await store.hold_certificates(serial=stage.made.anna.serial, by="test")
         case "disable":
             await store.set_enabled("anna", False, by="test")
         case "remove":
@@ -100,6 +103,7 @@ async def change(stage: Stage, what: str, visitor: Visitor) -> None:
 
 CHANGES = {
     "revoke": "certificate-revoked",
+    "hold": "certificate-held",
     "disable": "person-disabled",
     "remove": "certificate-revoked",
     "end session": "session or policy",
@@ -148,6 +152,7 @@ async def test_whoever_loses_their_right_loses_their_connections(stage: Stage, w
     "what, refusal",
     [
         ("revoke", Refusal.CERTIFICATE_REVOKED),
+        ("hold", Refusal.CERTIFICATE_HELD),
         ("disable", Refusal.PERSON_DISABLED),
         ("remove", Refusal.CERTIFICATE_REVOKED),
         ("end session", Refusal.SESSION_REQUIRED),
@@ -165,6 +170,28 @@ async def test_whoever_has_lost_their_right_is_told_why(
     wire = await stage.connect(WIKI, stage.made.anna)
     assert (await wire.ask(anna.request("/after"))).refusal == refusal
     assert [seen.target for seen in stage.wiki.requests] == ["/before"]
+
+
+def on_hold(stage: Stage) -> bool:
+    """Say whether the edge remembers that Anna's certificate is on hold."""
+    holder = stage.edge.admission.holder(Fingerprint(stage.made.anna.fingerprint))
+    return isinstance(holder, Holder) and holder.held
+
+
+async def test_whoever_is_released_is_let_in_at_once_and_signs_in_again(stage: Stage) -> None:
+    """The very certificate works; the session of before the hold stays ended."""
+    anna = await stage.enter()
+    await anna.ask("/before")
+    await change(stage, "hold", anna)
+    await anna.wire.read_all()
+    wire = await stage.connect(WIKI, stage.made.anna)
+    assert (await wire.ask(anna.request("/held"))).refusal == Refusal.CERTIFICATE_HELD
+    await stage.store.release_certificates(serial=stage.made.anna.serial, by="test")
+    await until(lambda: not on_hold(stage))
+    wire = await stage.connect(WIKI, stage.made.anna)
+    assert (await wire.ask(anna.request("/after"))).refusal == Refusal.SESSION_REQUIRED
+    again = await stage.enter()
+    assert (await again.ask("/again")).status == 200
 
 
 async def test_a_policy_that_no_longer_allows_ends_idle_connections_too(stage: Stage) -> None:

@@ -1,5 +1,7 @@
 """Certificates, their holders and their revocation, on both databases."""
 
+import asyncio
+
 import pytest
 
 from ca import ledger, lists
@@ -10,7 +12,7 @@ from ca.scopes import WHOLE, CRLKind
 from ca.trust import RevocationReason
 from gateway.core.audit import AuditKind
 from gateway.core.people import Fingerprint, Holder
-from gateway.store import IssuerRecord, NoSuchCertificate, Store
+from gateway.store import IssuerRecord, NoSuchCertificate, SignInOvertaken, Store, feed
 from tests.gateway.store.scenes import (
     DAY,
     ISSUER,
@@ -190,3 +192,69 @@ async def test_a_certificate_that_is_taken_back_is_told(store: Store) -> None:
         AuditKind.CERTIFICATE_REVOKED,
         AuditKind.SESSION_ENDED,
     ]
+
+
+async def test_a_hold_ends_sessions_and_a_release_does_not_bring_them_back(
+    store: Store, clock: Clock
+) -> None:
+    """Both are told to feed and audit log; the date of the hold is gone with it."""
+    await store.add_person(new_person())
+    record, kept = await issue(store), await issue(store, device="stick-2")
+    session, other = await sign_in(store, record), await sign_in(store, kept)
+    (held,) = await store.hold_certificates(serial=record.serial, by="admin")
+    assert (held.state, held.revoked_at) == (CertificateState.HELD, clock.now)
+    holder = await store.holder(fingerprint_of(record.serial))
+    assert holder is not None
+    assert holder.held
+    assert await store.sessions() == [other]
+    (released,) = await store.release_certificates(serial=record.serial, by="admin")
+    assert (released.state, released.revoked_at) == (CertificateState.VALID, None)
+    assert session not in await store.sessions()
+    kinds = [(one.event.kind, one.event.reason) for one in await store.audit_tail(3)]
+    assert kinds == [
+        (AuditKind.CERTIFICATE_HELD, "certificateHold"),
+        (AuditKind.SESSION_ENDED, "certificate-held"),
+        (AuditKind.CERTIFICATE_RELEASED, ""),
+    ]
+    async with store.read() as connection:
+        keys = [change.key for change in await feed.rows_after(connection, 0)]
+    # Issued, held, released.
+    assert keys.count(fingerprint_of(record.serial)) == 3
+
+
+async def test_nobody_signs_in_with_what_is_on_hold(store: Store) -> None:
+    """Also when it is put there while they sign in."""
+    await store.add_person(new_person())
+    record = await issue(store)
+    await store.hold_certificates(user="anna", by="admin")
+    with pytest.raises(SignInOvertaken):
+        await sign_in(store, record)
+
+
+async def test_what_is_revoked_cannot_be_held_nor_released(store: Store) -> None:
+    """And what is on hold can be revoked for good."""
+    await store.add_person(new_person())
+    first, second = await issue(store), await issue(store, device="stick-2")
+    await store.revoke_certificates(serial=first.serial, reason=STOLEN, by="admin")
+    assert [one.serial for one in await store.hold_certificates(user="anna", by="a")] == [
+        second.serial
+    ]
+    assert await store.hold_certificates(user="anna", by="a") == []
+    await store.revoke_certificates(serial=second.serial, reason=STOLEN, by="admin")
+    assert await store.release_certificates(user="anna", by="a") == []
+    assert {one.reason for one in await store.certificates()} == {STOLEN}
+
+
+async def test_of_a_hold_and_a_revocation_at_once_the_revocation_stays(store: Store) -> None:
+    """Whichever comes first."""
+    await store.add_person(new_person())
+    for number in range(6):
+        record = await issue(store, device=f"stick-{number}")
+        await asyncio.gather(
+            store.hold_certificates(serial=record.serial, by="one"),
+            store.revoke_certificates(serial=record.serial, reason=STOLEN, by="two"),
+            store.release_certificates(serial=record.serial, by="three"),
+        )
+        found = await store.certificate(record.serial)
+        assert found is not None
+        assert (found.state, found.reason) == (CertificateState.REVOKED, STOLEN)
