@@ -19,7 +19,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ca import ledger, responders
+from ca import ledger, renewals, responders
 from ca.bundle import build_bundle, friendly_name, refuse_unfit
 from ca.csr import CertificateRequest
 from ca.errors import IssuanceRefused
@@ -32,6 +32,7 @@ from ca.ledger import CertificateRecord, RevocationOutcome
 from ca.lists import CRLRecord
 from ca.profiles import RESPONDER, IssueRequest, Profile, make_profile
 from ca.publishing import Begin, Publication, Publisher
+from ca.renewals import Renewal
 from ca.serials import OCTETS, serial_from, serial_text
 from ca.targets import Target
 from ca.trust import RevocationReason
@@ -85,7 +86,7 @@ class Order:
     """A certificate that somebody is to get.
 
     *scope* names the applications it opens, None for all. *lifetime* None asks for the longest
-    that the profile allows.
+    that the profile allows. *renewal* says whose place it takes.
     """
 
     user: str
@@ -93,6 +94,7 @@ class Order:
     email: str | None = None
     scope: tuple[str, ...] | None = None
     lifetime: timedelta | None = None
+    renewal: Renewal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,8 @@ class Authority:
         validity = profile.validity(order.lifetime, self._issuer.certificate, now)
         serial = serial_text(request.serial)
         async with self._begin() as connection:
+            if order.renewal is not None:
+                await renewals.refuse_unfit(connection, order.renewal, now)
             await ledger.reserve_serial(
                 connection,
                 issuer=self._issuer.name,
@@ -185,6 +189,8 @@ class Authority:
                 der=der(certificate),
                 now=now,
             )
+            if order.renewal is not None:
+                record = await renewals.succeed(connection, order.renewal, record, now)
             await self._witness.issued(connection, record)
         return Enrolled(record, certificate, self._issuer.chain)
 

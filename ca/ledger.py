@@ -182,6 +182,10 @@ certificate = Table(
     Column("crl_partition", String(16)),
     # The number of the last change of its status; None as long as there was none.
     Column("change", BigInteger),
+    # The certificate whose place it takes; and when this one is superseded: see `ca.renewals`.
+    Column("renews_issuer", String(64)),
+    Column("renews", String(40)),
+    Column("supersede_at", Instant),
     UniqueConstraint("fingerprint"),
     Index(None, "username", "device"),
     Index(None, "state", "crl_number"),
@@ -199,6 +203,19 @@ certificate = Table(
         "crl_partition",
         sqlite_where=text("revoked_at IS NOT NULL"),
         postgresql_where=text("revoked_at IS NOT NULL"),
+    ),
+    Index(
+        "ix_certificate_renews",
+        "renews_issuer",
+        "renews",
+        sqlite_where=text("renews IS NOT NULL"),
+        postgresql_where=text("renews IS NOT NULL"),
+    ),
+    Index(
+        "ix_certificate_supersede_at",
+        "supersede_at",
+        sqlite_where=text("supersede_at IS NOT NULL"),
+        postgresql_where=text("supersede_at IS NOT NULL"),
     ),
     # What no list tells yet.
     Index(
@@ -253,7 +270,8 @@ class CertificateRecord:
     *serial* and *fingerprint* (SHA-256) are lower-case hexadecimal. *scope* holds the names of
     the applications it opens, None for all. *crl_number* is the first CRL that tells its present
     status, *crl_partition* the part of the list that its distribution point names, None for the
-    whole.
+    whole. *renews* is the serial of the certificate whose place it takes, *supersede_at* when it
+    is to be superseded itself, if its successor is good then.
     """
 
     issuer: str
@@ -271,6 +289,9 @@ class CertificateRecord:
     reason: RevocationReason | None
     crl_number: int | None
     crl_partition: str | None
+    renews_issuer: str | None
+    renews: str | None
+    supersede_at: datetime | None
 
     @property
     def validity(self) -> Validity:
@@ -460,6 +481,15 @@ async def list_certificates(
     if expiring_before is not None:
         query = query.where(certificate.c.not_after < expiring_before)
     return [_record(row) for row in await connection.execute(query)]
+
+
+async def read_certificates(
+    connection: AsyncConnection, *wanted: ColumnElement[bool]
+) -> list[CertificateRecord]:
+    """Return the certificates of which *wanted* holds, oldest first."""
+    query = select(*_RECORD).where(*wanted)
+    order = (certificate.c.reserved_at, certificate.c.issuer, certificate.c.serial)
+    return [_record(row) for row in await connection.execute(query.order_by(*order))]
 
 
 async def revoke(

@@ -34,6 +34,7 @@ from gateway.bootstrap.signing import (
     signing_issuers,
 )
 from gateway.bootstrap.stores import store_of
+from gateway.bootstrap.superseding import Superseder
 from gateway.config import Problems, read_site
 from gateway.config.differences import changed_keys, keep_fixed
 from gateway.core.changes import Batch, ChangeKind
@@ -77,6 +78,7 @@ async def serve_authority(site: Path, lifecycle: Lifecycle) -> None:
                 group.create_task(publisher.follow_feed()),
                 group.create_task(publisher.publish_for_ever()),
                 group.create_task(publisher.publish_deltas_for_ever()),
+                group.create_task(publisher.superseder.supersede_for_ever()),
             ]
             await lifecycle.stopping.wait()
             # What is being signed is brought to its end; a CRL half-way is nobody's.
@@ -97,6 +99,7 @@ class Publisher:
         self._deltas_due = asyncio.Event()
         self._signing = asyncio.Lock()
         self._keys = KeyRing(passphrases(folder, site, Source()))
+        self.superseder = Superseder(store, clock, BY)
 
     async def begin(self) -> None:
         """Publish for the first time; raise `ProcessFailed` when this can never succeed.
@@ -113,6 +116,8 @@ class Publisher:
             self._due.set()
             return
         try:
+            # First, so that the first list says so.
+            await self.superseder.supersede()
             await self._publish()
         except (CAError, StoreError, StoreUnavailable) as error:
             log.error("the CRL could not be brought up to date: %s", error)
@@ -195,6 +200,7 @@ class Publisher:
     def _look(self) -> None:
         self._due.set()
         self._deltas_due.set()
+        self.superseder.look()
 
     async def settle(self) -> None:
         """Return when nothing is being signed, and see to it that nothing begins to be."""

@@ -77,7 +77,7 @@ async def issue_certificate(command: Command, wanted: Wanted, passphrase: str) -
     Raises `CommandRefused`, and what `Authority.enrol_to_file` raises.
     """
     person, order = await _order(command, wanted)
-    return await _authority(command, await active_issuer(command.store)).enrol_to_file(
+    return await authority_of(command, await active_issuer(command.store)).enrol_to_file(
         order,
         name=person.name,
         path=wanted.file,
@@ -98,7 +98,7 @@ async def certify_request(
     """
     asked = read_csr(read_handed_in(request, LONGEST), str(request))
     _, order = await _order(command, wanted)
-    authority = _authority(command, await active_issuer(command.store))
+    authority = authority_of(command, await active_issuer(command.store))
     enrolled = await authority.enrol_request(order, asked, path=wanted.file, now=command.clock())
     return enrolled, asked
 
@@ -195,7 +195,7 @@ async def publish(command: Command) -> list[PublishedCRL]:
     records = [
         record
         for name in await signing_issuers(command.store)
-        for record in await _authority(command, name).publish(command.clock())
+        for record in await authority_of(command, name).publish(command.clock())
     ]
     return _shown(command, records)
 
@@ -226,7 +226,8 @@ def _shown(command: Command, records: Iterable[CRLRecord]) -> list[PublishedCRL]
     ]
 
 
-def _authority(command: Command, name: str) -> Authority:
+def authority_of(command: Command, name: str) -> Authority:
+    """Open the key of the issuing CA *name*, or raise `ca.errors.FileRefused`."""
     return open_authority(
         command.folder, command.site, command.store, command.by, command.keys, name
     )
@@ -268,7 +269,7 @@ async def list_them(
     try:
         mine = {record.issuer for record in records}
         for name in mine.intersection(await signing_issuers(command.store)):
-            await _authority(command, name).publish_if_due(command.clock())
+            await authority_of(command, name).publish_if_due(command.clock())
     except (FileRefused, SignerBusy) as error:
         # Not everybody who may revoke may read the key. The authority may, if it runs.
         command.say("waiting for the authority to sign the revocation list ...")

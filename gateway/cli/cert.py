@@ -1,16 +1,16 @@
 """pusterla cert: certificates of people, each for one device."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from ca.trust import RevocationReason
 from gateway.cli.facts import facts_of, state_of
 from gateway.cli.holds import hold, release
 from gateway.cli.keys import chosen_kind, key_type_option, passphrase_option
+from gateway.cli.newfiles import PROFILE_TABLE, new_file, new_file_options
 from gateway.cli.output import (
     ExampleCommand,
     json_option,
@@ -20,9 +20,11 @@ from gateway.cli.output import (
     say_facts,
     say_json,
     say_table,
+    utc,
     warn,
 )
 from gateway.cli.reload import warn_unless_taken_up
+from gateway.cli.renewals import SPAN, renew
 from gateway.cli.secret import read_secret_line
 from gateway.cli.surroundings import Surroundings, pass_surroundings
 
@@ -31,18 +33,6 @@ if TYPE_CHECKING:
     from gateway.bootstrap.command import Command
 
 DEFAULT_DAYS = 365
-# `ca.targets.Target` by name, as `KEY_TYPES` are.
-PROFILES = ("modern", "firefox", "windows", "macos", "android")
-PROFILE_TABLE = """\
-  --profile  what opens the file                    sealed with
-  modern     OpenSSL 3, GnuTLS, Java, curl, Linux   AES-256, SHA-256, 200,000 rounds
-  firefox    Firefox on every system                AES-256, SHA-256, 200,000 rounds
-  windows    every Windows: Edge, Chrome            3DES, SHA-1, 100,000 rounds
-  macos      macOS, iOS: Safari, Chrome             3DES, SHA-1, 100,000 rounds
-  android    Android: Chrome                        3DES, SHA-1, 100,000 rounds
-
-3DES and SHA-1 are old, and all that every version of those systems reads: let the
-passphrase be long."""
 
 
 @click.group()
@@ -52,6 +42,7 @@ def cert() -> None:
 
 cert.add_command(hold)
 cert.add_command(release)
+cert.add_command(renew)
 
 
 @cert.command(
@@ -68,34 +59,7 @@ cert.add_command(release)
     show_default=True,
     help="How long it lasts.",
 )
-@click.option(
-    "--p12",
-    "bundle",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The new file for certificate and key; nothing is ever overwritten.",
-)
-@click.option(
-    "--p12-password-stdin",
-    is_flag=True,
-    help="Take the passphrase of that file from the first line of stdin.",
-)
-@click.option(
-    "--profile",
-    type=click.Choice(PROFILES),
-    default=PROFILES[0],
-    show_default=True,
-    help="What is to open that file; see below.",
-)
-@click.option(
-    "--csr",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Instead of --p12: the certificate request (PEM or DER) of somebody who keeps the key.",
-)
-@click.option(
-    "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="With --csr: the new PEM file for certificate and chain.  [default: as FILE, with .pem]",
-)
+@new_file_options
 @click.option(
     "--apps",
     metavar="NAME,NAME",
@@ -130,7 +94,7 @@ def issue(
     from gateway.bootstrap.certificates import Wanted, certify_request, issue_certificate
 
     here = ctx.ensure_object(Surroundings)
-    file = _new_file(ctx, bundle, csr, out)
+    file = new_file(ctx, bundle, csr, out)
     kind, target = chosen_kind(key_type), Target(profile)
     wanted = Wanted(user, device, days, _apps(apps), file, kind, target)
     if csr is not None:
@@ -146,23 +110,6 @@ def issue(
     )
     enrolled = here.run(lambda command: issue_certificate(command, wanted, passphrase))
     _say_issued(enrolled.record, file, "p12", as_json=as_json)
-
-
-def _new_file(ctx: click.Context, bundle: Path | None, csr: Path | None, out: Path | None) -> Path:
-    """Return the file that is to be made, or say which options go together."""
-    if csr is None:
-        if bundle is None:
-            raise click.UsageError("either --p12 FILE, for a new key, or --csr FILE")
-        if out is not None:
-            raise click.UsageError("--out goes with --csr; --p12 names the new file itself")
-        return bundle
-    for name in ("bundle", "p12_password_stdin", "profile", "key_type"):
-        if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
-            option = "p12" if name == "bundle" else name.replace("_", "-")
-            raise click.UsageError(f"--{option} is for a key that is made here, not with --csr")
-    if out is None and csr.suffix == ".pem":
-        raise click.UsageError("name the new file with --out: the request ends in .pem itself")
-    return out or csr.with_suffix(".pem")
 
 
 def _say_issued(
@@ -184,12 +131,22 @@ def _say_issued(
 
 @cert.command("list", cls=ExampleCommand, example="cert list --user anna")
 @click.option("--user", help="Only those of USER.")
+@click.option(
+    "--expiring",
+    type=SPAN,
+    help="Only those that end within this time, as in 30d, with what takes their place.",
+)
 @json_option
 @pass_surroundings
-def list_(here: Surroundings, *, user: str | None, as_json: bool) -> None:
+def list_(
+    here: Surroundings, *, user: str | None, expiring: timedelta | None, as_json: bool
+) -> None:
     """List certificates, the oldest first."""
     from gateway.bootstrap.certificates import list_certificates
 
+    if expiring is not None:
+        _list_expiring(here, user, expiring, as_json=as_json)
+        return
     now, found = here.run(lambda command: list_certificates(command, user))
     if as_json:
         say_json([facts_of(record) for record in found])
@@ -211,6 +168,33 @@ def list_(here: Surroundings, *, user: str | None, as_json: bool) -> None:
     )
 
 
+def _list_expiring(
+    here: Surroundings, user: str | None, within: timedelta, *, as_json: bool
+) -> None:
+    from gateway.bootstrap.renewing import expiring
+
+    found = here.run(lambda command: expiring(command, user, within))
+    if as_json:
+        say_json([facts_of(one.record) | {"successor": one.successor} for one in found])
+        return
+    say_table(
+        ("SERIAL", "USER", "DEVICE", "STATE", "ENDS", "SUCCESSOR", "OVERLAP ENDS"),
+        [
+            (
+                one.record.serial,
+                one.record.username,
+                one.record.device,
+                one.record.state.value,
+                local(one.record.not_after),
+                one.successor or "",
+                local(one.record.supersede_at) if one.successor else "",
+            )
+            for one in found
+        ],
+        empty="no certificate ends in that time",
+    )
+
+
 @cert.command(cls=ExampleCommand, example="cert show 4a0f66c1d2e3")
 @click.argument("serial")
 @json_option
@@ -219,12 +203,16 @@ def show(here: Surroundings, *, serial: str, as_json: bool) -> None:
     """Show one certificate. SERIAL may be copied from a browser, colons and capitals included."""
     from gateway.bootstrap.certificates import find_certificate
 
-    async def look(command: "Command") -> "tuple[datetime, CertificateRecord]":
-        return command.clock(), await find_certificate(command, serial)
+    async def look(command: "Command") -> "tuple[datetime, tuple[CertificateRecord, ...], int]":
+        record = await find_certificate(command, serial)
+        chain = await command.store.renewal_chain(record)
+        place = [one.serial for one in chain].index(record.serial)
+        return command.clock(), chain, place
 
-    now, record = here.run(look)
+    now, chain, place = here.run(look)
+    record = chain[place]
     if as_json:
-        say_json(facts_of(record))
+        say_json(facts_of(record) | {"chain": [one.serial for one in chain]})
         return
     say_facts(
         [
@@ -241,6 +229,12 @@ def show(here: Surroundings, *, serial: str, as_json: bool) -> None:
             ("revoked", local(record.revoked_at)),
             ("reason", record.reason or ""),
             ("in CRL since", record.crl_number or ""),
+            ("superseded at", local(record.supersede_at)),
+            *(
+                ("in a chain with", f"{one.serial} {state_of(one, now)} {local(one.not_after)}")
+                for one in chain
+                if one != record
+            ),
         ]
     )
 
@@ -304,6 +298,12 @@ def revoke(
                 f"{record.serial} of {record.username} on {record.device} was revoked already, "
                 f"at {local(record.revoked_at)}"
             )
+    for record in here.run(lambda command: command.store.left_behind(outcome.revoked)):
+        warn(
+            f"{record.serial} of {record.username} on {record.device}, which this one was to "
+            f"replace, goes on until {local(record.not_after)}: if it is lost too, "
+            f"pusterla cert revoke --serial {record.serial}"
+        )
     outcome.raise_unless_published()
 
 

@@ -31,4 +31,6 @@ def facts_of(record: "CertificateRecord") -> dict[str, Any]:
         "revoked_at": utc(record.revoked_at),
         "reason": None if record.reason is None else record.reason.value,
         "crl_number": record.crl_number,
+        "renews": record.renews,
+        "supersede_at": utc(record.supersede_at),
     }

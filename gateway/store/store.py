@@ -6,13 +6,13 @@ none of it is there. *by* says who did it ("command", "portal", a user) and
 stands in the audit line.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ca import ledger, lists, responders
+from ca import ledger, lists, renewals, responders
 from ca.ledger import CertificateRecord, CertificateState
 from ca.lists import CRLDates, CRLRecord
 from ca.ocsp import Issued
@@ -319,6 +319,33 @@ class Store:
         """
         async with self._step(by) as step:
             return await step.release(serial=serial, user=user, device=device)
+
+    async def successors(self, record: CertificateRecord) -> list[CertificateRecord]:
+        """Return what was issued to take the place of *record*, the oldest first."""
+        async with self._database.read() as connection:
+            return await renewals.successors_of(connection, record)
+
+    async def renewal_chain(self, record: CertificateRecord) -> tuple[CertificateRecord, ...]:
+        """Return *record* among all that it came from and that came from it, oldest first."""
+        async with self._database.read() as connection:
+            return await renewals.chain_of(connection, record)
+
+    async def left_behind(self, revoked: Sequence[CertificateRecord]) -> list[CertificateRecord]:
+        """Return what *revoked* certificates had renewed, as far as it still opens something."""
+        async with self._database.read() as connection:
+            return await renewals.left_behind(connection, revoked, self._clock())
+
+    async def supersede_due(self, *, by: str) -> list[CertificateRecord]:
+        """Revoke some of what was renewed and is due, end its sessions; return what that was."""
+        async with self._step(by) as step:
+            outcome = await renewals.supersede_due(step.connection, step.now)
+            await step.follow_revocation(outcome.newly)
+            return [*outcome.newly]
+
+    async def next_superseding(self) -> datetime | None:
+        """Return the next moment at which `supersede_due` may find something."""
+        async with self._database.read() as connection:
+            return await renewals.next_due(connection, self._clock())
 
     async def latest_crl(
         self, issuer: str, scope: str = WHOLE, kind: CRLKind = CRLKind.FULL

@@ -35,6 +35,7 @@ class StoreWitness:
             device=record.device,
             not_after=record.not_after.isoformat(),
             scope="every application" if record.scope is None else " ".join(record.scope),
+            **({} if record.renews is None else {"renews": record.renews}),
         )
         # Whoever has asked for it in vain must ask again.
         if record.fingerprint is not None:

@@ -10,7 +10,7 @@ from ca.identity import identity_of
 from ca.keys import load_certificates
 from ca.kinds import KeyKind, kind_of
 from ca.targets import Target, sealing_for
-from gateway.cli.cert import PROFILE_TABLE, PROFILES
+from gateway.cli.newfiles import PROFILE_TABLE, PROFILES
 from tests.ca.makers import judge
 from tests.gateway.cli.runner import PASSPHRASE, Runner
 
@@ -280,7 +280,9 @@ def test_certificates_are_listed_and_shown(anna: Runner) -> None:
     plain = first["serial"].upper()
     spelt = ":".join(plain[at : at + 2] for at in range(0, len(plain), 2))
     shown = anna.json("cert", "show", spelt)
-    assert shown == {key: value for key, value in first.items() if key != "p12"}
+    assert shown == {key: value for key, value in first.items() if key != "p12"} | {
+        "chain": [first["serial"]]
+    }
     assert "whatever the rules allow" in anna.done("cert", "show", first["serial"]).stdout
 
 

@@ -62,7 +62,19 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("init", "serve", "reload", "demo", "doctor"),
         *(f"user {verb}" for verb in ("add", "list", "show", "disable", "enable", "passwd")),
         *("user totp-reset", "user remove"),
-        *(f"cert {verb}" for verb in ("issue", "list", "show", "hold", "release", "revoke", "renew-server")),
+        *(
+            f"cert {verb}"
+            for verb in (
+                "issue",
+                "list",
+                "show",
+                "renew",
+                "hold",
+                "release",
+                "revoke",
+                "renew-server",
+            )
+        ),
         *(f"app {verb}" for verb in ("add", "list", "show", "check", "remove")),
         *("session list", "session end", "crl publish", "crl show", "audit tail"),
         *("ca encrypt", "ca decrypt", "ca list", "ca rollover", "ca retire"),
