@@ -38,6 +38,7 @@ In the order in which a request meets them:
 - `answers`     what the edge itself says
 - `edge`        what all connections of one worker share
 - `connections` all live connections, and the cutting of those whose right has ended
+- `cut_reasons` why, by name
 - `follower`    the change feed: forgets what has changed, cuts what may no longer be
 - `worker`      puts it together in one process
 """

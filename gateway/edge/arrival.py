@@ -13,6 +13,7 @@ from gateway.core.ports import StoreUnavailable
 from gateway.core.refusal_kinds import Refusal
 from gateway.edge.admission import HolderMissing
 from gateway.edge.connections import LINGER_SECONDS, reset
+from gateway.edge.cut_reasons import CutReason, explain_cut
 from gateway.edge.downstream import Downstream
 from gateway.edge.gate import Door, Peer, Refuse
 from gateway.edge.proxy_protocol import (
@@ -246,12 +247,12 @@ class Arrival(asyncio.Protocol):
             self._count("timed-out")
         self._abort()
 
-    def cut(self, reason: str) -> None:
+    def cut(self, reason: CutReason | Refusal) -> None:
         """Close at once."""
         if self._transport is None:
             return
         if not self._over:
-            self._edge.note("%s: handshake cut: %s", self.address, reason)
+            self._edge.note("%s: handshake cut: %s", self.address, explain_cut(reason))
             self._count("cut")
         reset(self._transport)
         self._over = True

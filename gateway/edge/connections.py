@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Final, Generic, Protocol, TypeVar
 
 from gateway.core.people import Fingerprint
+from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import Limits
+from gateway.edge.cut_reasons import CutReason
 
 SWEEP_SECONDS: Final = 0.5
 """How often everybody's time is looked at."""
@@ -27,7 +29,7 @@ class Newcomer(Protocol):
         """End what has taken too long."""
         ...
 
-    def cut(self, reason: str) -> None:
+    def cut(self, reason: CutReason | Refusal) -> None:
         """Close at once, whatever is under way."""
         ...
 
@@ -151,14 +153,14 @@ class Connections(Generic[C]):
                 continue
             ends = connection.ends_at()
             if ends is not None and ends < now:
-                connection.cut("expired")
+                connection.cut(CutReason.EXPIRED)
 
-    def cut_all(self, reason: str) -> None:
+    def cut_all(self, reason: CutReason | Refusal) -> None:
         """Cut every connection, handshakes too."""
         cut_all([*self._arriving, *self._all], reason)
 
     def _evict(self, leaving: Newcomer) -> None:
-        leaving.cut("another one needs the room")
+        leaving.cut(CutReason.NO_ROOM)
         # Not when its transport says so, which is after the newcomer is in.
         self._arriving.pop(leaving, None)
         for connection in self._all & {leaving}:
@@ -182,7 +184,7 @@ class Connections(Generic[C]):
             self.vacant.set()
 
 
-def cut_all(connections: Iterable[Newcomer], reason: str) -> int:
+def cut_all(connections: Iterable[Newcomer], reason: CutReason | Refusal) -> int:
     """Cut *connections* and return how many there were."""
     count = 0
     for connection in connections:

@@ -11,6 +11,7 @@ from gateway.edge.admission import Grant, HolderMissing, Missing
 from gateway.edge.answers import redirect, refuse
 from gateway.edge.buffering import BufferedExchange
 from gateway.edge.connections import reset
+from gateway.edge.cut_reasons import CutReason, explain_cut
 from gateway.edge.exchange import Exchange
 from gateway.edge.figures import NO_STATUS
 from gateway.edge.gate import Forward, Peer, Redirect, Refuse, Verdict
@@ -328,17 +329,18 @@ class Downstream(Stream):
             return self._ends
         return min(self._ends, grant.session.expires_at)
 
-    def cut(self, reason: str) -> None:
+    def cut(self, reason: CutReason | Refusal) -> None:
         """Close at once, whatever is under way."""
         if self._transport is None:
             return
         if self._state is not CLOSED:
-            self.edge.note("connection of %s cut: %s", self.user or self.peer.address, reason)
+            whose = self.user or self.peer.address
+            self.edge.note("connection of %s cut: %s", whose, explain_cut(reason))
             self._end = reason.encode()
         reset(self._transport)
         self._abort()
 
-    def cut_session(self, reason: str) -> None:
+    def cut_session(self, reason: CutReason | Refusal) -> None:
         """Close because the session is over, but let the portal finish saying so."""
         if self.exchange is not None and self.exchange.shape.grant is None:
             self.closing = True

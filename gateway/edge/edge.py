@@ -12,6 +12,7 @@ from gateway.core.ports import EdgeStore, StoreUnavailable
 from gateway.core.site import Application, Site, Upstream
 from gateway.edge.admission import Admission
 from gateway.edge.connections import SWEEP_SECONDS, Connections
+from gateway.edge.cut_reasons import CutReason
 from gateway.edge.descriptors import bearable, descriptor_limit
 from gateway.edge.gate import Gate
 from gateway.edge.services import Services
@@ -165,4 +166,4 @@ class Edge:
                 # ends; whoever comes now is refused with a page that says why.
                 for connection in self.connections:
                     if connection.session is not None:
-                        connection.cut("stale")
+                        connection.cut(CutReason.STALE)

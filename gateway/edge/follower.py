@@ -10,8 +10,10 @@ from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.changes import Change, ChangeKind
 from gateway.core.people import Fingerprint, Holder
 from gateway.core.ports import StoreUnavailable
+from gateway.core.refusal_kinds import Refusal
 from gateway.edge.admission import HolderMissing, SessionMissing
 from gateway.edge.connections import cut_all
+from gateway.edge.cut_reasons import CutReason
 from gateway.edge.downstream import Downstream
 from gateway.edge.edge import Edge
 
@@ -92,7 +94,7 @@ async def distrust(edge: Edge) -> int:
     cut: Counter[Fingerprint] = Counter()
     for number, connection in enumerate(edge.connections):
         if connection.fingerprint is not None and not connection.trusted():
-            connection.cut("its CA is not trusted any more")
+            connection.cut(CutReason.UNTRUSTED)
             cut[connection.fingerprint] += 1
         if number % _AT_ONCE == _AT_ONCE - 1:
             # A chain costs some microseconds, and requests are not to wait for thousands.
@@ -100,7 +102,7 @@ async def distrust(edge: Edge) -> int:
     for fingerprint, count in cut.items():
         holder = edge.admission.holder(fingerprint)
         known = None if isinstance(holder, HolderMissing) else holder
-        _tell_cut(edge, known, "untrusted", count)
+        _tell_cut(edge, known, CutReason.UNTRUSTED, count)
     return cut.total()
 
 
@@ -122,9 +124,10 @@ async def _recheck_certificate(
         holder = edge.admission.holder(fingerprint)
     refusal = edge.admission.judge_holder(holder, edge.clock())
     if refusal is not None or holder is None:
+        reason = refusal or Refusal.CERTIFICATE_UNKNOWN
         # Those too that came in while the store was asked.
-        count = cut_all({*same, *edge.connections.of(fingerprint)}, str(refusal))
-        _tell_cut(edge, holder, str(refusal), count)
+        count = cut_all({*same, *edge.connections.of(fingerprint)}, reason)
+        _tell_cut(edge, holder, reason, count)
         return
     count = 0
     for connection in same:
@@ -142,12 +145,12 @@ async def _recheck_session(edge: Edge, holder: Holder, connection: Downstream) -
         await edge.admission.learn(session)
         session = edge.admission.session(session.session)
     if session is None or not session.live(edge.clock()):
-        connection.cut_session("session-ended")
+        connection.cut_session(CutReason.SESSION_ENDED)
         return True
     # Of an idle connection too: it was opened for what is no longer allowed.
     grant = connection.grant
     if grant is not None and not edge.gate.still_allowed(grant, holder):
-        connection.cut("not-allowed")
+        connection.cut(CutReason.NOT_ALLOWED)
         return True
     return False
 

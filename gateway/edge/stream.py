@@ -10,7 +10,9 @@ from enum import Enum, auto
 from math import inf
 from typing import TYPE_CHECKING, Final
 
+from gateway.core.refusal_kinds import Refusal
 from gateway.edge.connections import LINGER_SECONDS
+from gateway.edge.cut_reasons import CutReason
 from gateway.edge.exchange import Exchange
 from gateway.edge.meter import Meter
 from gateway.edge.tls import Channel
@@ -113,7 +115,7 @@ class Stream(asyncio.Protocol, ABC):
         """Let go of what is under way, for it ends here."""
 
     @abstractmethod
-    def cut(self, reason: str) -> None:
+    def cut(self, reason: CutReason | Refusal) -> None:
         """Close at once, whatever is under way."""
 
     # To the client ------------------------------------------------------------
@@ -203,7 +205,7 @@ class Stream(asyncio.Protocol, ABC):
         before = self._untaken
         self.watch_taking()
         if self._congested and self._untaken >= before:
-            self.cut("it takes nothing of what waits for it")
+            self.cut(CutReason.NOT_TAKING)
 
     # Ends ---------------------------------------------------------------------
 

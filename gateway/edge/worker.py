@@ -17,6 +17,7 @@ from gateway.core.site import Application, Site, Upstream
 from gateway.edge.access_log import AccessLog
 from gateway.edge.admission import Admission
 from gateway.edge.arrival import Arrival
+from gateway.edge.cut_reasons import CutReason
 from gateway.edge.edge import Edge
 from gateway.edge.follower import distrust, follow, reconsider
 from gateway.edge.gate import Gate
@@ -178,7 +179,7 @@ class Worker:
                 await edge.connections.vacant.wait()
         if len(edge.connections):
             log.info("%d connections are cut: their time is over", len(edge.connections))
-        edge.connections.cut_all("drained")
+        edge.connections.cut_all(CutReason.DRAINED)
 
 
 def _spare_the_collector() -> None:

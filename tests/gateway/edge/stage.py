@@ -24,6 +24,7 @@ from gateway.core.sessions import Session, SessionId
 from gateway.core.site import Application, Limits, Site, Upstream
 from gateway.edge.access_log import AccessLog
 from gateway.edge.arrival import Arrival
+from gateway.edge.cut_reasons import CutReason
 from gateway.edge.downstream import Downstream
 from gateway.edge.edge import Edge
 from gateway.edge.worker import Credentials, Worker
@@ -364,7 +365,7 @@ async def _running(stage: Stage, https: socket.socket, http: socket.socket) -> A
     finally:
         stage.stopping.set()
         stage.edge.draining = True
-        stage.edge.connections.cut_all("the test is over")
+        stage.edge.connections.cut_all(CutReason.DRAINED)
         await asyncio.wait([running], timeout=5)
         running.cancel()
         await asyncio.gather(running, *stage.edge._tasks, return_exceptions=True)

@@ -3,8 +3,10 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 
 from gateway.core.people import Fingerprint
+from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import Limits
 from gateway.edge.connections import Connections, cut_all
+from gateway.edge.cut_reasons import CutReason
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ANNA, BRUNO = Fingerprint("a" * 64), Fingerprint("b" * 64)
@@ -100,8 +102,8 @@ async def test_a_sweep_ends_what_has_waited_too_long_and_what_has_lost_its_right
 def test_cutting_all_counts_them() -> None:
     """Each is told why."""
     lines = [Line(), Line()]
-    assert cut_all(lines, "revoked") == 2
-    assert [line.done for line in lines] == [["revoked"], ["revoked"]]
+    assert cut_all(lines, Refusal.CERTIFICATE_REVOKED) == 2
+    assert [line.done for line in lines] == [[Refusal.CERTIFICATE_REVOKED]] * 2
 
 
 async def test_the_oldest_handshake_goes_for_a_new_one() -> None:
@@ -163,5 +165,5 @@ async def test_a_sweep_and_a_cut_reach_handshakes() -> None:
     register.arrive(newcomer)
     assert [*register] == []
     register.sweep(2.0, NOON)
-    register.cut_all("drained")
+    register.cut_all(CutReason.DRAINED)
     assert newcomer.done == ["timed out", "drained"]

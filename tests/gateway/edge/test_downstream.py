@@ -194,7 +194,7 @@ async def test_no_request_goes_out_once_its_connection_is_cut(
     await visitor.wire.send(visitor.request("/cut"))
     await connecting.wait()
     proceed.set()
-    connection.cut("revoked")
+    connection.cut(Refusal.CERTIFICATE_REVOKED)
     await turns(10)
     await until(lambda: not stage.connections)
     assert [seen.target for seen in stage.wiki.requests] == ["/before"]
@@ -317,7 +317,7 @@ async def test_a_cut_takes_back_what_the_kernel_has_not_sent(narrow: Stage) -> N
     await slow.wire.send(slow.request())
     await still(lambda: unsent(narrow))
     (connection,) = narrow.connections
-    connection.cut("test")
+    connection.cut(Refusal.CERTIFICATE_REVOKED)
     received, ended = 0, ""
     async with asyncio.timeout(PATIENCE):
         while not ended:

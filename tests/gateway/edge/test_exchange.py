@@ -13,6 +13,7 @@ import pytest
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import Upstream
 from gateway.edge.bodies import TRAILERS_MAXIMUM
+from gateway.edge.cut_reasons import CutReason
 from gateway.edge.downstream import Downstream
 from gateway.edge.exchange import INTERIM_MAXIMUM, RESPONSE_HEAD_MAXIMUM, Exchange
 from gateway.edge.sending import CONTINUE_SECONDS
@@ -897,6 +898,8 @@ async def test_a_client_that_takes_nothing_is_cut(narrow: Stage, target: str) ->
     narrow.sweep(after=2 * narrow.edge.taken_seconds + 1)
     await until(lambda: not narrow.connections)
     await until(lambda: not narrow.wiki.open_lines)
+    (line,) = await narrow.access(1)
+    assert line["reason"] == CutReason.NOT_TAKING
 
 
 async def test_a_client_that_takes_little_is_not_cut(narrow: Stage) -> None:

@@ -19,6 +19,7 @@ from gateway.core.people import Fingerprint
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import Demand
 from gateway.edge.connections import LINGER_SECONDS
+from gateway.edge.cut_reasons import CutReason
 from gateway.edge.judging import HeldHandshake
 from gateway.edge.tls import Channel, HandshakeFailed, make_contexts
 from gateway.edge.worker import read_identity
@@ -183,7 +184,7 @@ async def test_a_handshake_that_ends_while_it_waits_leaves_nothing_behind(
     elif way == "time":
         strict.sweep(after=strict.site.limits.handshake.total_seconds() + 1)
     else:
-        arrival.cut("test")
+        arrival.cut(CutReason.DRAINED)
     if way == "client":
         # A reset is not heard while reading is paused; the time limit is.
         strict.sweep(after=strict.site.limits.handshake.total_seconds() + 1)

@@ -427,10 +427,10 @@ async def test_a_cut_does_not_wait_for_whoever_has_closed_already(narrow: Stage)
     anna.wire.writer.write_eof()
     await until(lambda: connection._state is State.CLOSED)
     assert narrow.connections == [connection]
-    connection.cut("revoked")
+    connection.cut(Refusal.CERTIFICATE_REVOKED)
     await turns(10)
     assert narrow.connections == []
-    connection.cut("once more")
+    connection.cut(Refusal.CERTIFICATE_REVOKED)
     connection.time_out()
     connection.drain()
 

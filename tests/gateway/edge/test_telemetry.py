@@ -8,6 +8,7 @@ from gateway.core.audit import AuditKind
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.request_ids import is_request_id
 from gateway.core.site import Demand, Upstream
+from gateway.edge.cut_reasons import CutReason
 from tests.gateway.edge.recorder import Line, ok
 from tests.gateway.edge.site import HOST, PUBLIC_HOST, WIKI, MadeSite
 from tests.gateway.edge.stage import Stage, open_stage
@@ -182,11 +183,19 @@ async def test_whoever_goes_away_leaves_a_line(stage: Stage) -> None:
     await until(lambda: len(stage.wiki.requests) == 2)
     gone.wire.reset()
     await until(lambda: len(stage.connections) == 1)
-    stage.connections[0].cut("certificate-revoked")
+    stage.connections[0].cut(Refusal.CERTIFICATE_REVOKED)
     lines = await stage.access(2)
     assert [(line["status"], line["reason"]) for line in lines] == [
         *((499, "client-gone"), (499, "certificate-revoked")),
     ]
+
+
+async def test_every_reason_for_a_cut_is_described() -> None:
+    """In docs/watching.md, and no other is there."""
+    page = (ROOT / "docs" / "watching.md").read_text()
+    table = page.partition("| The connection was cut because |")[2].partition("\n\n")[0]
+    described = re.findall(r"^\| `([a-z-]+)` \| \S", table, re.MULTILINE)
+    assert sorted(described) == sorted(CutReason)
 
 
 async def test_an_answer_cut_short_says_so(stage: Stage) -> None:
