@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ca.trust import RevocationReason
 from gateway.cli.facts import facts_of, state_of
 from gateway.cli.holds import hold, release
 from gateway.cli.keys import chosen_kind, key_type_option, passphrase_option
@@ -25,6 +24,7 @@ from gateway.cli.output import (
 )
 from gateway.cli.reload import warn_unless_taken_up
 from gateway.cli.renewals import SPAN, renew
+from gateway.cli.revoking import revoke
 from gateway.cli.secret import read_secret_line
 from gateway.cli.surroundings import Surroundings, pass_surroundings
 
@@ -43,6 +43,7 @@ def cert() -> None:
 cert.add_command(hold)
 cert.add_command(release)
 cert.add_command(renew)
+cert.add_command(revoke)
 
 
 @cert.command(
@@ -237,74 +238,6 @@ def show(here: Surroundings, *, serial: str, as_json: bool) -> None:
             ),
         ]
     )
-
-
-@cert.command(
-    cls=ExampleCommand,
-    example="cert revoke --user anna --device stick-1 --reason keyCompromise",
-)
-@click.option("--serial", metavar="S", help="The certificate with this serial.")
-@click.option("--user", help="All certificates of USER.")
-@click.option("--device", help="With --user: only those for DEVICE.")
-@click.option(
-    "--reason",
-    type=click.Choice(
-        [reason.value for reason in RevocationReason if reason.is_final], case_sensitive=False
-    ),
-    required=True,
-    help="Why; it stands in the certificate revocation list. A lost stick: keyCompromise.",
-)
-@passphrase_option
-@json_option
-@pass_surroundings
-def revoke(
-    here: Surroundings,
-    *,
-    serial: str | None,
-    user: str | None,
-    device: str | None,
-    reason: str,
-    as_json: bool,
-) -> None:
-    """Revoke certificates for good: open connections are cut at once.
-
-    Returns when that is durable and a certificate revocation list that says so is
-    published. Exit status 1 when only the list is still to come.
-    """
-    from gateway.bootstrap.certificates import revoke_certificates
-
-    if (serial is None) is (user is None):
-        raise click.UsageError("name the certificates: either --serial S or --user USER")
-    if device is not None and user is None:
-        raise click.UsageError("--device goes with --user")
-    outcome = here.run(
-        lambda command: revoke_certificates(
-            command, serial=serial, user=user, device=device, reason=RevocationReason(reason)
-        )
-    )
-    if as_json:
-        say_json(
-            {
-                "revoked": [facts_of(record) for record in outcome.revoked],
-                "already": [facts_of(record) for record in outcome.already],
-                "crl_published": outcome.unpublished is None,
-            }
-        )
-    else:
-        for record in outcome.revoked:
-            say(f"revoked {record.serial} of {record.username} on {record.device}")
-        for record in outcome.already:
-            say(
-                f"{record.serial} of {record.username} on {record.device} was revoked already, "
-                f"at {local(record.revoked_at)}"
-            )
-    for record in here.run(lambda command: command.store.left_behind(outcome.revoked)):
-        warn(
-            f"{record.serial} of {record.username} on {record.device}, which this one was to "
-            f"replace, goes on until {local(record.not_after)}: if it is lost too, "
-            f"pusterla cert revoke --serial {record.serial}"
-        )
-    outcome.raise_unless_published()
 
 
 @cert.command(cls=ExampleCommand, example="cert renew-server")

@@ -29,6 +29,8 @@ class AuditKind(StrEnum):
     CERTIFICATE_REVOKED = "certificate-revoked"
     CERTIFICATE_HELD = "certificate-held"
     CERTIFICATE_RELEASED = "certificate-released"
+    BULK_REVOCATION = "bulk-revocation"
+    """Many are going to be revoked, or were: *stage* says which."""
     CERTIFICATE_REFUSED = "certificate-refused"
     SERVER_CERTIFICATE_RENEWED = "server-certificate-renewed"
     CRL_PUBLISHED = "crl-published"

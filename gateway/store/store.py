@@ -6,7 +6,7 @@ none of it is there. *by* says who did it ("command", "portal", a user) and
 stands in the audit line.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 
@@ -287,6 +287,28 @@ class Store:
         """
         async with self._step(by) as step:
             return await step.revoke(serial=serial, user=user, device=device, reason=reason)
+
+    async def revoke_serials(
+        self,
+        serials: Sequence[str],
+        *,
+        reason: RevocationReason,
+        by: str,
+        finished: Mapping[str, str] | None = None,
+    ) -> list[CertificateRecord]:
+        """Revoke *serials*, end the sessions bound to them; return what is new.
+
+        One transaction, for at most some hundreds. With *finished* they are the last of
+        many, and the audit log says so in these words.
+        """
+        async with self._step(by) as step:
+            outcome = await ledger.revoke(
+                step.connection, serials=serials, reason=reason, now=step.now
+            )
+            await step.follow_revocation(outcome.newly)
+            if finished is not None:
+                step.note(AuditKind.BULK_REVOCATION, reason=reason, **finished)
+            return [*outcome.newly]
 
     async def hold_certificates(
         self,

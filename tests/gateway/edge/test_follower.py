@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from ca import ledger
 from ca.trust import RevocationReason
 from gateway.core.audit import AuditKind
 from gateway.core.changes import Batch, ChangeKind
@@ -192,6 +193,33 @@ async def test_whoever_is_released_is_let_in_at_once_and_signs_in_again(stage: S
     assert (await wire.ask(anna.request("/after"))).refusal == Refusal.SESSION_REQUIRED
     again = await stage.enter()
     assert (await again.ask("/again")).status == 200
+
+
+async def test_of_many_revoked_at_once_only_theirs_are_cut(stage: Stage) -> None:
+    """A feed of a thousand rows is no reason to judge everybody anew, nor to forget them."""
+    bruno, anna = await bruno_inside(stage), await stage.enter()
+    assert (await anna.ask("/before")).status == 200
+    now, serials = stage.clock(), [stage.made.anna.serial]
+    async with stage.store.begin() as connection:
+        for number in range(1100):
+            serials.append(f"4a{number:06x}")
+            await ledger.reserve_serial(
+                connection, issuer="issuing-1", serial=serials[-1], username="anna",
+                device=f"x-{number}", scope=None, not_before=now, not_after=now + timedelta(1),
+                now=now,
+            )  # fmt: skip
+            await ledger.record_certificate(
+                connection, issuer="issuing-1", serial=serials[-1],
+                fingerprint=f"{number:064x}", der=b"der", now=now,
+            )  # fmt: skip
+    asked = len(stage.held.asked)
+    await stage.store.revoke_serials(serials, reason=RevocationReason.SUPERSEDED, by="test")
+    assert await anna.wire.read_all() == b""
+    event = await stage.wait_for_audit(AuditKind.CONNECTION_CUT, "certificate-revoked")
+    assert event.detail == {"connections": "1"}
+    assert (await bruno.ask("/after")).body == b"/after"
+    # Anna's certificate was asked for again; Bruno's was not, nor that of anybody who is not here.
+    assert stage.held.asked[asked:].count(Question.HOLDER) == 1
 
 
 async def test_a_policy_that_no_longer_allows_ends_idle_connections_too(stage: Stage) -> None:

@@ -1,0 +1,134 @@
+"""Many certificates revoked at once: in slices, each whole, and told of."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from ca import ledger
+from ca.ledger import CertificateRecord, CertificateState
+from ca.trust import RevocationReason
+from gateway.bootstrap import bulk
+from gateway.bootstrap.bulk import Selection, chosen, revoke_all
+from gateway.bootstrap.command import Command, CommandRefused, open_command
+from gateway.bootstrap.creation import NewSite, create_site
+from gateway.bootstrap.folder import clock
+from gateway.core.audit import AuditKind
+
+REASON = RevocationReason.CESSATION_OF_OPERATION
+EVERYTHING = Selection(issued_before=clock() + timedelta(days=1))
+
+
+@pytest.fixture
+async def command(tmp_path: Path) -> AsyncIterator[Command]:
+    """A command at a new site."""
+    wished = NewSite("gate.example.org", 443)
+    folder = await create_site(tmp_path / "site", wished, clock, lambda _: None)
+    said: list[str] = []
+    async with open_command(folder, say=said.append) as command:
+        yield command
+
+
+async def record(command: Command, count: int, user: str = "anna") -> None:
+    """Record *count* certificates in the ledger, without the trouble of signing them."""
+    now = command.clock()
+    async with command.store.begin() as connection:
+        for number in range(count):
+            serial = f"4a{number:06x}"
+            await ledger.reserve_serial(
+                connection, issuer="issuing-1", serial=serial, username=user,
+                device=f"stick-{number}", scope=None, not_before=now,
+                not_after=now + timedelta(days=30), now=now,
+            )  # fmt: skip
+            await ledger.record_certificate(
+                connection, issuer="issuing-1", serial=serial,
+                fingerprint=f"{number:064x}", der=b"der", now=now,
+            )  # fmt: skip
+
+
+async def states(command: Command) -> list[CertificateState]:
+    """Return the states of all certificates."""
+    return [one.state for one in await command.store.certificates()]
+
+
+async def told(command: Command) -> list[dict[str, str]]:
+    """Return what the audit log says of bulk revocations."""
+    return [
+        line.event.detail
+        for line in await command.store.audit_tail(5000)
+        if line.event.kind is AuditKind.BULK_REVOCATION
+    ]
+
+
+async def test_slices_are_revoked_one_after_the_other(command: Command) -> None:
+    """And told of before the first and with the last; the list has all of them."""
+    count = 2 * bulk.AT_ONCE + 1
+    await record(command, count)
+    found = await chosen(command, EVERYTHING)
+    done = await revoke_all(command, found, EVERYTHING, REASON)
+    assert (len(done.revoked), done.already, done.unpublished) == (count, (), None)
+    assert {one.crl_number is None for one in await command.store.certificates()} == {False}
+    first, last = await told(command)
+    assert (first["stage"], last["stage"]) == ("begun", "finished")
+    assert first["certificates"] == last["certificates"] == str(count)
+    assert first["wanted"].startswith("issued-before=")
+    assert await chosen(command, EVERYTHING) == []
+
+
+async def test_what_breaks_in_between_is_said_and_done_again(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No slice is half done, the log has no end of it, and the same command does the rest."""
+    monkeypatch.setattr(bulk, "AT_ONCE", 10)
+    await record(command, 25)
+    found = await chosen(command, EVERYTHING)
+    aside = command.folder.path / "aside.sqlite3"
+
+    def break_after_ten(words: str) -> None:
+        if words == "revoked 10 of 25":
+            command.folder.database.rename(aside)
+
+    breaking = Command(
+        command.folder,
+        command.site,
+        command.store,
+        command.clock,
+        command.by,
+        break_after_ten,
+        command.keys,
+    )
+    with pytest.raises(CommandRefused, match=r"^10 of 25 certificates are revoked, then .* rest$"):
+        await revoke_all(breaking, found, EVERYTHING, REASON)
+    aside.rename(command.folder.database)
+    assert (await states(command)).count(CertificateState.REVOKED) == 10
+    assert [one["stage"] for one in await told(command)] == ["begun"]
+    rest = await chosen(command, EVERYTHING)
+    assert len(rest) == 15
+    assert len((await revoke_all(command, rest, EVERYTHING, REASON)).revoked) == 15
+    assert [one["stage"] for one in await told(command)] == ["begun", "begun", "finished"]
+
+
+async def test_what_somebody_else_has_revoked_meanwhile_keeps_its_reason(
+    command: Command,
+) -> None:
+    """It is told apart."""
+    await record(command, 3)
+    found: Sequence[CertificateRecord] = await chosen(command, EVERYTHING)
+    lost = RevocationReason.KEY_COMPROMISE
+    await command.store.revoke_certificates(serial=found[0].serial, reason=lost, by="other")
+    done = await revoke_all(command, found, EVERYTHING, REASON)
+    assert [one.serial for one in done.already] == [found[0].serial]
+    kept = await command.store.certificate(found[0].serial)
+    assert kept is not None
+    assert kept.reason is lost
+
+
+async def test_without_the_key_it_is_said_that_the_list_is_to_come(command: Command) -> None:
+    """What is revoked is revoked."""
+    await record(command, 3)
+    command.folder.issuing_key.unlink()
+    found = await chosen(command, EVERYTHING)
+    done = await revoke_all(command, found, EVERYTHING, REASON, patience=0.2)
+    assert len(done.revoked) == 3
+    assert done.unpublished is not None
