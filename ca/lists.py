@@ -310,6 +310,16 @@ async def crl_dates(connection: AsyncConnection, now: datetime) -> list[CRLDates
     return [CRLDates(*row) for row in await connection.execute(query)]
 
 
+async def sizes(connection: AsyncConnection, name: str) -> dict[int, int]:
+    """Return how many octets the newest of every kind and scope has, by number."""
+    rows = await connection.execute(
+        select(crl.c.number, func.length(crl.c.der)).where(
+            crl.c.issuer == name, crl.c.der.is_not(None)
+        )
+    )
+    return {number: octets for number, octets in rows}  # noqa: C416 - a row is no pair to mypy
+
+
 def _of(name: str, scope: str, kind: CRLKind) -> tuple[ColumnElement[bool], ...]:
     return (crl.c.issuer == name, crl.c.scope == scope, crl.c.kind == kind)
 

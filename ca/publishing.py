@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ca import lists
+from ca.ages import CLOCK_SLACK
 from ca.issue import Issuer
 from ca.keys import SignerLock
 from ca.lists import CRLRecord
@@ -30,7 +31,6 @@ Begin = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 """Opens a transaction that commits when the block ends well, and is undone otherwise."""
 
 CRL_LIFETIME = timedelta(days=7)
-_CLOCK_SLACK = timedelta(minutes=5)
 _SHORT = 20_000
 """A list of so many lines is signed in a blink."""
 _LINES_A_SECOND = 10_000
@@ -76,7 +76,7 @@ def why_due(last: CRLRecord | None, *, unlisted: bool, now: datetime) -> Due | N
     """
     if last is None:
         return Due.NONE_YET
-    if last.this_update > now + _CLOCK_SLACK:
+    if last.this_update > now + CLOCK_SLACK:
         return Due.FUTURE
     if now >= due_at(last):
         return Due.AGE

@@ -6,10 +6,12 @@ long before its end, whether anything was revoked or not.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing, suppress
 from pathlib import Path
 
+from ca.ages import Age
 from ca.authority import Authority
 from ca.errors import CAError, FileRefused
 from ca.keys import KeyRing
@@ -27,10 +29,12 @@ from gateway.bootstrap.process import (
     read_arguments,
     run_process,
 )
+from gateway.bootstrap.published import PublishedList, published_lists
 from gateway.bootstrap.signing import (
     NoIssuer,
     active_issuer,
     open_authority,
+    publication_of,
     signing_issuers,
 )
 from gateway.bootstrap.stores import store_of
@@ -47,6 +51,11 @@ LOOK_SECONDS = 60.0
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
 BY = "authority"
+_AGES = {
+    Age.LATE: "past half of its life",
+    Age.ENDED: "over",
+    Age.FUTURE: "of the future, by this clock",
+}
 
 _CONCERNS = frozenset({"site", "ca", "crl"})
 
@@ -98,6 +107,7 @@ class Publisher:
         self._due = asyncio.Event()
         self._deltas_due = asyncio.Event()
         self._signing = asyncio.Lock()
+        self._warned: dict[ListName, tuple[int, Age]] = {}
         self._keys = KeyRing(passphrases(folder, site, Source()))
         self.superseder = Superseder(store, clock, BY)
 
@@ -142,7 +152,7 @@ class Publisher:
             # Which key that is, it says as soon as it is back; the settings need not wait.
             log.error("the store cannot be asked which CA issues: %s", error)
         self._site, self._keys = site, ring
-        self._look()
+        self.look()
         return Outcome(taken=tuple(key for key in keys if key.partition(".")[0] in _CONCERNS))
 
     async def follow_feed(self) -> None:
@@ -152,11 +162,11 @@ class Publisher:
             try:
                 async with aclosing(self._store.follow()) as batches:
                     # What came before the feed is followed may have been missed.
-                    self._look()
+                    self.look()
                     async for batch in batches:
                         wait = None
                         if calls_for_a_look(batch):
-                            self._look()
+                            self.look()
             except (StoreError, StoreUnavailable) as error:
                 wait = wait_after(wait)
                 log.error("the feed is broken, again in %.1f s: %s", wait, error)
@@ -178,10 +188,12 @@ class Publisher:
             except (CAError, StoreError, StoreUnavailable) as error:
                 wait = wait_after(wait)
                 log.error("no CRL could be signed, again in %.1f s: %s", wait, error)
+                await self._warn()
                 await asyncio.sleep(wait)
                 self._due.set()
             else:
                 wait = None
+                await self._warn()
 
     async def publish_deltas_for_ever(self) -> None:
         """Publish deltas as soon as the feed calls, also while a long list is being signed."""
@@ -197,7 +209,34 @@ class Publisher:
                 # That round signs them too, at its end.
                 log.error("no delta CRL could be signed: %s", error)
 
-    def _look(self) -> None:
+    async def _warn(self) -> None:
+        """Tell of each list that is past half of its life, and once more when it has ended.
+
+        It goes on when the store is away, of which the log tells already.
+        """
+        publication = publication_of(self._site)
+        with suppress(StoreError, StoreUnavailable):
+            for issuer in await signing_issuers(self._store):
+                for found in await published_lists(self._store, publication, issuer, clock()):
+                    if found.kept and found.age is not Age.GOOD:
+                        self._warn_once(found)
+
+    def _warn_once(self, found: PublishedList) -> None:
+        if self._warned.get(found.name) == (found.record.number, found.age):
+            return
+        self._warned[found.name] = (found.record.number, found.age)
+        level = logging.ERROR if found.age is Age.ENDED else logging.WARNING
+        log.log(
+            level,
+            "CRL %s with %d entries is %s: good until %s, and no other has followed",
+            found.words,
+            found.record.entries,
+            _AGES[found.age],
+            found.record.next_update.isoformat(),
+        )
+
+    def look(self) -> None:
+        """See soon whether anything is to be signed."""
         self._due.set()
         self._deltas_due.set()
         self.superseder.look()

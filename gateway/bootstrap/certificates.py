@@ -1,7 +1,7 @@
 """Issuing, revoking and publishing, for the command: in the order in which they take effect."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,16 +13,17 @@ from ca.keys import read_handed_in
 from ca.kinds import KeyKind
 from ca.ledger import CertificateRecord, CertificateState
 from ca.lists import CRLRecord
-from ca.scopes import ListName
 from ca.serials import parse_serial
 from ca.targets import Target
 from ca.trust import RevocationReason
 from gateway.bootstrap.applications import refuse_unknown_application
 from gateway.bootstrap.command import Command, CommandRefused
+from gateway.bootstrap.published import PublishedList, published_lists
 from gateway.bootstrap.signing import (
     active_issuer,
     list_address,
     open_authority,
+    publication_of,
     signing_issuers,
 )
 from gateway.core.people import Person
@@ -182,22 +183,24 @@ async def remove_person(command: Command, user: str) -> Revocation:
 
 @dataclass(frozen=True, slots=True)
 class PublishedCRL:
-    """A CRL, where it is had, and when we looked."""
+    """A list that is published, where it is had, and when we looked."""
 
-    record: CRLRecord
+    found: PublishedList
     address: str
     now: datetime
+
+    @property
+    def record(self) -> CRLRecord:
+        """Return what the ledger has of it, its bytes left out."""
+        return self.found.record
 
 
 async def publish(command: Command) -> list[PublishedCRL]:
     """Sign every CRL there is to be of all that is revoked now, needed or not."""
     await active_issuer(command.store)
-    records = [
-        record
-        for name in await signing_issuers(command.store)
-        for record in await authority_of(command, name).publish(command.clock())
-    ]
-    return _shown(command, records)
+    for name in await signing_issuers(command.store):
+        await authority_of(command, name).publish(command.clock())
+    return await published_crls(command)
 
 
 async def published_crls(command: Command) -> list[PublishedCRL]:
@@ -205,25 +208,15 @@ async def published_crls(command: Command) -> list[PublishedCRL]:
 
     Raises `CommandRefused` when there are none.
     """
-    records = [
-        record
+    now, publication = command.clock(), publication_of(command.site)
+    found = [
+        PublishedCRL(each, address=list_address(command.site, each.name), now=now)
         for name in await signing_issuers(command.store)
-        for record in await command.store.crls(name)
+        for each in await published_lists(command.store, publication, name, now)
     ]
-    if not records:
+    if not found:
         raise CommandRefused("no revocation list was ever published: pusterla crl publish")
-    return _shown(command, records)
-
-
-def _shown(command: Command, records: Iterable[CRLRecord]) -> list[PublishedCRL]:
-    return [
-        PublishedCRL(
-            record,
-            address=list_address(command.site, ListName(record.issuer, record.scope, record.kind)),
-            now=command.clock(),
-        )
-        for record in records
-    ]
+    return found
 
 
 def authority_of(command: Command, name: str) -> Authority:

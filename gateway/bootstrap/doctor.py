@@ -17,6 +17,7 @@ from gateway.bootstrap.examination import (
 )
 from gateway.bootstrap.folder import SiteFolder
 from gateway.bootstrap.keypairs import examine_hosts, examine_keys
+from gateway.bootstrap.signing import publication_of
 from gateway.config import Configuration, read_configuration
 from gateway.core.ports import StoreUnavailable
 from gateway.store import StoreError, migrate_store, open_store
@@ -56,7 +57,7 @@ async def _examine_store(
     try:
         async with open_store(folder.store_url(site.store_url), clock) as store:
             yield ok("store", "answers, and its tables are those of this Pusterla")
-            async for finding in examine_store(store, clock()):
+            async for finding in examine_store(store, publication_of(site), clock()):
                 yield finding
     except (StoreError, StoreUnavailable, OSError, ValueError) as error:
         yield store_finding(error)

@@ -9,18 +9,20 @@ import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from ca.ages import CLOCK_SLACK, Age
 from ca.hierarchy import ISSUER_NAME, files_of, issuers_in
 from ca.ledger import IssuerState
+from ca.publishing import Publication
 from gateway.bootstrap.folder import SiteFolder, too_open
+from gateway.bootstrap.published import PublishedList, published_lists
 from gateway.config import Configuration, Problems, read_configuration, read_site
 from gateway.core.site import Site
 from gateway.store import Store, StoreOutdated
 
-CLOCK_SLACK = timedelta(minutes=5)
 _SOCKET_SECONDS = 2.0
 # Between groups and users of our own `deploy/` builds walls; others have no business here.
 _OTHERS = 0o007
@@ -93,8 +95,10 @@ def examine_portal(folder: SiteFolder) -> Finding:
     return ok("portal", "answers on its socket")
 
 
-async def examine_store(store: Store, now: datetime) -> AsyncIterator[Finding]:
-    """Look at what the store holds: the audit log, the clock by it, and the CRL."""
+async def examine_store(
+    store: Store, publication: Publication, now: datetime
+) -> AsyncIterator[Finding]:
+    """Look at what the store holds: the audit log, the clock by it, and every CRL."""
     broken = await store.audit_break()
     if broken is not None:
         yield problem(
@@ -108,18 +112,23 @@ async def examine_store(store: Store, now: datetime) -> AsyncIterator[Finding]:
     for issuer in await store.issuers():
         if issuer.state is IssuerState.RETIRED:
             continue
-        crl = await store.latest_crl(issuer.name)
-        if crl is None:
+        found = await published_lists(store, publication, issuer.name, now)
+        if not found:
             yield problem("CRL", f"{issuer.name} has never published one", "pusterla crl publish")
-        else:
-            yield _examine_crl(crl.number, crl.this_update, crl.next_update, now)
+        for each in found:
+            # What certificates no longer name may come to its end unnoticed.
+            if each.kept:
+                yield _examine_crl(each)
     waiting = [
         record
         for record in await store.certificates()
         if record.revoked_at is not None and record.crl_number is None
     ]
     if waiting:
-        words = f"{len(waiting)} revoked certificates are in none yet"
+        words = (
+            f"{len(waiting)} revoked certificates are in none yet: this gateway refuses them, "
+            "everybody else still trusts them"
+        )
         yield problem("CRL", words, "pusterla crl publish, or start the authority")
 
 
@@ -199,15 +208,16 @@ async def _examine_clock(store: Store, now: datetime) -> Finding:
     return ok("clock", "not behind what the store has seen")
 
 
-def _examine_crl(number: int, begins: datetime, ends: datetime, now: datetime) -> Finding:
+def _examine_crl(found: PublishedList) -> Finding:
+    name, ends = found.words, f"{found.record.next_update:%F %T} UTC"
     way_out = "start the authority, or pusterla crl publish"
-    if now >= ends:
-        return problem("CRL", f"number {number} ended at {ends:%F %T} UTC", way_out)
-    if begins > now + CLOCK_SLACK:
-        return problem(
-            "CRL", f"number {number} begins in the future", "set the clock, then publish"
-        )
-    if now >= begins + (ends - begins) / 2:
-        words = f"number {number} is past half of its life and was not followed by another"
-        return warning("CRL", words, way_out)
-    return ok("CRL", f"number {number}, good until {ends:%F %T} UTC")
+    match found.age:
+        case Age.ENDED:
+            return problem("CRL", f"{name} ended at {ends}", way_out)
+        case Age.FUTURE:
+            return problem("CRL", f"{name} begins in the future", "set the clock, then publish")
+        case Age.LATE:
+            words = f"{name} is past half of its life and was not followed by another; ends {ends}"
+            return warning("CRL", words, way_out)
+        case Age.GOOD:
+            return ok("CRL", f"{name}, {found.record.entries} entries, good until {ends}")

@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.cli.keys import passphrase_option
-from gateway.cli.output import ExampleCommand, json_option, local, say_facts, say_json, spell, utc
+from gateway.cli.output import (
+    ExampleCommand,
+    json_option,
+    local,
+    say,
+    say_facts,
+    say_json,
+    spell,
+    utc,
+)
 from gateway.cli.surroundings import Surroundings, pass_surroundings
 
 if TYPE_CHECKING:
@@ -34,7 +43,7 @@ def publish(here: Surroundings, *, as_json: bool) -> None:
 @json_option
 @pass_surroundings
 def show(here: Surroundings, *, as_json: bool) -> None:
-    """Show those that are published: number, how many each lists, and until when it is good."""
+    """Show those that are published: number, size, until when each is good, and whether it is late."""
     from gateway.bootstrap.certificates import published_crls
 
     _say(here.run(published_crls), as_json=as_json)
@@ -44,10 +53,12 @@ def _say(published: "Sequence[PublishedCRL]", *, as_json: bool) -> None:
     if as_json:
         say_json([_facts(each) for each in published])
         return
-    for position, each in enumerate(published):
-        if position:
-            click.echo()
+    for each in published:
         _say_one(each)
+        click.echo()
+    say(
+        "This gateway refuses what is revoked at once, by its store; the lists tell everybody else."
+    )
 
 
 def _say_one(published: "PublishedCRL") -> None:
@@ -63,9 +74,30 @@ def _say_one(published: "PublishedCRL") -> None:
             ("since", local(record.this_update)),
             ("until", local(record.next_update)),
             ("left", spell(left) if left.total_seconds() > 0 else "nothing: it has ended"),
+            ("size", f"{published.found.size} bytes"),
+            ("state", _state_in_words(published)),
             ("address", published.address),
         ]
     )
+
+
+def _state_in_words(published: "PublishedCRL") -> str:
+    from ca.ages import Age, half_life
+
+    if not published.found.kept:
+        return "no longer signed: no certificate names it, or the settings no longer ask for it"
+    match published.found.age:
+        case Age.ENDED:
+            return "ENDED: who goes by it refuses every certificate -> pusterla crl publish"
+        case Age.LATE:
+            return (
+                "LATE: half of its life is over and no other has followed; "
+                "see that the authority runs -> pusterla crl publish"
+            )
+        case Age.FUTURE:
+            return "it begins in the future -> set the clock, then pusterla crl publish"
+        case Age.GOOD:
+            return f"good; a warning comes at {local(half_life(published.record))}"
 
 
 def _name_in_words(kind: str, scope: str) -> str:
@@ -85,4 +117,7 @@ def _facts(published: "PublishedCRL") -> dict[str, Any]:
         "this_update": utc(record.this_update),
         "next_update": utc(record.next_update),
         "address": published.address,
+        "size": published.found.size,
+        "state": published.found.age.value,
+        "kept": published.found.kept,
     }

@@ -256,6 +256,15 @@ class TestLatest:
         assert found == [replace(written[each], der=b"") for each in (3, 4, 2)]
         assert [*kept] == [3, 4, 5]
 
+    async def test_sizes(self, begin: Begin) -> None:
+        """In octets, of those that are published: no other has any left."""
+        async with begin() as connection:
+            for number in (9, 10):
+                await lists.record_crl(connection, crl(number))
+            await lists.record_crl(connection, crl(11, kind=CRLKind.DELTA, base=9))
+            assert await lists.sizes(connection, ISSUER) == {10: 6, 11: 6}
+            assert await lists.sizes(connection, "issuing-2") == {}
+
     async def test_a_delta_begins_at_the_oldest_list_in_use(self, begin: Begin) -> None:
         """So it serves whoever has fetched any list that has not ended."""
         async with begin() as connection:

@@ -16,6 +16,7 @@ from ca.trust import RevocationReason
 from gateway.bootstrap.authority import (
     FIRST_WAIT,
     LONGEST_WAIT,
+    Publisher,
     calls_for_a_look,
     serve_authority,
     wait_after,
@@ -134,6 +135,33 @@ class TestServeAuthority:
             found = await crl(store)
             assert found.this_update > clock() - timedelta(minutes=1)
             assert found.next_update > clock() + timedelta(days=6)
+
+    @pytest.mark.parametrize("days, words", [(4, "past half of its life"), (8, "over")])
+    async def test_a_list_that_nobody_follows_is_told(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, days: int, words: str
+    ) -> None:
+        """By name, number, entries and end, once, though its key is away: that is when it tells."""
+        folder = await new_site(tmp_path / "old", lambda: clock() - timedelta(days=days))
+        async with open_store(folder.store_url(None), clock) as store:
+            old = await crl(store)
+            site = read_site(folder.settings)
+            assert isinstance(site, Site)
+            publisher = Publisher(folder, site, store)
+            folder.issuing_key.unlink()
+            caplog.set_level("WARNING")
+            task = asyncio.create_task(publisher.publish_for_ever())
+            publisher.look()
+            async with asyncio.timeout(10):
+                # One failure after the other, and the wait between the first two is short.
+                while len([one for one in caplog.messages if "again in" in one]) < 2:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            task.cancel()
+        told = [one for one in caplog.messages if one.startswith("CRL ")]
+        expected = (
+            f"CRL issuing-1.crl number {old.number} with 0 entries is {words}: "
+            f"good until {old.next_update.isoformat()}, and no other has followed"
+        )
+        assert told == [expected]
 
     async def test_it_signs_for_every_issuer_whose_key_there_is(
         self, folder: SiteFolder, store: Store

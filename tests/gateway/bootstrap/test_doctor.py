@@ -12,7 +12,7 @@ import pytest
 
 from ca.trust import RevocationReason
 from gateway.bootstrap.accounts import Wishes, add_account
-from gateway.bootstrap.certificates import Wanted, issue_certificate
+from gateway.bootstrap.certificates import Wanted, issue_certificate, publish
 from gateway.bootstrap.command import open_command
 from gateway.bootstrap.creation import NewSite, create_site
 from gateway.bootstrap.doctor import examine, migrate
@@ -20,6 +20,7 @@ from gateway.bootstrap.examination import Finding, Health
 from gateway.bootstrap.folder import SiteFolder, clock
 
 _NOBODY = 65534
+SCOPES = ("", "~1-of-2", "~2-of-2")
 
 
 @pytest.fixture
@@ -167,6 +168,21 @@ async def test_certificates_and_lists_that_end_are_told_in_time(folder: SiteFold
     assert (await found(380))["server certificate"] is Health.WARNING
     assert (await found(400))["server certificate"] is Health.PROBLEM
     assert (await found(9000))["issuing CA"] is Health.PROBLEM
+
+
+async def test_every_list_is_looked_at_and_named(folder: SiteFolder) -> None:
+    """Deltas and partitions too; no delta is missed where the settings ask for none any more."""
+    plain = folder.settings.read_text(encoding="utf-8")
+    asking = plain.replace("# delta = false", "delta = true")
+    folder.settings.write_text(asking.replace("# partitions = 1", "partitions = 2"), "utf-8")
+    async with open_command(folder) as command:
+        await publish(command)
+    names = [f"issuing-1{one}{kind}.crl" for one in SCOPES for kind in ("", "~delta")]
+    told = [one for one in await ill(folder, later(8)) if one.subject == "CRL"]
+    assert [one.words.split()[0] for one in told] == names
+    assert {one.health for one in told} == {Health.PROBLEM}
+    folder.settings.write_text(plain, "utf-8")
+    assert (await only(folder, later(4))).words.startswith("issuing-1.crl number ")
 
 
 async def test_a_clock_that_is_behind_is_a_problem(folder: SiteFolder) -> None:

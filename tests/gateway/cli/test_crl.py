@@ -63,3 +63,19 @@ def test_the_lifetime_is_the_settings(pusterla: Runner) -> None:
     (shown,) = pusterla.json("crl", "publish")
     begins, ends = (datetime.fromisoformat(shown[key]) for key in ("this_update", "next_update"))
     assert ends - begins == timedelta(days=1)
+
+
+def test_size_and_state_are_told(pusterla: Runner) -> None:
+    """The size is that of the file everybody fetches; a delta nobody asks for is no longer kept."""
+    settings = pusterla.site / "pusterla.toml"
+    plain = settings.read_text(encoding="utf-8")
+    settings.write_text(plain.replace("# delta = false", "delta = true"), encoding="utf-8")
+    pusterla.json("crl", "publish")
+    settings.write_text(plain, encoding="utf-8")
+    full, delta = pusterla.json("crl", "show")
+    assert (full["state"], full["kept"], delta["kept"]) == ("good", True, False)
+    assert 200 < full["size"] < 500
+    text = pusterla.done("crl", "show").stdout
+    assert "good; a warning comes at" in text
+    assert "no longer signed" in text
+    assert "This gateway refuses what is revoked at once" in text
