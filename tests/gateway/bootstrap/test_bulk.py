@@ -1,5 +1,7 @@
 """Many certificates revoked at once: in slices, each whole, and told of."""
 
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -56,7 +58,7 @@ async def told(command: Command) -> list[dict[str, str]]:
     """Return what the audit log says of bulk revocations."""
     return [
         line.event.detail
-        for line in await command.store.audit_tail(5000)
+        for line in await command.store.audit_tail(20_000)
         if line.event.kind is AuditKind.BULK_REVOCATION
     ]
 
@@ -132,3 +134,36 @@ async def test_without_the_key_it_is_said_that_the_list_is_to_come(command: Comm
     done = await revoke_all(command, found, EVERYTHING, REASON, patience=0.2)
     assert len(done.revoked) == 3
     assert done.unpublished is not None
+
+
+async def test_a_command_that_is_killed_leaves_whole_slices_and_can_be_done_again(
+    command: Command,
+) -> None:
+    """Every one that is revoked has its audit line; the log shows a begun without a finished."""
+    await record(command, 10 * bulk.AT_ONCE)
+    script = "from gateway.cli import main; main()"
+    words = ["--site", str(command.folder.path), "cert", "revoke", "--issued-before", "2099-01-01"]
+    words += ["--reason", "superseded", "--yes"]
+
+    def start() -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-c", script, *words],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    with start() as killed:
+        assert killed.stderr is not None
+        assert killed.stderr.readline() == f"revoked {bulk.AT_ONCE} of {10 * bulk.AT_ONCE}\n"
+        killed.kill()
+    count = (await states(command)).count(CertificateState.REVOKED)
+    assert count % bulk.AT_ONCE == 0
+    assert 0 < count < 10 * bulk.AT_ONCE
+    lines = [line.event.kind for line in await command.store.audit_tail(20_000)]
+    assert lines.count(AuditKind.CERTIFICATE_REVOKED) == count
+    assert [one["stage"] for one in await told(command)] == ["begun"]
+    with start() as again:
+        again.communicate(timeout=60)
+    assert again.returncode == 0
+    assert set(await states(command)) == {CertificateState.REVOKED}

@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from ca import ledger, lists
+from ca import ledger, lists, renewals
 from ca.errors import LedgerError
 from ca.ledger import CertificateState
 from ca.lists import CRLDates, CRLRecord
+from ca.renewals import Renewal
 from ca.scopes import WHOLE, CRLKind
 from ca.trust import RevocationReason
 from gateway.core.audit import AuditKind
@@ -258,3 +259,48 @@ async def test_of_a_hold_and_a_revocation_at_once_the_revocation_stays(store: St
         found = await store.certificate(record.serial)
         assert found is not None
         assert (found.state, found.reason) == (CertificateState.REVOKED, STOLEN)
+
+
+async def test_two_authorities_supersede_each_certificate_once(store: Store, clock: Clock) -> None:
+    """With one line in the audit log each; its sessions end, those of its successor do not."""
+    await store.add_person(new_person())
+    new_sessions = []
+    for number in range(4):
+        old, new = (
+            await issue(store, device=f"s-{number}"),
+            await issue(store, device=f"s-{number}"),
+        )
+        async with store.begin() as connection:
+            renewal = Renewal(ISSUER, old.serial, clock.now + DAY)
+            await renewals.succeed(connection, renewal, new, clock.now)
+        lasting = {"expires_at": clock.now + 2 * DAY}
+        await sign_in(store, old, **lasting)
+        new_sessions.append(await sign_in(store, new, **lasting))
+    assert await store.next_superseding() == clock.now + DAY
+    assert await store.supersede_due(by="authority") == []
+    clock.now += DAY
+    found = await asyncio.gather(*(store.supersede_due(by=f"authority-{n}") for n in range(3)))
+    assert sorted(map(len, found)) == [0, 0, 4]
+    told = [line.event for line in await store.audit_tail(100)]
+    revoked = [one for one in told if one.kind is AuditKind.CERTIFICATE_REVOKED]
+    assert {one.reason for one in revoked} == {"superseded"}
+    assert len(revoked) == 4
+    assert {one.id for one in await store.sessions()} == {one.id for one in new_sessions}
+    assert await store.next_superseding() is None
+
+
+async def test_the_last_of_many_says_that_all_are_revoked(store: Store) -> None:
+    """In the transaction that revokes it; what was revoked before is not told again."""
+    await store.add_person(new_person())
+    first, second = await issue(store), await issue(store, device="stick-2")
+    await store.revoke_serials([first.serial], reason=STOLEN, by="admin")
+    again = await store.revoke_serials(
+        [first.serial, second.serial], reason=STOLEN, by="admin", finished={"stage": "finished"}
+    )
+    assert [one.serial for one in again] == [second.serial]
+    kinds = [line.event.kind for line in await store.audit_tail(3)]
+    assert kinds == [
+        AuditKind.CERTIFICATE_REVOKED,
+        AuditKind.CERTIFICATE_REVOKED,
+        AuditKind.BULK_REVOCATION,
+    ]
