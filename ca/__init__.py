@@ -23,6 +23,7 @@ ledger     serials, certificates, revocations                          I/O, SQL
 issuers    which issuing CA issues, and which only sign their lists    I/O, SQL
 lists      CRLs: numbers, what they must say, which there are          I/O, SQL
 ocsp       request + what is known + time -> OCSP answer               pure (signs, not with a CA's key)
+renewals   what takes whose place, and when the old one ends      I/O, SQL
 responders who may answer OCSP, and their certificates                 I/O, SQL
 publishing which lists are due, and in what order                      shell
 hierarchy  the files of a new CA                                       shell
