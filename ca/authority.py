@@ -16,7 +16,7 @@ from typing import Protocol
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ca import ledger, renewals, responders
@@ -228,8 +228,18 @@ class Authority:
     ) -> Enrolled:
         """Enrol the key of *asked*, and write certificate and chain to the new PEM file *path*.
 
-        As with `enrol_to_file`, a certificate that could not be written is revoked again.
+        As with `enrol_to_file`, a certificate that could not be written is revoked again. Raises
+        `IssuanceRefused` for a key that was revoked as compromised: whoever has it would be back.
         """
+        spki = asked.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        async with self._begin() as connection:
+            compromised = await ledger.find_compromised(connection, spki)
+        if compromised is not None:
+            reason = (
+                f"the key of this request is compromised: certificate {compromised} was revoked"
+                " for that; a new key is to be made, and a request with it"
+            )
+            raise IssuanceRefused([reason])
         with NewFile(path, PUBLIC) as file:
 
             def pem(enrolled: Enrolled) -> bytes:

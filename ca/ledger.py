@@ -36,7 +36,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    func,
     insert,
+    literal,
     select,
     text,
     update,
@@ -445,6 +447,29 @@ async def _find(
 ) -> CertificateRecord | None:
     row = (await connection.execute(select(*_RECORD).where(*wanted))).one_or_none()
     return None if row is None else _record(row)
+
+
+async def find_compromised(connection: AsyncConnection, spki: bytes) -> str | None:
+    """Return the serial of a certificate that was revoked since its key, *spki*, is compromised.
+
+    *spki* is a SubjectPublicKeyInfo (DER). Reads every certificate revoked for that reason, which
+    may take a second where there are hundreds of thousands.
+    """
+    key = literal(spki, LargeBinary)
+    if connection.dialect.name == "sqlite":
+        place = func.instr(certificate.c.der, key)
+    else:
+        place = func.position(key.op("IN")(certificate.c.der))
+    serial: str | None = await connection.scalar(
+        select(certificate.c.serial)
+        .where(
+            certificate.c.state == CertificateState.REVOKED,
+            certificate.c.reason == RevocationReason.KEY_COMPROMISE,
+            place > 0,
+        )
+        .limit(1)
+    )
+    return serial
 
 
 async def certificate_der(connection: AsyncConnection, issuer: str, serial: str) -> bytes | None:

@@ -312,6 +312,23 @@ class TestRequests:
         assert path.read_bytes() == b"older"
         assert await records(begin) == []
 
+    async def test_a_key_that_is_compromised(
+        self, authority: Authority, begin: Begin, tmp_path: Path
+    ) -> None:
+        """The request of a stick that was lost is no way back, under whatever name."""
+        await authority.enrol_request(ORDER, self.asked, path=tmp_path / "1.pem", now=NOW)
+        other = make_key()
+        await authority.enrol(replace(ORDER, user="bruno"), other.public_key(), NOW)
+        # Given back in good order: the key is as good as it was.
+        await authority.enrol_request(ORDER, self.asked, path=tmp_path / "2.pem", now=NOW)
+        await revoke(begin, NOW)
+        bruno = replace(ORDER, user="bruno")
+        with pytest.raises(IssuanceRefused, match="compromised"):
+            await authority.enrol_request(bruno, self.asked, path=tmp_path / "3.pem", now=NOW)
+        assert not (tmp_path / "3.pem").exists()
+        asked = CertificateRequest(other.public_key(), ())
+        await authority.enrol_request(bruno, asked, path=tmp_path / "4.pem", now=NOW)
+
     async def test_a_folder_that_goes(
         self, ca: CA, authority: Authority, begin: Begin, tmp_path: Path
     ) -> None:
@@ -322,7 +339,7 @@ class TestRequests:
         async def remove() -> None:
             shutil.rmtree(folder)
 
-        removed = authority_of(ca, doing_after(begin, 2, remove), tmp_path)
+        removed = authority_of(ca, doing_after(begin, 3, remove), tmp_path)
         with pytest.raises(FileRefused, match="cannot be written"):
             await removed.enrol_request(ORDER, self.asked, path=folder / "a.pem", now=NOW)
         assert [record.state for record in await records(begin)] == [CertificateState.REVOKED]
