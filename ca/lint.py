@@ -318,9 +318,15 @@ def _distribution_points(draft: Draft) -> Iterator[str]:
 
 
 def _authority_information(draft: Draft) -> Iterator[str]:
-    for access in _value(draft, x509.AuthorityInformationAccess) or ():
-        if access.access_method != AuthorityInformationAccessOID.CA_ISSUERS:
-            yield "authorityInfoAccess: only caIssuers is published"
+    value = _value(draft, x509.AuthorityInformationAccess)
+    if value is None:
+        return
+    methods = {access.access_method for access in value}
+    if AuthorityInformationAccessOID.CA_ISSUERS not in methods:
+        yield "authorityInfoAccess: does not say where the issuer is had (4.2.2.1)"
+    if methods - {AuthorityInformationAccessOID.CA_ISSUERS, AuthorityInformationAccessOID.OCSP}:
+        yield "authorityInfoAccess: only caIssuers and OCSP are published"
+    for access in value:
         yield from _address_faults("authorityInfoAccess", access.access_location)
 
 

@@ -51,6 +51,7 @@ class ProfileConfig:
     """How far before now a certificate begins, for PCs whose clock is slow."""
     distribution_points: tuple[str, ...] = ()
     issuer_urls: tuple[str, ...] = ()
+    ocsp_urls: tuple[str, ...] = ()
 
 
 ROOT = ProfileConfig(Role.ROOT, 20 * _YEAR)
@@ -100,6 +101,7 @@ class Profile:
     backdate: timedelta
     distribution_points: tuple[str, ...]
     issuer_urls: tuple[str, ...]
+    ocsp_urls: tuple[str, ...]
 
     def refuse_unfit(self, request: IssueRequest) -> None:
         """Raise `IssuanceRefused`, with every reason, unless *request* fits this profile."""
@@ -162,20 +164,19 @@ class Profile:
             yield request.alternative_names, False
         if self.distribution_points:
             yield _distribution(self.distribution_points), False
-        if self.issuer_urls:
-            yield _access(self.issuer_urls), False
+        if self.issuer_urls or self.ocsp_urls:
+            yield _access(self.ocsp_urls, self.issuer_urls), False
 
 
 def make_profile(config: ProfileConfig) -> Profile:
     """Check *config* and make it a profile, or raise `ProfileRefused` with every reason."""
     reasons = [
         *_time_faults(config),
-        *(fault for url in config.distribution_points for fault in _url_faults(url)),
-        *(fault for url in config.issuer_urls for fault in _url_faults(url)),
+        *(fault for url in _urls(config) for fault in _url_faults(url)),
     ]
     if config.role is Role.CLIENT and not (config.distribution_points and config.issuer_urls):
         reasons.append("client certificates must say where their CRL and their issuer are found")
-    if config.role is Role.ROOT and (config.distribution_points or config.issuer_urls):
+    if config.role is Role.ROOT and _urls(config):
         reasons.append("a root has no issuer, so no CRL or issuer address either")
     if reasons:
         raise ProfileRefused(reasons)
@@ -185,7 +186,12 @@ def make_profile(config: ProfileConfig) -> Profile:
         backdate=config.backdate,
         distribution_points=config.distribution_points,
         issuer_urls=config.issuer_urls,
+        ocsp_urls=config.ocsp_urls,
     )
+
+
+def _urls(config: ProfileConfig) -> tuple[str, ...]:
+    return config.distribution_points + config.issuer_urls + config.ocsp_urls
 
 
 def _time_faults(config: ProfileConfig) -> Iterator[str]:
@@ -231,8 +237,10 @@ def _distribution(urls: tuple[str, ...]) -> x509.CRLDistributionPoints:
     return x509.CRLDistributionPoints([x509.DistributionPoint(names, None, None, None)])
 
 
-def _access(urls: tuple[str, ...]) -> x509.AuthorityInformationAccess:
-    method = AuthorityInformationAccessOID.CA_ISSUERS
+def _access(ocsp: tuple[str, ...], issuers: tuple[str, ...]) -> x509.AuthorityInformationAccess:
+    """Say where one may ask about the certificate, and where its issuer's is (4.2.2.1)."""
+    where = [(AuthorityInformationAccessOID.OCSP, url) for url in ocsp]
+    where += [(AuthorityInformationAccessOID.CA_ISSUERS, url) for url in issuers]
     return x509.AuthorityInformationAccess(
-        [x509.AccessDescription(method, x509.UniformResourceIdentifier(url)) for url in urls]
+        [x509.AccessDescription(how, x509.UniformResourceIdentifier(url)) for how, url in where]
     )

@@ -83,12 +83,13 @@ def publication_of(site: Site) -> Publication:
 
 
 def client_profile(site: Site, name: str = ISSUER_NAME) -> Profile:
-    """Return the profile of client certificates: they say where their CRL and issuer are had."""
+    """Return the profile of client certificates: they say where CRL, OCSP and issuer are had."""
     return make_profile(
         replace(
             CLIENT,
             distribution_points=(crl_address(site, name),),
             issuer_urls=(_public_address(site, f"/ca/{name}.crt"),),
+            ocsp_urls=(ocsp_address(site),),
         )
     )
 

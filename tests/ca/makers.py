@@ -22,11 +22,12 @@ from ca.serials import OCTETS, serial_from
 HOST = "pusterla.localhost"
 NOW = datetime(2026, 11, 21, 9, 0, 0, tzinfo=UTC)
 CRL_URL = f"http://public.{HOST}:8080/crl/issuing-1.crl"
+OCSP_URL = f"http://public.{HOST}:8080/ocsp"
 CA_URL = f"http://public.{HOST}:8080/ca/issuing-1.crt"
 ANNA = Identity("anna", "stick-1", HOST, "anna@example.it")
 
 CLIENT_PROFILE: Profile = make_profile(
-    replace(CLIENT, distribution_points=(CRL_URL,), issuer_urls=(CA_URL,))
+    replace(CLIENT, distribution_points=(CRL_URL,), issuer_urls=(CA_URL,), ocsp_urls=(OCSP_URL,))
 )
 
 

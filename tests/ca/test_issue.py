@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from ca.errors import IssuanceRefused, LintFailed
@@ -16,9 +16,11 @@ from ca.kinds import make_key
 from tests.ca.makers import (
     ANNA,
     CA,
+    CA_URL,
     CLIENT_PROFILE,
     HOST,
     NOW,
+    OCSP_URL,
     ask,
     client_request,
     judge,
@@ -71,6 +73,14 @@ class TestProfileOfAClient:
             x509.CRLDistributionPoints,
             x509.AuthorityInformationAccess,
         }
+
+    def test_where_to_ask(self, anna: x509.Certificate) -> None:
+        """Its responder and its issuer's certificate are named, each by its address."""
+        value = anna.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+        assert [(one.access_method, one.access_location.value) for one in value] == [
+            (AuthorityInformationAccessOID.OCSP, OCSP_URL),
+            (AuthorityInformationAccessOID.CA_ISSUERS, CA_URL),
+        ]
 
     @pytest.mark.parametrize("identity", [ANNA, UNUSUAL, Identity("x", "y", HOST)])
     def test_names_come_back(self, ca: CA, identity: Identity) -> None:

@@ -14,6 +14,7 @@ from cryptography.x509.oid import (
     ExtendedKeyUsageOID,
     ExtensionOID,
     NameOID,
+    SubjectInformationAccessOID,
 )
 
 from ca.der import SEQUENCE, elements, encode
@@ -257,7 +258,12 @@ BROKEN: list[tuple[Role, Change, str]] = [
     (
         CLIENT,
         having(access(AuthorityInformationAccessOID.OCSP, uri("http://p.example/ocsp"))),
-        "only caIssuers",
+        "where the issuer is had",
+    ),
+    (
+        CLIENT,
+        having(access(SubjectInformationAccessOID.CA_REPOSITORY, uri("http://p.example/x"))),
+        "only caIssuers and OCSP",
     ),
 ]
 

@@ -65,6 +65,7 @@ class TestMaking:
         for config in (
             replace(SERVER, distribution_points=(CRL_URL, url)),
             replace(SERVER, issuer_urls=(CA_URL, url)),
+            replace(CLIENT_CONFIG, ocsp_urls=(url,)),
         ):
             with pytest.raises(ProfileRefused, match="http://host/path"):
                 make_profile(config)

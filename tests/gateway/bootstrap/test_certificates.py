@@ -59,8 +59,11 @@ async def test_a_certificate_says_where_its_list_and_its_issuer_are_had(
     assert [name.value for name in point.full_name] == [
         "http://public.gate.example.org/crl/issuing-1.crl"
     ]
-    (access,) = extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
-    assert access.access_location.value == "http://public.gate.example.org/ca/issuing-1.crt"
+    access = extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+    assert [one.access_location.value for one in access] == [
+        "http://public.gate.example.org/ocsp",
+        "http://public.gate.example.org/ca/issuing-1.crt",
+    ]
     assert len(bundle.additional_certs) == 2
 
 
