@@ -39,12 +39,13 @@ _LOOK_SECONDS = 0.1
 class Wanted:
     """A certificate that somebody is to get, in the new *file*. *apps* None opens all of them.
 
+    *days* None lasts as long as the settings say.
     *kind* and *target* are for a key that is made here.
     """
 
     user: str
     device: str
-    days: int
+    days: int | None
     apps: tuple[str, ...] | None
     file: Path
     kind: KeyKind = KeyKind.P256
@@ -116,7 +117,11 @@ async def _order(command: Command, wanted: Wanted) -> tuple[Person, Order]:
         device=wanted.device,
         email=person.email or None,
         scope=wanted.apps,
-        lifetime=timedelta(days=wanted.days),
+        lifetime=(
+            command.site.certificates.lifetime
+            if wanted.days is None
+            else timedelta(days=wanted.days)
+        ),
     )
 
 

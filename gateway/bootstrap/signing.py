@@ -87,6 +87,7 @@ def client_profile(site: Site, name: str = ISSUER_NAME) -> Profile:
     return make_profile(
         replace(
             CLIENT,
+            lifetime=site.certificates.longest,
             distribution_points=(crl_address(site, name),),
             issuer_urls=(_public_address(site, f"/ca/{name}.crt"),),
             ocsp_urls=(ocsp_address(site),),

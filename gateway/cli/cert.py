@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from ca.ledger import CertificateRecord
     from gateway.bootstrap.command import Command
 
-DEFAULT_DAYS = 365
-
 
 @click.group()
 def cert() -> None:
@@ -56,9 +54,7 @@ cert.add_command(revoke)
 @click.option(
     "--days",
     type=click.IntRange(min=1),
-    default=DEFAULT_DAYS,
-    show_default=True,
-    help="How long it lasts.",
+    help="How long it lasts.  [default: what the settings say, a year if nothing]",
 )
 @new_file_options
 @click.option(
@@ -75,7 +71,7 @@ def issue(
     *,
     user: str,
     device: str,
-    days: int,
+    days: int | None,
     bundle: Path | None,
     p12_password_stdin: bool,
     profile: str,

@@ -3,7 +3,7 @@
 from dataclasses import fields, replace
 from typing import Final
 
-from gateway.core.site import Limits, Lists, Site
+from gateway.core.site import Lifetimes, Limits, Lists, Site
 
 KEYS: Final = {
     "host": "site.host",
@@ -25,7 +25,7 @@ KEYS: Final = {
 }
 """The key of each field of `Site` but those of `SECTIONS`."""
 
-SECTIONS: Final = {"limits": Limits, "crl": Lists}
+SECTIONS: Final = {"limits": Limits, "certificates": Lifetimes, "crl": Lists}
 """Fields of `Site` that are sections by the same name: their fields are keys themselves."""
 
 

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Final
 
 from gateway.core.routes import normalise_host
-from gateway.core.site import DEFAULT_ACCESS_LOG, Demand, Limits, Lists, Site
+from gateway.core.site import DEFAULT_ACCESS_LOG, Demand, Lifetimes, Limits, Lists, Site
 from policies.reading import Section
 
 DEFAULT_PORT: Final = 8443
@@ -16,6 +16,7 @@ DEFAULT_ADDRESS: Final = "0.0.0.0"
 DEFAULT_SESSION_LIFETIME: Final = timedelta(hours=12)
 DEFAULT_FEED_GRACE: Final = timedelta(seconds=5)
 DEFAULT_LISTS: Final = Lists()
+DEFAULT_LIFETIMES: Final = Lifetimes()
 DEFAULT_LIMITS: Final = Limits()
 OFF: Final = "off"
 
@@ -53,6 +54,7 @@ def read_settings(document: Section, cores: int) -> Site | None:
     )
     sessions.finish()
     store_url, feed_grace = _read_store(document.section("store"))
+    certificates = _read_certificates(document.section("certificates"))
     crl = _read_crl(document.section("crl"))
     ca = document.section("ca")
     passphrase_file = ca.text("passphrase_file", default=None, check=check_line)
@@ -73,6 +75,7 @@ def read_settings(document: Section, cores: int) -> Site | None:
         workers=listen.workers,
         store_url=store_url,
         session_lifetime=session_lifetime,
+        certificates=certificates,
         crl=crl,
         feed_grace=feed_grace,
         limits=limits,
@@ -163,6 +166,27 @@ def _read_store(section: Section) -> tuple[str | None, timedelta]:
     )
     section.finish()
     return url, grace
+
+
+def _read_certificates(section: Section) -> Lifetimes:
+    """Read how long people's certificates last; `ca.profiles` has the same limits once more."""
+    day = timedelta(days=1)
+    longest = section.duration(
+        "longest",
+        default=DEFAULT_LIFETIMES.longest,
+        minimum=day,
+        maximum=DEFAULT_LIFETIMES.longest,
+    )
+    lifetime = section.duration(
+        "lifetime",
+        default=min(DEFAULT_LIFETIMES.lifetime, longest),
+        minimum=day,
+        maximum=DEFAULT_LIFETIMES.longest,
+    )
+    if lifetime > longest:
+        section.report("lifetime", "beyond longest, which no certificate may outlast")
+    section.finish()
+    return Lifetimes(lifetime, longest)
 
 
 def _read_crl(section: Section) -> Lists:

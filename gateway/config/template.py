@@ -13,6 +13,7 @@ from typing import Final
 from gateway.config.settings import (
     DEFAULT_ADDRESS,
     DEFAULT_FEED_GRACE,
+    DEFAULT_LIFETIMES,
     DEFAULT_LIMITS,
     DEFAULT_LISTS,
     DEFAULT_NAME,
@@ -59,6 +60,7 @@ def settings_text(
         ("sessions", _session_settings()),
         ("store", _store_settings(store_url)),
         ("ca", _ca_settings()),
+        ("certificates", _certificate_settings()),
         ("crl", _crl_settings()),
         ("limits", _limit_settings()),
         ("log", _log_settings()),
@@ -257,6 +259,21 @@ def _ca_settings() -> tuple[Setting, ...]:
             "The file whose first line is the passphrase of the CA's keys, or the PIN of their\n"
             "token: mode 0600, and the authority's own. A relative path is one in this folder.\n"
             "Left out: a credential of systemd, or whoever runs a command is asked.",
+        ),
+    )
+
+
+def _certificate_settings() -> tuple[Setting, ...]:
+    return (
+        _duration(
+            "lifetime",
+            DEFAULT_LIFETIMES.lifetime,
+            "How long a person's certificate lasts when `cert issue` is not told with --days.",
+        ),
+        _duration(
+            "longest",
+            DEFAULT_LIFETIMES.longest,
+            "The longest that --days may ask for.",
         ),
     )
 

@@ -180,6 +180,14 @@ class Lists:
 
 
 @dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long the certificates of people last: *lifetime* unless said, never beyond *longest*."""
+
+    lifetime: timedelta = timedelta(days=365)
+    longest: timedelta = timedelta(days=825)
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """One Pusterla: everything in pusterla.toml.
 
@@ -201,6 +209,7 @@ class Site:
     feed_grace: timedelta
     """How long the edge goes on without a sign of life of the store before it refuses."""
     limits: Limits
+    certificates: Lifetimes = Lifetimes()
     ca_passphrase_file: PurePath | None = None
     """Holds the passphrase of the CA's keys; relative to the site's folder."""
     certificate: Demand = Demand.PAGE

@@ -261,6 +261,24 @@ def test_a_certificate_lasts_no_longer_than_the_profile_allows(anna: Runner) -> 
     assert "825 days" in reason
 
 
+def test_the_settings_say_how_long_certificates_last(anna: Runner) -> None:
+    """Without --days as long as is usual, and with it no longer than is allowed."""
+    settings = anna.site / "pusterla.toml"
+    text = settings.read_text()
+    assert "[certificates]\n" in text
+    lines = '[certificates]\nlifetime = "7d"\nlongest = "30d"\n'
+    settings.write_text(text.replace("[certificates]\n", lines))
+    record = anna.issue()
+    begin, end = map(datetime.fromisoformat, (record["not_before"], record["not_after"]))
+    assert (end - begin).days == 7
+    reason = anna.refused(
+        *("cert", "issue", "anna", "--device", "x", "--p12", str(anna.site / "x.p12")),
+        *("--p12-password-stdin", "--days", "31"),
+        stdin=PASSPHRASE,
+    )
+    assert "between 1 and 30 days" in reason
+
+
 def test_the_passphrase_comes_from_stdin_alone(anna: Runner) -> None:
     """Without a terminal and without the option, that is wrong usage."""
     words = ("cert", "issue", "anna", "--device", "x", "--p12", str(anna.site / "x.p12"))

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config import Problems, read_site
-from gateway.core.site import Demand, Limits, Lists, Site
+from gateway.core.site import Demand, Lifetimes, Limits, Lists, Site
 
 
 def read(directory: Path, text: str) -> Site | Problems:
@@ -57,6 +57,9 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         [store]
         url = "postgresql+asyncpg://gate:secret@db/gate"
         feed_grace = "7s"
+        [certificates]
+        lifetime = "30d"
+        longest = "90d"
         [crl]
         lifetime = "2d"
         delta = true
@@ -88,6 +91,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         workers=3,
         store_url="postgresql+asyncpg://gate:secret@db/gate",
         session_lifetime=timedelta(hours=1),
+        certificates=Lifetimes(timedelta(days=30), timedelta(days=90)),
         crl=Lists(timedelta(days=2), True, timedelta(hours=3), 4),
         feed_grace=timedelta(seconds=7),
         limits=Limits(
@@ -120,6 +124,29 @@ def test_lists_that_cannot_be(tmp_path: Path, lines: str, expected: str) -> None
     """Limits of what is signed are checked."""
     text = f'[site]\nhost = "gate.example.org"\n[crl]\n{lines}'
     assert expected in "\n".join(problems(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "lines, expected",
+    [
+        ('lifetime = "91d"\nlongest = "90d"', "certificates.lifetime: beyond longest"),
+        ('longest = "826d"', "certificates.longest: expected a duration"),
+        ('lifetime = "23h"', "certificates.lifetime: expected a duration"),
+        ('lifetmie = "1d"', "certificates.lifetmie: unknown key; did you mean 'lifetime'?"),
+    ],
+)
+def test_certificates_that_cannot_be(tmp_path: Path, lines: str, expected: str) -> None:
+    """What no profile permits is refused when it is read."""
+    text = f'[site]\nhost = "gate.example.org"\n[certificates]\n{lines}'
+    assert expected in "\n".join(problems(tmp_path, text))
+
+
+def test_certificates_last_a_year_or_as_long_as_they_may(tmp_path: Path) -> None:
+    """Who forbids more than a month need not say that a year is too much."""
+    text = '[site]\nhost = "gate.example.org"\n'
+    assert site(tmp_path, text).certificates == Lifetimes(timedelta(days=365), timedelta(days=825))
+    month = site(tmp_path, text + '[certificates]\nlongest = "30d"').certificates
+    assert month == Lifetimes(timedelta(days=30), timedelta(days=30))
 
 
 def test_a_short_lifetime_shortens_that_of_deltas(tmp_path: Path) -> None:

@@ -139,7 +139,9 @@ def test_every_section_is_written_and_explained(tmp_path: Path) -> None:
     assert set(re.findall(r"^### `\[([a-z]+)\]`$", page, re.MULTILINE)) == keys
 
 
-@pytest.mark.parametrize("section", ["site", "listen", "sessions", "store", "ca", "crl", "limits"])
+@pytest.mark.parametrize(
+    "section", ["site", "listen", "sessions", "store", "ca", "certificates", "crl", "limits"]
+)
 def test_every_key_of_a_section_is_written_and_explained(tmp_path: Path, section: str) -> None:
     """No key that the reader takes is left out, and none is made up."""
     keys = known_keys(tmp_path, f"[{section}]\nqqqqqqqqq = 1\n", wiki())
