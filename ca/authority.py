@@ -8,7 +8,7 @@ Publishing is `ca.publishing`'s. To revoke needs no key and is the ledger's alon
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -229,17 +229,14 @@ class Authority:
         """Enrol the key of *asked*, and write certificate and chain to the new PEM file *path*.
 
         As with `enrol_to_file`, a certificate that could not be written is revoked again. Raises
-        `IssuanceRefused` for a key that was revoked as compromised: whoever has it would be back.
+        `IssuanceRefused` for a key that was revoked as compromised, since whoever has it would be
+        back, and for one that is somebody else's, who would be let in under two names.
         """
         spki = asked.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         async with self._begin() as connection:
-            compromised = await ledger.find_compromised(connection, spki)
-        if compromised is not None:
-            reason = (
-                f"the key of this request is compromised: certificate {compromised} was revoked"
-                " for that; a new key is to be made, and a request with it"
-            )
-            raise IssuanceRefused([reason])
+            known = await ledger.find_by_key(connection, spki)
+        if reasons := [*_history_faults(known, order.user)]:
+            raise IssuanceRefused(reasons)
         with NewFile(path, PUBLIC) as file:
 
             def pem(enrolled: Enrolled) -> bytes:
@@ -320,6 +317,21 @@ class Authority:
     async def publish_deltas_if_due(self, now: datetime) -> tuple[CRLRecord, ...]:
         """Sign and record the delta lists that are due, while others may be signing."""
         return await self._publisher.publish_deltas_if_due(now)
+
+
+def _history_faults(known: Iterable[CertificateRecord], user: str) -> Iterator[str]:
+    """Say why a key with these certificates is not certified once more, for *user*."""
+    for record in known:
+        if record.reason is RevocationReason.KEY_COMPROMISE:
+            yield (
+                f"the key of this request is compromised: certificate {record.serial} was revoked"
+                " for that; a new key is to be made, and a request with it"
+            )
+        elif record.username != user:
+            yield (
+                f"the key of this request is {record.username}'s, as certificate {record.serial}"
+                f" says: {user} makes a key of their own"
+            )
 
 
 def _public_key(spki: bytes) -> PublicKey | None:

@@ -449,27 +449,18 @@ async def _find(
     return None if row is None else _record(row)
 
 
-async def find_compromised(connection: AsyncConnection, spki: bytes) -> str | None:
-    """Return the serial of a certificate that was revoked since its key, *spki*, is compromised.
+async def find_by_key(connection: AsyncConnection, spki: bytes) -> list[CertificateRecord]:
+    """Return the certificates of the public key *spki*, a SubjectPublicKeyInfo (DER).
 
-    *spki* is a SubjectPublicKeyInfo (DER). Reads every certificate revoked for that reason, which
-    may take a second where there are hundreds of thousands.
+    Looks into every certificate there is, which takes seconds where there are a million.
     """
     key = literal(spki, LargeBinary)
     if connection.dialect.name == "sqlite":
         place = func.instr(certificate.c.der, key)
     else:
         place = func.position(key.op("IN")(certificate.c.der))
-    serial: str | None = await connection.scalar(
-        select(certificate.c.serial)
-        .where(
-            certificate.c.state == CertificateState.REVOKED,
-            certificate.c.reason == RevocationReason.KEY_COMPROMISE,
-            place > 0,
-        )
-        .limit(1)
-    )
-    return serial
+    rows = await connection.execute(select(*_RECORD).where(place > 0))
+    return [_record(row) for row in rows]
 
 
 async def certificate_der(connection: AsyncConnection, issuer: str, serial: str) -> bytes | None:

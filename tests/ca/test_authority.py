@@ -315,19 +315,31 @@ class TestRequests:
     async def test_a_key_that_is_compromised(
         self, authority: Authority, begin: Begin, tmp_path: Path
     ) -> None:
-        """The request of a stick that was lost is no way back, under whatever name."""
-        await authority.enrol_request(ORDER, self.asked, path=tmp_path / "1.pem", now=NOW)
-        other = make_key()
-        await authority.enrol(replace(ORDER, user="bruno"), other.public_key(), NOW)
-        # Given back in good order: the key is as good as it was.
-        await authority.enrol_request(ORDER, self.asked, path=tmp_path / "2.pem", now=NOW)
+        """The request of a stick that was lost is no way back."""
+        for number in (1, 2):
+            # Not compromised, a key may be certified again: for another year.
+            path = tmp_path / f"{number}.pem"
+            await authority.enrol_request(ORDER, self.asked, path=path, now=NOW)
+        await authority.enrol(ORDER, make_key().public_key(), NOW)
         await revoke(begin, NOW)
-        bruno = replace(ORDER, user="bruno")
-        with pytest.raises(IssuanceRefused, match="compromised"):
-            await authority.enrol_request(bruno, self.asked, path=tmp_path / "3.pem", now=NOW)
+        with pytest.raises(IssuanceRefused, match="compromised") as caught:
+            await authority.enrol_request(ORDER, self.asked, path=tmp_path / "3.pem", now=NOW)
+        assert len(caught.value.reasons) == 2
         assert not (tmp_path / "3.pem").exists()
-        asked = CertificateRequest(other.public_key(), ())
-        await authority.enrol_request(bruno, asked, path=tmp_path / "4.pem", now=NOW)
+        fresh = CertificateRequest(make_key().public_key(), ())
+        await authority.enrol_request(ORDER, fresh, path=tmp_path / "4.pem", now=NOW)
+
+    async def test_a_key_of_somebody_else(
+        self, authority: Authority, begin: Begin, tmp_path: Path
+    ) -> None:
+        """Requests that were mixed up would let Anna in as Bruno."""
+        await authority.enrol_request(ORDER, self.asked, path=tmp_path / "1.pem", now=NOW)
+        bruno = replace(ORDER, user="bruno")
+        with pytest.raises(IssuanceRefused, match="is anna's") as caught:
+            await authority.enrol_request(bruno, self.asked, path=tmp_path / "2.pem", now=NOW)
+        (record,) = await records(begin)
+        assert record.serial in str(caught.value)
+        assert not (tmp_path / "2.pem").exists()
 
     async def test_a_folder_that_goes(
         self, ca: CA, authority: Authority, begin: Begin, tmp_path: Path
