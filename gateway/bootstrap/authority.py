@@ -152,7 +152,7 @@ class Publisher:
             # Which key that is, it says as soon as it is back; the settings need not wait.
             log.error("the store cannot be asked which CA issues: %s", error)
         self._site, self._keys = site, ring
-        self.look()
+        self._due.set()
         return Outcome(taken=tuple(key for key in keys if key.partition(".")[0] in _CONCERNS))
 
     async def follow_feed(self) -> None:
