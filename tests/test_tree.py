@@ -113,3 +113,15 @@ def test_requirement_files_pin_everything_by_hash() -> None:
         text = re.sub(r"^ *#.*\n", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
         loose = [line for line in text.replace("\\\n", " ").splitlines() if line.strip()]
         assert [line[:80] for line in loose if not entry.fullmatch(line.strip())] == []
+
+
+def test_every_way_to_install_has_what_the_product_needs() -> None:
+    """What run.txt names, the files with more in them name in the same version."""
+    pins = re.compile(r"^([a-z0-9._-]+)==([^\s;]+)", re.MULTILINE)
+    folder = ROOT / "deploy" / "constraints"
+
+    def named(file: str) -> set[tuple[str, ...]]:
+        return set(pins.findall((folder / file).read_text(encoding="utf-8")))
+
+    for file in ("demo.txt", "token.txt", "check.txt"):
+        assert named("run.txt") - named(file) == set(), f"{file}: make lock"
