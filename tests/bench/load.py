@@ -45,6 +45,7 @@ class Client(asyncio.Protocol):
         self._size = size
         self._done = done
         self._got = 0
+        self._over = False
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -70,13 +71,15 @@ class Client(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End, or fail where the end came too early."""
-        del exc
+        if not self._over:
+            sys.exit(f"closed by the server before all was asked: {exc}")
         self._done()
 
     def _next(self) -> None:
         assert self._transport is not None
         request = self._ask()
         if request is None:
+            self._over = True
             self._transport.close()
         else:
             self._transport.write(request)

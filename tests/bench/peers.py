@@ -216,7 +216,8 @@ def auth_service(directory: Path, session: str, loop: str) -> Iterator[Peer]:
     """Run the small aiohttp service that knows the one *session* on the event *loop* of a name."""
     port = free_port()
     program = (sys.executable, "-m", "tests.bench.auth_service")
-    arguments = ("--port", str(port), "--session", session, "--loop", loop)
+    # A session may begin with a dash.
+    arguments = ("--port", str(port), f"--session={session}", "--loop", loop)
     log = directory / f"auth_service-{loop}.log"
     with running([*on_processor(FIRST), *program, *arguments], port, log) as peer:
         yield peer
