@@ -55,7 +55,7 @@ def test_the_whole_way_in_a_browser(
         chromium.go(site.url(CHAT))
         chromium.wait_for_text("#said", "hello from the page")
         chromium.picture("4-websocket")
-        site.command("cert", "revoke", "--user", anna.user, "--reason", "keyCompromise")
+        site.command(*("cert", "revoke", "--user", anna.user, "--reason", "keyCompromise", "--yes"))
         chromium.wait_for_text("#said", "closed")
         chromium.driver.refresh()
         chromium.wait_for_text("h1", REVOKED[language])

@@ -136,7 +136,7 @@ def test_chromium_shows_its_own_error(
     with applications.untouched(), browser(home, tmp_path / "with", "en") as chromium:
         chromium.go(strict.portal())
         chromium.wait_for_url(strict.portal("/sign-in"))
-        strict.command("cert", "revoke", "--user", carla.user, "--reason", "keyCompromise")
+        strict.command("cert", "revoke", "--user", carla.user, "--reason", "keyCompromise", "--yes")
         for host in (HOST, WIKI):
             with pytest.raises(WebDriverException, match="ERR_BAD_SSL_CLIENT_AUTH_CERT"):
                 chromium.go(strict.url(host))
@@ -161,7 +161,7 @@ def test_firefox_shows_its_own_error(
     with applications.untouched(), firefox(strict, tmp_path / "with", bundle) as fox:
         fox.go(strict.portal())
         assert fox.url == strict.portal("/sign-in")
-        strict.command("cert", "revoke", "--user", carla.user, "--reason", "keyCompromise")
+        strict.command("cert", "revoke", "--user", carla.user, "--reason", "keyCompromise", "--yes")
         for host in (HOST, WIKI):
             assert error_of(fox, strict.url(host)) == "SSL_ERROR_REVOKED_CERT_ALERT"
 
@@ -178,6 +178,6 @@ def test_firefox_reads_a_page_where_there_is_one(
     with applications.untouched(), firefox(site, tmp_path / "with", bundle) as fox:
         fox.go(site.portal())
         assert fox.url == site.portal("/sign-in")
-        site.command("cert", "revoke", "--user", anna.user, "--reason", "keyCompromise")
+        site.command("cert", "revoke", "--user", anna.user, "--reason", "keyCompromise", "--yes")
         fox.go(site.url(WIKI))
         assert "403 certificate-revoked" in fox.text
