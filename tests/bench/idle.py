@@ -16,7 +16,8 @@ from tests.bench.report import Figure, Section, at_most
 from tests.bench.requests import microseconds
 from tests.bench.sites import BenchSite, make_site, serve_site
 
-PEOPLE = 20
+PEOPLE = 25
+"""Enough that none of their certificates comes to its limit of connections."""
 WARMING = 50
 _SETTLE_SECONDS = 1.0
 
