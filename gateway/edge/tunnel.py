@@ -68,13 +68,8 @@ class Tunnel:
 
     def downstream_writable(self, writable: bool) -> None:  # noqa: FBT001 - what it says
         """Let the application go on, or wait, as the client takes bytes."""
-        transport = self._connection.transport if self._connection else None
-        if transport is None or transport.is_closing():
-            return
-        if writable:
-            transport.resume_reading()
-        else:
-            transport.pause_reading()
+        if self._connection is not None:
+            self._connection.hold_reading(not writable)
 
     def time_out(self) -> None:
         """Do nothing, for its patience has no end."""

@@ -146,6 +146,16 @@ class UpstreamConnection(asyncio.Protocol):
         if self.customer is not None:
             self.customer.upstream_writable(True)
 
+    def hold_reading(self, hold: bool) -> None:  # noqa: FBT001 - what it says
+        """Stop or go on reading from the application."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        if hold:
+            transport.pause_reading()
+        else:
+            transport.resume_reading()
+
     @property
     def upstream(self) -> Upstream:
         """Where it leads."""
