@@ -117,12 +117,13 @@ async def _order(command: Command, wanted: Wanted) -> tuple[Person, Order]:
         device=wanted.device,
         email=person.email or None,
         scope=wanted.apps,
-        lifetime=(
-            command.site.certificates.lifetime
-            if wanted.days is None
-            else timedelta(days=wanted.days)
-        ),
+        lifetime=lifetime_of(command, wanted.days),
     )
+
+
+def lifetime_of(command: Command, days: int | None) -> timedelta:
+    """Return how long a certificate is to last: *days*, or as long as the settings say."""
+    return command.site.certificates.lifetime if days is None else timedelta(days=days)
 
 
 async def list_certificates(

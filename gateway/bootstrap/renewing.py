@@ -22,6 +22,7 @@ from gateway.bootstrap.certificates import (
     authority_of,
     find_certificate,
     fitting,
+    lifetime_of,
     list_certificates,
 )
 from gateway.bootstrap.command import Command, CommandRefused
@@ -33,7 +34,7 @@ from gateway.core.people import Person
 class Wish:
     """A certificate that is to be renewed: that of *user* on *device*, or the one with *serial*.
 
-    The new one lasts *days* and goes to the new *file*; the old one goes on for *overlap*, but
+    The new one lasts *days*, None for what the settings say, and goes to the new *file*; the old one goes on for *overlap*, but
     not beyond its own end. *kind* and *target* are for a key that is made here.
     """
 
@@ -41,7 +42,7 @@ class Wish:
     device: str | None
     serial: str | None
     overlap: timedelta
-    days: int
+    days: int | None
     file: Path
     kind: KeyKind = KeyKind.P256
     target: Target = Target.MODERN
@@ -126,12 +127,12 @@ def _overtaken() -> Iterator[None]:
 
 
 def _order(command: Command, wish: Wish, person: Person, old: CertificateRecord) -> Order:
-    now, lifetime = command.clock(), timedelta(days=wish.days)
+    now, lifetime = command.clock(), lifetime_of(command, wish.days)
     until = min(now + wish.overlap, old.not_after)
     if until >= now + lifetime:
         raise CommandRefused(
-            f"the new certificate would end before the overlap does: more --days than {wish.days},"
-            " or less --overlap"
+            "the new certificate would end before the overlap does: more --days than"
+            f" {lifetime.days}, or less --overlap"
         )
     return Order(
         user=person.user,

@@ -26,8 +26,6 @@ from policies.durations import parse_duration
 if TYPE_CHECKING:
     from gateway.bootstrap.renewing import Renewed
 
-DEFAULT_DAYS = 365
-
 
 class Span(click.ParamType[timedelta]):
     """A length of time as settings have it: `12h`, `14d`."""
@@ -67,9 +65,7 @@ SPAN = Span()
 @click.option(
     "--days",
     type=click.IntRange(min=1),
-    default=DEFAULT_DAYS,
-    show_default=True,
-    help="How long the new one lasts.",
+    help="How long the new one lasts.  [default: what the settings say, a year if nothing]",
 )
 @new_file_options
 @key_type_option("The kind of its key.")
@@ -83,7 +79,7 @@ def renew(
     device: str | None,
     serial: str | None,
     overlap: timedelta,
-    days: int,
+    days: int | None,
     bundle: Path | None,
     p12_password_stdin: bool,
     profile: str,

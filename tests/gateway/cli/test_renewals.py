@@ -1,4 +1,5 @@
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,17 @@ def test_a_renewal_is_for_the_same_person_device_and_applications(
     assert keys[0] != keys[1]
     (line,) = [one for one in anna.audit("certificate-issued") if one["detail"].get("renews")]
     assert (line["serial"], line["detail"]["renews"]) == (new["serial"], old["serial"])
+
+
+def test_the_settings_say_how_long_the_new_one_lasts(anna: Runner) -> None:
+    """As they do of one that is not a renewal."""
+    anna.issue("anna", "stick-1", "--days", "5")
+    settings = anna.site / "pusterla.toml"
+    lines = '[certificates]\nlifetime = "40d"\nlongest = "50d"\n'
+    settings.write_text(settings.read_text().replace("[certificates]\n", lines))
+    new = anna.json(*renewing(anna, *ON_STICK), stdin=PASSPHRASE)
+    begin, end = map(datetime.fromisoformat, (new["not_before"], new["not_after"]))
+    assert (end - begin).days == 40
 
 
 def test_with_a_request_the_person_keeps_their_key(anna: Runner, tmp_path: Path) -> None:
