@@ -221,6 +221,8 @@ class Application:
     mixed: list[str] = field(default_factory=list)
     served: int = 0
     open: int = 0
+    busy: int = 0
+    """How many connections are in the middle of a request."""
 
     async def serve(self) -> asyncio.Server:
         """Listen on a free port of loopback."""
@@ -247,8 +249,12 @@ class Application:
                 return
             if not isinstance(event, h11.Request):
                 return
-            goes_on = await self._answer(event, reader, writer, http)
-            await writer.drain()
+            self.busy += 1
+            try:
+                goes_on = await self._answer(event, reader, writer, http)
+                await writer.drain()
+            finally:
+                self.busy -= 1
             # A new one, as h11 has seen nothing of the answers.
             trailing = http.trailing_data[0]
             http = h11.Connection(h11.SERVER)

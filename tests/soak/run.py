@@ -11,6 +11,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ PEOPLE = 6
 _WORKERS = 2
 _LIMITS = '[limits]\nupstream_response = "2s"\n'
 _SETTLE_SECONDS = 10.0
+_LOOK_SECONDS = 0.1
 _GROWTH_KIB = 12 * 1024
 _POOLED = 128
 _SHOWN = 10
@@ -42,6 +44,8 @@ class Outcome:
     losses: Losses
     left_behind: int = 0
     """Connections of clients that the gateway still holds when all have gone."""
+    unfinished: int = 0
+    """Connections to the application that are in the middle of a request by then."""
     pooled: int = 0
     """Connections to the application that it keeps."""
     memory: list[int] = field(default_factory=list)
@@ -63,6 +67,8 @@ class Outcome:
         ]
         if self.left_behind:
             found.append(f"{self.left_behind} connections of clients are left behind")
+        if self.unfinished:
+            found.append(f"{self.unfinished} requests to the application are left behind")
         if self.pooled > _POOLED * _WORKERS:
             found.append(f"{self.pooled} connections to the application are kept")
         if self.growth > _GROWTH_KIB:
@@ -82,7 +88,8 @@ class Outcome:
                 f"{len(self.losses.seconds):8} sticks lost; all ended within {slowest:.0f} ms",
                 f"{len(self.tally.mixed) + len(self.application.mixed):8} mixed up",
                 f"{len(self.tally.surprises):8} not as they had to be",
-                f"{self.left_behind:8} connections left behind; {self.pooled} kept to the application",
+                f"{self.left_behind:8} connections of clients left behind",
+                f"{self.unfinished:8} to the application left behind; {self.pooled} kept",
                 f"memory over time, MiB: {memory}; growth {self.growth / 1024:.1f}",
             ]
         )
@@ -126,7 +133,8 @@ async def _traffic(
             await asyncio.sleep(1)
             outcome.memory.append(sum(map(resident_kib, pids)))
         leave.set()
-    outcome.left_behind = await asyncio.to_thread(_left_behind, site.port)
+    outcome.left_behind = await asyncio.to_thread(_left, lambda: _open_connections(site.port))
+    outcome.unfinished = await asyncio.to_thread(_left, lambda: outcome.application.busy)
 
 
 async def _edit(site: BenchSite, leave: asyncio.Event) -> None:
@@ -147,11 +155,11 @@ def _set_limits(site: BenchSite) -> None:
     file.write_text(re.sub(r"^\[limits\]\n", _LIMITS, file.read_text(), flags=re.MULTILINE))
 
 
-def _left_behind(port: int) -> int:
-    """Return how many connections to *port* are open still when they have had time to end."""
+def _left(count: Callable[[], int]) -> int:
+    """Return what *count* still finds when all have had time to end."""
     end = time.monotonic() + _SETTLE_SECONDS
-    while (left := _open_connections(port)) and time.monotonic() < end:
-        time.sleep(0.1)
+    while (left := count()) and time.monotonic() < end:
+        time.sleep(_LOOK_SECONDS)
     return left
 
 

@@ -76,8 +76,11 @@ def test_counts_are_those_of_the_requests_that_were_made(
 def test_a_worker_that_was_killed_counts_anew(measured: tuple[LiveSite, int]) -> None:
     """Its socket is the same; what it had written of the access log is whole."""
     site, port = measured
+    accepted = "pusterla_connections_accepted_total()"
+    before = scrape(port)[accepted]
     pid = site.workers()[0]
     subprocess.run(["kill", "-9", str(pid)], check=True)
     wait_for("two workers", lambda: len({*site.workers()} - {pid}) == 2)
     wait_for("both up", lambda: scrape(port)["pusterla_worker_up()"] == 2)
+    assert scrape(port)[accepted] < before
     site.access_lines()

@@ -234,8 +234,11 @@ async def echo(line: Line) -> None:
         line.next_request()
 
 
-async def play(stage: Stage, stream: bytes, cuts: list[int]) -> None:
-    """Send *stream* over a connection of its own and look at both ends of the edge."""
+async def play(stage: Stage, stream: bytes, cuts: list[int]) -> tuple[int, int]:
+    """Send *stream* over a connection of its own and look at both ends of the edge.
+
+    Returns how many requests have reached the application, and how many answers came back.
+    """
     before = len(stage.wiki.requests)
     wire = await stage.connect(WIKI, stage.made.anna)
     (connection,) = stage.connections
@@ -262,6 +265,7 @@ async def play(stage: Stage, stream: bytes, cuts: list[int]) -> None:
     assert stage.crm.received == b""
     told = good_answers_in(answers, [method for method, _, _ in wanted])
     assert is_part(told, reached)
+    return len(reached), len(told)
 
 
 HOST_OF_ANOTHER = message(b"GET", b"/", b"", b"").replace(WIKI.encode(), CRM.encode())
@@ -272,6 +276,14 @@ async def cookie(stage: Stage) -> bytes:
     """The line that makes a request one of somebody signed in."""
     stage.wiki.script = echo
     return stage.cookie(await stage.sign_in())
+
+
+async def test_what_is_well_formed_arrives_and_is_answered(stage: Stage, cookie: bytes) -> None:
+    """Or else the property below would hold of an edge that refuses everything."""
+    get, post = message(b"GET", b"/a", b"", b""), (b"POST", b"/b", b"Content-Length: 3\r\n", b"abc")
+    stream = (get + message(*post) + get).replace(COOKIE, cookie)
+    for cuts in ([], [1], [40, 200, 300]):
+        assert await play(stage, stream, cuts) == (3, 3)
 
 
 @given(stream=STREAMS, cuts=CUTS)
