@@ -224,6 +224,10 @@ class Publisher:
                 floor, floor_covers = base.this_update, base.covers
             else:
                 floor, floor_covers = base.floor, base.floor_covers
+            if floor is not None:
+                # A list from the future, of a clock that was wrong, says nothing of what ends
+                # before it: that goes on being valid, and revoked.
+                floor = min(floor, now)
             lines = lists.full_lines(connection, name, scope, floor, floor_covers)
             body, entries = await _encoded(lines)
         head = CRLHead(

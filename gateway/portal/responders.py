@@ -61,9 +61,7 @@ class Responders:
     def responder(self, issuer: str) -> Responder | None:
         """Return who answers for *issuer*; None as long as nobody may."""
         found = self._serving.get(issuer)
-        if found is None or self._clock() >= found.certificate.not_valid_after_utc:
-            return None
-        return found
+        return None if found is None or not _is_valid(found, self._clock()) else found
 
     async def follow(self) -> None:
         """Keep keys and certificates fresh, for ever."""
@@ -101,7 +99,8 @@ class Responders:
             # The request may be lost: taken out unanswered, or not in a store that was restored.
             return self._clock() >= waiting.asked_at + ASK_AGAIN
         found = self._serving.get(issuer)
-        if found is None:
+        if found is None or not _is_valid(found, self._clock()):
+            # Not yet is as bad as no more: a clock was wrong when it was certified.
             return True
         begin, end = found.certificate.not_valid_before_utc, found.certificate.not_valid_after_utc
         return self._clock() >= begin + (end - begin) / 4
@@ -122,3 +121,8 @@ class Responders:
         self._serving[issuer] = Responder(issuer, certificate, candidate.key)
         del self._waiting[issuer]
         log.info("answers OCSP for %s until %s", issuer, certificate.not_valid_after_utc)
+
+
+def _is_valid(responder: Responder, now: datetime) -> bool:
+    certificate = responder.certificate
+    return certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc

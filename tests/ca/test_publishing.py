@@ -265,6 +265,21 @@ class TestLeaving:
         assert seen == [[1, 2], [1, 2, 3]]
         assert [*listed(crl)] == [2, 3]
 
+    async def test_a_clock_that_was_ahead_takes_nobody_off(self, press: Press) -> None:
+        """A list from the future is followed by one with all that is revoked and not over."""
+        publisher = press.publisher()
+        await press.issue(1, ends=NOW + 300 * DAY)
+        await press.issue(2, ends=NOW + 2 * DAY)
+        await press.revoke(1, 2)
+        await publisher.publish_if_due(NOW)
+        await publisher.publish_if_due(NOW + 700 * DAY)
+        (crl,) = await publisher.publish_if_due(NOW + HOUR)
+        assert [*listed(crl)] == [1, 2]
+        await press.issue(3)
+        await press.revoke(3)
+        (crl,) = await publisher.publish_if_due(NOW + 2 * HOUR)
+        assert [*listed(crl)] == [1, 2, 3]
+
     async def test_what_is_revoked_after_its_end_appears_once(self, press: Press) -> None:
         """It was never on a list before, so it is on the next scheduled one."""
         publisher = press.publisher()

@@ -56,6 +56,20 @@ async def test_another_follows_after_a_quarter_of_its_life(house: House) -> None
     assert responders.responder(ISSUER) is None
 
 
+async def test_one_from_the_future_does_not_answer(house: House) -> None:
+    """It was certified while a clock was ahead, and another is asked for at once."""
+    house.clock.advance(days=700)
+    await certify(house)
+    early = house.responders.responder(ISSUER)
+    assert early is not None
+    house.clock.advance(days=-700)
+    assert house.responders.responder(ISSUER) is None
+    await certify(house)
+    found = house.responders.responder(ISSUER)
+    assert found is not None
+    assert found.certificate != early.certificate
+
+
 async def test_each_portal_has_its_own(house: House) -> None:
     """Two on one store ask for themselves, and neither takes what is the other's."""
     others = Responders(house.store, house.clock)
