@@ -118,8 +118,12 @@ async def install_issuer(command: Command, file: Path) -> Installed:
     """
     offered = _offered(command, load_certificates(file))
     known = await _known(command)
-    name = next((one.name for one in known if one.der == der(offered)), None)
-    if name is None:
+    same = next((one for one in known if one.der == der(offered)), None)
+    if same is not None and same.state is not IssuerState.ACTIVE:
+        raise CommandRefused(f"{file}: {same.name} is {same.state} and does not issue again")
+    if same is not None:
+        name = same.name
+    else:
         name = await _next_name(command)
         await _check(command, name, offered)
         keep_certificate(command.folder.ca, name, offered)

@@ -259,6 +259,16 @@ class TestOfflineRoot:
         assert (again_done.name, again_done.server) == ("issuing-2", False)
         assert list(await states(command)) == ["issuing-1", "issuing-2"]
 
+    async def test_one_that_issues_no_more_is_not_installed_again(self, command: Command) -> None:
+        """It would be believed anew, and the server certified by it, under a newer one."""
+        await roll_over(command, NewKey())
+        folder = command.folder
+        believed, server = folder.client_trust.read_bytes(), folder.server_certificate.read_bytes()
+        with pytest.raises(CommandRefused, match="issuing-1 is closing"):
+            await install_issuer(command, folder.issuing_certificate)
+        assert folder.client_trust.read_bytes() == believed
+        assert folder.server_certificate.read_bytes() == server
+
     async def test_what_was_not_requested_is_not_installed(
         self, command: Command, tmp_path: Path
     ) -> None:
