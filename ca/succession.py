@@ -16,9 +16,11 @@ from ca.hierarchy import Entropy, files_of, server_hosts
 from ca.issue import Issuer, issue, server_request
 from ca.keys import (
     PUBLIC,
+    Protection,
     load_certificates,
     load_key,
     pem_of,
+    protection_of,
     replace,
     save_certificates,
     save_key,
@@ -55,6 +57,7 @@ def prepare_key(
     """
     path = files_of(ca, name).key
     if is_written(path):
+        _refuse_other(path, passphrase, token)
         return load(path)
     if token is not None:
         write_new(path, f"{token.strip()}\n".encode(), like=_elder(ca))
@@ -66,6 +69,20 @@ def prepare_key(
     key = make_key(kind)
     save_key(path, key, passphrase, like=_elder(ca))
     return key
+
+
+def _refuse_other(path: Path, passphrase: bytes | None, token: str | None) -> None:
+    """Raise `FileRefused` where the key in *path* is not protected as is wished for now."""
+    found, wished = protection_of(path), Protection.NONE
+    if token is not None:
+        wished = Protection.TOKEN
+    elif passphrase is not None:
+        wished = Protection.PASSPHRASE
+    if wished not in {Protection.NONE, found}:
+        raise FileRefused(
+            f"{path} was made by an earlier try, with the protection {found.value!r} and not"
+            f" {wished.value!r}: move it away first, or ask without that"
+        )
 
 
 def keep_certificate(ca: Path, name: str, certificate: x509.Certificate) -> None:

@@ -57,6 +57,14 @@ def test_a_key_is_made_once(keys: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_key_of_an_earlier_try_is_not_taken_for_a_protected_one(keys: Path) -> None:
+    """Whoever wishes for a passphrase or a token now would think that it has one."""
+    prepare_key(keys / "ca", "issuing-2", kind=KeyKind.P256)
+    for wish in ({"passphrase": b"a long passphrase"}, {"token": "pkcs11:token=t;object=o"}):
+        with pytest.raises(FileRefused, match="made by an earlier try"):
+            prepare_key(keys / "ca", "issuing-2", kind=KeyKind.P256, **wish)
+
+
 def test_what_an_interruption_left_empty_is_made_again(keys: Path) -> None:
     """A name without a content is no key, no certificate, and in nobody's way."""
     files = files_of(keys / "ca", "issuing-2")
