@@ -79,8 +79,11 @@ async def revoke_all(
 ) -> Revocation:
     """Revoke *records*, which *selection* has chosen, and see to it that the lists say so.
 
-    When the store fails in between, `CommandRefused` says how many are revoked, for good.
+    When there are none nothing is told. When the store fails in between, `CommandRefused` says how many are revoked, for good.
     """
+    if not records:
+        # What begins and never ends would stand for a command that was killed.
+        return Revocation((), (), None)
     plan = {"wanted": str(selection), "certificates": str(len(records))}
     await command.record(AuditKind.BULK_REVOCATION, detail=plan | {"stage": "begun"})
     revoked: list[CertificateRecord] = []

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gateway.bootstrap.bulk import Selection
     from gateway.bootstrap.certificates import Revocation
 
+_NOTHING = "nothing that is not revoked or over fits"
 _NAMED_AT_MOST = 20
 _DATES = ["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S%z"]
 
@@ -146,7 +147,7 @@ def _show(found: "list[CertificateRecord]", *, as_json: bool) -> None:
             (one.serial, one.username, one.device, one.state.value, local(one.not_after))
             for one in found
         ],
-        empty="nothing that is not revoked or over fits",
+        empty=_NOTHING,
     )
 
 
@@ -160,6 +161,8 @@ def _answer(outcome: "Revocation", *, as_json: bool) -> None:
             }
         )
         return
+    if not outcome.revoked and not outcome.already:
+        say(_NOTHING)
     if len(outcome.revoked) > _NAMED_AT_MOST:
         people = len({record.username for record in outcome.revoked})
         say(f"revoked {len(outcome.revoked)} certificates of {_people(people)}")

@@ -63,6 +63,13 @@ async def told(command: Command) -> list[dict[str, str]]:
     ]
 
 
+async def test_a_revocation_of_nothing_is_not_begun(command: Command) -> None:
+    """What begins and never ends stands in the audit log for a command that was killed."""
+    done = await revoke_all(command, [], EVERYTHING, REASON)
+    assert (done.revoked, done.already, done.unpublished) == ((), (), None)
+    assert await told(command) == []
+
+
 async def test_slices_are_revoked_one_after_the_other(command: Command) -> None:
     """And told of before the first and with the last; the list has all of them."""
     count = 2 * bulk.AT_ONCE + 1
