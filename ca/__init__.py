@@ -12,6 +12,7 @@ scopes     the lists of one issuer, and what they are called           pure
 requests   a request for an issuing CA's certificate, and the root's answer   pure (signs)
 status     entries + number + time -> CRL                              pure (signs)
 trust      dates + record + time -> good, revoked, unknown, stale ...  pure, standard library only
+foreign    what CAs that are not ours have signed: paths, identities     pure
 csr        a person's request -> the key it shows to be held           pure
 targets    who opens a bundle -> how it is sealed                      pure
 bundle     key + chain + passphrase -> PKCS#12                         pure

@@ -1,6 +1,7 @@
 """Pure rules and values of the gateway: no sockets, no files, no clock.
 
 - `site`        what a site and its applications are
+- `trusts`      which CAs that are not ours the site believes, and how far
 - `people`      persons and the holders of certificates
 - `sessions`    what a sign-in leaves behind
 - `cookies`     session cookies and hand-over tickets: minted and read here only
