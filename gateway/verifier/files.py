@@ -1,0 +1,78 @@
+"""Files of the verifier: new ones, whole or not at all. Nothing here is for the event loop."""
+
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+_CHUNK: Final = 2**18
+
+
+class FileFailed(Exception):
+    """A file cannot be read or written; the message names it and says why."""
+
+
+class NewFile:
+    """A file that is being written, for nobody else to read; `discard` unless `finish` was had."""
+
+    def __init__(self, path: Path) -> None:
+        """Make it; raises `FileFailed`, where there is one by that name too."""
+        self._path = path
+        try:
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as error:
+            raise FileFailed(f"{path}: cannot be written: {error.strerror}") from error
+        self._open = True
+        # Discarded in the loop while a thread may still be writing: the descriptor must be ours.
+        self._lock = threading.Lock()
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        """Write all of *data*; raises `FileFailed`."""
+        rest = memoryview(data)
+        try:
+            with self._lock:
+                while rest and self._open:
+                    rest = rest[os.write(self._descriptor, rest) :]
+        except OSError as error:
+            raise FileFailed(f"{self._path}: cannot be written: {error.strerror}") from error
+        self.size += len(data)
+
+    def finish(self) -> None:
+        """Close it, when everything is on the disk."""
+        try:
+            with self._lock:
+                if self._open:
+                    os.fsync(self._descriptor)
+                self._close()
+        except OSError as error:
+            raise FileFailed(f"{self._path}: cannot be written: {error.strerror}") from error
+
+    def discard(self) -> None:
+        """Take it away again."""
+        with self._lock:
+            self._close()
+        self._path.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        if self._open:
+            self._open = False
+            os.close(self._descriptor)
+
+
+def read_pieces(path: Path) -> Iterator[bytes]:
+    """Read the file *path* piece by piece; raises `FileFailed`, of what is no file too."""
+    try:
+        # A pipe in its place would keep us waiting for somebody to write to it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise FileFailed(f"{path}: is no file")
+            while piece := os.read(descriptor, _CHUNK):
+                yield piece
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise FileFailed(f"{path}: {error.strerror}") from error
