@@ -32,6 +32,8 @@ class AuditKind(StrEnum):
     BULK_REVOCATION = "bulk-revocation"
     """Many are going to be revoked, or were: *stage* says which."""
     CERTIFICATE_REFUSED = "certificate-refused"
+    CERTIFICATE_ADOPTED = "certificate-adopted"
+    """One of another CA was shown for the first time, and is believed."""
     SERVER_CERTIFICATE_RENEWED = "server-certificate-renewed"
     CRL_PUBLISHED = "crl-published"
     SIGNED_IN = "signed-in"

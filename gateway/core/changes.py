@@ -15,6 +15,8 @@ class ChangeKind(StrEnum):
     USER = "user"  # user name
     SESSION = "session"  # session id
     CRL = "crl"  # issuer name
+    PRESENTED = "presented"  # fingerprint of another CA's certificate that waits for a verdict
+    TRUST = "trust"  # name of a trust: what is known of its certificates reaches further now
 
 
 @dataclass(frozen=True, slots=True)

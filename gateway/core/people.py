@@ -23,10 +23,15 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A certificate that we issued, and the person it belongs to.
+    """A certificate that we issued, or a CA that we trust, and the person it belongs to.
 
     *person* is None when the person has been removed: the certificate is
     then as good as revoked. *scope* None means: every application.
+
+    Of another CA's certificate *trust* is the name of the trust, and *device*, which it does not
+    name, is that too. *user* and *person* are then found by what it says of its holder, and may
+    be nobody. *fault* names what is wrong with it. *good_until* is the end of what is known of
+    its revocation; of our own certificates the store knows at any time.
     """
 
     fingerprint: Fingerprint
@@ -40,6 +45,15 @@ class Holder:
     reason: str | None
     user: str
     person: Person | None
+    trust: str = ""
+    fault: str = ""
+    good_until: datetime | None = None
+
+    @property
+    def ends(self) -> datetime:
+        """When it ends by itself, or what is known of it does."""
+        until = self.good_until
+        return self.not_after if until is None else min(self.not_after, until)
 
     @property
     def held(self) -> bool:

@@ -20,7 +20,17 @@ class EdgeStore(Protocol):
     """
 
     async def holder(self, fingerprint: Fingerprint) -> Holder | None:
-        """Return the certificate we issued with *fingerprint*, and its person."""
+        """Return the certificate with *fingerprint* that we know of, and its person.
+
+        None: we never issued it, and have not judged it either.
+        """
+        ...
+
+    async def present(self, fingerprint: Fingerprint, certificate: bytes) -> None:
+        """Let *certificate* (DER), which another CA has issued, be judged.
+
+        Whoever is told by the feed that it changed finds the verdict with `holder`.
+        """
         ...
 
     async def session(self, session: SessionId) -> Session | None:

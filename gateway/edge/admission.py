@@ -271,13 +271,19 @@ class Admission:
                             del self._holders[holder.fingerprint]
                 case ChangeKind.SESSION:
                     self._sessions.pop(SessionId(change.key), None)
-                case ChangeKind.CRL:
-                    # What a CRL says, the certificate's own row has said before.
+                case ChangeKind.TRUST:
+                    for holder in [*self._holders.values()]:
+                        if holder is not None and holder.trust == change.key:
+                            del self._holders[holder.fingerprint]
+                case ChangeKind.CRL | ChangeKind.PRESENTED:
+                    # What a CRL says, the certificate's own row has said before; what is
+                    # shown is the verifier's to judge.
                     pass
         touched = {change.key for change in changes}
         for grant in [*self._grants.values()]:
             session = grant.session
-            if not touched.isdisjoint((session.fingerprint, session.user, session.id)):
+            trust = grant.holder.trust
+            if not touched.isdisjoint((session.fingerprint, session.user, session.id, trust)):
                 self._end(grant)
 
     def forget_everything(self) -> None:

@@ -6,6 +6,7 @@
 - `attempts`     failed sign-ins, counted per certificate
 - `sessions`     rows of sessions
 - `certificates` the ledger of `ca`, joined with persons
+- `foreign`      certificates of other CAs, and how their lists stand
 - `witness`      tells feed and audit log of what `ca.authority` does
 - `feed`         the change feed's rows
 - `followers`    how a process hears of them

@@ -12,6 +12,7 @@ from ca.issuers import known_issuers
 from ca.ledger import CertificateRecord, IssuerState
 from ca.trust import RevocationReason
 from gateway.core.people import Fingerprint, Holder
+from gateway.store import foreign
 from gateway.store.errors import NoSuchCertificate, SignInOvertaken
 from gateway.store.people import PERSON, find_credentials, read_person
 from gateway.store.schema import person
@@ -43,9 +44,10 @@ _CERTIFICATE = [
 
 
 async def find_holder(connection: AsyncConnection, fingerprint: Fingerprint) -> Holder | None:
-    """Return the certificate we issued with *fingerprint*, and its person, in one statement.
+    """Return the certificate with *fingerprint*, and its person; one statement for one of ours.
 
-    A serial that is only reserved has no fingerprint yet, so it is not found.
+    A serial that is only reserved has no fingerprint yet, so it is not found. What another CA has
+    issued is found once it has been judged.
     """
     query = (
         select(*_CERTIFICATE, *PERSON)
@@ -56,7 +58,7 @@ async def find_holder(connection: AsyncConnection, fingerprint: Fingerprint) -> 
     )
     row = (await connection.execute(query)).one_or_none()
     if row is None:
-        return None
+        return await foreign.find_holder(connection, fingerprint)
     return Holder(
         fingerprint=fingerprint,
         issuer=row.certificate_issuer,
@@ -117,7 +119,11 @@ async def revoke(
 
 
 async def confirm_sign_in(
-    connection: AsyncConnection, user: str, fingerprint: Fingerprint, version: int
+    connection: AsyncConnection,
+    user: str,
+    fingerprint: Fingerprint,
+    version: int,
+    now: datetime,
 ) -> None:
     """Raise `SignInOvertaken` unless all that a sign-in relied on is still so."""
     holder = await find_holder(connection, fingerprint)
@@ -125,6 +131,8 @@ async def confirm_sign_in(
     if (
         holder is None
         or holder.revoked_at is not None
+        or holder.fault
+        or (holder.good_until is not None and holder.good_until < now)
         or holder.person is None
         or holder.person.user != user
         or not holder.person.enabled

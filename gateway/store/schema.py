@@ -22,7 +22,7 @@ from sqlalchemy import (
 from ca.ledger import Instant, NameList
 from ca.ledger import metadata as ledger_metadata
 
-REVISION = "0004"
+REVISION = "0005"
 """The migration that these tables are the result of."""
 
 metadata = MetaData(naming_convention=ledger_metadata.naming_convention)
@@ -94,6 +94,52 @@ audit = Table(
     # The very bytes that the chain covers, as `AuditEvent.canonical` writes them.
     Column("event", Text, nullable=False),
     Column("chain", String(64), nullable=False),
+)
+
+foreign_certificate = Table(
+    "foreign_certificate",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("der", LargeBinary, nullable=False),
+    Column("presented_at", Instant, nullable=False),
+    Column("judged_at", Instant),
+    Column("trust", String(64), nullable=False),
+    Column("issuer", Text, nullable=False),
+    Column("serial", String(40), nullable=False),
+    Column("not_before", Instant),
+    Column("not_after", Instant),
+    # What of its person is compared with the identity that it states: `PersonBy`.
+    Column("person_by", String(16)),
+    Column("identity", Text, nullable=False),
+    Column("fault", String(64), nullable=False),
+    Column("words", Text, nullable=False),
+    # What its own CA says.
+    Column("revoked_at", Instant),
+    Column("reason", String(32)),
+    Column("good_until", Instant),
+    # What was said here; no list of its CA takes it back.
+    Column("blocked_at", Instant),
+    Column("block_reason", String(32)),
+    Index(None, "state"),
+    Index(None, "trust"),
+    Index(None, "serial"),
+    Index(None, "identity"),
+)
+
+foreign_list = Table(
+    "foreign_list",
+    metadata,
+    Column("trust", String(64), primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("issuer", Text, nullable=False),
+    Column("number", String(64), nullable=False),
+    Column("this_update", Instant),
+    Column("next_update", Instant),
+    Column("entries", BigInteger, nullable=False),
+    Column("fetched_at", Instant),
+    Column("failed_at", Instant),
+    Column("failure", Text, nullable=False),
 )
 
 ALL_TABLES = [ledger_metadata, metadata]

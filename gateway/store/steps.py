@@ -16,8 +16,9 @@ from ca.ledger import CertificateRecord
 from ca.trust import RevocationReason
 from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.changes import ChangeKind
+from gateway.core.foreign import ForeignState
 from gateway.core.sessions import Session
-from gateway.store import audit, certificates, feed, sessions
+from gateway.store import audit, certificates, feed, foreign, sessions
 from gateway.store.errors import NoSuchCertificate
 
 
@@ -159,3 +160,61 @@ class Step:
         with suppress(NoSuchCertificate):
             await self.revoke(user=user, reason=RevocationReason.CESSATION_OF_OPERATION)
         await self.end_sessions(sessions.selected(user=user), reason=cause)
+
+    async def look_who_holds(self, user: str, email: str) -> None:
+        """Have certificates of other CAs looked up anew whose holder may be another now."""
+        for fingerprint in await foreign.whose_may_change(self.connection, user, email):
+            self.change(ChangeKind.CERTIFICATE, fingerprint)
+
+    async def follow_verdicts(self, judged: Sequence[foreign.Judged]) -> None:
+        """Tell of what the verifier has found, and end what rests on a certificate that fell.
+
+        Where only the end of the information has moved, the whole trust is told of at once: a new
+        list moves that of every certificate, and a row for each would flood the feed.
+        """
+        for one in judged:
+            if one.stands_otherwise:
+                self.change(ChangeKind.CERTIFICATE, one.after.fingerprint)
+                await self._follow_verdict(one)
+            elif one.reaches:
+                self.change(ChangeKind.TRUST, one.after.trust)
+
+    async def _follow_verdict(self, judged: foreign.Judged) -> None:
+        kind = _kind_of(judged)
+        if kind is None:
+            return
+        verdict = judged.after
+        reason = verdict.fault
+        if kind is AuditKind.CERTIFICATE_REVOKED and verdict.revocation is not None:
+            reason = verdict.revocation.reason
+        self.note(
+            kind,
+            user=judged.before.user if judged.before is not None else "",
+            serial=verdict.serial,
+            device=verdict.trust,
+            reason=reason,
+            trust=verdict.trust,
+            identity=verdict.identity,
+            fingerprint=verdict.fingerprint,
+        )
+        if kind not in {AuditKind.CERTIFICATE_ADOPTED, AuditKind.CERTIFICATE_RELEASED}:
+            await self.end_sessions(
+                sessions.selected(fingerprints=[verdict.fingerprint]), reason=kind
+            )
+
+
+def _kind_of(judged: foreign.Judged) -> AuditKind | None:
+    """Return what has become of a certificate of another CA, where that is worth a line."""
+    old = None if judged.before is None else judged.before.verdict
+    new = judged.after
+    if new.state is not ForeignState.ACCEPTED:
+        # As long as it opened nothing, the edge tells of each time that somebody shows it.
+        fell = old is not None and old.state is ForeignState.ACCEPTED
+        return AuditKind.CERTIFICATE_REFUSED if fell else None
+    before = None if old is None else old.revocation
+    if new.revocation is not None and new.revocation != before:
+        final = new.revocation.reason.is_final
+        return AuditKind.CERTIFICATE_REVOKED if final else AuditKind.CERTIFICATE_HELD
+    if old is None or old.state is not ForeignState.ACCEPTED:
+        return AuditKind.CERTIFICATE_ADOPTED
+    return AuditKind.CERTIFICATE_RELEASED if before is not None and new.revocation is None else None

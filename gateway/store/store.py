@@ -21,9 +21,10 @@ from ca.serials import serial_text
 from ca.trust import RevocationReason
 from gateway.core.audit import AuditEvent, AuditKind, AuditLine
 from gateway.core.changes import Batch, ChangeKind
+from gateway.core.foreign import ForeignList, ForeignState, Presented, Verdict
 from gateway.core.people import Fingerprint, Holder, Person
 from gateway.core.sessions import Session, SessionId
-from gateway.store import attempts, audit, certificates, feed, people, sessions
+from gateway.store import attempts, audit, certificates, feed, foreign, people, sessions
 from gateway.store.attempts import AttemptReserved, LockedUntil
 from gateway.store.certificates import IssuerRecord
 from gateway.store.database import Database
@@ -116,6 +117,7 @@ class Store:
             await step.cut_loose(new.user, AuditKind.USER_ADDED)
             step.note(AuditKind.USER_ADDED, user=new.user)
             step.change(ChangeKind.USER, new.user)
+            await step.look_who_holds(new.user, new.email)
 
     async def person(self, user: str) -> Person | None:
         """Return the person called *user*."""
@@ -160,7 +162,10 @@ class Store:
         Certificates, revoked, and audit lines stay.
         """
         async with self._step(by) as step:
+            gone = await people.find_person(step.connection, user)
             await people.delete_person(step.connection, user)
+            if gone is not None:
+                await step.look_who_holds(user, gone.email)
             step.note(AuditKind.USER_REMOVED, user=user)
             step.change(ChangeKind.USER, user)
             await step.cut_loose(user, AuditKind.USER_REMOVED)
@@ -193,7 +198,7 @@ class Store:
         """
         async with self._step() as step:
             await certificates.confirm_sign_in(
-                step.connection, session.user, session.fingerprint, verified.version
+                step.connection, session.user, session.fingerprint, verified.version, step.now
             )
             await sessions.insert_session(step.connection, session, device, serial)
             step.note(
@@ -247,7 +252,7 @@ class Store:
     # ------------------------------------------------------------ certificates
 
     async def holder(self, fingerprint: Fingerprint) -> Holder | None:
-        """Return the certificate we issued with *fingerprint*, and its person."""
+        """Return the certificate with *fingerprint* and its person; None: not known, not judged."""
         async with self._database.read() as connection:
             return await certificates.find_holder(connection, fingerprint)
 
@@ -395,6 +400,56 @@ class Store:
         """Return the issuing CAs, the oldest first."""
         async with self._database.read() as connection:
             return await certificates.list_issuers(connection)
+
+    # ------------------------------------------------------------ other CAs
+
+    async def present(self, fingerprint: Fingerprint, certificate: bytes) -> None:
+        """Let a certificate (DER) of another CA be judged by the verifier; it hears of it."""
+        async with self._step() as step:
+            if await foreign.present(step.connection, fingerprint, certificate, step.now):
+                step.change(ChangeKind.PRESENTED, fingerprint)
+
+    async def presented(
+        self,
+        *,
+        trust: str | None = None,
+        state: ForeignState | None = None,
+        fingerprint: Fingerprint | None = None,
+    ) -> list[Presented]:
+        """Return the certificates of other CAs that fit every criterion given, oldest first."""
+        fingerprints = None if fingerprint is None else [fingerprint]
+        wanted = foreign.selected(trust=trust, state=state, fingerprints=fingerprints)
+        async with self._database.read() as connection:
+            return await foreign.read_presented(connection, *wanted)
+
+    async def judge(self, verdicts: Sequence[Verdict], *, by: str) -> None:
+        """Write down what was found of certificates of other CAs, at most some hundreds at once.
+
+        What stands otherwise than before is told of, and sessions end where it fell.
+        """
+        async with self._step(by) as step:
+            judged = await foreign.write_verdicts(step.connection, verdicts, step.now)
+            await step.follow_verdicts(judged)
+
+    async def forget_presented(self, before: datetime) -> int:
+        """Take out certificates of other CAs that have ended or were refused before *before*."""
+        async with self._step() as step:
+            return await foreign.forget_ended(step.connection, before)
+
+    async def note_lists(self, trust: str, states: Sequence[ForeignList]) -> None:
+        """Note how the lists of *trust* stand, for doctor and metrics on every node."""
+        async with self._database.write() as connection:
+            await foreign.write_lists(connection, trust, states)
+
+    async def keep_lists(self, trusts: Sequence[str]) -> None:
+        """Forget the lists of every trust but *trusts*."""
+        async with self._database.write() as connection:
+            await foreign.keep_lists(connection, trusts)
+
+    async def foreign_lists(self) -> list[ForeignList]:
+        """Return how the lists of other CAs stand, by trust and source."""
+        async with self._database.read() as connection:
+            return await foreign.read_lists(connection)
 
     # ------------------------------------------------------------ OCSP
 

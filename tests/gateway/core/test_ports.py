@@ -17,6 +17,9 @@ class BrokenStore:
     async def holder(self, fingerprint: Fingerprint) -> Holder | None:
         raise StoreUnavailable
 
+    async def present(self, fingerprint: Fingerprint, certificate: bytes) -> None:
+        raise StoreUnavailable
+
     async def session(self, session: SessionId) -> Session | None:
         raise StoreUnavailable
 
@@ -33,6 +36,8 @@ async def test_a_store_that_cannot_answer_says_so() -> None:
     store: EdgeStore = BrokenStore()
     with pytest.raises(StoreUnavailable):
         await store.holder(Fingerprint("ab" * 32))
+    with pytest.raises(StoreUnavailable):
+        await store.present(Fingerprint("ab" * 32), b"der")
     with pytest.raises(StoreUnavailable):
         await store.session(SessionId("00" * 16))
     with pytest.raises(StoreUnavailable):

@@ -90,6 +90,10 @@ class HeldStore:
         await self._wait(Question.HOLDER)
         return answer
 
+    async def present(self, fingerprint: Fingerprint, certificate: bytes) -> None:
+        """Tell the store."""
+        await self.store.present(fingerprint, certificate)
+
     async def session(self, session: SessionId) -> Session | None:
         """Ask the store, and wait where the test says so."""
         self._ask(Question.SESSION)

@@ -1,0 +1,345 @@
+"""Rows of certificates that other CAs have issued, and of what is known of their lists."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    and_,
+    delete,
+    false,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ca.trust import Revocation, RevocationReason
+from gateway.core.foreign import ForeignList, ForeignState, PersonBy, Presented, Verdict
+from gateway.core.people import Fingerprint, Holder, Person
+from gateway.core.ports import StoreUnavailable
+from gateway.store.people import PERSON, find_person, read_person
+from gateway.store.schema import foreign_certificate, foreign_list, person
+
+WAITING_MAXIMUM = 1000
+"""How many certificates may wait to be judged; whoever comes then is to come again."""
+
+_row = foreign_certificate.c
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a verdict has changed: the row as it was, None for a new one, and as it is."""
+
+    before: Presented | None
+    after: Verdict
+
+    @property
+    def stands_otherwise(self) -> bool:
+        """Whether anything is other than it was, but for how long the information is good."""
+        if self.before is None:
+            return True
+        old, new = self.before.verdict, self.after
+        return _standing(old) != _standing(new)
+
+    @property
+    def reaches(self) -> bool:
+        """Whether the information is good for another time than it was."""
+        return self.before is None or self.before.verdict.good_until != self.after.good_until
+
+
+def _standing(verdict: Verdict) -> tuple[object, ...]:
+    dates = (verdict.not_before, verdict.not_after)
+    who = (verdict.trust, verdict.by, verdict.identity)
+    return (verdict.state, verdict.fault, verdict.revocation, *who, *dates)
+
+
+async def present(
+    connection: AsyncConnection, fingerprint: Fingerprint, der: bytes, now: datetime
+) -> bool:
+    """Write down a certificate that was shown; say whether it still waits to be judged.
+
+    Raises `StoreUnavailable` where too many wait already.
+    """
+    state = await connection.scalar(select(_row.state).where(_row.fingerprint == fingerprint))
+    if state is not None:
+        return bool(state == ForeignState.WAITING)
+    waiting = await connection.scalar(
+        select(func.count()).where(_row.state == ForeignState.WAITING)
+    )
+    if (waiting or 0) >= WAITING_MAXIMUM:
+        raise StoreUnavailable(f"{waiting} certificates of other CAs wait to be judged already")
+    await connection.execute(
+        insert(foreign_certificate).values(
+            fingerprint=fingerprint,
+            state=ForeignState.WAITING,
+            der=der,
+            presented_at=now,
+            **dict.fromkeys(("trust", "issuer", "serial", "identity", "fault", "words"), ""),
+        )
+    )
+    return True
+
+
+async def find_holder(connection: AsyncConnection, fingerprint: Fingerprint) -> Holder | None:
+    """Return the certificate of another CA with *fingerprint*, once it has been judged."""
+    found = await connection.execute(
+        select(foreign_certificate).where(
+            _row.fingerprint == fingerprint, _row.state != ForeignState.WAITING
+        )
+    )
+    row = found.one_or_none()
+    if row is None:
+        return None
+    accepted = row.state == ForeignState.ACCEPTED
+    whose = await _person_of(connection, row) if accepted else None
+    at, reason = _revocation(row)
+    return Holder(
+        fingerprint=fingerprint,
+        issuer=row.issuer,
+        serial=row.serial,
+        device=row.trust,
+        scope=None,
+        not_before=row.not_before or row.presented_at,
+        not_after=row.not_after or row.presented_at,
+        revoked_at=at,
+        reason=reason,
+        user="" if whose is None else whose.user,
+        person=whose,
+        trust=row.trust,
+        fault="" if accepted else row.fault or row.state,
+        # Where nothing is known of its revocation, that was so already when it was judged.
+        good_until=row.good_until or row.presented_at,
+    )
+
+
+def _revocation(row: Row[*tuple[Any, ...]]) -> tuple[datetime | None, str | None]:
+    """Return what weighs more: what was said here and is final, then what its own CA says."""
+    final = row.block_reason not in {None, RevocationReason.CERTIFICATE_HOLD}
+    if row.revoked_at is None or final:
+        return row.blocked_at or row.revoked_at, row.block_reason or row.reason
+    return row.revoked_at, row.reason
+
+
+async def _person_of(connection: AsyncConnection, row: Row[*tuple[Any, ...]]) -> Person | None:
+    if not row.identity:
+        return None
+    if row.person_by == PersonBy.USER:
+        return await find_person(connection, row.identity)
+    if row.person_by != PersonBy.EMAIL:
+        return None
+    found = await connection.execute(
+        select(*PERSON).where(func.lower(person.c.email) == row.identity).limit(2)
+    )
+    # An address that two have is nobody's: it does not say which of them it is.
+    people = found.all()
+    return read_person(people[0]) if len(people) == 1 else None
+
+
+async def read_presented(
+    connection: AsyncConnection, *wanted: ColumnElement[bool]
+) -> list[Presented]:
+    """Return the certificates of which *wanted* holds, in the order in which they were shown."""
+    by_user: dict[str, str] = {}
+    by_email: dict[str, list[str]] = {}
+    for user, email in await connection.execute(select(person.c.username, person.c.email)):
+        by_user[user] = user
+        by_email.setdefault(email.lower(), []).append(user)
+
+    def whose(row: Row[*tuple[Any, ...]]) -> str:
+        if row.state != ForeignState.ACCEPTED or not row.identity:
+            return ""
+        if row.person_by == PersonBy.USER:
+            return by_user.get(row.identity, "")
+        users = by_email.get(row.identity, [])
+        return users[0] if len(users) == 1 else ""
+
+    rows = await connection.execute(
+        select(foreign_certificate).where(*wanted).order_by(_row.presented_at, _row.fingerprint)
+    )
+    return [_presented(row, whose(row)) for row in rows]
+
+
+def _presented(row: Row[*tuple[Any, ...]], user: str) -> Presented:
+    verdict = Verdict(
+        fingerprint=Fingerprint(row.fingerprint),
+        state=ForeignState(row.state),
+        trust=row.trust,
+        issuer=row.issuer,
+        serial=row.serial,
+        not_before=row.not_before,
+        not_after=row.not_after,
+        by=None if row.person_by is None else PersonBy(row.person_by),
+        identity=row.identity,
+        fault=row.fault,
+        words=row.words,
+        revocation=_said(row.revoked_at, row.reason),
+        good_until=row.good_until,
+    )
+    return Presented(
+        verdict,
+        der=row.der,
+        presented_at=row.presented_at,
+        judged_at=row.judged_at,
+        blocked=_said(row.blocked_at, row.block_reason),
+        user=user,
+    )
+
+
+def _said(at: datetime | None, reason: str | None) -> Revocation | None:
+    return None if at is None else Revocation(at, RevocationReason(reason or "unspecified"))
+
+
+def selected(
+    *,
+    trust: str | None = None,
+    state: ForeignState | None = None,
+    fingerprints: Sequence[str] | None = None,
+) -> list[ColumnElement[bool]]:
+    """Return what a row must fulfil to fit every criterion given."""
+    wanted: list[ColumnElement[bool]] = []
+    if trust is not None:
+        wanted.append(_row.trust == trust)
+    if state is not None:
+        wanted.append(_row.state == state)
+    if fingerprints is not None:
+        wanted.append(_row.fingerprint.in_(fingerprints))
+    return wanted
+
+
+async def write_verdicts(
+    connection: AsyncConnection, verdicts: Sequence[Verdict], now: datetime
+) -> list[Judged]:
+    """Write *verdicts* into their rows, at most some hundreds; return what each has changed.
+
+    What has no row, since it was taken out meanwhile, is left out.
+    """
+    verdicts = [_comparable(one) for one in verdicts]
+    wanted = selected(fingerprints=[one.fingerprint for one in verdicts])
+    before = {one.verdict.fingerprint: one for one in await read_presented(connection, *wanted)}
+    judged = [Judged(before[one.fingerprint], one) for one in verdicts if one.fingerprint in before]
+    for one in judged:
+        await _write(connection, one.after, now)
+    return judged
+
+
+def _comparable(verdict: Verdict) -> Verdict:
+    if verdict.by is not PersonBy.EMAIL:
+        return verdict
+    return replace(verdict, identity=verdict.identity.lower())
+
+
+async def _write(connection: AsyncConnection, verdict: Verdict, now: datetime) -> None:
+    revocation = verdict.revocation
+    await connection.execute(
+        update(foreign_certificate)
+        .where(_row.fingerprint == verdict.fingerprint)
+        .values(
+            state=verdict.state,
+            judged_at=now,
+            trust=verdict.trust,
+            issuer=verdict.issuer,
+            serial=verdict.serial,
+            not_before=verdict.not_before,
+            not_after=verdict.not_after,
+            person_by=verdict.by,
+            identity=verdict.identity,
+            fault=verdict.fault,
+            words=verdict.words,
+            revoked_at=None if revocation is None else revocation.at,
+            reason=None if revocation is None else revocation.reason,
+            good_until=verdict.good_until,
+        )
+    )
+
+
+async def whose_may_change(connection: AsyncConnection, user: str, email: str) -> list[Fingerprint]:
+    """Return the certificates that state *user* or *email* as their holder."""
+    rows = await connection.execute(
+        select(_row.fingerprint).where(or_(_states_user(user), _states_email(email)))
+    )
+    return [Fingerprint(row.fingerprint) for row in rows]
+
+
+def _states_user(user: str) -> ColumnElement[bool]:
+    return and_(_row.person_by == PersonBy.USER, _row.identity == user)
+
+
+def _states_email(email: str) -> ColumnElement[bool]:
+    if not email:
+        return false()
+    return and_(_row.person_by == PersonBy.EMAIL, _row.identity == email.lower())
+
+
+async def certificates_of(
+    connection: AsyncConnection, *, serial: str | None, user: str | None
+) -> list[Presented]:
+    """Return the accepted certificates with *serial*, or those whose holder is *user* now."""
+    wanted = selected(state=ForeignState.ACCEPTED)
+    if serial is not None:
+        wanted.append(_row.serial == serial)
+    if user is not None:
+        email = await connection.scalar(select(person.c.email).where(person.c.username == user))
+        wanted.append(or_(_states_user(user), _states_email(email or "")))
+    found = await read_presented(connection, *wanted)
+    return [one for one in found if user is None or one.user == user]
+
+
+async def block(
+    connection: AsyncConnection,
+    fingerprints: Iterable[str],
+    reason: RevocationReason | None,
+    now: datetime,
+) -> None:
+    """Let certificates open nothing here, for *reason*; without one they are released again."""
+    await connection.execute(
+        update(foreign_certificate)
+        .where(_row.fingerprint.in_([*fingerprints]))
+        .values(blocked_at=None if reason is None else now, block_reason=reason)
+    )
+
+
+async def forget_ended(connection: AsyncConnection, before: datetime) -> int:
+    """Take out what has ended, or was refused, before *before*; return how many rows that were.
+
+    What was blocked here stays until its certificate has ended: shown again, it would come in.
+    """
+    ended = _row.not_after < before
+    refused = and_(
+        _row.state == ForeignState.REFUSED, _row.judged_at < before, _row.blocked_at.is_(None)
+    )
+    gone = await connection.execute(delete(foreign_certificate).where(or_(ended, refused)))
+    return gone.rowcount
+
+
+async def write_lists(
+    connection: AsyncConnection, trust: str, states: Sequence[ForeignList]
+) -> None:
+    """Note how the lists of *trust* stand: these, and no others."""
+    await connection.execute(delete(foreign_list).where(foreign_list.c.trust == trust))
+    if states:
+        await connection.execute(
+            insert(foreign_list),
+            [
+                {column.name: getattr(one, column.name) for column in foreign_list.c}
+                for one in states
+            ],
+        )
+
+
+async def keep_lists(connection: AsyncConnection, trusts: Sequence[str]) -> None:
+    """Forget the lists of every trust but *trusts*."""
+    await connection.execute(delete(foreign_list).where(foreign_list.c.trust.not_in([*trusts])))
+
+
+async def read_lists(connection: AsyncConnection) -> list[ForeignList]:
+    """Return how the lists of other CAs stand."""
+    rows = await connection.execute(
+        select(foreign_list).order_by(foreign_list.c.trust, foreign_list.c.source)
+    )
+    return [ForeignList(**row._mapping) for row in rows]  # noqa: SLF001 - public, by its documentation
