@@ -265,16 +265,10 @@ class Admission:
             match change.kind:
                 case ChangeKind.CERTIFICATE:
                     self._holders.pop(Fingerprint(change.key), None)
-                case ChangeKind.USER:
-                    for holder in [*self._holders.values()]:
-                        if holder is not None and holder.user == change.key:
-                            del self._holders[holder.fingerprint]
+                case ChangeKind.USER | ChangeKind.TRUST:
+                    self._forget_holders(change)
                 case ChangeKind.SESSION:
                     self._sessions.pop(SessionId(change.key), None)
-                case ChangeKind.TRUST:
-                    for holder in [*self._holders.values()]:
-                        if holder is not None and holder.trust == change.key:
-                            del self._holders[holder.fingerprint]
                 case ChangeKind.CRL | ChangeKind.PRESENTED:
                     # What a CRL says, the certificate's own row has said before; what is
                     # shown is the verifier's to judge.
@@ -285,6 +279,12 @@ class Admission:
             trust = grant.holder.trust
             if not touched.isdisjoint((session.fingerprint, session.user, session.id, trust)):
                 self._end(grant)
+
+    def _forget_holders(self, change: Change) -> None:
+        of_user = change.kind is ChangeKind.USER
+        for holder in [*self._holders.values()]:
+            if holder is not None and change.key == (holder.user if of_user else holder.trust):
+                del self._holders[holder.fingerprint]
 
     def forget_everything(self) -> None:
         """Forget all, after a gap in the feed."""
