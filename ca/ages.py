@@ -4,13 +4,11 @@ A list is followed by the next one when a quarter of its life is over (`ca.publi
 is past half of it says that nobody signs any more, while there is as much time left again.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from ca.lists import CRLRecord
-
-CLOCK_SLACK = timedelta(minutes=5)
-"""How far apart the clocks of two machines may be before we speak of it."""
+from ca.trust import CLOCK_SLACK
 
 
 class Age(StrEnum):

@@ -20,12 +20,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ca import lists
-from ca.ages import CLOCK_SLACK
 from ca.issue import Issuer
 from ca.keys import SignerLock
 from ca.lists import CRLRecord
 from ca.scopes import WHOLE, CRLKind, Line, ListName, partition_names, partition_of
 from ca.status import CRLHead, encode_lines, sign_crl
+from ca.trust import CLOCK_SLACK
 
 Begin = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 """Opens a transaction that commits when the block ends well, and is undone otherwise."""

@@ -7,8 +7,11 @@ that faces the network.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+
+CLOCK_SLACK = timedelta(minutes=5)
+"""How far apart the clocks of two machines may be before we speak of it."""
 
 
 class RevocationReason(StrEnum):

@@ -13,10 +13,11 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-from ca.ages import CLOCK_SLACK, Age
+from ca.ages import Age
 from ca.hierarchy import ISSUER_NAME, files_of, issuers_in
 from ca.ledger import IssuerState
 from ca.publishing import Publication
+from ca.trust import CLOCK_SLACK
 from gateway.bootstrap.folder import SiteFolder, too_open
 from gateway.bootstrap.published import PublishedList, published_lists
 from gateway.config import Configuration, Problems, read_configuration, read_site
