@@ -4,6 +4,7 @@ import asyncio
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from gateway.core.people import Holder
 from gateway.core.ports import StoreUnavailable
 from gateway.core.refusal_kinds import STATUS, Refusal
 from gateway.core.sessions import SessionId
@@ -220,7 +221,7 @@ class Downstream(Stream):
         if verdict.event is not None:
             self.edge.tell(verdict.event, self.meter.id)
         if self._ends is None:
-            self._remember_holder()
+            self._remember_holder(verdict)
         if isinstance(verdict, Forward):
             self._forward(verdict, head, block)
             return
@@ -263,10 +264,14 @@ class Downstream(Stream):
         application = None if grant is None else grant.app
         return too_large(head.body, body_maximum(self.edge.limits, application))
 
-    def _remember_holder(self) -> None:
+    def _remember_holder(self, verdict: Verdict) -> None:
         if self.fingerprint is None:
             return
-        holder = self.edge.admission.holder(self.fingerprint)
+        if isinstance(verdict, Forward) and verdict.grant is not None:
+            # Memory may have lost whom the grant still knows.
+            holder: Holder | HolderMissing | None = verdict.grant.holder
+        else:
+            holder = self.edge.admission.holder(self.fingerprint)
         if holder is not None and not isinstance(holder, HolderMissing):
             self.user, self._ends = holder.user, holder.not_after
 

@@ -195,6 +195,25 @@ async def test_whoever_is_released_is_let_in_at_once_and_signs_in_again(stage: S
     assert (await again.ask("/again")).status == 200
 
 
+@pytest.mark.parametrize("target", ["/idle", "/download", "/tunnel"])
+async def test_whose_a_connection_is_is_known_of_a_grant_too(stage: Stage, target: str) -> None:
+    """Memory may have lost the holder, for it is full at times, and still have the grant."""
+    anna = await stage.enter()
+    await anna.ask("/before")
+    stage.edge.admission._holders.clear()
+    stage.held.asked.clear()
+    stage.wiki.script = application_of_all_kinds
+    wire = await stage.connect(WIKI, stage.made.anna)
+    await wire.send(anna.request(target, "GET", *(UPGRADE if target == "/tunnel" else ())))
+    await wire.reply_head()
+    assert stage.held.asked == []
+    assert all(one.ends_at() for one in stage.connections)
+    await change(stage, "disable", anna)
+    while await soon(wire.read()):
+        pass
+    assert wire.end in {End.TRUNCATED, End.RESET}
+
+
 async def test_of_many_revoked_at_once_only_theirs_are_cut(stage: Stage) -> None:
     """A feed of a thousand rows is no reason to judge everybody anew, nor to forget them."""
     bruno, anna = await bruno_inside(stage), await stage.enter()
