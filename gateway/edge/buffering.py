@@ -2,8 +2,9 @@
 
 A body in chunks is held until it is whole and then sent with its length: in
 memory alone, up to the limit of the application and, for all that a worker
-holds at once, up to `ROOM`. Only while it is being held is anything here
-different from a plain `Exchange`.
+holds at once, up to `ROOM`; what the application has not taken yet is held
+still. Apart from that nothing here is different from a plain `Exchange` once
+the body is whole.
 """
 
 from dataclasses import replace
@@ -29,12 +30,14 @@ ROOM: Final = 64 * 1024 * 1024
 class BufferedExchange(Exchange):
     """An exchange whose request goes out when its body is whole."""
 
-    __slots__ = ("_body_bytes", "_held", "_holding")
+    __slots__ = ("_body_bytes", "_held", "_holding", "_room")
 
     def __init__(self, down: "Downstream", method: bytes, wire: bytes, shape: Shape) -> None:
         """*shape* is that of a request with a body in chunks."""
         self._held = bytearray()
         self._holding = True
+        self._room = 0
+        """How much of `ROOM` it takes, until the application has taken the body."""
         self._body_bytes = b""
         super().__init__(down, method, wire, shape)
 
@@ -70,7 +73,7 @@ class BufferedExchange(Exchange):
             self._fail(Refusal.OVERLOADED, "no room for a further body that is to be held")
             return b""
         self._held += framed
-        edge.services.buffered += len(framed)
+        self._take_room(self._room + len(framed))
         self._down.deadline = edge.tick + edge.body_seconds
         self.keep_alive = self.keep_alive and upload.keep_alive
         if upload.complete:
@@ -84,7 +87,7 @@ class BufferedExchange(Exchange):
 
     def _send_on(self, upload: Upload) -> None:
         body = ChunkedDecoder().feed(bytes(self._held))
-        self._let_go()
+        self._held, self._holding = bytearray(), False
         self._body_bytes = body
         # Behind a length there is no place for trailer fields; they are left out.
         upload.trailed = False
@@ -101,7 +104,34 @@ class BufferedExchange(Exchange):
         self._let_go()
         super()._fail(refusal, why)
 
+    def upstream_writable(self, writable: bool) -> None:  # noqa: FBT001 - what it says
+        """Make room as the application takes the body."""
+        super().upstream_writable(writable)
+        if writable:
+            self._make_room()
+
+    def response_data(self, data: bytes) -> None:
+        """Take bytes from the application, which mostly has the whole body by then."""
+        self._make_room()
+        super().response_data(data)
+
+    def _make_room(self) -> None:
+        if self._connection is not None:
+            self._take_room(min(self._room, self._connection.unsent))
+
+    def _finish(self, *, reusable: bool) -> None:
+        self._let_go()
+        super()._finish(reusable=reusable)
+
+    def _end_body(self, *, clean: bool) -> None:
+        self._let_go()
+        super()._end_body(clean=clean)
+
     def _let_go(self) -> None:
         self._holding = False
-        self._down.edge.services.buffered -= len(self._held)
-        self._held = bytearray()
+        self._held, self._body_bytes = bytearray(), b""
+        self._take_room(0)
+
+    def _take_room(self, octets: int) -> None:
+        self._down.edge.services.buffered += octets - self._room
+        self._room = octets

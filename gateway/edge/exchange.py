@@ -219,6 +219,4 @@ def _all_taken(connection: UpstreamConnection, upload: Upload) -> bool:
     One that answers first may never read the rest, and whoever came next would
     wait behind it. One that knows no trailers may take them for the next request.
     """
-    transport = connection.transport
-    unsent = transport is not None and transport.get_write_buffer_size()
-    return not upload.trailed and not unsent
+    return not upload.trailed and not connection.unsent

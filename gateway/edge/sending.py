@@ -272,7 +272,8 @@ class Sending(ABC):
     def upstream_writable(self, writable: bool) -> None:  # noqa: FBT001 - what it says
         """Let the client go on, or wait, as the application takes bytes."""
         down = self._down
-        down.hold_reading(not writable)
+        # Of one that has sent everything there is nothing to hold back, and its end to see.
+        down.hold_reading(not writable and not self.request_complete)
         upload = self._upload
         if upload is None or self._phase is not HEAD:
             return

@@ -35,7 +35,7 @@ class Services:
         self.portal = Service("portal", (pool,), AppLimits(), site.limits)
         self._entries: dict[str, _Entry] = {}
         self.buffered = 0
-        """How many bytes of bodies are held until they are whole."""
+        """How many bytes of bodies are held: until they are whole, and the application has them."""
         self._checking: set[asyncio.Task[None]] = set()
 
     def of(self, app: Application) -> Service:

@@ -146,6 +146,11 @@ class UpstreamConnection(asyncio.Protocol):
         if self.customer is not None:
             self.customer.upstream_writable(True)
 
+    @property
+    def unsent(self) -> int:
+        """How many bytes the application has not taken yet, of those that the kernel has not."""
+        return 0 if self.transport is None else self.transport.get_write_buffer_size()
+
     def hold_reading(self, hold: bool) -> None:  # noqa: FBT001 - what it says
         """Stop or go on reading from the application."""
         transport = self.transport

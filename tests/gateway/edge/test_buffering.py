@@ -1,3 +1,6 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -5,8 +8,9 @@ import pytest
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import AppLimits, Upstream
 from gateway.edge import buffering as module
-from tests.gateway.edge.stage import Stage, application
-from tests.gateway.edge.waiting import until
+from tests.gateway.edge.recorder import Line, ok
+from tests.gateway.edge.stage import Stage, Visitor, application
+from tests.gateway.edge.waiting import soon, until
 
 CHUNKED = b"Transfer-Encoding: chunked"
 BODY = b"5;x=y\r\nhello\r\n6\r\n world\r\n0\r\nT: r\r\n\r\n"
@@ -118,4 +122,102 @@ async def test_a_body_that_stops_or_is_broken_never_goes_out(stage: Stage) -> No
     await other.wire.send(other.request("/", "POST", CHUNKED, body=b"zz\r\n"))
     assert (await other.wire.reply("POST")).refusal == Refusal.BAD_REQUEST
     assert stage.wiki.lines == []
+    assert stage.edge.services.buffered == 0
+
+
+# More than the kernel takes for an application that does not read.
+LARGE = 12 * 1024 * 1024
+WHOLE = b"%x\r\n" % LARGE + bytes(LARGE) + b"\r\n0\r\n\r\n"
+
+
+@dataclass(eq=False)
+class Slow:
+    """An application that does not read a body before it is told to, and an upload to it."""
+
+    stage: Stage
+    visitor: Visitor
+    line: Line
+    reading: asyncio.Event
+
+    async def read_and_answer(self) -> None:
+        """Take the whole body first."""
+        self.reading.set()
+        # Before there is an answer; the last of it the kernel may not have taken yet.
+        await until(lambda: self.stage.edge.services.buffered < LARGE // 100)
+        self.line.send(ok(b"taken"))
+        await self.visitor.wire.reply("POST")
+
+    async def answer_first(self) -> None:
+        """Answer, and take nothing of it."""
+        self.line.send(ok(b"too much"))
+        await self.visitor.wire.reply("POST")
+
+    async def answer_without_length(self) -> None:
+        """Take the body while the answer is under way, which goes up to the end."""
+        self.line.send(b"HTTP/1.1 200 OK\r\n\r\nto the end")
+        self.reading.set()
+        await until(lambda: len(self.line.received) > LARGE)
+        self.line.close()
+        await self.visitor.wire.reply("POST")
+
+    async def answer_in_part(self) -> None:
+        """Break off in the middle of the answer."""
+        self.line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+        self.line.close()
+        await self.visitor.wire.read_all()
+
+    async def break_off(self) -> None:
+        """Break off without an answer."""
+        self.line.reset()
+        await self.visitor.wire.reply("POST")
+
+    async def be_silent(self) -> None:
+        """Never answer."""
+        self.stage.sweep(after=self.stage.site.limits.upstream_response.total_seconds() + 1)
+        await self.visitor.wire.reply("POST")
+
+    async def lose_the_client(self) -> None:
+        """Nobody waits for the answer."""
+        self.visitor.wire.reset()
+
+    async def lose_the_right(self) -> None:
+        """The connection is cut."""
+        await self.stage.store.set_enabled("anna", False, by="test")
+
+
+ENDS = (
+    *(Slow.read_and_answer, Slow.answer_first, Slow.answer_without_length, Slow.answer_in_part),
+    *(Slow.break_off, Slow.be_silent, Slow.lose_the_client, Slow.lose_the_right),
+)
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
+async def test_a_body_takes_room_until_the_application_has_it(
+    narrow: Stage, end: Callable[[Slow], Awaitable[None]]
+) -> None:
+    """It lies in memory until then; and however the request ends, the room is free again."""
+    reading = asyncio.Event()
+
+    async def script(line: Line) -> None:
+        await line.head()
+        await reading.wait()
+        await line.body()
+
+    holding(narrow, LARGE)
+    narrow.wiki.script = script
+    visitor = await narrow.enter()
+    await visitor.wire.send(visitor.request("/", "POST", CHUNKED, body=WHOLE))
+    line = await narrow.wiki.line()
+    await until(lambda: line.received)
+    assert narrow.edge.services.buffered >= LARGE
+    await soon(end(Slow(narrow, visitor, line, reading)))
+    await until(lambda: not narrow.edge.services.buffered)
+
+
+async def test_a_body_that_no_application_takes_takes_no_room(stage: Stage) -> None:
+    """There is nobody who could be sent it."""
+    holding(stage)
+    await stage.wiki.close()
+    visitor = await stage.enter()
+    assert (await visitor.ask("/", "POST", CHUNKED, body=BODY)).status == 502
     assert stage.edge.services.buffered == 0
