@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from ipaddress import ip_address
 from math import inf
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, cast
 
+from gateway.core.audit import AuditEvent
 from gateway.core.people import Fingerprint
 from gateway.core.ports import StoreUnavailable
 from gateway.core.refusal_kinds import Refusal
@@ -67,8 +69,12 @@ class Arrival(asyncio.Protocol):
             self._transport.abort()
             return
         peer = transport.get_extra_info("peername")
-        if isinstance(peer, tuple):
-            self.address, self.port = plain_address(str(peer[0])), int(peer[1])
+        if not isinstance(peer, tuple):
+            # Gone before it was looked at.
+            self._over = True
+            self._transport.abort()
+            return
+        self.address, self.port = plain_address(str(peer[0])), int(peer[1])
         edge.connections.arrive(self)
         self._figures.connections_accepted += 1
         self.deadline = edge.tick + edge.handshake_seconds
@@ -151,7 +157,8 @@ class Arrival(asyncio.Protocol):
         peer = Peer(Door.PROTECTED, channel.server_name, fingerprint, self.address)
         judged = self._edge.gate.judge_certificate(peer)
         if isinstance(judged, Refuse):
-            self._edge.tell(judged.event)
+            # A certificate is shown before its key is proven, and may be somebody else's.
+            self._edge.tell(_unproven(judged.event))
             self._edge.note("%s: %s, in the handshake", self.address, judged.refusal)
             self._edge.telemetry.refused(judged.refusal)
             return judged.refusal
@@ -183,6 +190,7 @@ class Arrival(asyncio.Protocol):
             # Memory knows now, or has forgotten it again: either way it is asked.
             self._shake_hands(channel, lambda: None)
         else:
+            self._edge.telemetry.refused(refusal)
             self._shake_hands(channel, lambda: channel.answer(refusal))
 
     def _peer(self, channel: Channel, door: Door) -> Peer:
@@ -277,3 +285,9 @@ class Arrival(asyncio.Protocol):
         self._over = True
         if self._transport is not None:
             self._transport.abort()
+
+
+def _unproven(event: AuditEvent | None) -> AuditEvent | None:
+    if event is None:
+        return None
+    return replace(event, detail={**event.detail, "possession": "unproven"})

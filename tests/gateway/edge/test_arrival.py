@@ -1,7 +1,12 @@
 """Connections before it is known whose they are: how many, for how long, and who goes first."""
 
 import asyncio
+import socket
+import struct
+from ipaddress import IPv4Network, ip_network
 from pathlib import Path
+
+import pytest
 
 from gateway.core.refusal_kinds import Refusal
 from gateway.edge.arrival import _TOLD
@@ -103,3 +108,19 @@ async def test_nobody_has_less_time_than_was_promised(made: MadeSite, tmp_path: 
         await wire.send(GET[:10])
         await until(lambda: connection._buffer)
         assert connection.deadline >= before + limits.request_head.total_seconds()
+
+
+@pytest.mark.parametrize("balancers", [(), (ip_network("10.0.0.0/8"),)])
+async def test_who_is_gone_before_it_is_looked_at_is_not_taken_in(
+    made: MadeSite, tmp_path: Path, balancers: tuple[IPv4Network, ...]
+) -> None:
+    """A connection that has no other end any more has no address either."""
+    async with open_stage(made, tmp_path, balancers=balancers) as stage:
+        with socket.create_connection(("127.0.0.1", stage.https_port)) as gone:
+            # Reset, and that before the loop has had a turn.
+            gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        # Connections are accepted in their order.
+        await stage.connect(PUBLIC_HOST)
+        figures = stage.edge.telemetry.figures.snapshot()
+        assert figures["connections_accepted"] == 1
+        assert sum(figures["handshakes"].values()) == 1

@@ -99,6 +99,8 @@ async def test_a_revoked_certificate_meets_its_alert(
     assert await alert(strict, strict.made.anna, version) == REVOKED
     event = await strict.wait_for_audit(AuditKind.CERTIFICATE_REFUSED, Refusal.CERTIFICATE_REVOKED)
     assert event.user == "anna"
+    # For it is judged before the signature: anybody may show what he has seen of others.
+    assert event.detail == {"possession": "unproven"}
 
 
 @VERSIONS
@@ -134,6 +136,8 @@ async def test_when_nobody_can_say_the_handshake_fails_closed(
     assert await alert(strict, strict.made.anna, version) == "TLSV1_ALERT_INTERNAL_ERROR"
     strict.held.fail(Question.HOLDER, error=ZeroDivisionError("a mistake"))
     assert await alert(strict, strict.made.anna, version) == "TLSV1_ALERT_INTERNAL_ERROR"
+    counted = strict.edge.telemetry.figures.snapshot()["refusals"]
+    assert (counted[Refusal.STORE_UNAVAILABLE], counted[Refusal.INTERNAL]) == (1, 1)
     (error,) = strict.errors
     assert "a mistake" in error
     strict.errors.clear()
