@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Final
 
 from gateway.core.routes import PLAIN_TARGET, normalise_host
-from gateway.core.site import AppLimits, HealthCheck, Upstream, UpstreamTLS, parse_upstream
+from gateway.core.site import (
+    AppLimits,
+    HealthCheck,
+    Upstream,
+    UpstreamTLS,
+    check_length,
+    parse_upstream,
+)
 from policies.reading import Section
 
 _LONGEST_WAIT: Final = timedelta(hours=1)
@@ -93,6 +100,7 @@ def _check_name(text: str) -> None:
         if normalise_host(text) != text:
             message = f"{text!r} is not the name of a host; write one such as wiki.internal"
             raise ValueError(message) from None
+        check_length(text)
 
 
 def _check_path(text: str) -> None:

@@ -19,6 +19,8 @@ _UPSTREAM = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _PORT_MAXIMUM = 65535
+_NAME_MAXIMUM = 253
+_LABEL_MAXIMUM = 63
 DEFAULT_ACCESS_LOG = "log/access.jsonl"
 
 
@@ -66,12 +68,28 @@ def parse_upstream(text: str) -> Upstream:
         message = f"the port in {text!r} must be from 1 to {_PORT_MAXIMUM}"
         raise ValueError(message)
     if match["name"]:
+        try:
+            check_length(match["name"])
+        except ValueError as error:
+            message = f"{text!r} cannot be looked up: {error}"
+            raise ValueError(message) from error
         return Upstream(host=match["name"].lower(), port=port, tls=tls)
     try:
         return Upstream(host=str(IPv6Address(match["literal"])), port=port, tls=tls)
     except ValueError as error:
         message = f"{match['literal']!r} in {text!r} is not an IPv6 address"
         raise ValueError(message) from error
+
+
+def check_length(name: str) -> None:
+    """Raise `ValueError` where *name* is longer than DNS allows (RFC 1035, section 2.3.4)."""
+    name = name.removesuffix(".")
+    if len(name) > _NAME_MAXIMUM or max(map(len, name.split("."))) > _LABEL_MAXIMUM:
+        message = (
+            f"a host has at most {_NAME_MAXIMUM} characters, "
+            f"{_LABEL_MAXIMUM} from one dot to the next"
+        )
+        raise ValueError(message)
 
 
 @dataclass(frozen=True, slots=True)

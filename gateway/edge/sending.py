@@ -114,11 +114,18 @@ class Sending(ABC):
             self._attach(connection)
 
     async def _connect(self) -> None:
+        failure: tuple[Refusal, str] | None = Refusal.INTERNAL, "connecting came to nothing"
         try:
             connection = await self.shape.service.connect()
+            failure = None
         except (NoUpstream, OSError) as error:
-            self._figures.connects_failed += 1
-            self._fail(*_unreached(error))
+            failure = _unreached(error)
+        finally:
+            # After an error of our own too: nobody is left waiting for an answer.
+            if failure is not None and self._phase is not DONE:
+                self._figures.connects_failed += 1
+                self._fail(*failure)
+        if failure is not None:
             return
         self._figures.connects += 1
         self._connecting = None

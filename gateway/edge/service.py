@@ -65,7 +65,8 @@ class WatchedPool(Pool):
             if not self.alone and self.standing.refuse(_now()):
                 self._tell(str(error) or "no connection in time")
             raise
-        except asyncio.CancelledError:
+        except BaseException:
+            # Given up, or an error of our own: it says nothing of the upstream.
             self.standing.abandon(_now())
             raise
         finally:

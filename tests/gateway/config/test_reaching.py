@@ -89,6 +89,7 @@ def test_what_cannot_be_for_tls_is_a_problem(tmp_path: Path) -> None:
     for given, start in (
         ({"ca": "gone.pem"}, f"ca: there is no file {tmp_path / 'gone.pem'}"),
         ({"name": "Wiki.Internal"}, "name: 'Wiki.Internal' is not the name of a host"),
+        ({"name": "a" * 64}, "name: a host has at most 253 characters, 63 from one dot"),
         ({"key": "edge.key"}, "key: a key without a certificate"),
         ({"verify": False}, "verify: unknown key"),
     ):

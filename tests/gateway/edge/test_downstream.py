@@ -6,13 +6,14 @@ from collections.abc import Callable
 import pytest
 
 from gateway.core.refusal_kinds import Refusal
+from gateway.core.site import Upstream
 from gateway.edge.connections import LINGER_SECONDS
 from gateway.edge.downstream import Downstream
 from gateway.edge.stream import State
 from gateway.edge.upstream import UpstreamConnection
 from tests.gateway.edge.recorder import Line, ok, saying
 from tests.gateway.edge.site import HOST, WIKI
-from tests.gateway.edge.stage import Stage, Visitor
+from tests.gateway.edge.stage import Stage, Visitor, application
 from tests.gateway.edge.stores import Question
 from tests.gateway.edge.waiting import PATIENCE, turns, until
 from tests.gateway.edge.wire import End
@@ -244,6 +245,23 @@ async def test_an_error_of_our_own_is_answered(stage: Stage) -> None:
     assert await wire.read() == b""
     (error,) = stage.errors
     assert "a mistake" in error
+    stage.errors.clear()
+
+
+async def test_an_error_of_our_own_while_connecting_is_answered(stage: Stage) -> None:
+    """Connecting has a time limit of its own, so nothing else would ever end the wait."""
+    # Not to be had from a file: names that cannot be looked up are refused there.
+    unthinkable = Upstream("a" * 64 + ".internal", 80)
+    stage.edge.adopt(stage.applications(wiki=application("wiki", unthinkable)))
+    visitor = await stage.enter()
+    reply = await visitor.ask()
+    assert (reply.status, reply.refusal) == (500, Refusal.INTERNAL)
+    assert await visitor.wire.read() == b""
+    (line,) = await stage.access()
+    assert (line["app"], line["reason"]) == ("wiki", "internal")
+    await until(lambda: stage.errors)
+    (error,) = stage.errors
+    assert "UnicodeError" in error
     stage.errors.clear()
 
 

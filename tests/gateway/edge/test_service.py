@@ -231,6 +231,20 @@ async def test_a_trial_whose_client_has_left_is_no_trial(monkeypatch: pytest.Mon
         all_of_them.close()
 
 
+async def test_a_trial_that_fails_by_an_error_of_our_own_is_no_trial() -> None:
+    """It says nothing of the upstream, and another request may try."""
+    async with recorders(1) as (good,):
+        all_of_them, service = services(at(good), Upstream("a" * 64, 80))
+        pool = watched(service, 1)
+        for _ in range(FAILURES):
+            pool.standing.refuse(-100.0)
+        with pytest.raises(UnicodeError):
+            await service.connect()
+        assert pool.load == 0
+        assert pool.standing.due(asyncio.get_running_loop().time())
+        all_of_them.close()
+
+
 async def test_the_limits_of_an_application_go_before_those_of_the_site() -> None:
     """And where it has none, the site's are good; an answer may stop for ever."""
     _, plain = services(Upstream("127.0.0.1", 1))
