@@ -199,8 +199,10 @@ class Gate:
         one cookie, or none, the questions are asked.
         """
         app = self._by_host.get(head.host)
+        if app is None or peer.fingerprint is None or not self._admission.reliable(now):
+            return None
         numbers = self._numbers(head)
-        if app is None or len(numbers) != 1 or not self._admission.reliable(now):
+        if len(numbers) != 1:
             return None
         number = numbers[0]
         grant = None if number is None else self._admission.grant(number, app, now)

@@ -292,6 +292,14 @@ async def test_memory_of_cookies_is_bounded(stage: Stage) -> None:
     assert len(stage.edge.gate._cookies) == 1
 
 
+async def test_cookies_of_whoever_has_no_certificate_are_not_looked_at(stage: Stage) -> None:
+    """Else any stranger could have MACs computed, and fill the memory of cookies."""
+    session = await stage.sign_in()
+    verdict = await judge(stage, peer_of(None), head_of("/", cookie(stage, session)))
+    assert verdict == Refuse(Refusal.NO_CERTIFICATE, close=True)
+    assert stage.edge.gate._cookies == {}
+
+
 # Policy ---------------------------------------------------------------------
 
 
