@@ -325,6 +325,8 @@ class Downstream(Stream):
             else:
                 self.exchange.time_out()
         else:
+            if self._state is State.JUDGING:
+                self._end = Refusal.STORE_UNAVAILABLE.encode()
             self._abort()
 
     def ends_at(self) -> datetime | None:

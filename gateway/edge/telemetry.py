@@ -10,6 +10,7 @@ from datetime import datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
+from gateway.core.people import Holder
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import Site
 from gateway.edge.access_log import AccessLog, constant_part
@@ -175,8 +176,11 @@ class Telemetry:
         grant: Grant | None,
     ) -> bytes:
         peer, fingerprint = down.peer, down.fingerprint
-        holder = None if fingerprint is None else down.edge.admission.holder(fingerprint)
-        known = None if isinstance(holder, HolderMissing) else holder
+        if grant is not None:
+            known: Holder | None = grant.holder
+        else:
+            holder = None if fingerprint is None else down.edge.admission.holder(fingerprint)
+            known = None if isinstance(holder, HolderMissing) else holder
         agent = None if head is None else head.first(b"user-agent")
         return constant_part(
             {

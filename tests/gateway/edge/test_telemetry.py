@@ -190,6 +190,32 @@ async def test_whoever_goes_away_leaves_a_line(stage: Stage) -> None:
     ]
 
 
+async def test_whoever_waits_in_vain_for_the_store_has_not_gone_away(stage: Stage) -> None:
+    """The line says what was to blame."""
+    stage.held.hold(Question.HOLDER)
+    wire = await stage.connect(WIKI, stage.made.anna)
+    await wire.send(f"GET / HTTP/1.1\r\nHost: {WIKI}\r\n\r\n".encode())
+    await stage.held.wait_asked(Question.HOLDER)
+    stage.sweep(after=stage.site.limits.upstream_response.total_seconds() + 1)
+    assert await wire.read_all() == b""
+    stage.held.release(Question.HOLDER)
+    (line,) = await stage.access(1)
+    assert (line["status"], line["reason"]) == (499, Refusal.STORE_UNAVAILABLE)
+
+
+async def test_a_line_names_who_the_grant_was_given_to(stage: Stage) -> None:
+    """Also where memory has lost whose certificate it is, and was not asked again."""
+    anna = await stage.enter()
+    await anna.ask("/before")
+    stage.edge.admission._holders.clear()
+    wire = await stage.connect(WIKI, stage.made.anna)
+    assert (await wire.ask(anna.request("/after"))).status == 200
+    before, after = await stage.access(2)
+    assert after["target"] == "/after"
+    for key in ("user", "serial", "device"):
+        assert after[key] == before[key] != ""
+
+
 async def test_every_reason_for_a_cut_is_described() -> None:
     """In docs/watching.md, and no other is there."""
     page = (ROOT / "docs" / "watching.md").read_text()
