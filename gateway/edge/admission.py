@@ -73,7 +73,7 @@ _T = TypeVar("_T")  # PEP 695 is not in Python 3.11
 Missing = HolderMissing | SessionMissing | RecordMissing
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)  # one is another, though they say the same
 class Grant:
     """A decision that a session may use an application, and what it is told of whom.
 

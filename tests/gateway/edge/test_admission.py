@@ -213,6 +213,12 @@ async def test_no_grant_without_its_line_in_the_audit_log(stage: Stage) -> None:
     assert isinstance(other, RecordMissing)
 
 
+async def test_a_decision_is_no_other_that_says_the_same(stage: Stage) -> None:
+    """One of them may have ended; and lines of the access log are found by the grant."""
+    grant = await grant_to(stage, await stage.sign_in())
+    assert grant != replace(grant)
+
+
 async def test_a_grant_says_who_is_calling(stage: Stage) -> None:
     """In fields that the application can believe; its own header among them."""
     session, holder = await stage.sign_in(), await learn_holder(stage)
