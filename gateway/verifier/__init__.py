@@ -7,4 +7,9 @@ outside in:
 - `addresses`  which URLs and which hosts are asked at all                  pure
 - `fetching`   http, https and files, bounded in size, time and redirects   aiohttp
 - `files`      files that are written whole or not at all
+
+Of an OCSP answer:
+
+- `responder`  asks about each certificate, and again before the answer ends
+- `kept`       answers on disk
 """

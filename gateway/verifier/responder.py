@@ -1,0 +1,309 @@
+"""Ask the OCSP responders of one trust: what is known of each certificate, and asking again.
+
+A certificate is asked about at its own responder (AIA) when it is first shown, and again long
+before the answer ends. An answer is kept until a newer one comes: whatever goes wrong in between
+leaves it in force to its end, and past that the trust's setting decides.
+"""
+
+import asyncio
+import random
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from ca.foreign.ocsp import (
+    MOST_BYTES,
+    NONCE_BYTES,
+    OCSPFault,
+    OCSPStatus,
+    RefusedResponse,
+    read_response,
+    request_for,
+    responder_urls,
+)
+from ca.trust import Revocation
+from gateway.core.trusts import PastEnd, Trust
+from gateway.verifier.fetching import Fetcher, FetchFailed
+from gateway.verifier.files import FileFailed
+from gateway.verifier.kept import KeptAnswer, KeptAnswers
+
+SELDOM: Final = timedelta(hours=1)
+"""How old an answer may become before it is asked for again, however long it holds: a revocation
+is known here by then."""
+OFTEN: Final = timedelta(seconds=30)
+"""How young an answer is left alone, however short it holds; and the first pause after a failure,
+which doubles up to `SELDOM`."""
+_JITTER: Final = 0.1
+_AT_ONCE: Final = 8
+_MOST_URLS: Final = 4
+_MEDIA_TYPE: Final = "application/ocsp-request"
+
+
+@dataclass(frozen=True, slots=True)
+class ResponderStatus:
+    """What is known of one certificate, and until when, grace included; *words* say why not.
+
+    *good_until* None: no responder has said anything that can be relied on. What is revoked for
+    good stays so without an end.
+    """
+
+    revocation: Revocation | None
+    good_until: datetime | None
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResponderEvent:
+    """A responder was asked about the certificate with this SHA-256 *fingerprint* (hexadecimal).
+
+    *words* are empty when its answer was taken, else what went wrong.
+    """
+
+    fingerprint: str
+    serial: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class RespondersHealth:
+    """How asking goes: certificates, how many without a newer answer, and the next end."""
+
+    certificates: int
+    failing: int
+    last_failure: str
+    next_end: datetime | None
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A certificate that is asked about, and what came of it."""
+
+    certificate: x509.Certificate
+    issuer: x509.Certificate
+    due: datetime
+    status: OCSPStatus | None = None
+    unknown: bool = False
+    failures: int = 0
+    words: str = ""
+    busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass(frozen=True, slots=True)
+class _Silent:
+    """A responder of which nothing was had, so that others do not wait for it in vain as well."""
+
+    since: datetime
+    failed: FetchFailed
+
+
+class Responders:
+    """What the responders of one trust say."""
+
+    def __init__(
+        self,
+        directory: Path,
+        trust: Trust,
+        fetcher: Fetcher,
+        *,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        """Keep answers in *directory*, of this trust alone; *draw* spreads the times of asking."""
+        self._kept = KeptAnswers(directory)
+        self._grace = trust.grace if trust.past_end is PastEnd.GO_ON else timedelta(0)
+        self._fetcher = fetcher
+        self._draw = draw
+        self._asked: dict[str, _Asked] = {}
+        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._silent: dict[str, _Silent] = {}
+        self._last_failure = ""
+        self._tidied = False
+
+    async def ask(
+        self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime
+    ) -> ResponderStatus:
+        """Return what is known of *certificate* of *issuer*, after asking where that is due.
+
+        That the path is valid is the caller's to know. After a failure nobody is asked again
+        before a while, whoever calls: `due` says when.
+        """
+        fingerprint = fingerprint_of(certificate)
+        one = self._asked.get(fingerprint)
+        if one is None:
+            one = self._asked.setdefault(fingerprint, _Asked(certificate, issuer, now))
+        async with one.busy:
+            if one.status is None and not one.failures:
+                await self._recall(fingerprint, one)
+            if _is_due(one, now):
+                await self._ask(fingerprint, one, now)
+        return self._status_of(one)
+
+    def status(self, certificate: x509.Certificate) -> ResponderStatus:
+        """Return what is known already; asks nobody."""
+        one = self._asked.get(fingerprint_of(certificate))
+        if one is None:
+            return ResponderStatus(None, None, "no responder has been asked about it yet")
+        return self._status_of(one)
+
+    def due(self) -> datetime | None:
+        """Return when `refresh` has something to ask; None when never."""
+        return min((one.due for one in self._asked.values() if not _is_final(one)), default=None)
+
+    async def refresh(self, now: datetime) -> tuple[ResponderEvent, ...]:
+        """Ask again about every certificate for which that is due; what has ended is forgotten.
+
+        One event for each that was asked about. Its status may be as it was, but holds longer.
+        """
+        if not self._tidied:
+            self._tidied = True
+            await asyncio.to_thread(self._kept.tidy, now)
+        for fingerprint, one in [*self._asked.items()]:
+            if one.certificate.not_valid_after_utc < now:
+                await self.forget(fingerprint)
+        due = [(name, one) for name, one in self._asked.items() if _is_due(one, now)]
+        async with asyncio.TaskGroup() as group:
+            for fingerprint, one in due:
+                group.create_task(self._ask_again(fingerprint, one, now))
+        return tuple(
+            ResponderEvent(name, one.certificate.serial_number, one.words) for name, one in due
+        )
+
+    async def forget(self, fingerprint: str) -> None:
+        """Ask no more about the certificate with *fingerprint*, and keep nothing of it."""
+        self._asked.pop(fingerprint, None)
+        await self._keep(fingerprint, None)
+
+    def health(self) -> RespondersHealth:
+        """Say how asking goes."""
+        ends = [
+            one.status.good_until
+            for one in self._asked.values()
+            if one.status is not None and not _is_final(one)
+        ]
+        return RespondersHealth(
+            certificates=len(self._asked),
+            failing=sum(1 for one in self._asked.values() if one.words),
+            last_failure=self._last_failure,
+            next_end=min(ends, default=None),
+        )
+
+    async def _ask_again(self, fingerprint: str, one: _Asked, now: datetime) -> None:
+        async with one.busy:
+            if _is_due(one, now):
+                await self._ask(fingerprint, one, now)
+
+    async def _ask(self, fingerprint: str, one: _Asked, now: datetime) -> None:
+        """Ask the certificate's responders in their order until one of them says something."""
+        faults = []
+        for url in responder_urls(one.certificate)[:_MOST_URLS]:
+            fault = await self._ask_at(url, fingerprint, one, now)
+            if fault is None:
+                return
+            faults.append(fault)
+            if one.unknown:
+                # Said by the CA itself, and not something that asking somebody else mends.
+                break
+        one.words = "; ".join(faults) or "the certificate names no OCSP responder (AIA)"
+        self._last_failure = one.words
+        one.due = now + self._pause(min(SELDOM, OFTEN * 2 ** min(one.failures, 10)))
+        one.failures += 1
+
+    async def _ask_at(self, url: str, fingerprint: str, one: _Asked, now: datetime) -> str | None:
+        """Ask at *url* and take what is said; return what is wrong with it, None if nothing is."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        data = await self._fetch(url, request_for(one.certificate, one.issuer, nonce), now)
+        if isinstance(data, FetchFailed):
+            return data.words
+        found = read_response(data, one.certificate, one.issuer, nonce, now)
+        if isinstance(found, RefusedResponse):
+            if found.fault is OCSPFault.UNKNOWN and not _is_revoked(one):
+                one.unknown = True
+                await self._keep(fingerprint, None)
+            return f"{url}: {found.words}"
+        held = one.status
+        if held is None or found.this_update >= held.this_update:
+            self._take(one, found, now)
+            kept = KeptAnswer(data, now, one.certificate.not_valid_after_utc)
+            await self._keep(fingerprint, kept)
+            return None
+        if one.unknown or found.revocation != held.revocation or held.good_until <= now:
+            return f"{url}: an answer that is older than the one that is held"
+        # Of several responders behind one name, one may be a little behind the others.
+        self._take(one, held, now)
+        return None
+
+    async def _fetch(self, url: str, request: bytes, now: datetime) -> bytes | FetchFailed:
+        """Ask at *url*, unless nothing was had there a moment ago, about whatever certificate."""
+        async with self._room:
+            silent = self._silent.get(url)
+            if silent is not None and silent.since <= now < silent.since + OFTEN:
+                return silent.failed
+            data = await self._fetcher.fetch(
+                url, limit=MOST_BYTES, body=request, media_type=_MEDIA_TYPE
+            )
+            if isinstance(data, FetchFailed):
+                self._silent[url] = _Silent(now, data)
+            else:
+                self._silent.pop(url, None)
+            return data
+
+    def _take(self, one: _Asked, status: OCSPStatus, now: datetime) -> None:
+        one.status, one.unknown, one.failures, one.words = status, False, 0, ""
+        one.due = now + self._pause(min(SELDOM, max(OFTEN, (status.good_until - now) / 2)))
+
+    def _pause(self, longest: timedelta) -> timedelta:
+        return longest * (1 - _JITTER * self._draw())
+
+    async def _recall(self, fingerprint: str, one: _Asked) -> None:
+        """Take the answer that was kept on disk, if it is one; it is asked for anew when due."""
+        kept = await asyncio.to_thread(self._kept.read, fingerprint)
+        if kept is None:
+            return
+        found = read_response(kept.response, one.certificate, one.issuer, None, kept.read_at)
+        if isinstance(found, OCSPStatus):
+            self._take(one, found, kept.read_at)
+
+    async def _keep(self, fingerprint: str, answer: KeptAnswer | None) -> None:
+        """Keep *answer* on disk, or nothing; that it cannot be kept stops no certificate."""
+        try:
+            if answer is None:
+                await asyncio.to_thread(self._kept.remove, fingerprint)
+            else:
+                await asyncio.to_thread(self._kept.write, fingerprint, answer)
+        except FileFailed as failed:
+            self._last_failure = str(failed)
+
+    def _status_of(self, one: _Asked) -> ResponderStatus:
+        if one.status is None:
+            return ResponderStatus(None, None, one.words)
+        if one.unknown:
+            # A responder that knows it no more has taken back that it is good.
+            return ResponderStatus(None, None, one.words)
+        return ResponderStatus(
+            one.status.revocation, one.status.good_until + self._grace, one.words
+        )
+
+
+def fingerprint_of(certificate: x509.Certificate) -> str:
+    """Return the SHA-256 of *certificate* in hexadecimal."""
+    return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def _is_revoked(one: _Asked) -> bool:
+    return one.status is not None and one.status.revocation is not None
+
+
+def _is_final(one: _Asked) -> bool:
+    """Say whether the certificate is revoked for good, so that nobody need be asked again."""
+    revocation = None if one.status is None else one.status.revocation
+    return revocation is not None and revocation.reason.is_final
+
+
+def _is_due(one: _Asked, now: datetime) -> bool:
+    """Say whether to ask; also when that is further off than it ever is: the clock was ahead."""
+    return not _is_final(one) and not now < one.due <= now + SELDOM
