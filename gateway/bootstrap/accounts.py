@@ -15,6 +15,8 @@ from gateway.core.credentials import (
     password_problem,
     totp_uri,
 )
+from gateway.core.people import Person
+from gateway.core.recovery import CODE_BYTES, CODES, code_digest, new_codes, plain_code
 from gateway.core.sealing import NONCE_BYTES, seal
 from gateway.core.sessions import Session, SessionId
 from gateway.store import NewPerson
@@ -75,6 +77,16 @@ async def reset_totp(command: Command, user: str) -> str:
     secret, sealed = _new_secret(command, person.user)
     await command.store.set_totp(person.user, sealed, by=command.by)
     return totp_uri(secret, person.user, command.site.name)
+
+
+async def make_recovery_codes(command: Command, user: str) -> tuple[Person, tuple[str, ...]]:
+    """Give *user* other recovery codes, and return them: this once, since only digests are kept."""
+    person = await command.person(user)
+    key = read_site_key(command.folder)
+    codes = new_codes(os.urandom(CODES * CODE_BYTES))
+    digests = [code_digest(key, person.user, plain_code(code) or "") for code in codes]
+    await command.store.set_recovery_codes(person.user, digests, by=command.by)
+    return person, codes
 
 
 async def set_enabled(command: Command, user: str, *, enabled: bool) -> bool:

@@ -110,19 +110,21 @@ def show(here: Surroundings, *, user: str, as_json: bool) -> None:
 
     async def look(
         command: "Command",
-    ) -> "tuple[Person, list[CertificateRecord], list[Session]]":
+    ) -> "tuple[Person, int, list[CertificateRecord], list[Session]]":
         person = await command.person(user)
         return (
             person,
+            await command.store.recovery_codes_left(user),
             await command.store.certificates(user=user),
             await command.store.sessions(user=user),
         )
 
-    person, certificates, sessions = here.run(look)
+    person, codes, certificates, sessions = here.run(look)
     if as_json:
         say_json(
             _facts(person)
             | {
+                "recovery_codes": codes,
                 "certificates": [
                     {
                         "serial": each.serial,
@@ -145,6 +147,7 @@ def show(here: Surroundings, *, user: str, as_json: bool) -> None:
             ("email", person.email),
             ("groups", names(person.groups, everything="")),
             ("state", _state(person)),
+            ("recovery codes", f"{codes} left" if codes else "none"),
         ]
     )
     say()
@@ -214,6 +217,31 @@ def totp_reset(here: Surroundings, *, user: str, as_json: bool) -> None:
 
     uri = here.run(lambda command: reset_totp(command, user))
     _say_uri(user, uri, f"{user} has another secret now; sessions have ended", as_json=as_json)
+
+
+@user.command("recovery-codes", cls=ExampleCommand, example="user recovery-codes anna | lp")
+@click.argument("user")
+@json_option
+@pass_surroundings
+def recovery_codes(here: Surroundings, *, user: str, as_json: bool) -> None:
+    """Give a person ten recovery codes, on a sheet to print; those of before are worth nothing.
+
+    Each takes the place of one code of the authenticator when a lost stick is reported. They are
+    shown this once.
+    """
+    from gateway.bootstrap.accounts import make_recovery_codes
+    from gateway.bootstrap.sheets import recovery_sheet
+
+    async def make(command: "Command") -> tuple[tuple[str, ...], str]:
+        person, codes = await make_recovery_codes(command, user)
+        return codes, recovery_sheet(command.site, person, codes, command.clock())
+
+    codes, sheet = here.run(make)
+    if as_json:
+        say_json({"user": user, "recovery_codes": list(codes)})
+        return
+    note(f"{user} has other recovery codes now; they are not shown again")
+    say(sheet)
 
 
 @user.command(cls=ExampleCommand, example="user remove anna")

@@ -6,6 +6,7 @@
 - `sessions`    what a sign-in leaves behind
 - `cookies`     session cookies and hand-over tickets: minted and read here only
 - `credentials` passwords (argon2id) and one-time codes (RFC 6238)
+- `recovery`    recovery codes on paper
 - `lockout`     how long a guesser waits
 - `sealing`     secrets at rest
 - `routes`      host and path, normalised once

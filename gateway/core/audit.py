@@ -25,6 +25,7 @@ class AuditKind(StrEnum):
     USER_REMOVED = "user-removed"
     PASSWORD_CHANGED = "password-changed"  # noqa: S105 - the name of an event
     TOTP_RESET = "totp-reset"
+    RECOVERY_CODES_MADE = "recovery-codes-made"
     CERTIFICATE_ISSUED = "certificate-issued"
     CERTIFICATE_REVOKED = "certificate-revoked"
     CERTIFICATE_HELD = "certificate-held"

@@ -22,6 +22,8 @@ _PORT_MAXIMUM = 65535
 _NAME_MAXIMUM = 253
 _LABEL_MAXIMUM = 63
 DEFAULT_ACCESS_LOG = "log/access.jsonl"
+LOST_PATH = "/lost"
+"""Where a lost stick is reported, on the public host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +246,11 @@ class Site:
     def public_host(self) -> str:
         """The only host that asks for no certificate: CRLs, keys of assertions, help."""
         return f"public.{self.host}"
+
+    @property
+    def lost_page(self) -> str:
+        """The address at which people report a lost stick; it asks for no certificate."""
+        return f"{self.origin(self.public_host)}{LOST_PATH}"
 
     def origin(self, host: str) -> str:
         """Return the origin (RFC 6454) under which *host* of this site is reached."""

@@ -3,6 +3,7 @@
 - `store`        `open_store` and `Store`: everything others use
 - `steps`        one change, with what must be told of it
 - `people`       rows of persons and credentials
+- `recovery`     rows of recovery codes
 - `attempts`     failed sign-ins, counted per certificate
 - `sessions`     rows of sessions
 - `certificates` the ledger of `ca`, joined with persons

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from ca.ledger import Instant, NameList
 from ca.ledger import metadata as ledger_metadata
 
-REVISION = "0005"
+REVISION = "0006"
 """The migration that these tables are the result of."""
 
 metadata = MetaData(naming_convention=ledger_metadata.naming_convention)
@@ -41,6 +41,17 @@ person = Table(
     # Rises whenever what a sign-in proves is no longer what it was.
     Column("version", Integer, nullable=False),
     Column("added_at", Instant, nullable=False),
+)
+
+recovery_code = Table(
+    "recovery_code",
+    metadata,
+    Column("username", String(64), primary_key=True),
+    # As `gateway.core.recovery` makes it.
+    Column("digest", String(64), primary_key=True),
+    Column("made_at", Instant, nullable=False),
+    # Kept, so that how many are left can be told, until the next ones are made.
+    Column("used_at", Instant),
 )
 
 session = Table(

@@ -18,7 +18,7 @@ from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.changes import ChangeKind
 from gateway.core.foreign import ForeignState
 from gateway.core.sessions import Session
-from gateway.store import audit, certificates, feed, foreign, sessions
+from gateway.store import audit, certificates, feed, foreign, recovery, sessions
 from gateway.store.errors import NoSuchCertificate
 
 
@@ -156,7 +156,8 @@ class Step:
             await self.end_sessions(sessions.selected(fingerprints=fingerprints), reason=cause)
 
     async def cut_loose(self, user: str, cause: AuditKind) -> None:
-        """Revoke every certificate and end every session of *user*, if there are any."""
+        """Revoke every certificate, end every session and forget every recovery code of *user*."""
+        await recovery.replace_codes(self.connection, user, (), self.now)
         with suppress(NoSuchCertificate):
             await self.revoke(user=user, reason=RevocationReason.CESSATION_OF_OPERATION)
         await self.end_sessions(sessions.selected(user=user), reason=cause)

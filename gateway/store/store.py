@@ -24,7 +24,16 @@ from gateway.core.changes import Batch, ChangeKind
 from gateway.core.foreign import ForeignList, ForeignState, Presented, Verdict
 from gateway.core.people import Fingerprint, Holder, Person
 from gateway.core.sessions import Session, SessionId
-from gateway.store import attempts, audit, certificates, feed, foreign, people, sessions
+from gateway.store import (
+    attempts,
+    audit,
+    certificates,
+    feed,
+    foreign,
+    people,
+    recovery,
+    sessions,
+)
 from gateway.store.attempts import AttemptReserved, LockedUntil
 from gateway.store.certificates import IssuerRecord
 from gateway.store.database import Database
@@ -148,6 +157,24 @@ class Store:
         await self._change_person(
             user, AuditKind.TOTP_RESET, by, sealed_totp=sealed, totp_last_step=0
         )
+
+    async def set_recovery_codes(
+        self, user: str, digests: Sequence[str], *, by: str = "command"
+    ) -> None:
+        """Give *user* other recovery codes, of which *digests* are kept; or `NoSuchPerson`.
+
+        Those of before are worth nothing from then on. What is being proved with the old ones is
+        overtaken; sessions stay.
+        """
+        async with self._step(by) as step:
+            await people.change_person(step.connection, user)
+            await recovery.replace_codes(step.connection, user, digests, step.now)
+            step.note(AuditKind.RECOVERY_CODES_MADE, user=user, codes=str(len(digests)))
+
+    async def recovery_codes_left(self, user: str) -> int:
+        """Return how many recovery codes of *user* may still be used."""
+        async with self._database.read() as connection:
+            return await recovery.count_left(connection, user)
 
     async def _change_person(self, user: str, kind: AuditKind, by: str, **values: object) -> None:
         async with self._step(by) as step:

@@ -1,3 +1,4 @@
+import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -24,6 +25,7 @@ def test_somebody_who_is_added_gets_a_secret_for_codes(pusterla: Runner) -> None
         "email": "anna@example.it",
         "groups": ["night", "technicians"],
         "enabled": True,
+        "recovery_codes": 0,
         "certificates": [],
         "sessions": [],
     }
@@ -185,3 +187,35 @@ def test_a_password_is_never_an_argument() -> None:
     """Every process of the machine could read it."""
     result = CliRunner().invoke(main, ["user", "add", "anna", "--password", "x"])
     assert result.exit_code == 2
+
+
+def test_recovery_codes_are_shown_once_and_replace_those_of_before(pusterla: Runner) -> None:
+    """Ten of them, in an answer for programs; `show` tells only how many are left."""
+    pusterla.add_user("anna")
+    first = pusterla.json("user", "recovery-codes", "anna")["recovery_codes"]
+    second = pusterla.json("user", "recovery-codes", "anna")["recovery_codes"]
+    assert len(set(first) | set(second)) == 20
+    assert pusterla.json("user", "show", "anna")["recovery_codes"] == 10
+    shown = pusterla.done("user", "show", "anna").stdout + str(pusterla.audit("user-added"))
+    assert "10 left" in shown
+    assert not [code for code in (*first, *second) if code in shown]
+    lines = pusterla.audit("recovery-codes-made")
+    assert [line["user"] for line in lines] == ["anna", "anna"]
+    assert all(line["detail"]["by"].startswith("command:") for line in lines)
+
+
+def test_the_sheet_for_paper_says_what_the_codes_are_for(pusterla: Runner) -> None:
+    """On stdout alone, so that it can be sent to a printer; in both languages, with the address."""
+    pusterla.add_user("anna")
+    result = pusterla.done("user", "recovery-codes", "anna")
+    assert len(re.findall(r"\b(?:[0-9A-Z]{4}-){3}[0-9A-Z]{4}\b", result.stdout)) == 10
+    assert "https://public.pusterla.localhost:8443/lost" in result.stdout
+    assert "Chiavetta persa" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 100
+    assert result.stderr == "anna has other recovery codes now; they are not shown again\n"
+
+
+def test_nobody_gets_no_recovery_codes(pusterla: Runner) -> None:
+    """The nearest name is suggested."""
+    pusterla.add_user("anna")
+    assert "did you mean 'anna'?" in pusterla.refused("user", "recovery-codes", "ana")

@@ -142,3 +142,9 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         return
     assert parse_upstream(str(upstream)) == upstream
     assert upstream.host.isascii()
+
+
+def test_a_lost_stick_is_reported_on_the_public_host() -> None:
+    """With the port that people see, where there is one to see."""
+    assert replace(SITE, port=8443).lost_page == "https://public.pusterla.example:8443/lost"
+    assert replace(SITE, port=443).lost_page == "https://public.pusterla.example/lost"
