@@ -1,8 +1,11 @@
 """What other CAs sign: whether we believe it, and what it says. Pure, but for what says otherwise.
 
-paths       a person's certificate + a trust's CAs + time -> a path, or what is wrong with it
-identities  certificate + what names people there -> who holds it
-ocsp        certificate + issuer -> OCSP request; answer + time -> revoked or not, until when
-delegates   who may answer OCSP for a CA
-signatures  which signatures are believed
+certificates  DER -> what stands in it, within bounds; keys and signatures of no worth
+paths         a person's certificate + a trust's CAs + time -> a path, or what is wrong with it
+constraints   name constraints of a CA + a certificate below it -> may it bear its names
+policies      a path -> does a certificate policy hold for it where one must
+identities    certificate + what names people there -> who holds it
+ocsp          certificate + issuer -> OCSP request; answer + time -> revoked or not, until when
+delegates     who may answer OCSP for a CA
+signatures    which signatures are believed
 """
