@@ -8,12 +8,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.counterpart import CONNECTIONS
 from tests.bench.crowd import Crowd
 from tests.bench.dials import ask
-from tests.bench.measuring import resident_kib, spread, workers
+from tests.bench.measuring import cpu_seconds, resident_kib, run_load, spread, workers
 from tests.bench.peers import Peer, application, nginx_front
 from tests.bench.report import Figure, Section, at_most
-from tests.bench.requests import microseconds
+from tests.bench.requests import PATH
 from tests.bench.sites import BenchSite, make_site, serve_site
 
 PEOPLE = 25
@@ -44,7 +45,7 @@ def measure_idle(directory: Path, *, quick: bool) -> Section:
         gateway = up.enter_context(serve_site(site))
 
         def measure() -> float:
-            return microseconds(site, gateway, requests)
+            return _microseconds(site, gateway, requests)
 
         alone, beside, kib, held = _websockets(site, gateway, sockets, measure)
     rows = [
@@ -127,3 +128,11 @@ def _websockets(
         grown = (resident_kib(worker) - before) / count
         beside = [measure() for _ in range(3)]
         return alone, beside, grown, len(crowd)
+
+
+def _microseconds(site: BenchSite, peer: Peer, requests: int) -> float:
+    """Return the microseconds of processor time that a request takes."""
+    before = cpu_seconds(peer.pids)
+    arguments = [*site.load_arguments(peer.port), "--path", PATH]
+    run_load("load", *arguments, "--connections", CONNECTIONS, "--requests", requests)
+    return (cpu_seconds(peer.pids) - before) / requests * 1e6

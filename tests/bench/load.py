@@ -114,9 +114,7 @@ async def run(options: argparse.Namespace) -> dict[str, float]:
         left -= 1
         if left < 0:
             return None
-        if not options.unlike:
-            return plain
-        return request_bytes(options.host, options.port, options.path, options.cookie, left)
+        return plain
 
     loop = asyncio.get_running_loop()
     ended = asyncio.Semaphore(0)
@@ -154,7 +152,6 @@ def main() -> None:
     parser.add_argument("--path", required=True)
     for name in ("--connections", "--requests"):
         parser.add_argument(name, type=int, required=True)
-    parser.add_argument("--unlike", action="store_true", help="make each request's fields differ")
     print(json.dumps(uvloop.run(run(parser.parse_args()))))
 
 

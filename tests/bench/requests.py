@@ -7,23 +7,22 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.measuring import cpu_seconds, ratios, run_load, spread, take_turns
+from tests.bench.counterpart import CONNECTIONS, UNLIKE_PATH
+from tests.bench.measuring import ratios, spread, take_turns
 from tests.bench.peers import (
     Peer,
     auth_service,
     envoy_front,
     find_envoy,
+    free_port,
     nginx_front,
-    nginx_upstream,
     nginx_yes,
 )
 from tests.bench.report import Figure, Section, at_most
 from tests.bench.sites import BenchSite, make_site, serve_site
+from tests.bench.steady import Counterpart, Spent, at_rest, spend, standing_by
 
-CONNECTIONS = 32
 PATH = "/1k.txt"
-UNLIKE_PATH = f"/unlike{PATH}"
-"""The same file, but no two answers have the same head."""
 
 NGINX = "nginx, authorises nothing"
 OURS = "pusterla"
@@ -46,36 +45,31 @@ class Case:
 
 def measure_requests(directory: Path, *, quick: bool) -> Section:
     """Measure all cases, in turns."""
-    rounds, requests = (3, 5_000) if quick else (9, 12_000)
-    with _cases(directory) as (site, cases):
+    rounds, requests = (3, 8_000) if quick else (9, 30_000)
+    with _cases(directory) as (counterpart, site, cases):
+        spent: dict[str, list[Spent]] = {case.name: [] for case in cases}
 
         def measure(case: Case) -> float:
-            return microseconds(site, case.peer, requests, unlike=case.unlike, path=case.path)
+            found = spend(counterpart, site, case.peer, case.path, requests, unlike=case.unlike)
+            spent[case.name].append(found)
+            return found.microseconds
 
         def say(number: int, row: list[float]) -> None:
             figures = ", ".join(f"{value:.1f}" for value in row)
             print(f"requests, round {number} of {rounds}, CPU µs: {figures}", flush=True)
 
+        resting = {case.name: at_rest(case.peer) for case in cases[:2]}
         found = take_turns(cases, rounds, measure, say)
-    return _section({case.name: values for case, values in zip(cases, found, strict=True)})
-
-
-def microseconds(
-    site: BenchSite, peer: Peer, requests: int, *, unlike: bool = False, path: str = PATH
-) -> float:
-    """Return the microseconds of processor time that a request takes."""
-    arguments = [*site.load_arguments(peer.port), "--path", path, "--connections", CONNECTIONS]
-    before = cpu_seconds(peer.pids)
-    counted = run_load(
-        "load", *arguments, "--requests", requests, *(["--unlike"] if unlike else [])
-    )
-    return (cpu_seconds(peer.pids) - before) / counted["requests"] * 1e6
+    busy = {name: statistics.median(one.busy for one in all_) for name, all_ in spent.items()}
+    names = [case.name for case in cases]
+    return _section(dict(zip(names, found, strict=True)), busy, resting)
 
 
 @contextmanager
-def _cases(directory: Path) -> Iterator[tuple[BenchSite, list[Case]]]:
+def _cases(directory: Path) -> Iterator[tuple[Counterpart, BenchSite, list[Case]]]:
     with ExitStack() as up:
-        upstream = up.enter_context(nginx_upstream(directory / "upstream")).port
+        upstream = free_port()
+        counterpart = up.enter_context(standing_by(upstream))
         site = asyncio.run(make_site(directory / "site", upstream))
         front = up.enter_context(nginx_front(directory / "front", site, upstream))
         gateway = up.enter_context(serve_site(site))
@@ -97,10 +91,12 @@ def _cases(directory: Path) -> Iterator[tuple[BenchSite, list[Case]]]:
             yes = up.enter_context(nginx_yes(directory / "yes"))
             envoy = up.enter_context(envoy_front(directory / "envoy", site, upstream, yes.port))
             cases.append(Case(ENVOY, Peer((*envoy.pids, *yes.pids), envoy.port)))
-        yield site, cases
+        yield counterpart, site, cases
 
 
-def _section(found: dict[str, list[float]]) -> Section:
+def _section(
+    found: dict[str, list[float]], busy: dict[str, float], resting: dict[str, float]
+) -> Section:
     plain, ours = found[NGINX], found[OURS]
     figures = [
         at_most("authorised GET / plain nginx", _middle(ours, plain), 1.5, " ×"),
@@ -135,13 +131,22 @@ def _section(found: dict[str, list[float]]) -> Section:
         "application are. "
         "auth_request asks an aiohttp service that looks the cookie up in a dict, on the event "
         "loop that aiohttp takes by itself and on uvloop; ext_authz asks an nginx that "
-        "always answers 200. Their time counts with that of the front.",
-        ("case", "CPU µs a request", "× plain nginx"),
+        "always answers 200. Their time counts with that of the front. Connections are open and all "
+        "is warm before it is measured. Load and application are one process, the same for all, "
+        "that never sleeps meanwhile: the system charges the waking of a process to whoever wakes "
+        "it, and a slower server would have to wake its counterparts more often. In a share of "
+        "the time the server was busy; the rest of it others had the processor.",
+        ("case", "CPU µs a request", "× plain nginx", "busy"),
         [
-            (name, spread(values, 1), spread(ratios(values, plain)))
+            (name, spread(values, 1), spread(ratios(values, plain)), f"{busy[name]:.0%}")
             for name, values in found.items()
         ],
         figures,
+        (
+            "Without any request, milliseconds of processor time a second: "
+            + ", ".join(f"{name} {spent:.1f}" for name, spent in resting.items())
+            + ".",
+        ),
     )
 
 

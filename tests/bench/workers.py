@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import measuring
+from tests.bench.counterpart import CONNECTIONS
 from tests.bench.measuring import ALL, FIRST, LAST, cpu_seconds, ratios, spread
 from tests.bench.peers import Peer, nginx_upstream
 from tests.bench.report import Figure, Section, at_least
-from tests.bench.requests import CONNECTIONS, PATH
+from tests.bench.requests import PATH
 from tests.bench.sites import BenchSite, make_site, serve_site
 
 CORES_WANTED = 3
