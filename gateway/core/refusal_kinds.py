@@ -20,8 +20,12 @@ class Refusal(StrEnum):
     CERTIFICATE_NOT_YET_VALID = "certificate-not-yet-valid"
     CERTIFICATE_STATUS_STALE = "certificate-status-stale"
     """Nobody can say whether it is revoked: the feed has been silent for longer than its grace."""
+    CERTIFICATE_UNTRUSTED = "certificate-untrusted"
+    """Issued by another CA, and not in such a way that we believe it."""
     PERSON_DISABLED = "person-disabled"
     PERSON_REMOVED = "person-removed"
+    PERSON_UNKNOWN = "person-unknown"
+    """A certificate of another CA is good, and names nobody here."""
     SESSION_REQUIRED = "session-required"
     SESSION_OF_ANOTHER_CERTIFICATE = "session-of-another-certificate"
     TICKET_REFUSED = "ticket-refused"
@@ -59,8 +63,10 @@ STATUS: Final = {
     Refusal.CERTIFICATE_EXPIRED: HTTPStatus.FORBIDDEN,
     Refusal.CERTIFICATE_NOT_YET_VALID: HTTPStatus.FORBIDDEN,
     Refusal.CERTIFICATE_STATUS_STALE: HTTPStatus.SERVICE_UNAVAILABLE,
+    Refusal.CERTIFICATE_UNTRUSTED: HTTPStatus.FORBIDDEN,
     Refusal.PERSON_DISABLED: HTTPStatus.FORBIDDEN,
     Refusal.PERSON_REMOVED: HTTPStatus.FORBIDDEN,
+    Refusal.PERSON_UNKNOWN: HTTPStatus.FORBIDDEN,
     Refusal.SESSION_REQUIRED: HTTPStatus.UNAUTHORIZED,
     Refusal.SESSION_OF_ANOTHER_CERTIFICATE: HTTPStatus.FORBIDDEN,
     Refusal.TICKET_REFUSED: HTTPStatus.FORBIDDEN,

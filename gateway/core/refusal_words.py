@@ -50,8 +50,10 @@ WAYS: Final = {
     Refusal.CERTIFICATE_EXPIRED: Way.NONE,
     Refusal.CERTIFICATE_NOT_YET_VALID: Way.AGAIN,
     Refusal.CERTIFICATE_STATUS_STALE: Way.AGAIN,
+    Refusal.CERTIFICATE_UNTRUSTED: Way.NONE,
     Refusal.PERSON_DISABLED: Way.NONE,
     Refusal.PERSON_REMOVED: Way.NONE,
+    Refusal.PERSON_UNKNOWN: Way.NONE,
     Refusal.SESSION_REQUIRED: Way.PORTAL,
     Refusal.SESSION_OF_ANOTHER_CERTIFICATE: Way.PORTAL,
     Refusal.TICKET_REFUSED: Way.PORTAL,
@@ -162,6 +164,19 @@ _ENGLISH: Final = {
         "Your access has ended",
         "This certificate belongs to an account that is no longer there.",
         ("If you still need access, ask for a new account and a new certificate.",),
+    ),
+    Refusal.CERTIFICATE_UNTRUSTED: Words(
+        "This certificate is not accepted here",
+        "It comes from another organisation, and in a way in which this site does not trust it.",
+        (
+            "If you have another certificate for this site, use that one.",
+            "If you have not, ask for this one to be looked at.",
+        ),
+    ),
+    Refusal.PERSON_UNKNOWN: Words(
+        "Your certificate is good, but you have no account here",
+        "It comes from an organisation that this site trusts, but it leads to no account.",
+        ("Ask for an account, and show the certificate that you have.",),
     ),
     Refusal.SESSION_REQUIRED: Words(
         "Please sign in",
@@ -346,6 +361,19 @@ _ITALIAN: Final = {
         "Il tuo accesso è terminato",
         "Questo certificato appartiene a un account che non esiste più.",
         ("Se ti serve ancora, chiedi un nuovo account e un nuovo certificato.",),
+    ),
+    Refusal.CERTIFICATE_UNTRUSTED: Words(
+        "Questo certificato qui non è accettato",
+        "Viene da un’altra organizzazione, e in un modo di cui questo sito non si fida.",
+        (
+            "Se hai un altro certificato per questo sito, usa quello.",
+            "Se non ce l’hai, chiedi che questo venga controllato.",
+        ),
+    ),
+    Refusal.PERSON_UNKNOWN: Words(
+        "Il certificato è in ordine, ma qui non hai un account",
+        "Viene da un’organizzazione di cui questo sito si fida, ma non porta ad alcun account.",
+        ("Chiedi un account, e mostra il certificato che hai.",),
     ),
     Refusal.SESSION_REQUIRED: Words(
         "Accedi, per favore",

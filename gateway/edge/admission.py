@@ -36,6 +36,7 @@ from gateway.core.refusal_kinds import Refusal
 from gateway.core.sessions import Session, SessionId
 from gateway.core.site import Application
 from gateway.edge.forwarding import field_lines
+from gateway.edge.presenting import Elsewhere, Presenting
 
 REMEMBERED_MAXIMUM: Final = 100_000
 _READS: Final = 5
@@ -48,6 +49,8 @@ class HolderMissing:
     """The certificate has not been looked up."""
 
     fingerprint: Fingerprint
+    certificate: bytes = b""
+    """The certificate itself, of somebody who shows it; nobody else can have it judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,8 @@ class Admission:
         self._grace = grace
         self._clock = clock
         self._generation = 0
+        self._presenting = Presenting(store)
+        self._elsewhere = Elsewhere()
         self._holders: dict[Fingerprint, Holder | None] = {}
         self._sessions: dict[SessionId, Session | None] = {}
         self._grants: dict[tuple[SessionId, str], Grant] = {}
@@ -115,14 +120,23 @@ class Admission:
         """Let the feed be silent for *grace* from its next sign of life on."""
         self._grace = grace
 
+    def believe(self, elsewhere: Elsewhere) -> None:
+        """Have the certificates that *elsewhere* means judged when they are shown."""
+        self._elsewhere = elsewhere
+        # What was looked up before is perhaps one of them.
+        for fingerprint in [one for one, holder in self._holders.items() if holder is None]:
+            del self._holders[fingerprint]
+
     # Certificates -----------------------------------------------------------
 
-    def holder(self, fingerprint: Fingerprint) -> Holder | HolderMissing | None:
-        """Return who holds the certificate; None: we never issued it."""
+    def holder(
+        self, fingerprint: Fingerprint, certificate: bytes = b""
+    ) -> Holder | HolderMissing | None:
+        """Return who holds the certificate; None: no CA that we believe has issued it."""
         try:
             return self._holders[fingerprint]
         except KeyError:
-            return HolderMissing(fingerprint)
+            return HolderMissing(fingerprint, certificate)
 
     def judge_holder(self, holder: Holder | None, now: datetime) -> Refusal | None:
         """Say why the certificate opens nothing at *now*, or None where it is good."""
@@ -130,12 +144,9 @@ class Admission:
             # It may be newer than what we have heard of.
             known = self.reliable(now)
             return Refusal.CERTIFICATE_UNKNOWN if known else Refusal.CERTIFICATE_STATUS_STALE
-        revocation = None
-        if holder.revoked_at is not None:
-            # The reason makes no difference here, and may be one of a newer version.
-            revocation = Revocation(holder.revoked_at, RevocationReason.UNSPECIFIED)
-        standing = Standing(True, revocation, self._reliable_until)
-        match judge(Validity(holder.not_before, holder.not_after), standing, now):
+        if holder.fault:
+            return Refusal.CERTIFICATE_UNTRUSTED
+        match judge(Validity(holder.not_before, holder.not_after), self._standing(holder), now):
             case Good():
                 return self._judge_person(holder)
             case Revoked():
@@ -149,10 +160,20 @@ class Admission:
             case Stale():
                 return Refusal.CERTIFICATE_STATUS_STALE
 
+    def _standing(self, holder: Holder) -> Standing:
+        revocation = None
+        if holder.revoked_at is not None:
+            # The reason makes no difference here, and may be one of a newer version.
+            revocation = Revocation(holder.revoked_at, RevocationReason.UNSPECIFIED)
+        reliable_until = self._reliable_until
+        if holder.good_until is not None:
+            reliable_until = min(reliable_until, holder.good_until)
+        return Standing(True, revocation, reliable_until)
+
     @staticmethod
     def _judge_person(holder: Holder) -> Refusal | None:
         if holder.person is None:
-            return Refusal.PERSON_REMOVED
+            return Refusal.PERSON_UNKNOWN if holder.trust else Refusal.PERSON_REMOVED
         return None if holder.person.enabled else Refusal.PERSON_DISABLED
 
     # Sessions and grants ----------------------------------------------------
@@ -191,7 +212,7 @@ class Admission:
             session=session,
             app=app,
             lines=field_lines(*fields),
-            until=min(now + GRANT_LIFETIME, session.expires_at, holder.not_after),
+            until=min(now + GRANT_LIFETIME, session.expires_at, holder.ends),
             rule=rule,
         )
         if len(self._grants) >= REMEMBERED_MAXIMUM:
@@ -205,8 +226,8 @@ class Admission:
     async def learn(self, missing: Missing) -> None:
         """Ask the store for what is *missing*; raise `StoreUnavailable` where it cannot say."""
         match missing:
-            case HolderMissing(fingerprint):
-                holder = await self._read(lambda: self._store.holder(fingerprint))
+            case HolderMissing(fingerprint, certificate):
+                holder = await self._find_holder(fingerprint, certificate)
                 if len(self._holders) >= REMEMBERED_MAXIMUM:
                     self._holders.clear()
                 self._holders[fingerprint] = holder
@@ -217,6 +238,15 @@ class Admission:
                 self._sessions[number] = session
             case RecordMissing():
                 await self._record(missing)
+
+    async def _find_holder(self, fingerprint: Fingerprint, certificate: bytes) -> Holder | None:
+        async def ask() -> Holder | None:
+            return await self._read(lambda: self._store.holder(fingerprint))
+
+        holder = await ask()
+        if holder is None and self._elsewhere.issued(certificate):
+            return await self._presenting.judged(fingerprint, certificate, ask)
+        return holder
 
     async def _read(self, ask: Callable[[], Awaitable[_T]]) -> _T:
         """Ask the store until no change came in between."""
@@ -274,6 +304,7 @@ class Admission:
                     # shown is the verifier's to judge.
                     pass
         touched = {change.key for change in changes}
+        self._presenting.tell(touched)
         for grant in [*self._grants.values()]:
             session = grant.session
             trust = grant.holder.trust
@@ -292,6 +323,7 @@ class Admission:
         self._holders.clear()
         self._sessions.clear()
         self.forget_decisions()
+        self._presenting.tell()
 
     def forget_decisions(self) -> None:
         """Forget what was decided, for the policies have changed."""

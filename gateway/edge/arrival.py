@@ -154,7 +154,9 @@ class Arrival(asyncio.Protocol):
             self._abort()
 
     def _judge(self, channel: Channel, fingerprint: Fingerprint) -> Refusal | HolderMissing | None:
-        peer = Peer(Door.PROTECTED, channel.server_name, fingerprint, self.address)
+        peer = Peer(
+            *(Door.PROTECTED, channel.server_name, fingerprint, self.address), channel.shown
+        )
         judged = self._edge.gate.judge_certificate(peer)
         if isinstance(judged, Refuse):
             # A certificate is shown before its key is proven, and may be somebody else's.

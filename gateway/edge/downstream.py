@@ -56,6 +56,8 @@ class Downstream(Stream):
         self.fingerprint = peer.fingerprint
         self.user = ""
         """Whose certificate it is, once that is known."""
+        self.trust = ""
+        """The trust that it rests on, where its CA is not ours."""
         self.session: SessionId | None = None
         """The session that the last request rested on."""
         self.grant: Grant | None = None
@@ -63,6 +65,7 @@ class Downstream(Stream):
         self.peer = peer
         self._crowded = crowded
         self._ends: datetime | None = None
+        self._known_until: datetime | None = None
         self._begun = False
         self._memo = Memo()
         self.accounted: tuple[object, Account] | None = None
@@ -273,7 +276,12 @@ class Downstream(Stream):
         else:
             holder = self.edge.admission.holder(self.fingerprint)
         if holder is not None and not isinstance(holder, HolderMissing):
-            self.user, self._ends = holder.user, holder.not_after
+            self.rest_on(holder)
+
+    def rest_on(self, holder: Holder) -> None:
+        """Take in what is known now of whose certificate it is, and for how long it is good."""
+        self.user, self.trust = holder.user, holder.trust
+        self._ends, self._known_until = holder.ends, holder.good_until
 
     def _start(self, exchange: Exchange) -> None:
         self._state = EXCHANGE
@@ -329,6 +337,11 @@ class Downstream(Stream):
                 self._end = Refusal.STORE_UNAVAILABLE.encode()
             self._abort()
 
+    @property
+    def at_first_contact(self) -> bool:
+        """Whether its first request waits for the gate: nothing rests on it, or did before."""
+        return self._state is State.JUDGING and self._ends is None
+
     def ends_at(self) -> datetime | None:
         """Return when the certificate, or the session of what is under way, ends."""
         grant = self.exchange.shape.grant if self.exchange is not None else None
@@ -340,6 +353,10 @@ class Downstream(Stream):
         """Close at once, whatever is under way."""
         if self._transport is None:
             return
+        known = self._known_until
+        if reason is CutReason.EXPIRED and known is not None and known < self.edge.clock():
+            # Not the certificate has ended, but what is known of its revocation.
+            reason = Refusal.CERTIFICATE_STATUS_STALE
         if self._state is not CLOSED:
             whose = self.user or self.peer.address
             self.edge.note("connection of %s cut: %s", whose, explain_cut(reason))

@@ -63,7 +63,9 @@ async def _take_in(edge: Edge, changes: tuple[Change, ...]) -> None:
                 touched.update(c for c in edge.connections if c.user == change.key)
             case ChangeKind.SESSION:
                 touched.update(c for c in edge.connections if c.session == change.key)
-            case ChangeKind.CRL:
+            case ChangeKind.TRUST:
+                touched.update(c for c in edge.connections if c.trust == change.key)
+            case ChangeKind.CRL | ChangeKind.PRESENTED:
                 pass
     await recheck(edge, touched)
 
@@ -125,12 +127,16 @@ async def _recheck_certificate(
     refusal = edge.admission.judge_holder(holder, edge.clock())
     if refusal is not None or holder is None:
         reason = refusal or Refusal.CERTIFICATE_UNKNOWN
-        # Those too that came in while the store was asked.
-        count = cut_all({*same, *edge.connections.of(fingerprint)}, reason)
-        _tell_cut(edge, holder, reason, count)
+        # Those too that came in while the store was asked. Whose first request waits for this
+        # very verdict has been granted nothing, and is told by a page.
+        touched = {*same, *edge.connections.of(fingerprint)}
+        count = cut_all([one for one in touched if not one.at_first_contact], reason)
+        if count:
+            _tell_cut(edge, holder, reason, count)
         return
     count = 0
     for connection in same:
+        connection.rest_on(holder)
         count += await _recheck_session(edge, holder, connection)
     if count:
         _tell_cut(edge, holder, "session or policy", count)

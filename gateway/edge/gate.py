@@ -213,7 +213,7 @@ class Gate:
     def _certificate(self, peer: Peer, now: datetime) -> Holder | Refuse | HolderMissing:
         if peer.fingerprint is None:
             return Refuse(Refusal.NO_CERTIFICATE, close=True)
-        holder = self._admission.holder(peer.fingerprint)
+        holder = self._admission.holder(peer.fingerprint, peer.certificate)
         if isinstance(holder, HolderMissing):
             return holder
         refusal = self._admission.judge_holder(holder, now)
@@ -414,8 +414,18 @@ class Gate:
             app=app,
             address=peer.address,
             reason=str(reason),
-            detail={} if holder else {"fingerprint": peer.fingerprint or ""},
+            detail=_detail(peer, holder),
         )
+
+
+def _detail(peer: Peer, holder: Holder | None) -> dict[str, str]:
+    if holder is None:
+        return {"fingerprint": peer.fingerprint or ""}
+    if not holder.trust:
+        return {}
+    # Its serial number is unique with its own CA only, and it may be nobody's.
+    detail = {"trust": holder.trust, "fingerprint": holder.fingerprint}
+    return detail | ({"fault": holder.fault} if holder.fault else {})
 
 
 def _subject(holder: Holder, session: Session | None) -> Subject:

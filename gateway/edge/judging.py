@@ -22,7 +22,6 @@ from greenlet import (  # type: ignore[import-untyped]  # it has no types yet
     greenlet,
 )
 
-from gateway.core.people import Fingerprint
 from gateway.core.refusal_kinds import Refusal
 from gateway.edge.openssl import Unreachable, find_library, pointer_of
 
@@ -36,9 +35,10 @@ _ERRORS: Final[Mapping[Refusal, int]] = {
     Refusal.PERSON_REMOVED: 23,
     Refusal.CERTIFICATE_EXPIRED: 10,  # certificate_expired
     Refusal.CERTIFICATE_NOT_YET_VALID: 9,  # bad_certificate
+    Refusal.CERTIFICATE_UNTRUSTED: 20,  # unknown_ca
+    Refusal.PERSON_UNKNOWN: 43,
     Refusal.CERTIFICATE_UNKNOWN: 43,  # one that OpenSSL has no alert for: certificate_unknown
 }
-_SHA256_OCTETS: Final = 32
 _Callback: Final = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 
 
@@ -65,23 +65,23 @@ class HeldHandshake:
         self._handshake = handshake
         self._place = _idle.pop() if _idle else greenlet(_take_calls)
 
-    def proceed(self) -> Fingerprint | None:
-        """Make the call; return the certificate at which it stops, or None when it is over.
+    def proceed(self) -> bytes | None:
+        """Make the call; return the certificate (DER) at which it stops, None when it is over.
 
         Raises what the call raises. Whatever has stopped must be answered.
         """
         return self._switch(self._handshake)
 
-    def answer(self, refusal: Refusal | None) -> Fingerprint | None:
+    def answer(self, refusal: Refusal | None) -> bytes | None:
         """Go on with a certificate that is good, or let OpenSSL send the alert for *refusal*."""
         return self._switch(_GOOD if refusal is None else _ERRORS.get(refusal, _UNSPECIFIED))
 
-    def _switch(self, message: Callable[[], None] | int) -> Fingerprint | None:
+    def _switch(self, message: Callable[[], None] | int) -> bytes | None:
         place = self._place
         # Where the callback comes back to is wherever the call is gone on with.
         place.parent = getcurrent()
-        said: Fingerprint | Exception | None = place.switch(message)
-        if isinstance(said, str):
+        said: bytes | Exception | None = place.switch(message)
+        if isinstance(said, bytes):
             return said
         if len(_idle) < _IDLE_MAXIMUM:
             _idle.append(place)
@@ -119,8 +119,7 @@ def _verifier() -> tuple[ctypes.CDLL, Any]:
         "X509_verify_cert": (integer, [pointer]),
         "X509_STORE_CTX_get0_cert": (pointer, [pointer]),
         "X509_STORE_CTX_set_error": (None, [pointer, integer]),
-        "X509_digest": (integer, [pointer] * 4),
-        "EVP_sha256": (pointer, []),
+        "i2d_X509": (integer, [pointer, pointer]),
     }
     try:
         for name, (result, arguments) in signatures.items():
@@ -133,27 +132,29 @@ def _verifier() -> tuple[ctypes.CDLL, Any]:
         if library.X509_verify_cert(store) <= 0:
             # OpenSSL has noted why, and finds the alert for it.
             return 0
-        error = _ask(_fingerprint(library, store))
+        error = _ask(_certificate(library, store))
         library.X509_STORE_CTX_set_error(store, error)
         return int(error == _GOOD)
 
     return library, _Callback(verify)
 
 
-def _fingerprint(library: ctypes.CDLL, store: int) -> Fingerprint:
-    digest, length = ctypes.create_string_buffer(_SHA256_OCTETS), ctypes.c_uint()
+def _certificate(library: ctypes.CDLL, store: int) -> bytes:
     certificate = library.X509_STORE_CTX_get0_cert(store)
-    library.X509_digest(certificate, library.EVP_sha256(), digest, ctypes.byref(length))
-    return Fingerprint(digest.raw.hex())
+    octets = ctypes.create_string_buffer(library.i2d_X509(certificate, None))
+    # It moves the pointer that it is given behind what it has written.
+    place = ctypes.c_void_p(ctypes.addressof(octets))
+    library.i2d_X509(certificate, ctypes.byref(place))
+    return octets.raw
 
 
-def _ask(fingerprint: Fingerprint) -> int:
+def _ask(certificate: bytes) -> int:
     """Leave OpenSSL, and come back with the answer."""
     whoever_waits = getcurrent().parent
     if whoever_waits is None:
         return _UNSPECIFIED
     try:
-        answer: int = whoever_waits.switch(fingerprint)
+        answer: int = whoever_waits.switch(certificate)
     except GreenletExit:
         # Nobody waits any more. Nothing may be raised through OpenSSL.
         getcurrent().dropped = True

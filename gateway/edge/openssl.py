@@ -18,6 +18,7 @@ import ctypes
 import platform
 import ssl
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -33,10 +34,10 @@ class Unreachable(Exception):
     """This Python, or its OpenSSL, is not one that we know how to reach."""
 
 
-def send_names(context: ssl.SSLContext, clients: Path) -> str | None:
+def send_names(context: ssl.SSLContext, clients: Path, more: Sequence[bytes] = ()) -> str | None:
     """Send the names of the CAs in the PEM file *clients* whenever a certificate is asked for.
 
-    Returns None when a handshake in memory has shown the names, else why they are not sent.
+    And those of *more*, in DER. Returns None when a handshake in memory has shown the names, else why they are not sent.
     """
     before = _first_flight(context)
     try:
@@ -45,16 +46,32 @@ def send_names(context: ssl.SSLContext, clients: Path) -> str | None:
         if not names:
             return f"{clients} cannot be read"
         library.SSL_CTX_set_client_CA_list(pointer_of(context), names)
+        for der in more:
+            _add_name(library, context, der)
     except Unreachable as error:
         return str(error)
     after = _first_flight(context)
+    authorities = [
+        *x509.load_pem_x509_certificates(clients.read_bytes()),
+        *(x509.load_der_x509_certificate(der) for der in more),
+    ]
     missing = [
         certificate.subject.rfc4514_string()
-        for certificate in x509.load_pem_x509_certificates(clients.read_bytes())
+        for certificate in authorities
         # Once more than before: the server's own chain may hold the name as well.
         if after.count(name := certificate.subject.public_bytes()) <= before.count(name)
     ]
     return f"not among the names that were sent: {', '.join(missing)}" if missing else None
+
+
+def _add_name(library: ctypes.CDLL, context: ssl.SSLContext, der: bytes) -> None:
+    octets = ctypes.create_string_buffer(der, len(der))
+    place = ctypes.c_void_p(ctypes.addressof(octets))
+    certificate = library.d2i_X509(None, ctypes.byref(place), len(der))
+    if certificate:
+        # It takes the name out, and leaves the certificate to us.
+        library.SSL_CTX_add_client_CA(pointer_of(context), certificate)
+        library.X509_free(certificate)
 
 
 def forget_sessions(context: ssl.SSLContext) -> str | None:
@@ -91,6 +108,11 @@ def _load(path: str) -> ctypes.CDLL:
     load.argtypes, load.restype = [ctypes.c_char_p], ctypes.c_void_p
     names = library.SSL_CTX_set_client_CA_list
     names.argtypes, names.restype = [ctypes.c_void_p, ctypes.c_void_p], None
+    read, add, free = library.d2i_X509, library.SSL_CTX_add_client_CA, library.X509_free
+    read.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_long]
+    read.restype = ctypes.c_void_p
+    add.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+    free.argtypes, free.restype = [ctypes.c_void_p], None
     control = library.SSL_CTX_ctrl
     control.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_void_p]
     control.restype = ctypes.c_long

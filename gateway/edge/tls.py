@@ -7,7 +7,7 @@ cryptography, and the verification of the chain, stays OpenSSL's.
 
 import logging
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -67,14 +67,21 @@ def make_contexts(
     clients: Path,
     public_host: str,
     demand: Demand = Demand.PAGE,
+    *,
+    foreign: Sequence[bytes] = (),
 ) -> Contexts:
-    """Load the server's certificate and the CAs whose client certificates may come in."""
+    """Load the server's certificate and the CAs whose client certificates may come in.
+
+    *clients* is the file of our own; *foreign* are those that are not ours, in DER.
+    """
     protected = _context(certificate, key)
     strictly = demand is Demand.HANDSHAKE
     # Or else requested, not required: who has none, or an expired one, is told so by
     # a page, which a failed handshake cannot show.
     protected.verify_mode = ssl.CERT_REQUIRED if strictly else ssl.CERT_OPTIONAL
     protected.load_verify_locations(cafile=clients)
+    if foreign:
+        protected.load_verify_locations(cadata=b"".join(dict.fromkeys(foreign)))
     # Whoever the file names is believed as it stands: the root above an issuing CA is
     # not asked again in every handshake, which a tenth of its cost went into.
     protected.verify_flags = ssl.VerifyFlags(
@@ -84,7 +91,7 @@ def make_contexts(
         | (0 if strictly else _NO_CHECK_TIME)
     )
     held = False
-    if (why := send_names(protected, clients)) is not None:
+    if (why := send_names(protected, clients, foreign)) is not None:
         log.warning("browsers are not told which certificates we take: %s", why)
     elif strictly:
         # The names have been seen, so this is the context that OpenSSL works with.
@@ -96,7 +103,7 @@ def make_contexts(
     public.verify_mode = ssl.CERT_NONE
     # Not set_servername_callback, whose callback holds on to the context that holds on to it.
     public.sni_callback = _only(public_host)
-    authorities = frozenset(_read_authorities(clients))
+    authorities = frozenset(_read_authorities(clients)).union(foreign)
     return Contexts(protected, public, public_host, authorities, held)
 
 
@@ -104,6 +111,12 @@ def read_issuers(clients: Path) -> tuple[bytes, ...]:
     """Return the issuing CAs among *clients* in DER, without roots (RFC 9440, section 2.3)."""
     found = x509.load_pem_x509_certificates(clients.read_bytes())
     return tuple(one.public_bytes(Encoding.DER) for one in found if one.issuer != one.subject)
+
+
+def read_names(clients: Path) -> frozenset[bytes]:
+    """Return the subjects of the CAs in *clients* in DER."""
+    found = x509.load_pem_x509_certificates(clients.read_bytes())
+    return frozenset(one.subject.public_bytes() for one in found)
 
 
 def _read_authorities(clients: Path) -> Iterator[bytes]:
@@ -115,7 +128,8 @@ def _read_authorities(clients: Path) -> Iterator[bytes]:
 def chain_above(certificate: bytes, issuers: tuple[bytes, ...]) -> tuple[bytes, ...]:
     """Return those of *issuers* in whose name *certificate* was issued, all in DER.
 
-    After a roll-over there are several, and only one of them is above a certificate.
+    After a roll-over there are several, and other CAs may be trusted: only one of them is above
+    a certificate.
     """
     if len(issuers) < 2:  # noqa: PLR2004 - the usual case asks nothing
         return issuers
@@ -155,6 +169,10 @@ def _only(
     return check
 
 
+def _fingerprint(certificate: bytes) -> Fingerprint:
+    return Fingerprint(sha256(certificate).hexdigest())
+
+
 class HandshakeFailed(Exception):
     """OpenSSL refused the handshake; the alert that says so is among the pending bytes."""
 
@@ -181,6 +199,7 @@ class Channel:
         "established",
         "fingerprint",
         "server_name",
+        "shown",
     )
 
     def __init__(self, contexts: Contexts) -> None:
@@ -194,6 +213,8 @@ class Channel:
         self._outgoing = ssl.MemoryBIO()
         self._tls: ssl.SSLObject | None = None
         self.asking: Fingerprint | None = None
+        self.shown = b""
+        """The certificate that is asked for; whether the client has its key is not known yet."""
         self.established = False
         self.ended = False
         self.server_name: str | None = None
@@ -230,24 +251,24 @@ class Channel:
         assert held is not None  # noqa: S101 - something was asked
         self._proceed(lambda: held.answer(refusal))
 
-    def _proceed(self, step: Callable[[], Fingerprint | None]) -> None:
+    def _proceed(self, step: Callable[[], bytes | None]) -> None:
         tls = self._tls
         assert tls is not None  # noqa: S101 - made before the first step
         self.asking = None
         try:
-            self.asking = step()
+            asking = step()
         except ssl.SSLWantReadError:
             self.answered = self.answered or self._outgoing.pending > 0
             return
         except ssl.SSLError as error:
             raise HandshakeFailed(error.reason or str(error)) from error
-        if self.asking is not None:
+        if asking is not None:
+            self.shown, self.asking = asking, _fingerprint(asking)
             return
         self._held = None
         der = tls.getpeercert(binary_form=True)
         if der:
-            self.certificate = der
-            self.fingerprint = Fingerprint(sha256(der).hexdigest())
+            self.certificate, self.fingerprint = der, _fingerprint(der)
         self.established = True
 
     @property

@@ -5,7 +5,7 @@ import gc
 import logging
 import secrets
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,8 +21,9 @@ from gateway.edge.cut_reasons import CutReason
 from gateway.edge.edge import Edge
 from gateway.edge.follower import distrust, follow, reconsider
 from gateway.edge.gate import Gate
+from gateway.edge.presenting import Elsewhere
 from gateway.edge.telemetry import Telemetry
-from gateway.edge.tls import Contexts, make_contexts, read_issuers
+from gateway.edge.tls import Contexts, make_contexts, read_issuers, read_names
 
 log = logging.getLogger("pusterla.edge")
 
@@ -47,18 +48,27 @@ class Identity:
 
     contexts: Contexts
     issuers: tuple[bytes, ...]
+    elsewhere: Elsewhere
 
 
-def read_identity(credentials: Credentials, site: Site) -> Identity:
-    """Read certificates and keys; raise `OSError` (`ssl.SSLError` is one) or `ValueError`."""
+def read_identity(credentials: Credentials, site: Site, foreign: Sequence[bytes] = ()) -> Identity:
+    """Read certificates and keys; raise `OSError` (`ssl.SSLError` is one) or `ValueError`.
+
+    *foreign* are the CAs that are not ours and whose certificates may come in, in DER.
+    """
     contexts = make_contexts(
         credentials.server_certificate,
         credentials.server_key,
         credentials.client_trust,
         site.public_host,
         site.certificate,
+        foreign=foreign,
     )
-    return Identity(contexts, read_issuers(credentials.client_trust))
+    return Identity(
+        contexts,
+        (*read_issuers(credentials.client_trust), *foreign),
+        Elsewhere(bool(foreign), read_names(credentials.client_trust)),
+    )
 
 
 class Worker:
@@ -74,11 +84,13 @@ class Worker:
         store: EdgeStore,
         clock: Callable[[], datetime],
         access_log: AccessLog | None = None,
+        foreign: Sequence[bytes] = (),
     ) -> None:
         """Prepare a worker; must be called in the loop that it will run in."""
         self.credentials = credentials
         admission = Admission(store, credentials.asserter, site.feed_grace, clock)
-        identity = read_identity(credentials, site)
+        identity = read_identity(credentials, site, foreign)
+        admission.believe(identity.elsewhere)
         self.edge = Edge(
             site=site,
             contexts=identity.contexts,
@@ -113,6 +125,7 @@ class Worker:
         before = self.edge.contexts.authorities
         # Whatever else must be exchanged with the configuration has its place here.
         self.edge.adopt_site(site, identity.contexts, identity.issuers)
+        self.edge.admission.believe(identity.elsewhere)
         self.adopt(applications)
         if before <= identity.contexts.authorities:
             return 0

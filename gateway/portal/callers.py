@@ -108,8 +108,12 @@ def person_behind(holder: Holder, now: datetime) -> Person | Refusal:
     """Return whom *holder* lets in at *now*, or what speaks against it; what is final first."""
     if holder.revoked_at is not None:
         return Refusal.CERTIFICATE_HELD if holder.held else Refusal.CERTIFICATE_REVOKED
+    if holder.fault:
+        return Refusal.CERTIFICATE_UNTRUSTED
+    if holder.good_until is not None and now > holder.good_until:
+        return Refusal.CERTIFICATE_STATUS_STALE
     if holder.person is None:
-        return Refusal.PERSON_REMOVED
+        return Refusal.PERSON_UNKNOWN if holder.trust else Refusal.PERSON_REMOVED
     if now < holder.not_before:
         return Refusal.CERTIFICATE_NOT_YET_VALID
     if now > holder.not_after:

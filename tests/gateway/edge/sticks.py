@@ -6,7 +6,7 @@ All but one are signed with the real key of the site's CA, which makes a bad one
 import ssl
 from base64 import b64encode
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ca import ledger
 from ca.hierarchy import ISSUER_NAME, load_issuer
@@ -177,6 +177,46 @@ def _usage(*, authority: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Corp:
+    """A CA that is not ours, whose certificates name people by their mail address."""
+
+    issuer: Issuer
+    directory: Path
+
+    @property
+    def der(self) -> bytes:
+        """Its certificate."""
+        return der(self.issuer.certificate)
+
+    def card(self, email: str = "anna@example.it") -> Stick:
+        """Issue a certificate, as a smart card has one."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        now = datetime.now(UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, email)]))
+            .issuer_name(self.issuer.certificate.subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - DAY)
+            .not_valid_after(now + 30 * DAY)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self.issuer.key.public_key()),
+                critical=False,
+            )
+            .add_extension(x509.SubjectAlternativeName([x509.RFC822Name(email)]), critical=False)
+            .sign(self.issuer.key, hashes.SHA256())
+        )
+        return _write(self.directory, certificate, key)
+
+
+def make_corp(directory: Path) -> Corp:
+    """Make a CA of somebody else's, which writes what it issues into *directory*."""
+    return Corp(another_issuer("corp.example", datetime.now(UTC)), directory)
 
 
 async def record(command: Command, wanted: Wanted, certificate: x509.Certificate) -> None:

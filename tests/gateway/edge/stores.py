@@ -19,6 +19,7 @@ class Question(StrEnum):
     """What the edge asks of a store."""
 
     HOLDER = "holder"
+    PRESENT = "present"
     SESSION = "session"
     RECORD = "record"
 
@@ -91,7 +92,8 @@ class HeldStore:
         return answer
 
     async def present(self, fingerprint: Fingerprint, certificate: bytes) -> None:
-        """Tell the store."""
+        """Tell the store, unless the test has it refuse."""
+        self._ask(Question.PRESENT)
         await self.store.present(fingerprint, certificate)
 
     async def session(self, session: SessionId) -> Session | None:
