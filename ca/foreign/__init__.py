@@ -1,6 +1,7 @@
 """What other CAs sign: whether we believe it, and what it says. Pure, but for what says otherwise.
 
 certificates  DER -> what stands in it, within bounds; keys and signatures of no worth
+authorities   the file of a trust -> the CAs in it, or why they are not believed
 paths         a person's certificate + a trust's CAs + time -> a path, or what is wrong with it
 constraints   name constraints of a CA + a certificate below it -> may it bear its names
 policies      a path -> does a certificate policy hold for it where one must

@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from gateway.config.files import APP_SUFFIX, APPS_DIRECTORY, SETTINGS_FILE
+from gateway.config.trusts import CERTIFICATES_SUFFIX, TRUST_DIRECTORY
+from gateway.config.trusts import SETTINGS_SUFFIX as TRUST_SUFFIX
 from gateway.core import cookies, sealing
 
 SECRET_DIRECTORY_MODE = 0o700
@@ -71,6 +73,19 @@ class SiteFolder:
     def app_file(self, name: str) -> Path:
         """The file of the application *name*, whether there or not."""
         return self.apps / (name + APP_SUFFIX)
+
+    @property
+    def trust(self) -> Path:
+        """The directory of CAs that are not ours; most sites have none."""
+        return self.path / TRUST_DIRECTORY
+
+    def trust_settings(self, name: str) -> Path:
+        """The file that says how the trust *name* is used, whether there or not."""
+        return self.trust / (name + TRUST_SUFFIX)
+
+    def trust_certificates(self, name: str) -> Path:
+        """The CA certificates of the trust *name*."""
+        return self.trust / (name + CERTIFICATES_SUFFIX)
 
     @property
     def store(self) -> Path:
@@ -182,7 +197,15 @@ class SiteFolder:
         """The names directly in the folder that are ours."""
         return tuple(
             path.name
-            for path in (self.settings, self.apps, self.store, self.keys, self.run, self.log)
+            for path in (
+                self.settings,
+                self.apps,
+                self.trust,
+                self.store,
+                self.keys,
+                self.run,
+                self.log,
+            )
         )
 
     def store_url(self, configured: str | None) -> str:

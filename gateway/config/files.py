@@ -81,7 +81,7 @@ def read_sound_applications(directory: Path, site: Site) -> tuple[dict[str, Appl
     found: list[Application] = []
     for name in names:
         place = f"{directory.name}/{name}{APP_SUFFIX}"
-        document = _document(directory / (name + APP_SUFFIX), place, problems)
+        document = read_document(directory / (name + APP_SUFFIX), place, problems)
         # A reader for each: which file comes first is to make no difference.
         reader = ApplicationReader(site, directory.parent, problems)
         if document is not None and (application := reader.read(name, place, document)):
@@ -142,7 +142,7 @@ def cores() -> int:
 
 
 def _read_site(path: Path, problems: list[Problem]) -> Site | None:
-    document = _document(path, path.name, problems)
+    document = read_document(path, path.name, problems)
     return None if document is None else read_settings(document, cores())
 
 
@@ -164,7 +164,7 @@ def _read_files(
     applications: dict[str, Application] = {}
     for path in files:
         place = f"{directory.name}/{path.name}"
-        document = _document(path, place, problems)
+        document = read_document(path, place, problems)
         if document is None:
             continue
         application = reader.read(path.name.removesuffix(APP_SUFFIX), place, document)
@@ -173,7 +173,8 @@ def _read_files(
     return applications
 
 
-def _document(path: Path, place: str, problems: list[Problem]) -> Section | None:
+def read_document(path: Path, place: str, problems: list[Problem]) -> Section | None:
+    """Read the TOML file *path*, which problems are to call *place*; None after one."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
