@@ -275,7 +275,8 @@ class Authority:
         """Certify those who ask to answer OCSP for this issuer, and return the certificates.
 
         In the order of all issuing: the serial is written, then comes the signature. A request
-        that cannot be met is taken out, and keeps nobody else from being served.
+        that cannot be met is taken out, and keeps nobody else from being served. One that could
+        not be signed now waits for the next time.
         """
         async with self._begin() as connection:
             waiting = await responders.unanswered(connection, self._issuer.name)
@@ -298,12 +299,18 @@ class Authority:
         async with self._begin() as connection:
             if not await responders.reserve(connection, asked, serial):
                 return None
-        certificate = issue(self._issuer, profile, request, now)
-        async with self._begin() as connection:
-            await responders.record(
-                connection, asked, serial, der(certificate), certificate.not_valid_after_utc
-            )
-            await self._witness.certified(connection, self._issuer.name, certificate)
+        try:
+            certificate = issue(self._issuer, profile, request, now)
+            async with self._begin() as connection:
+                await responders.record(
+                    connection, asked, serial, der(certificate), certificate.not_valid_after_utc
+                )
+                await self._witness.certified(connection, self._issuer.name, certificate)
+        except BaseException:
+            # Nobody has a certificate, and whoever asked still waits for one.
+            async with self._begin() as connection:
+                await responders.release(connection, asked, serial)
+            raise
         return certificate
 
     async def publish(self, now: datetime) -> tuple[CRLRecord, ...]:

@@ -76,6 +76,22 @@ async def reserve(connection: AsyncConnection, request: Request, serial: str) ->
     return found.rowcount == 1
 
 
+async def release(connection: AsyncConnection, request: Request, serial: str) -> None:
+    """Take back what `reserve` wrote, if no certificate has come of it: it can be begun again.
+
+    The serial itself is never used again, since each is drawn anew.
+    """
+    await connection.execute(
+        update(responder)
+        .where(
+            responder.c.issuer == request.issuer,
+            responder.c.serial == serial,
+            responder.c.certificate.is_(None),
+        )
+        .values(serial=None)
+    )
+
+
 async def record(
     connection: AsyncConnection, request: Request, serial: str, der: bytes, not_after: datetime
 ) -> None:

@@ -22,6 +22,7 @@ from ca.authority import Authority, Order
 from ca.csr import CertificateRequest
 from ca.errors import (
     BundleRefused,
+    CAError,
     FileRefused,
     IdentityRefused,
     IssuanceRefused,
@@ -484,17 +485,30 @@ class TestResponders:
         assert kept == der(certificate)
         assert [one.partition(" ")[0] for one in notes.told] == ["certified"]
 
-    async def test_a_crash_leaves_no_certificate_unrecorded(
+    async def test_a_failure_leaves_no_certificate_unrecorded(
         self, ca: CA, authority: Authority, begin: Begin, tmp_path: Path
     ) -> None:
-        """Cut off before the record, the serial is taken and nobody has a certificate."""
+        """Cut off before the record, nobody has a certificate; the next round makes one."""
         request = await self.asked(begin, KEY.public_key())
-        crashing = authority_of(ca, failing_at(begin, 3, before=True), tmp_path)
+        failing = authority_of(ca, failing_at(begin, 3, before=True), tmp_path)
         with pytest.raises(ConnectionError):
-            await crashing.certify_responders(NOW)
+            await failing.certify_responders(NOW)
         async with begin() as connection:
             assert await responders.certificate_of(connection, "issuing-1", request.key) is None
-            assert await responders.unanswered(connection, "issuing-1") == []
+        (certificate,) = await authority.certify_responders(NOW)
+        async with begin() as connection:
+            kept = await responders.certificate_of(connection, "issuing-1", request.key)
+        assert kept == der(certificate)
+
+    async def test_what_cannot_be_signed_waits_until_it_can(
+        self, authority: Authority, begin: Begin, ca: CA
+    ) -> None:
+        """Past the end of the issuing CA, as a clock has it that is put right afterwards."""
+        await self.asked(begin, KEY.public_key())
+        end = ca.issuing.certificate.not_valid_after_utc
+        with pytest.raises(CAError):
+            await authority.certify_responders(end + HOUR)
+        assert len(await authority.certify_responders(NOW)) == 1
 
     async def test_only_keys_of_our_kinds(self, authority: Authority, begin: Begin) -> None:
         """A key that nobody should rely on, and what is no key, keep nobody else waiting."""

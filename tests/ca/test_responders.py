@@ -39,6 +39,22 @@ async def test_from_the_request_to_the_certificate(begin: Begin) -> None:
         assert not await responders.is_responder(connection, "issuing-0", "4a")
 
 
+async def test_what_could_not_be_signed_is_begun_again(begin: Begin) -> None:
+    """It waits as before, under another serial; what was signed is not taken back."""
+    async with begin() as connection:
+        await responders.ask(connection, ONE, NOW)
+        await responders.reserve(connection, ONE, "4a")
+        await responders.release(connection, ONE, "4b")
+        assert await responders.unanswered(connection, ISSUER) == []
+        await responders.release(connection, ONE, "4a")
+        assert await responders.unanswered(connection, ISSUER) == [ONE]
+        assert await responders.reserve(connection, ONE, "4b")
+        await responders.record(connection, ONE, "4b", b"der", NOW)
+        await responders.release(connection, ONE, "4b")
+        assert await responders.certificate_of(connection, ISSUER, ONE.key) == b"der"
+        assert await responders.unanswered(connection, ISSUER) == []
+
+
 async def test_nothing_is_recorded_that_was_not_reserved(begin: Begin) -> None:
     """A certificate under another serial is nobody's."""
     async with begin() as connection:
