@@ -8,14 +8,14 @@ transaction of the caller.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ca.errors import LedgerError
 from ca.ledger import responder
 
 FORGOTTEN = timedelta(days=1)
-"""After how long a request that nobody answered is taken out."""
+"""After how long a request that came to nothing is taken out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,9 @@ class Request:
 
 
 async def ask(connection: AsyncConnection, request: Request, now: datetime) -> None:
-    """Ask for a certificate."""
-    await connection.execute(
-        delete(responder).where(
-            responder.c.serial.is_(None), responder.c.asked_at < now - FORGOTTEN
-        )
-    )
+    """Ask for a certificate; who asked long ago in vain, and who has ended, is forgotten."""
+    vain = and_(responder.c.certificate.is_(None), responder.c.asked_at < now - FORGOTTEN)
+    await connection.execute(delete(responder).where(or_(vain, responder.c.not_after < now)))
     await connection.execute(
         insert(responder).values(
             issuer=request.issuer, key=request.key, public_key=request.public_key, asked_at=now

@@ -11,7 +11,7 @@ from tests.ca.databases import Begin
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 ISSUER = "issuing-1"
-ONE, TWO = Request(ISSUER, "1" * 64, b"one"), Request(ISSUER, "2" * 64, b"two")
+ONE, TWO, THREE, FOUR = (Request(ISSUER, digit * 64, digit.encode()) for digit in "1234")
 
 
 @pytest.fixture(autouse=True)
@@ -63,16 +63,37 @@ async def test_nothing_is_recorded_that_was_not_reserved(begin: Begin) -> None:
             await responders.record(connection, ONE, "4a", b"der", NOW)
 
 
-async def test_what_nobody_answered_is_forgotten(begin: Begin) -> None:
-    """Those who asked are long gone; what was signed stays for ever."""
+async def kept(begin: Begin) -> list[str]:
+    """Return the keys of which there are rows."""
+    async with begin() as connection:
+        keys = await connection.scalars(
+            ledger.responder.select().with_only_columns(ledger.responder.c.key)
+        )
+        return sorted(keys)
+
+
+async def test_what_came_to_nothing_is_forgotten(begin: Begin) -> None:
+    """Those who asked are long gone, whether or not a signature was begun."""
     async with begin() as connection:
         await responders.ask(connection, ONE, NOW)
         await responders.ask(connection, TWO, NOW)
         await responders.reserve(connection, TWO, "4a")
-        three = Request(ISSUER, "3" * 64, b"three")
-        await responders.ask(connection, three, NOW + FORGOTTEN + timedelta(seconds=1))
-        assert await responders.unanswered(connection, ISSUER) == [three]
-        kept = await connection.scalars(
-            ledger.responder.select().with_only_columns(ledger.responder.c.key)
-        )
-        assert sorted(kept) == [TWO.key, three.key]
+        await responders.ask(connection, THREE, NOW + FORGOTTEN)
+    assert await kept(begin) == [ONE.key, TWO.key, THREE.key]
+    async with begin() as connection:
+        await responders.ask(connection, FOUR, NOW + FORGOTTEN + timedelta(seconds=1))
+        assert await responders.unanswered(connection, ISSUER) == [THREE, FOUR]
+    assert await kept(begin) == [THREE.key, FOUR.key]
+
+
+async def test_who_has_ended_is_forgotten(begin: Begin) -> None:
+    """Years of a responder a day are no rows for ever; one that still answers stays."""
+    end = NOW + timedelta(days=7)
+    async with begin() as connection:
+        for number, one in enumerate((ONE, TWO)):
+            await responders.ask(connection, one, NOW)
+            await responders.reserve(connection, one, f"4{number}")
+        await responders.record(connection, ONE, "40", b"der", end - timedelta(seconds=1))
+        await responders.record(connection, TWO, "41", b"der", end)
+        await responders.ask(connection, THREE, end)
+    assert await kept(begin) == [TWO.key, THREE.key]
