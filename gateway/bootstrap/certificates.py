@@ -65,12 +65,16 @@ class Revocation:
 
     def raise_unless_published(self) -> None:
         """Raise `CommandRefused`, which says what holds already, unless a CRL is published."""
-        if self.unpublished is not None:
-            raise CommandRefused(
-                "revoked, and its connections are cut; but the revocation list that says so to "
-                f"everybody else is still to come: {self.unpublished}; "
-                "it comes when the authority runs, or with pusterla crl publish"
-            )
+        refuse_unpublished("revoked, and its connections are cut", self.unpublished)
+
+
+def refuse_unpublished(done: str, unpublished: str | None) -> None:
+    """Raise `CommandRefused` where no list says what was *done*: because of *unpublished*."""
+    if unpublished is not None:
+        raise CommandRefused(
+            f"{done}; but the revocation list that says so to everybody else is still to come: "
+            f"{unpublished}; it comes when the authority runs, or with pusterla crl publish"
+        )
 
 
 async def issue_certificate(command: Command, wanted: Wanted, passphrase: str) -> Enrolled:

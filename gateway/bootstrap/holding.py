@@ -8,7 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ca.ledger import CertificateRecord, CertificateState
-from gateway.bootstrap.certificates import AUTHORITY_SECONDS, fitting, list_them
+from gateway.bootstrap.certificates import (
+    AUTHORITY_SECONDS,
+    fitting,
+    list_them,
+    refuse_unpublished,
+)
 from gateway.bootstrap.command import Command, CommandRefused
 
 _HELD = "on hold, and its connections are cut"
@@ -34,12 +39,7 @@ class Changed:
 
     def raise_unless_published(self) -> None:
         """Raise `CommandRefused`, which says what holds already, unless a CRL is published."""
-        if self.unpublished is not None:
-            raise CommandRefused(
-                f"{self.done}; but the revocation list that says so to everybody else is still "
-                f"to come: {self.unpublished}; it comes when the authority runs, or with "
-                "pusterla crl publish"
-            )
+        refuse_unpublished(self.done, self.unpublished)
 
 
 async def hold_certificates(
