@@ -332,14 +332,6 @@ async def record_issuer(connection: AsyncConnection, *, name: str, der: bytes) -
         raise LedgerError(f"an issuer named {name} is already recorded") from error
 
 
-async def issuers(connection: AsyncConnection) -> dict[str, bytes]:
-    """Return the issuing CAs, their certificates (DER) by their names."""
-    rows = await connection.execute(
-        select(issuer.c.name, issuer.c.certificate).order_by(issuer.c.name)
-    )
-    return {row.name: row.certificate for row in rows}
-
-
 async def reserve_serial(
     connection: AsyncConnection,
     *,
@@ -428,24 +420,15 @@ async def record_certificate(
     return _record(row)
 
 
-async def find_by_fingerprint(
-    connection: AsyncConnection, fingerprint: str
-) -> CertificateRecord | None:
-    """Return the certificate with this SHA-256 *fingerprint*."""
-    return await _find(connection, certificate.c.fingerprint == fingerprint)
-
-
 async def find_by_serial(
     connection: AsyncConnection, issuer: str, serial: str
 ) -> CertificateRecord | None:
     """Return the certificate that *issuer* gave *serial*, also one that is only reserved."""
-    return await _find(connection, certificate.c.issuer == issuer, certificate.c.serial == serial)
-
-
-async def _find(
-    connection: AsyncConnection, *wanted: ColumnElement[bool]
-) -> CertificateRecord | None:
-    row = (await connection.execute(select(*_RECORD).where(*wanted))).one_or_none()
+    row = (
+        await connection.execute(
+            select(*_RECORD).where(certificate.c.issuer == issuer, certificate.c.serial == serial)
+        )
+    ).one_or_none()
     return None if row is None else _record(row)
 
 
@@ -461,16 +444,6 @@ async def find_by_key(connection: AsyncConnection, spki: bytes) -> list[Certific
         place = func.position(key.op("IN")(certificate.c.der))
     rows = await connection.execute(select(*_RECORD).where(place > 0))
     return [_record(row) for row in rows]
-
-
-async def certificate_der(connection: AsyncConnection, issuer: str, serial: str) -> bytes | None:
-    """Return the certificate itself; None when it is unknown or was never recorded as signed."""
-    der: bytes | None = await connection.scalar(
-        select(certificate.c.der).where(
-            certificate.c.issuer == issuer, certificate.c.serial == serial
-        )
-    )
-    return der
 
 
 async def list_certificates(

@@ -29,8 +29,7 @@ from ca.errors import StatusRefused
 from ca.issue import Issuer
 from ca.kinds import KINDS, KeyKind, PrivateKey, kind_of
 from ca.scopes import REMOVE_FROM_CRL, Line
-from ca.serials import serial_text
-from ca.trust import RevocationReason, RevokedEntry
+from ca.trust import RevocationReason
 
 _HIGHEST_NUMBER = 2**159 - 1
 """A CRL number has at most 20 octets (RFC 5280, 5.2.3)."""
@@ -80,26 +79,6 @@ class CRLHead:
     base: int | None = None
     point: str | None = None
     fresh: str | None = None
-
-
-def build_crl(
-    issuer: Issuer,
-    entries: Iterable[RevokedEntry],
-    *,
-    number: int,
-    this_update: datetime,
-    next_update: datetime,
-) -> x509.CertificateRevocationList:
-    """Sign a full CRL that lists *entries*; none at all is a valid list and refuses nobody.
-
-    Dates are cut to whole seconds. Raises `StatusRefused`, with every reason, when the dates or
-    the number cannot be right or a certificate is listed twice.
-    """
-    head = CRLHead(number, this_update, next_update)
-    listed = [*entries]
-    if len({entry.serial for entry in listed}) != len(listed):
-        raise StatusRefused([*_faults(head), "a certificate is listed twice"])
-    return sign_crl(issuer, head, [encode_lines(map(_line, listed))])
 
 
 def encode_lines(lines: Iterable[Line]) -> bytes:
@@ -211,11 +190,6 @@ def _signature(key: PrivateKey, kind: KeyKind, data: bytes) -> bytes:
         case ed25519.Ed25519PrivateKey(), None:
             return signer.sign(data)
     raise StatusRefused([f"a key that signs lists is {KINDS}"])
-
-
-def _line(entry: RevokedEntry) -> Line:
-    at = (entry.revocation.at - _EPOCH) // timedelta(microseconds=1)
-    return serial_text(entry.serial), at, entry.revocation.reason
 
 
 def _time(moment: datetime) -> bytes:

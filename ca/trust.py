@@ -54,14 +54,6 @@ class Revocation:
 
 
 @dataclass(frozen=True, slots=True)
-class RevokedEntry:
-    """One line of a CRL: which certificate of the issuer, and its revocation."""
-
-    serial: int
-    revocation: Revocation
-
-
-@dataclass(frozen=True, slots=True)
 class Standing:
     """What our records say of one certificate, and until when that may be relied on.
 

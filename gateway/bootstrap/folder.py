@@ -118,16 +118,6 @@ class SiteFolder:
         return self.ca / "root.pem"
 
     @property
-    def issuing_key(self) -> Path:
-        """The key that signs certificates and CRLs."""
-        return self.ca / "issuing.key"
-
-    @property
-    def issuing_certificate(self) -> Path:
-        """The certificate of the issuing CA."""
-        return self.ca / "issuing.pem"
-
-    @property
     def signer_lock(self) -> Path:
         """Held by whoever signs: one at a time."""
         return self.ca / "lock"

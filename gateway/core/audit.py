@@ -6,7 +6,6 @@ for that the newest hash must be kept somewhere else.
 """
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -113,16 +112,3 @@ def link(previous: str, number: int, event: AuditEvent) -> str:
     digest.update(number.to_bytes(8))
     digest.update(event.canonical())
     return digest.hexdigest()
-
-
-def first_break(lines: Iterable[AuditLine]) -> int | None:
-    """Return the number of the first line that does not fit its place, or None.
-
-    *lines* begin with the very first one.
-    """
-    previous, expected = FIRST_CHAIN, 1
-    for line in lines:
-        if line.number != expected or line.chain != link(previous, line.number, line.event):
-            return expected
-        previous, expected = line.chain, expected + 1
-    return None

@@ -81,8 +81,8 @@ async def list_issuers(connection: AsyncConnection) -> list[IssuerRecord]:
 
 async def find_certificate(connection: AsyncConnection, serial: str) -> CertificateRecord | None:
     """Return the certificate with *serial*, whichever of our issuers gave it."""
-    for issuer in await ledger.issuers(connection):
-        found = await ledger.find_by_serial(connection, issuer, serial)
+    for issuer in await known_issuers(connection):
+        found = await ledger.find_by_serial(connection, issuer.name, serial)
         if found is not None:
             return found
     return None

@@ -413,11 +413,6 @@ class Store:
         async with self._database.read() as connection:
             return await lists.latest_number(connection, name.issuer, name.scope, name.kind)
 
-    async def crls(self, issuer: str) -> list[CRLRecord]:
-        """Return the newest CRL of every scope and kind of *issuer*, that of everything first."""
-        async with self._database.read() as connection:
-            return await lists.list_crls(connection, issuer)
-
     async def crl_dates(self) -> list[CRLDates]:
         """Return the dates of every CRL that is kept up; cheap, however long the lists are."""
         async with self._database.read() as connection:

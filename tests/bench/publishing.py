@@ -32,6 +32,7 @@ from gateway.store import Store
 from tests.bench.measuring import FIRST, cpu_seconds, on_processor, percentile, resident_kib
 from tests.bench.report import Section, at_most
 from tests.bench.sites import HOST
+from tests.issuing import issuing_certificate
 
 SIGN_SECONDS = 20.0
 SIGN_MIB = 1024.0
@@ -250,7 +251,7 @@ def _send(connection: _Connection, method: str, path: str, body: bytes | None = 
 
 def _ask(folder: SiteFolder, portal: int, serials: list[int], asked: int) -> float:
     """Return the milliseconds of processor time for each answer."""
-    issuer = x509.load_pem_x509_certificate(folder.issuing_certificate.read_bytes())
+    issuer = x509.load_pem_x509_certificate(issuing_certificate(folder).read_bytes())
     named = issuer_ids(issuer)[1]
 
     def request(number: int) -> bytes:

@@ -20,8 +20,7 @@ from ca.hierarchy import ISSUER_NAME, load_issuer
 from ca.issue import Issuer
 from ca.keys import load_certificates, load_key
 from ca.ledger import CertificateState
-from ca.status import build_crl
-from ca.trust import Revocation, RevocationReason, RevokedEntry
+from ca.trust import RevocationReason
 from gateway.bootstrap.accounts import Wishes, add_account
 from gateway.bootstrap.applications import add_application
 from gateway.bootstrap.certificates import Wanted, issue_certificate
@@ -35,6 +34,7 @@ from policies.model import Level
 from policies.parse import parse_subject_term
 from tests.bench.measuring import FIRST, on_processor
 from tests.bench.peers import Peer, free_port, running
+from tests.ca.makers import build_crl, line_of
 
 HOST = "pusterla.localhost"
 GROUP = "technicians"
@@ -186,8 +186,8 @@ def write_crls(site: BenchSite, path: Path, entries: int) -> None:
     now, week = clock(), timedelta(days=7)
     folder = site.folder
     root = Issuer("root", load_certificates(folder.root_certificate)[0], load_key(folder.root_key))
-    revocation = Revocation(now, RevocationReason.KEY_COMPROMISE)
-    listed = [RevokedEntry(secrets.randbits(158) + 1, revocation) for _ in range(entries)]
+    stolen = RevocationReason.KEY_COMPROMISE
+    listed = [line_of(secrets.randbits(158) + 1, now, stolen) for _ in range(entries)]
     with path.open("wb") as file:
         for issuer, revoked in ((root, []), (load_issuer(folder.ca), listed)):
             crl = build_crl(issuer, revoked, number=1, this_update=now, next_update=now + week)

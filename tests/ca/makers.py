@@ -4,6 +4,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,10 @@ from ca.identity import Identity, alternative_names_of, authority_name, subject_
 from ca.issue import Issuer, issue, make_issuing, make_root, server_request
 from ca.kinds import PrivateKey, make_key
 from ca.profiles import CLIENT, RESPONDER, SERVER, IssueRequest, Profile, make_profile
-from ca.serials import OCTETS, serial_from
+from ca.scopes import Line
+from ca.serials import OCTETS, serial_from, serial_text
+from ca.status import CRLHead, encode_lines, sign_crl
+from ca.trust import RevocationReason
 
 HOST = "pusterla.localhost"
 NOW = datetime(2026, 11, 21, 9, 0, 0, tzinfo=UTC)
@@ -88,6 +92,23 @@ def make_ca(now: datetime = NOW, host: str = HOST) -> CA:
     root = Issuer(ROOT_NAME, make_root(host, root_key, new_serial(), now), root_key)
     certificate = make_issuing(root, host, key.public_key(), new_serial(), now)
     return CA(root, Issuer(ISSUER_NAME, certificate, key, root.chain))
+
+
+def build_crl(
+    issuer: Issuer,
+    lines: Iterable[Line],
+    *,
+    number: int,
+    this_update: datetime,
+    next_update: datetime,
+) -> x509.CertificateRevocationList:
+    """Sign a full list of *lines*."""
+    return sign_crl(issuer, CRLHead(number, this_update, next_update), [encode_lines(lines)])
+
+
+def line_of(serial: int, at: datetime, reason: RevocationReason) -> Line:
+    """Make the line of a list."""
+    return serial_text(serial), int(at.timestamp()) * 10**6, reason
 
 
 def write_pem(path: Path, *certificates: x509.Certificate) -> Path:

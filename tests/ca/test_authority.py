@@ -15,6 +15,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, pkcs12
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ca import ledger, lists, responders
@@ -64,7 +65,7 @@ class Notes:
         """A certificate was issued."""
         # The witness sees, in the same transaction, what is being recorded.
         assert record.fingerprint is not None
-        assert await ledger.find_by_fingerprint(connection, record.fingerprint) == record
+        assert await ledger.find_by_serial(connection, record.issuer, record.serial) == record
         self.note(f"issued {record.username}")
 
     async def certified(
@@ -212,7 +213,7 @@ class TestEnrol:
         assert record.not_after == enrolled.certificate.not_valid_after_utc
         assert (record.reserved_at, record.issued_at) == (now, now)
         async with begin() as connection:
-            kept = await ledger.certificate_der(connection, record.issuer, record.serial)
+            kept = await connection.scalar(select(ledger.certificate.c.der))
         assert kept == der(enrolled.certificate)
         assert notes.told == ["issued anna"]
 

@@ -13,9 +13,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from ca.issue import Issuer, make_issuing, make_root
 from ca.kinds import KeyKind, PrivateKey, digest_of, kind_of, make_key
-from ca.status import build_crl
-from ca.trust import Revocation, RevocationReason, RevokedEntry
-from tests.ca.makers import CA, HOST, judge, lint_with_pkilint, new_serial, write_pem
+from ca.trust import RevocationReason
+from tests.ca.makers import (
+    CA,
+    HOST,
+    build_crl,
+    judge,
+    line_of,
+    lint_with_pkilint,
+    new_serial,
+    write_pem,
+)
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 KINDS = list(KeyKind)
@@ -83,9 +91,9 @@ class TestMixtures:
         ca = ca_of(root, issuing)
         top = write_pem(tmp_path / "root.pem", ca.root.certificate)
         chain = write_pem(tmp_path / "issuing.pem", ca.issuing.certificate)
-        entry = RevokedEntry(new_serial(), Revocation(NOW, RevocationReason.SUPERSEDED))
+        line = line_of(new_serial(), NOW, RevocationReason.SUPERSEDED)
         crl = build_crl(
-            ca.issuing, [entry], number=1, this_update=NOW, next_update=NOW + timedelta(days=7)
+            ca.issuing, [line], number=1, this_update=NOW, next_update=NOW + timedelta(days=7)
         )
         crl_file = tmp_path / "crl.pem"
         crl_file.write_bytes(crl.public_bytes(Encoding.PEM))

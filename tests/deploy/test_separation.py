@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from gateway.bootstrap.creation import NewSite, create_site
 from gateway.bootstrap.folder import SiteFolder, clock, locate
+from tests.issuing import issuing_key
 
 SERVE = (
     "import sys; from pathlib import Path; from gateway.supervisor import serve; "
@@ -190,7 +191,7 @@ def test_a_crashed_worker_is_replaced_and_the_site_goes_on(site: Running) -> Non
 def spellings(folder: SiteFolder) -> dict[str, bytes]:
     """Return how the CA's keys could stand in memory, each with what it is called."""
     found = {}
-    for path in (folder.issuing_key, folder.root_key):
+    for path in (issuing_key(folder), folder.root_key):
         key = load_pem_private_key(path.read_bytes(), password=None)
         assert isinstance(key, EllipticCurvePrivateKey)
         number = key.private_numbers().private_value
@@ -198,7 +199,7 @@ def spellings(folder: SiteFolder) -> dict[str, bytes]:
         # A line of the file beyond its first bytes, which all keys of this kind share.
         text = path.read_bytes().splitlines()[2]
         assert text in b64encode(der)
-        whose = "" if path == folder.issuing_key else "of the root: "
+        whose = "" if path == issuing_key(folder) else "of the root: "
         found[f"{whose}text"] = text
         found[f"{whose}number"] = number.to_bytes(32)
         found[f"{whose}number, little end first"] = number.to_bytes(32, "little")

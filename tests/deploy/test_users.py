@@ -31,6 +31,7 @@ from gateway.bootstrap.signing import open_authority
 from gateway.config import read_site
 from gateway.core.site import Site
 from gateway.store import NewPerson, Store, open_store
+from tests.issuing import issuing_key
 
 SYSTEMD = Path(__file__).parents[2] / "deploy" / "systemd"
 SITE = "var/lib/pusterla"
@@ -192,7 +193,7 @@ class TestFiles:
             "site key": folder.site_key,
             "assertion key": folder.assertion_key,
             "its public half": folder.assertion_public,
-            "issuing key": folder.issuing_key,
+            "issuing key": issuing_key(folder),
             "root key": folder.root_key,
         }
         table = {

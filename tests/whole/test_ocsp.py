@@ -5,6 +5,7 @@ from subprocess import run
 
 import pytest
 
+from tests.issuing import issuing_certificate
 from tests.whole.guests import Guest
 from tests.whole.people import Person
 from tests.whole.sites import PUBLIC_HOST, LiveSite
@@ -15,7 +16,7 @@ def ask(site: LiveSite, certificate: Path, *words: str) -> str:
     done = run(
         [
             # A digest must come before the certificate that it is to name.
-            *("openssl", "ocsp", "-issuer", str(site.folder.issuing_certificate), *words),
+            *("openssl", "ocsp", "-issuer", str(issuing_certificate(site.folder)), *words),
             *("-cert", str(certificate), "-CAfile", str(site.folder.root_certificate)),
         ],
         capture_output=True,

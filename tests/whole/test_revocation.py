@@ -8,6 +8,7 @@ from subprocess import run
 import pytest
 from cryptography import x509
 
+from tests.issuing import issuing_certificate
 from tests.whole.applications import Applications
 from tests.whole.forgeries import ending_in
 from tests.whole.guests import HTML, Guest, signed_in
@@ -124,7 +125,7 @@ def test_openssl_refuses_a_revoked_certificate_by_our_crl(
             [
                 *("openssl", "verify", "-x509_strict", "-purpose", "sslclient", "-crl_check"),
                 *("-CAfile", str(folder.root_certificate), "-CRLfile", str(file)),
-                *("-untrusted", str(folder.issuing_certificate), str(anna.stick.file)),
+                *("-untrusted", str(issuing_certificate(folder)), str(anna.stick.file)),
             ],
             capture_output=True,
             text=True,

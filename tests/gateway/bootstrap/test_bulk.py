@@ -17,6 +17,7 @@ from gateway.bootstrap.command import Command, CommandRefused, open_command
 from gateway.bootstrap.creation import NewSite, create_site
 from gateway.bootstrap.folder import clock
 from gateway.core.audit import AuditKind
+from tests.issuing import issuing_key
 
 REASON = RevocationReason.CESSATION_OF_OPERATION
 EVERYTHING = Selection(issued_before=clock() + timedelta(days=1))
@@ -136,7 +137,7 @@ async def test_what_somebody_else_has_revoked_meanwhile_keeps_its_reason(
 async def test_without_the_key_it_is_said_that_the_list_is_to_come(command: Command) -> None:
     """What is revoked is revoked."""
     await record(command, 3)
-    command.folder.issuing_key.unlink()
+    issuing_key(command.folder).unlink()
     found = await chosen(command, EVERYTHING)
     done = await revoke_all(command, found, EVERYTHING, REASON, patience=0.2)
     assert len(done.revoked) == 3

@@ -24,6 +24,7 @@ from gateway.bootstrap.folder import clock
 from gateway.bootstrap.signing import open_authority
 from gateway.core.changes import ChangeKind
 from gateway.core.people import Fingerprint
+from tests.issuing import issuing_key
 
 REASON = RevocationReason.KEY_COMPROMISE
 
@@ -118,7 +119,7 @@ async def test_without_the_key_the_running_authority_is_waited_for(command: Comm
     """Whoever may revoke need not be able to sign."""
     serial = await issue(command)
     authority = open_authority(command.folder, command.site, command.store, "authority", KeyRing())
-    command.folder.issuing_key.unlink()
+    issuing_key(command.folder).unlink()
 
     async def run_authority() -> None:
         while await authority.publish_if_due(command.clock()) == ():  # noqa: ASYNC110 - as it does
@@ -138,12 +139,12 @@ async def test_without_the_key_and_without_authority_that_is_said_plainly(
 ) -> None:
     """What holds already is told first: the certificate is revoked, its connections cut."""
     serial = await issue(command)
-    command.folder.issuing_key.unlink()
+    issuing_key(command.folder).unlink()
     done = await revoke_certificates(
         command, serial=serial, user=None, device=None, reason=REASON, patience=0.2
     )
     assert [record.serial for record in done.revoked] == [serial]
-    assert str(command.folder.issuing_key) in (done.unpublished or "")
+    assert str(issuing_key(command.folder)) in (done.unpublished or "")
     with pytest.raises(CommandRefused, match="revoked, and its connections are cut; but"):
         done.raise_unless_published()
     record = await command.store.certificate(serial)
@@ -170,6 +171,6 @@ async def test_publishing_needs_the_key(command: Command) -> None:
     (before,) = await published_crls(command)
     (after,) = await publish(command)
     assert after.record.number > before.record.number
-    command.folder.issuing_key.unlink()
+    issuing_key(command.folder).unlink()
     with pytest.raises(FileRefused, match="issuing"):
         await publish(command)

@@ -21,6 +21,7 @@ from gateway.config import Configuration, Problems, read_configuration
 from gateway.core.audit import AuditKind
 from gateway.core.ports import StoreUnavailable
 from gateway.store import open_store
+from tests.issuing import issuing_certificate
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 WISHED = NewSite("gate.example.org", 8443)
@@ -58,7 +59,7 @@ async def test_a_new_site_has_everything_and_can_be_read(tmp_path: Path) -> None
 async def test_no_secret_is_open_to_anybody_else(tmp_path: Path) -> None:
     """Keys and store are the owner's alone, the settings the group's too."""
     folder = await make(tmp_path / "site")
-    public = {folder.assertion_public, folder.root_certificate, folder.issuing_certificate}
+    public = {folder.assertion_public, folder.root_certificate, issuing_certificate(folder)}
     public |= {folder.server_certificate, folder.client_trust}
     for path in [*folder.keys.rglob("*"), *folder.store.rglob("*"), folder.run, folder.keys]:
         mode = stat.S_IMODE(path.stat().st_mode)

@@ -18,6 +18,7 @@ from gateway.bootstrap.creation import NewSite, create_site
 from gateway.bootstrap.doctor import examine, migrate
 from gateway.bootstrap.examination import Finding, Health
 from gateway.bootstrap.folder import SiteFolder, clock
+from tests.issuing import issuing_certificate, issuing_key
 
 _NOBODY = 65534
 SCOPES = ("", "~1-of-2", "~2-of-2")
@@ -84,11 +85,12 @@ async def test_a_portal_that_answers_is_seen(folder: SiteFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["root_key", "issuing_key", "server_key", "assertion_key", "site_key", "cookie_key"]
+    "name",
+    ["root_key", "issuing_key", "server_key", "assertion_key", "site_key", "cookie_key"],
 )
 async def test_a_secret_that_others_can_read_is_a_problem(folder: SiteFolder, name: str) -> None:
     """With the command that closes it, and what it means that it was open."""
-    path: Path = getattr(folder, name)
+    path: Path = issuing_key(folder) if name == "issuing_key" else getattr(folder, name)
     path.chmod(0o644)
     finding = await only(folder)
     assert finding.health is Health.PROBLEM
@@ -120,7 +122,7 @@ async def test_processes_with_users_of_their_own_are_no_problem(folder: SiteFold
 @pytest.mark.parametrize("name", ["site_key", "cookie_key", "server_certificate", "issuing_key"])
 async def test_a_file_that_is_missing_is_named(folder: SiteFolder, name: str) -> None:
     """And is to be restored."""
-    path: Path = getattr(folder, name)
+    path: Path = issuing_key(folder) if name == "issuing_key" else getattr(folder, name)
     path.unlink()
     findings = await ill(folder)
     assert findings
@@ -195,7 +197,7 @@ async def test_keys_that_do_not_belong_to_their_certificates_are_a_problem(
     folder: SiteFolder,
 ) -> None:
     """As after half a restored backup."""
-    shutil.copy(folder.server_key, folder.issuing_key)
+    shutil.copy(folder.server_key, issuing_key(folder))
     finding = await only(folder)
     assert (finding.health, finding.subject) == (Health.PROBLEM, "issuing key")
     assert "does not belong to" in finding.words
@@ -203,7 +205,7 @@ async def test_keys_that_do_not_belong_to_their_certificates_are_a_problem(
 
 async def test_a_certificate_that_is_none_is_a_problem(folder: SiteFolder) -> None:
     """And no crash."""
-    folder.issuing_certificate.write_text("nonsense", encoding="ascii")
+    issuing_certificate(folder).write_text("nonsense", encoding="ascii")
     subjects = [finding.subject for finding in await ill(folder)]
     assert subjects == ["issuing CA", "issuing key"]
 

@@ -16,6 +16,7 @@ from gateway.bootstrap.creation import NewSite, create_site
 from gateway.bootstrap.folder import clock
 from gateway.bootstrap.holding import hold_certificates, release_certificates
 from gateway.bootstrap.signing import open_authority
+from tests.issuing import issuing_key
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ async def entries(command: Command) -> int:
 async def test_without_the_key_the_running_authority_is_waited_for(command: Command) -> None:
     """Whoever may hold and release need not be able to sign."""
     authority = open_authority(command.folder, command.site, command.store, "authority", KeyRing())
-    command.folder.issuing_key.unlink()
+    issuing_key(command.folder).unlink()
 
     async def run_authority() -> None:
         while await authority.publish_if_due(command.clock()) == ():  # noqa: ASYNC110 - as it does
@@ -59,7 +60,7 @@ async def test_without_the_key_and_without_authority_that_is_said_plainly(
     command: Command,
 ) -> None:
     """What holds already is told first."""
-    command.folder.issuing_key.unlink()
+    issuing_key(command.folder).unlink()
     for change, words in ((hold_certificates, "on hold, and"), (release_certificates, "released")):
         done = await change(command, serial=None, user="anna", device="stick-1", patience=0.2)
         with pytest.raises(CommandRefused, match=f"{words}.*still to come.*issuing"):

@@ -45,6 +45,7 @@ from gateway.core.audit import AuditKind
 from gateway.edge.tls import chain_above, make_contexts, read_issuers
 from tests.ca.makers import judge
 from tests.ca.test_kinds import shake_hands
+from tests.issuing import issuing_certificate, issuing_key
 
 HOST = "gate.example.org"
 P256 = KeyKind.P256
@@ -201,7 +202,7 @@ class TestRetiring:
         assert (await states(command))["issuing-1"] is IssuerState.RETIRED
         believed = x509.load_pem_x509_certificates(command.folder.client_trust.read_bytes())
         assert len(believed) == 2
-        (command.folder.issuing_key).unlink()
+        issuing_key(command.folder).unlink()
         assert [one.record.issuer for one in await published_crls(command)] == ["issuing-2"]
         await issue(command, "new")
         is_believed(command.folder, "new")
@@ -265,7 +266,7 @@ class TestOfflineRoot:
         folder = command.folder
         believed, server = folder.client_trust.read_bytes(), folder.server_certificate.read_bytes()
         with pytest.raises(CommandRefused, match="issuing-1 is closing"):
-            await install_issuer(command, folder.issuing_certificate)
+            await install_issuer(command, issuing_certificate(folder))
         assert folder.client_trust.read_bytes() == believed
         assert folder.server_certificate.read_bytes() == server
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gateway.core.audit import FIRST_CHAIN, AuditEvent, AuditKind, AuditLine, first_break, link
+from gateway.core.audit import FIRST_CHAIN, AuditEvent, AuditKind, AuditLine, link
+from tests.gateway.core.chains import first_break
 
 NOW = datetime(2026, 11, 24, 19, 40, 0, 123456, tzinfo=UTC)
 

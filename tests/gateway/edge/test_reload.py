@@ -21,6 +21,7 @@ from tests.gateway.edge.site import PUBLIC_HOST, WIKI, MadeSite
 from tests.gateway.edge.stage import Stage
 from tests.gateway.edge.sticks import Stick, client_context
 from tests.gateway.edge.waiting import until
+from tests.issuing import issuing_certificate
 
 RELOADS = 50
 BYTES = 1024 * 1024
@@ -161,7 +162,7 @@ async def test_what_a_client_sends_along_may_vouch_too(
 def with_chain(made: MadeSite, folder: Path) -> Stick:
     """Return Anna's stick with the issuing CA's certificate behind her own."""
     file = folder / "chained.pem"
-    issuing = made.folder.issuing_certificate.read_bytes()
+    issuing = issuing_certificate(made.folder).read_bytes()
     text = made.anna.file.read_bytes()
     end = text.index(b"-----END CERTIFICATE-----\n") + len(b"-----END CERTIFICATE-----\n")
     file.write_bytes(text[:end] + issuing + text[end:])

@@ -20,6 +20,7 @@ from tests.gateway.edge.stage import Stage
 from tests.gateway.edge.sticks import Stick, steal_certificate
 from tests.gateway.edge.waiting import until
 from tests.gateway.edge.wire import End, Wire
+from tests.issuing import issuing_certificate
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 VERSIONS = pytest.mark.parametrize("version", [V12, V13], ids=["1.2", "1.3"])
@@ -249,7 +250,8 @@ def test_who_signs_certificates_of_clients_need_not_be_asked_who_signed_theirs(
     """An issuing CA in the file is believed as it stands; a root alone cannot be reached."""
     edge = made.folder
     trust = tmp_path / "clients.pem"
-    trust.write_bytes(getattr(edge, f"{named}_certificate").read_bytes())
+    file = issuing_certificate(edge) if named == "issuing" else edge.root_certificate
+    trust.write_bytes(file.read_bytes())
     contexts = make_contexts(edge.server_certificate, edge.server_key, trust, PUBLIC_HOST)
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = made.context(made.anna).wrap_bio(incoming, outgoing, server_hostname=WIKI)
@@ -451,5 +453,5 @@ def test_the_issuers_are_told_without_the_root(made: MadeSite) -> None:
     """RFC 9440, section 2.3: whoever verifies has the root already."""
     (issuer,) = read_issuers(made.folder.client_trust)
     assert issuer in ssl.PEM_cert_to_DER_cert(
-        made.folder.issuing_certificate.read_text(encoding="ascii")
+        issuing_certificate(made.folder).read_text(encoding="ascii")
     )

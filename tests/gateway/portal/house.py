@@ -22,6 +22,7 @@ from yarl import URL
 from ca import ledger
 from ca.authority import Authority
 from ca.issue import der as der_of
+from ca.issuers import known_issuers
 from ca.keys import SignerLock
 from ca.publishing import Publication
 from ca.trust import RevocationReason
@@ -197,7 +198,7 @@ class House:
         fingerprint = Fingerprint(sha256(der).hexdigest())
         serial = fingerprint[:32]
         async with self.store.begin() as connection:
-            if ISSUER not in await ledger.issuers(connection):
+            if not await known_issuers(connection):
                 issuer = der_of(house_ca().issuing.certificate)
                 await ledger.record_issuer(connection, name=ISSUER, der=issuer)
             await ledger.reserve_serial(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from ca import ledger
+from ca.issuers import known_issuers
 from ca.ledger import CertificateRecord
 from gateway.core.people import Fingerprint
 from gateway.core.sessions import Session, SessionId
@@ -51,7 +52,7 @@ async def reserve(store: Store, user: str, device: str) -> str:
     """Reserve a serial for *user*, as the authority does before it signs."""
     serial = format(next(_numbers), "x")
     async with store.begin() as connection:
-        if ISSUER not in await ledger.issuers(connection):
+        if not await known_issuers(connection):
             await ledger.record_issuer(connection, name=ISSUER, der=b"certificate")
         await ledger.reserve_serial(
             connection,

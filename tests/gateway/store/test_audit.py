@@ -9,10 +9,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select, text, update
 
-from gateway.core.audit import FIRST_CHAIN, AuditEvent, AuditKind, first_break, link
+from gateway.core.audit import FIRST_CHAIN, AuditEvent, AuditKind, link
 from gateway.store import Store, StoreDamaged, open_store
 from gateway.store.audit import AT_ONCE, read_event
 from gateway.store.schema import audit
+from tests.gateway.core.chains import first_break
 from tests.gateway.store.scenes import NOON, Clock
 
 EVENT = AuditEvent(
