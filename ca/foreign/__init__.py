@@ -9,4 +9,9 @@ identities    certificate + what names people there -> who holds it
 ocsp          certificate + issuer -> OCSP request; answer + time -> revoked or not, until when
 delegates     who may answer OCSP for a CA
 signatures    which signatures are believed
+facts         what a revocation list says of itself
+crls          a list as it was received + CAs -> facts and entries, or what is wrong with it
+revoked       its entries as a file in which serials are looked up
+ordering      which list may follow which
+coverage      which lists speak for a certificate, and what they say together
 """
