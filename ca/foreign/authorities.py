@@ -74,6 +74,12 @@ def authorities_pem(certificates: Sequence[bytes]) -> bytes:
     return b"".join(one.public_bytes(Encoding.PEM) for one in found)
 
 
+def issuing_of(certificates: Sequence[bytes]) -> bytes:
+    """Return the first of *certificates*, which `read_authorities` has taken, with no CA below."""
+    found = _known(certificates)
+    return next((one.der for one in found if not _certifies(one, found)), certificates[0])
+
+
 def dates_in_words(certificates: Sequence[bytes], now: datetime) -> Iterator[str]:
     """Say which of *certificates* has ended, ends soon or has not begun."""
     for one in _known(certificates):
@@ -179,12 +185,10 @@ def _hierarchy_faults(found: Sequence[Foreign]) -> Iterator[str]:
                 yield f"the CA {one.label} is refused: {weak}"
             elif not any(is_signed(one.der, each.der) for each in above):
                 yield f"the CA {one.label} is not signed by the key of {above[0].label}"
-        # A CA that certifies CAs alone may leave its lists to somebody else.
-        if not _certifies(one, found) and not _signs_lists(one):
-            yield (
-                f"the CA {one.label} signs no revocation lists (keyUsage has no cRLSign), so nobody"
-                " could tell whether its certificates are revoked"
-            )
+        # A CA that certifies CAs alone is asked for less: it may leave its lists to somebody
+        # else, and no handshake looks at it.
+        if not _certifies(one, found):
+            yield from _issuing_faults(one)
     if not any(is_anchor(one, found) for one in found):
         yield f"holds no anchor: none of the CAs is above the others within {LONGEST_PATH} steps"
 
@@ -194,6 +198,30 @@ def _certifies(one: Foreign, found: Sequence[Foreign]) -> bool:
     return any(is_signed(each.der, one.der) for each in found if each.der != one.der)
 
 
-def _signs_lists(one: Foreign) -> bool:
+def _issuing_faults(one: Foreign) -> Iterator[str]:
+    """Say what keeps *one* from being above people's certificates.
+
+    Key usage and key identifier RFC 5280 asks of every CA (4.2.1.2, 4.2.1.3), its validation of
+    paths does not; OpenSSL does, strictly as the edge uses it, and ends the handshake otherwise.
+    """
     usage = one.get(x509.KeyUsage)
-    return usage is None or usage.crl_sign
+    if usage is not None and not usage.crl_sign:
+        yield (
+            f"the CA {one.label} signs no revocation lists (keyUsage has no cRLSign), so nobody"
+            " could tell whether its certificates are revoked"
+        )
+    missing = [
+        words
+        for words, there in (
+            ("keyUsage", usage is not None),
+            ("subjectKeyIdentifier", one.get(x509.SubjectKeyIdentifier) is not None),
+            ("a critical basicConstraints", _is_critical(one, x509.BasicConstraints)),
+        )
+        if not there
+    ]
+    if missing:
+        yield f"the CA {one.label} lacks {' and '.join(missing)}, without which no TLS takes it"
+
+
+def _is_critical(one: Foreign, kind: type[x509.ExtensionType]) -> bool:
+    return one.extensions.get_extension_for_class(kind).critical

@@ -9,6 +9,7 @@ from gateway.bootstrap.control_socket import NobodyListens, ask_at, socket_of_se
 from gateway.bootstrap.folder import SiteFolder
 from gateway.bootstrap.outcome import Report
 from gateway.bootstrap.server_files import ServerFiles, read_server_files
+from gateway.bootstrap.trusted import trusts_of
 from gateway.config import Problems, read_configuration
 
 PATIENCE_SECONDS = 45.0
@@ -46,7 +47,7 @@ async def reload_site(folder: SiteFolder) -> Report:
     """
     problems = [
         str(one)
-        for found in (read_configuration(folder.path), _files(folder))
+        for found in (read_configuration(folder.path), _files(folder), trusts_of(folder))
         if isinstance(found, Problems)
         for one in found.problems
     ]

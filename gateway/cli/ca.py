@@ -28,12 +28,12 @@ from gateway.cli.output import (
     say_table,
     utc,
 )
-from gateway.cli.reload import warn_unless_taken_up
+from gateway.cli.reload import say_taken_up, warn_unless_taken_up
 from gateway.cli.secret import ask_person
 from gateway.cli.surroundings import Surroundings, pass_surroundings
+from gateway.cli.trust import trust
 
 if TYPE_CHECKING:
-    from gateway.bootstrap.asking import Asked
     from gateway.bootstrap.protection import Protected
     from gateway.bootstrap.succession import Installed, Listed
 
@@ -44,6 +44,9 @@ OLD_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.group()
 def ca() -> None:
     """The certificate authority itself: its keys and its issuing CAs."""
+
+
+ca.add_command(trust)
 
 
 @ca.command(cls=ExampleCommand, example="ca encrypt --new-passphrase-file /etc/pusterla/ca-pass")
@@ -241,7 +244,7 @@ def retire(here: Surroundings, *, name: str, as_json: bool) -> None:
         say_json({"name": name, "state": "retired", "taken_up": asked.taken_up})
     else:
         say(f"{name} is retired: its revocation list is signed no more, and its key can go")
-        say(_taken_up(asked))
+        say_taken_up(asked)
     warn_unless_taken_up(asked)
 
 
@@ -321,12 +324,6 @@ def sign(here: Surroundings, *, request: Path, folder: Path, out: Path, as_json:
     note("compare the key with the one that `pusterla ca request` showed at the site")
 
 
-def _taken_up(asked: "Asked") -> str:
-    if asked.taken_up:
-        return "the running site has taken it up; edges on other machines do with pusterla reload"
-    return "no site has taken it up yet: one that runs does with pusterla reload"
-
-
 def _say_installed(installed: "Installed", *, as_json: bool) -> None:
     until = installed.certificate.not_valid_after_utc
     if as_json:
@@ -349,7 +346,7 @@ def _say_installed(installed: "Installed", *, as_json: bool) -> None:
         )
     if installed.server:
         say("the server has a new certificate")
-    say(_taken_up(installed.asked))
+    say_taken_up(installed.asked)
     if not installed.asked.taken_up:
         note(f"until then nobody gets in with a certificate of {installed.name}")
     warn_unless_taken_up(installed.asked)

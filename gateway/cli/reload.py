@@ -45,3 +45,11 @@ def warn_unless_taken_up(asked: "Asked") -> None:
     for outcome in asked.report.values():
         for problem in outcome.problems:
             warn(problem)
+
+
+def say_taken_up(asked: "Asked") -> None:
+    """Say whether a running site works with what a command has changed."""
+    if asked.taken_up:
+        say("the running site has taken it up; edges on other machines do with pusterla reload")
+    else:
+        say("no site has taken it up yet: one that runs does with pusterla reload")

@@ -7,6 +7,7 @@
 - `trusts`        trust/NAME.toml and trust/NAME.pem → `Trust`
 - `watch`         has anything changed? for processes that go on running
 - `differences`   what has changed in pusterla.toml, and what of it a running site can take up
+- `trust_template`  trust/NAME.toml as the command writes it
 - `template`      the files as the command writes them, with every key explained
 """
 

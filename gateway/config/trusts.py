@@ -12,7 +12,7 @@ from ca.serials import parse_serial
 from gateway.config.files import Problems, read_document
 from gateway.core.trusts import IdentityMap, PastEnd, Trust
 from policies.model import check_name
-from policies.reading import Problem, Section
+from policies.reading import Problem, Section, parse_toml
 
 TRUST_DIRECTORY: Final = "trust"
 SETTINGS_SUFFIX: Final = ".toml"
@@ -48,6 +48,24 @@ def read_trusts(directory: Path, own: Collection[bytes] = ()) -> dict[str, Trust
             _refuse_same(trust, found, own, directory.name, problems)
             found[name] = trust
     return Problems(tuple(problems)) if problems else found
+
+
+def parse_trust(
+    name: str,
+    text: str,
+    certificates: tuple[bytes, ...],
+    folder: Path,
+    own: Collection[bytes],
+    others: Mapping[str, Trust],
+) -> Trust | Problems:
+    """Read *text* as if it were the file of the trust *name* of the site in *folder*."""
+    problems: list[Problem] = []
+    place = f"{TRUST_DIRECTORY}/{name}{SETTINGS_SUFFIX}"
+    data = parse_toml(text, place, problems)
+    trust = read_trust(name, Section(data or {}, place, problems), certificates, folder)
+    if trust is not None:
+        _refuse_same(trust, others, own, TRUST_DIRECTORY, problems)
+    return Problems(tuple(problems)) if problems or trust is None else trust
 
 
 def read_trust(

@@ -53,6 +53,11 @@ class AuditKind(StrEnum):
     CA_KEYS_DECRYPTED = "ca-keys-decrypted"
     APPLICATION_ADDED = "application-added"
     APPLICATION_REMOVED = "application-removed"
+    TRUST_ADDED = "trust-added"
+    """The site believes another CA from now on."""
+    TRUST_ASSIGNED = "trust-assigned"
+    """A certificate of another CA, by its serial number, is somebody's from now on."""
+    TRUST_REMOVED = "trust-removed"
 
 
 @dataclass(frozen=True, slots=True)

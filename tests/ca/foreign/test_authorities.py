@@ -122,6 +122,17 @@ def test_whose_lists_are_needed_must_sign_lists() -> None:
     assert "signs no revocation lists" in refused(pem(above))
 
 
+@pytest.mark.parametrize("missing", [x509.KeyUsage, x509.SubjectKeyIdentifier])
+def test_who_issues_to_people_must_pass_a_handshake(missing: type[x509.ExtensionType]) -> None:
+    """What OpenSSL demands there is said before; of a CA above it nothing of it is demanded."""
+    lacking = make_root(without=[missing])
+    assert f"lacks {missing.oid._name}, without which no TLS takes it" in refused(pem(lacking))
+    below = make_authority(lacking)
+    assert len(taken(pem(lacking, below))) == 2
+    optional = make_root(more={x509.BasicConstraints(ca=True, path_length=None): False})
+    assert "lacks a critical basicConstraints" in refused(pem(optional))
+
+
 def test_cas_must_belong_together() -> None:
     """Whoever names another one of the file as its issuer is signed by it, and not by SHA-1."""
     forged = make_root(key=None, more={x509.SubjectKeyIdentifier(b"1"): False})

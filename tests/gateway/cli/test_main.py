@@ -77,6 +77,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         ),
         *(f"app {verb}" for verb in ("add", "list", "show", "check", "remove")),
         *("session list", "session end", "crl publish", "crl show", "audit tail"),
+        *(f"ca trust {verb}" for verb in ("add", "list", "show", "remove", "assign")),
         *("ca encrypt", "ca decrypt", "ca list", "ca rollover", "ca retire"),
         *("ca root", "ca request", "ca sign", "ca install"),
     }
