@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from gateway.bootstrap.control_socket import control_socket, socket_of_service
@@ -82,13 +83,13 @@ def prepare(
     folder: SiteFolder,
     site: Site,
     only: frozenset[str],
-    in_force: Callable[[], SettingsInForce] | None = None,
+    in_force: Callable[[str], SettingsInForce] | None = None,
 ) -> SiteProcesses:
     """Open the sockets of *site* and write its process table; raise `ProcessFailed`.
 
     The sockets stay open here as well: a worker that is started again finds the connections
     that came meanwhile in its queue. *in_force* is asked at each start for the settings that
-    the process is to begin with; without it they read the file.
+    the process of that name is to begin with; without it they read the file.
     """
     if unknown := only - PROCESSES:
         message = f"no process is called {', '.join(sorted(unknown))}"
@@ -110,7 +111,10 @@ def prepare(
                 workers = opened.enter_context(_counted(workers, site.metrics_port))
         inner = [_process(folder, name) for name in ("portal", "authority") if name in only]
         stages = [
-            [replace(program, in_force=in_force) for program in stage]
+            [
+                replace(program, in_force=in_force and partial(in_force, program.name))
+                for program in stage
+            ]
             for stage in (inner, workers)
             if stage
         ]
@@ -287,10 +291,13 @@ class _Supervision:
             return {}
         async with self._one_reload:
             notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
-            report = await reloading.run(keeper for stage in self._running for keeper in stage)
-            if not self._asked.is_set():
-                self._limit = limit_of(reloading.site)
-            notify("READY=1")
+            try:
+                report = await reloading.run(keeper for stage in self._running for keeper in stage)
+                if not self._asked.is_set():
+                    self._limit = limit_of(reloading.site)
+            finally:
+                # Else systemd would wait for it, and end the site when that takes too long.
+                notify("READY=1")
         return report
 
 

@@ -124,6 +124,11 @@ class Keeper:
         if self._stopping.is_set() and not self._ended.is_set():
             asyncio.get_running_loop().call_later(HASTE_SECONDS, self._kill)
 
+    @property
+    def runs(self) -> bool:
+        """Whether there is a process that can be asked."""
+        return self._control is not None
+
     async def reload(self, seconds: float = RELOAD_SECONDS) -> Report:
         """Ask the program to take up what has changed; return what it answers, or why it does not.
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from gateway.bootstrap.folder import SiteFolder
@@ -33,11 +32,16 @@ class Reloading:
         """What is in force."""
         self.socket = socket
         """Where the command may ask for a reload, if anywhere."""
-        self._in_force = SettingsInForce(text, text)
+        self._first = text
+        self._latest: dict[str, str] = {}
+        """What each process has taken up last, where that is not the first."""
 
-    def in_force(self) -> SettingsInForce:
-        """Return what a process that is started now is to begin with."""
-        return self._in_force
+    def in_force(self, name: str) -> SettingsInForce:
+        """Return what the process *name* is to begin with if it is started now.
+
+        That is what it had, and not what it has refused, for then it might not start at all.
+        """
+        return SettingsInForce(self._first, self._latest.get(name, self._first))
 
     async def run(self, keepers: Iterable[Keeper]) -> Report:
         """Let every process take up what has changed, and return what came of it.
@@ -51,11 +55,18 @@ class Reloading:
         # Only the supervisor tells what has to wait: it is the same for all.
         site = keep_fixed(self.site, configuration.site)
         later = changed_keys(site, configuration.site)
-        self.site, self._in_force = site, replace(self._in_force, latest=text)
-        asked = [keeper.reload() for keeper in keepers if keeper.program.reloads]
+        asked = [keeper for keeper in keepers if keeper.program.reloads]
+        # Whoever does not run cannot be asked, and begins with what the others take up.
+        self._latest |= {one.program.name: text for one in asked if not one.runs}
         report: dict[str, Outcome] = {SUPERVISOR: Outcome(later=later)} if later else {}
-        for answered in await asyncio.gather(*asked):
+        taken = not asked
+        for answered in await asyncio.gather(*(keeper.reload() for keeper in asked)):
             report |= answered
+            names = [name for name, outcome in answered.items() if not outcome.problems]
+            self._latest |= dict.fromkeys(names, text)
+            taken = taken or bool(names)
+        if taken:
+            self.site = site
         return self._said(report)
 
     def _said(self, report: Report) -> Report:

@@ -1,3 +1,4 @@
+import asyncio
 import os
 import signal
 import socket
@@ -15,14 +16,17 @@ from gateway.bootstrap.keeper import (
     FIRST_DELAY,
     HEALTHY_SECONDS,
     LONGEST_DELAY,
+    Keeper,
+    Program,
     how_it_ended,
     restart_delay,
 )
 from gateway.bootstrap.listeners import open_listeners
 from gateway.bootstrap.process import ProcessFailed
+from gateway.bootstrap.reloading import Reloading
 from gateway.config import read_site
 from gateway.core.site import Site
-from gateway.supervisor import PROCESSES, limit_of, prepare, serve
+from gateway.supervisor import PROCESSES, _Supervision, limit_of, prepare, serve
 
 # A stand-in for a process of a site: it says that it serves, and ends when it is told to or
 # when the life pipe closes. What else it does stands behind its own options.
@@ -381,6 +385,27 @@ def test_systemd_hears_when_the_site_serves_and_ends(tmp_path: Path) -> None:
             site.process.terminate()
             assert systemd.recv(100) == b"STOPPING=1"
             site.end()
+
+
+async def test_systemd_hears_the_end_of_a_reload_that_is_broken_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would wait for that, and end the site when it takes too long."""
+    reloading = Reloading(locate(write_site(tmp_path, "[site]\nhost = 'a.example'\n")), None)
+    supervision = _Supervision((), 1, reloading)
+    keeper = Keeper(Program("edge-0", (), reloads=True), 0)
+    ours, theirs = socket.socketpair()
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd, theirs:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(10)
+        async with keeper._controlled(ours):
+            supervision._running.append([keeper])
+            reload = asyncio.get_running_loop().create_task(supervision.reload())
+            assert (await asyncio.to_thread(systemd.recv, 100)).startswith(b"RELOADING=1\n")
+            reload.cancel()
+            await asyncio.gather(reload, return_exceptions=True)
+        assert systemd.recv(100) == b"READY=1"
 
 
 def write_site(folder: Path, settings: str) -> Path:
