@@ -7,7 +7,6 @@ is kept in `complaints`, and each test ends by looking that there are none.
     GET  /chunked?n=N        the same, chunked
     GET  /until-close?n=N    the same, ended by closing
     GET  /endless            a line with the time each few milliseconds, for ever
-    GET  /slowly?seconds=S   `SLOW` bytes of `BLOB`, over so many seconds
     GET  /hold?token=T       the first half of `HELD` at once, the rest after `release(T)`
     GET  /events?token=T     Server-Sent Events, one now and one after `release(T)`
     GET  /silence            accepts the request and never answers
@@ -38,8 +37,6 @@ from gateway.core.cookies import COOKIE_NAME
 BLOB = Random(2).randbytes(12 * 1024 * 1024)
 HELD = b"the first half and the second half"
 HALF = len(HELD) // 2
-SLOW = 1024 * 1024
-PIECES = 32
 PADDING = b"x" * 1000
 PAUSE = 0.005
 READ = 64 * 1024
@@ -219,12 +216,6 @@ class Recorder:
             yield h11.Data(b"%.6f %b\n" % (time.monotonic(), PADDING))
             await asyncio.sleep(PAUSE)
 
-    async def _slowly(self, received: Received) -> AsyncIterator[Answer]:
-        yield _response(("Content-Length", SLOW))
-        for begin in range(0, SLOW, SLOW // PIECES):
-            yield h11.Data(BLOB[begin : begin + SLOW // PIECES])
-            await asyncio.sleep(float(_asked(received, "seconds")) / PIECES)
-
     async def _hold(self, received: Received) -> AsyncIterator[Answer]:
         yield _response(("Content-Length", len(HELD)))
         yield h11.Data(HELD[:HALF])
@@ -277,7 +268,6 @@ _PAGES: Mapping[str, Page] = {
     "/chunked": Recorder._chunked,
     "/until-close": Recorder._until_close,
     "/endless": Recorder._endless,
-    "/slowly": Recorder._slowly,
     "/hold": Recorder._hold,
     "/events": Recorder._events,
     "/silence": Recorder._silence,
