@@ -58,6 +58,7 @@ _SIGN_IN: Final = "/sign-in?to="
 _RESERVED: Final = RESERVED_PREFIX.encode()
 ENTER_PATH: Final = _RESERVED + b"enter"
 _REMEMBERED_WHOLES: Final = 16
+_Numbers = tuple[SessionId | None, ...]
 
 
 class Door(StrEnum):
@@ -145,7 +146,7 @@ class Gate:
         self._issuers = issuers
         self._clock = clock
         self._by_host: dict[str, Application] = {}
-        self._cookies: dict[tuple[bytes, str], tuple[SessionId | None, ...]] = {}
+        self._cookies: dict[tuple[bytes, str], _Numbers] = {}
         self.adopt(applications)
 
     def adopt_site(self, site: Site, issuers: tuple[bytes, ...]) -> None:
@@ -173,36 +174,41 @@ class Gate:
             return self._to_portal(Listener.PUBLIC, peer, head, _Found(None))
         # A bad certificate is refused at once and never sent to the sign-in.
         now = self._clock()
-        known = self._known(peer, head, now)
+        app = self._by_host.get(head.host)
+        # Nobody without a certificate has a cookie looked at.
+        numbers = () if app is None or peer.fingerprint is None else self._numbers(head)
+        known = self._known(peer, head, app, numbers, now)
         if known is not None:
             return self._forward(peer, head, known)
         holder = self._certificate(peer, now)
         if not isinstance(holder, Holder):
             return holder
-        app = self._by_host.get(head.host)
         if app is None and head.host != self.site.host:
             return Refuse(Refusal.UNKNOWN_HOST, close=True)
         if head.target.path.startswith(_RESERVED):
             return self._reserved(peer, holder, head, now)
-        found = self._session(peer, holder, head, now)
+        found = self._session(peer, holder, numbers or self._numbers(head), now)
         if isinstance(found, SessionMissing):
             return found
         if app is None:
             return self._to_portal(Listener.PORTAL, peer, head, found)
         return self._decide(peer, holder, found, app, head, now)
 
-    def _known(self, peer: Peer, head: RequestHead, now: datetime) -> Grant | None:
+    def _known(
+        self,
+        peer: Peer,
+        head: RequestHead,
+        app: Application | None,
+        numbers: _Numbers,
+        now: datetime,
+    ) -> Grant | None:
         """Return the grant that an earlier request was given and this one may use as well.
 
         It holds the answers to all the questions below, and whatever changes one of them
         ends it: no rule looks at the path or at the hour as yet. Where there is more than
         one cookie, or none, the questions are asked.
         """
-        app = self._by_host.get(head.host)
-        if app is None or peer.fingerprint is None or not self._admission.reliable(now):
-            return None
-        numbers = self._numbers(head)
-        if len(numbers) != 1:
+        if app is None or len(numbers) != 1 or not self._admission.reliable(now):
             return None
         number = numbers[0]
         grant = None if number is None else self._admission.grant(number, app, now)
@@ -310,11 +316,11 @@ class Gate:
         return replace(event, detail={"fields": claims[:_CLAIMS_SHOWN]})
 
     def _session(
-        self, peer: Peer, holder: Holder, head: RequestHead, now: datetime
+        self, peer: Peer, holder: Holder, numbers: _Numbers, now: datetime
     ) -> _Found | SessionMissing:
-        """Find the live session of the request among its cookies."""
+        """Find the live session of the request among those that its cookies name."""
         trouble: str | None = None
-        for number in self._numbers(head):
+        for number in numbers:
             if number is None:
                 trouble = "forged-cookie"
                 continue
@@ -331,13 +337,13 @@ class Gate:
             return _Found(None)
         return _Found(None, self._event(AuditKind.SESSION_REFUSED, peer, holder, "", trouble))
 
-    def _numbers(self, head: RequestHead) -> tuple[SessionId | None, ...]:
+    def _numbers(self, head: RequestHead) -> _Numbers:
         """Return the sessions that the cookies of a request name; None for a forged cookie.
 
         A Cookie field that was read before is not read again: it is the same with each
         request of a browser.
         """
-        found: tuple[SessionId | None, ...] = ()
+        found: _Numbers = ()
         for field in head.odd:
             if field.name == b"cookie":
                 numbers = self._cookies.get((field.value, head.host))
@@ -346,7 +352,7 @@ class Gate:
                 found += numbers
         return found
 
-    def _read_cookies(self, value: bytes, host: str) -> tuple[SessionId | None, ...]:
+    def _read_cookies(self, value: bytes, host: str) -> _Numbers:
         numbers = tuple(
             read_cookie(self._cookie_key, cookie, host)
             for cookie in session_cookies(value.decode("latin-1"))

@@ -95,6 +95,7 @@ class Service:
         "_connect_seconds",
         "_limits",
         "_name",
+        "_standings",
         "_turn",
         "buffer_body",
         "idle_seconds",
@@ -119,6 +120,7 @@ class Service:
         """What its answers need; None for the portal, which knows where it is."""
         self._turn = 0
         watched = [pool for pool in pools if isinstance(pool, WatchedPool)]
+        self._standings = [pool.standing for pool in watched]
         self._connect: Callable[[], Awaitable[UpstreamConnection]]
         if watched:
             self.take = lambda: self._take_next(watched)
@@ -179,8 +181,8 @@ class Service:
         raise NoUpstream(why)
 
     def _choose(self, pools: list[WatchedPool], tried: Collection[int]) -> int | None:
-        standings = [pool.standing for pool in pools]
-        return choose(standings, [pool.load for pool in pools], self._turn, _now(), tried)
+        loads = [pool.load for pool in pools]
+        return choose(self._standings, loads, self._turn, _now(), tried)
 
 
 def _now() -> float:
