@@ -12,6 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import version
+from math import inf
+from threading import Lock
+from time import monotonic
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, start_http_server
@@ -30,6 +33,8 @@ from gateway.edge.figures import REQUEST_BOUNDS
 ADDRESS: Final = "127.0.0.1"
 ANSWER_SECONDS: Final = 2.0
 """How long a worker may take to say what it has counted."""
+SHARED_SECONDS: Final = 1.0
+"""For how long whoever reads is shown the same, so that readers cannot keep workers busy."""
 _PIECE: Final = 256 * 1024
 _AT_ONCE: Final = 16
 _BOUNDS: Final = (*map(str, REQUEST_BOUNDS), "+Inf")
@@ -41,7 +46,7 @@ def open_counting(count: int) -> list[socket.socket]:
     """Return a listening unix socket for each of *count* workers, under names of the kernel's.
 
     Such a name is in no directory, so it needs no rights and leaves nothing behind.
-    Anybody on this machine can ask there, as at the port.
+    Anybody on this machine can connect, but a worker answers its own user alone.
     """
     made = []
     for _ in range(count):
@@ -83,15 +88,17 @@ class WorkerMetrics(Collector):
     def __init__(self, addresses: Sequence[bytes | str]) -> None:
         """*addresses* are those of the workers' sockets, in their order."""
         self._addresses = addresses
+        self._asking = Lock()
+        self._answers: list[Snapshot | None] = []
+        self._asked_at = -inf
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: asking the workers at the start would only find them starting."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Ask every worker, and yield all metrics."""
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            answers = [*threads.map(ask, self._addresses)]
+        """Ask every worker, unless that was done just now, and yield all metrics."""
+        answers = self._ask()
         yield InfoMetricFamily(
             "pusterla_build",
             "Which Pusterla this is.",
@@ -107,6 +114,15 @@ class WorkerMetrics(Collector):
         yield from worker_metrics(found)
         yield from application_metrics(found)
         yield from store_metrics(found)
+
+    def _ask(self) -> list[Snapshot | None]:
+        # Each reader has a thread of its own; those that come meanwhile wait for the same answers.
+        with self._asking:
+            if monotonic() - self._asked_at >= SHARED_SECONDS:
+                with ThreadPoolExecutor(_AT_ONCE) as threads:
+                    self._answers = [*threads.map(ask, self._addresses)]
+                self._asked_at = monotonic()
+            return self._answers
 
 
 def ask(address: bytes | str) -> Snapshot | None:

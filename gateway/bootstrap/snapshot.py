@@ -1,10 +1,11 @@
-"""What one worker says of itself to whoever connects to its socket: one JSON object, then the end."""
+"""What one worker says of itself to its own user: one JSON object, then the end."""
 
 import asyncio
 import json
 import os
 import resource
 import socket
+import struct
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -20,6 +21,7 @@ from gateway.store import Store
 STORE_SECONDS: Final = 1.0
 """How long the store may take; the rest is told without it."""
 _SECOND: Final = timedelta(seconds=1)
+_PEER: Final = "iII"  # struct ucred of unix(7): process, user, group
 
 
 @asynccontextmanager
@@ -33,6 +35,9 @@ async def answering(
 
     async def answer(reader: StreamReader, writer: StreamWriter) -> None:
         del reader
+        if not _is_ours(writer.get_extra_info("socket")):
+            writer.close()
+            return
         with suppress(ConnectionError):
             crls = await crl_snapshot(store, clock(), deltas=edge.site.crl.delta)
             said = worker_snapshot(edge) | {"crls": crls}
@@ -45,6 +50,14 @@ async def answering(
         yield
     finally:
         server.close()
+
+
+def _is_ours(connection: socket.socket) -> bool:
+    """Say whether this user, or root, is at the other end: the socket has a name but no mode."""
+    size = struct.calcsize(_PEER)
+    said = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    _, user, _ = struct.unpack(_PEER, said)
+    return user in {0, os.geteuid()}
 
 
 def worker_snapshot(edge: Edge) -> dict[str, Any]:

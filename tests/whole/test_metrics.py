@@ -1,6 +1,8 @@
 """What Prometheus reads of a running site, set against what curl has done to it."""
 
+import os
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
+from gateway.bootstrap.metrics import SHARED_SECONDS
 from tests.whole.applications import Applications
 from tests.whole.conftest import put_behind
 from tests.whole.guests import Guest, signed_in
@@ -16,6 +19,15 @@ from tests.whole.sites import HOST, LiveSite, choose, free_ports, make_site, run
 
 WIKI = f"wiki.{HOST}"
 ROUNDS = 30
+NOBODY = 65534
+# What a worker says to whoever connects.
+ASK = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as one:
+    one.connect("\\0" + sys.argv[1])
+    while piece := one.recv(1 << 16):
+        sys.stdout.write(piece.decode())
+"""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +44,11 @@ def measured(
 
 
 def scrape(port: int) -> Counter[str]:
-    """Read the metrics by curl, and add up what the workers say of each."""
+    """Read the metrics by curl, and add up what the workers say of each.
+
+    Whoever reads within a second is shown the same, so this waits for that first.
+    """
+    time.sleep(SHARED_SECONDS)
     address = f"http://127.0.0.1:{port}/metrics"
     ran = subprocess.run(["curl", "-sSf", address], capture_output=True, text=True, check=True)
     found: Counter[str] = Counter()
@@ -84,3 +100,25 @@ def test_a_worker_that_was_killed_counts_anew(measured: tuple[LiveSite, int]) ->
     wait_for("both up", lambda: scrape(port)["pusterla_worker_up()"] == 2)
     assert scrape(port)[accepted] < before
     site.access_lines()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start processes as other users")
+def test_a_worker_tells_its_own_user_alone(measured: tuple[LiveSite, int]) -> None:
+    """The name of its socket is in no directory, so anybody can connect there."""
+    site, _ = measured
+    listed = subprocess.run(["ss", "-xlpnH"], capture_output=True, text=True, check=True)
+    for pid in site.workers():
+        lines = [line.split() for line in listed.stdout.splitlines() if f"pid={pid}," in line]
+        (name,) = [line[4].removeprefix("@") for line in lines if line[4].startswith("@")]
+        said = [
+            subprocess.run(
+                # Debian's, for the user may not be allowed to where this one lies.
+                ["/usr/bin/python3", "-c", ASK, name],
+                capture_output=True,
+                check=False,
+                user=user,
+            ).stdout
+            for user in (0, NOBODY)
+        ]
+        assert b"connections_accepted" in said[0]
+        assert said[1] == b""

@@ -5,6 +5,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,11 @@ def snapshot() -> dict[str, Any]:
 
 
 @contextmanager
-def answering(listener: socket.socket, answer: bytes | None) -> Iterator[None]:
-    """Be a worker that gives *answer* to whoever connects, or none and never an end."""
+def answering(listener: socket.socket, answer: bytes | None) -> Iterator[list[socket.socket]]:
+    """Be a worker that gives *answer* to whoever connects, or none and never an end.
+
+    Yields the connections that have been made.
+    """
     held: list[socket.socket] = []
     over = threading.Event()
 
@@ -65,7 +69,7 @@ def answering(listener: socket.socket, answer: bytes | None) -> Iterator[None]:
     thread = threading.Thread(target=work)
     thread.start()
     try:
-        yield
+        yield held
     finally:
         over.set()
         thread.join()
@@ -175,6 +179,22 @@ def test_a_worker_that_is_down_hides_nobody_else(
     assert found['pusterla_worker_up{worker="1"}'] == 1
     assert found['pusterla_connections{worker="1"}'] == 0.5
     assert 'pusterla_connections{worker="0"}' not in found
+
+
+def test_readers_that_come_together_share_what_they_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Anybody on this machine may read, and nobody can keep the workers busy by it."""
+    (listener,) = open_counting(1)
+    said = json.dumps(snapshot()).encode()
+    with listener, answering(listener, said) as asked, ThreadPoolExecutor(8) as readers:
+        shown = metrics.WorkerMetrics([listener.getsockname()])
+        many = [readers.submit(lambda: [*shown.collect()]) for _ in range(8)]
+        assert len({str(one.result()) for one in many}) == 1
+        assert len(asked) == 1
+        monkeypatch.setattr(metrics, "SHARED_SECONDS", 0.0)
+        assert str([*shown.collect()]) == str(many[0].result())
+        assert len(asked) == 2
 
 
 def test_a_store_that_does_not_answer_is_told() -> None:
