@@ -15,7 +15,7 @@ from gateway.edge.connections import SWEEP_SECONDS
 from gateway.edge.service import NoUpstream, Service, WatchedPool
 from gateway.edge.services import Services
 from gateway.edge.upstream import Pool, UpstreamConnection
-from tests.gateway.edge.recorder import Line, Recorder
+from tests.gateway.edge.recorder import Line, Recorder, ok
 from tests.gateway.edge.site import CRM
 from tests.gateway.edge.stage import LOG, Stage, application
 from tests.gateway.edge.waiting import soon, until
@@ -326,12 +326,21 @@ async def test_requests_that_were_not_answered_put_an_upstream_aside(stage: Stag
         await line.request()
         await line.wait_ended()
 
-    stage.wiki.script = mute
+    async def patient(line: Line) -> None:
+        # Whoever is answered sooner makes its upstream the one with fewer requests.
+        while (seen := await line.request()) is not None:
+            await all_sent.wait()
+            line.send(ok(seen.target.encode()))
+            line.next_request()
+
+    all_sent = asyncio.Event()
+    stage.wiki.script, stage.crm.script = mute, patient
     several(stage, at(stage.wiki), at(stage.crm))
     visitors = [await stage.enter() for _ in range(2 * FAILURES)]
     for visitor in visitors:
         await visitor.wire.send(visitor.request("/", "POST", b"Content-Length: 0"))
     await until(lambda: len(stage.wiki.requests) == len(stage.crm.requests) == FAILURES)
+    all_sent.set()
     await until(lambda: len([c for c in stage.connections if c.exchange]) == FAILURES)
     stage.sweep(after=stage.site.limits.upstream_response.total_seconds() + 1)
     statuses = [(await visitor.wire.reply("POST")).status for visitor in visitors]
