@@ -16,9 +16,10 @@ from gateway.edge.cut_reasons import CutReason, explain_cut
 from gateway.edge.exchange import Exchange
 from gateway.edge.figures import NO_STATUS
 from gateway.edge.gate import Forward, Peer, Redirect, Refuse, Verdict
-from gateway.edge.heads import CHUNKED, HEAD_END, NO_BODY, RequestHead
+from gateway.edge.heads import CHUNKED, HEAD_END, NO_BODY, RequestHead, parse_request
+from gateway.edge.manner import Manner, learn_manner
 from gateway.edge.memo import Memo
-from gateway.edge.plain import PLAIN_LINE, read_request
+from gateway.edge.plain import PLAIN_LINE, Lines, read_request_lines, understand
 from gateway.edge.shape import Shape
 from gateway.edge.stream import CLOSED, EXCHANGE, HEAD, State, Stream
 from gateway.edge.telemetry import CLIENT_GONE, Account
@@ -68,6 +69,7 @@ class Downstream(Stream):
         self._known_until: datetime | None = None
         self._begun = False
         self._memo = Memo()
+        self._manner: Manner | None = None
         self.accounted: tuple[object, Account] | None = None
         """What `Telemetry` remembers of the last request, and of which requests it holds."""
         self._end = CLIENT_GONE
@@ -164,21 +166,44 @@ class Downstream(Stream):
         """Serve a request whose fields are those of an earlier one, as far as that still holds."""
         line = PLAIN_LINE.fullmatch(data, 0, line_end)
         grant = shape.grant
-        now = self.edge.clock()
-        if line is None or grant is None or not grant.live or grant.until <= now:
+        if line is None or grant is None or line_end > self.edge.limits.target_bytes:
             return False
-        if not self.edge.admission.reliable(now) or line_end > self.edge.limits.target_bytes:
+        if not self._still_good(grant):
             return False
         # The policy is not asked again: as yet no rule looks at the path.
         self._start(Exchange(self, line[1], line[2], shape))
         return True
 
+    def _still_good(self, grant: Grant) -> bool:
+        """Say whether a request may rest on *grant*, as an earlier one did."""
+        now = self.edge.clock()
+        return grant.live and grant.until > now and self.edge.admission.reliable(now)
+
     def _from_scratch(self, data: bytes, block: bytes) -> None:
-        head = read_request(data, self.edge.limits)
+        limits = self.edge.limits
+        lines = read_request_lines(data, limits)
+        manner = self._manner
+        if (
+            lines is not None
+            and manner is not None
+            and lines.telling == manner.telling
+            and self._still_good(manner.grant)
+        ):
+            self._in_manner(manner, lines, block)
+            return
+        head = (lines and understand(lines)) or parse_request(data, limits)
         if isinstance(head, Refusal):
             self._refuse(head, None, "no request with one reading")
             return
         self._judge(head, block)
+
+    def _in_manner(self, manner: Manner, lines: Lines, block: bytes) -> None:
+        """Serve a request that differs from an earlier one only in fields that pass unseen."""
+        shape = manner.shape(lines)
+        if manner.account is None:
+            manner.account = shape.account = self.edge.telemetry.account(self, shape)
+        self._memo.keep(block, shape)
+        self._start(Exchange(self, lines.method, lines.target, shape))
 
     def _judge(self, head: RequestHead, block: bytes) -> None:
         if self._crowded:
@@ -259,6 +284,7 @@ class Downstream(Stream):
         shape = Shape(head, verdict.tail, service, grant, verdict.session)
         if grant is not None and head.rememberable:
             self._memo.keep(block, shape)
+            self._manner = learn_manner(head, verdict, shape, self.peer.address)
         held = head.body is CHUNKED and service.buffer_body is not None
         make = BufferedExchange if held else Exchange
         self._start(make(self, head.method, head.target.wire, shape))

@@ -39,6 +39,8 @@ _OURS_TO_SAY: Final = HOP_BY_HOP | {name.decode() for name in SPECIAL} | {plain_
 _OWS: Final = b" \t"
 _COOKIE_BYTES: Final = COOKIE_NAME.encode()
 _COOKIES: Final = frozenset({b"cookie", b"set-cookie"})
+# It goes on as it is, but the access log shows it.
+_LOGGED: Final = b"user-agent"
 # A token, a colon, and field-content with blanks (RFC 9110, sections 5.5 and 5.6.2).
 _WELL_FORMED: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+:[\t -~\x80-\xff]*")
 
@@ -217,7 +219,7 @@ def _judge_name(name: bytes) -> Name:
     from_client = plain not in _OURS_TO_SAY and not claims_identity(text)
     from_application = name not in _NEIGHBOURS
     known = Name(
-        odd=special or cookie or not (from_client and from_application),
+        odd=special or cookie or name == _LOGGED or not (from_client and from_application),
         special=special,
         plain=plain,
         from_client=from_client,

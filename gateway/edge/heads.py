@@ -76,7 +76,8 @@ class RequestHead:
     Host. *fields* are as sent, without those that frame the message, name the
     host or are about the connection; *nominated* are the (lower-case) names
     that Connection says are for this connection only. *websocket* says that
-    the connection is to become one (RFC 6455, section 4.2.1).
+    the connection is to become one (RFC 6455, section 4.2.1). *telling* are all
+    fields that do not pass unseen, also those left out above, of a `plain` head.
     """
 
     method: bytes
@@ -91,6 +92,7 @@ class RequestHead:
     keep_alive: bool
     expects_continue: bool
     websocket: bool
+    telling: list[Field] | None = None
 
     def first(self, name: bytes) -> bytes | None:
         """Return the value of the first field called *name* (lower case), or None."""

@@ -69,7 +69,7 @@ class Telemetry:
         shape = exchange.shape
         account = shape.account
         if account is None:
-            account = shape.account = self._open(down, shape)
+            account = shape.account = self.account(down, shape)
         figures = account.figures
         response = exchange.response
         status = NO_STATUS if response is None else response.status
@@ -144,7 +144,8 @@ class Telemetry:
         name = _DOORS[down.peer.door] if grant is None else grant.app.name
         return self.figures.applications[name]
 
-    def _open(self, down: "Downstream", shape: Shape) -> Account:
+    def account(self, down: "Downstream", shape: Shape) -> Account:
+        """Return where requests of *shape* count, and what they have in common in the log."""
         grant = shape.grant
         name = _DOORS[down.peer.door] if grant is None else grant.app.name
         service = shape.service

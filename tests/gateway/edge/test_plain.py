@@ -49,7 +49,7 @@ def told(head: RequestHead | ResponseHead | Refusal | None) -> Any:
     """Return everything that *head* says, in a form that can be compared."""
     if head is None or isinstance(head, Refusal):
         return head
-    names = [name for name in head.__slots__ if name != "blocks"]
+    names = [name for name in head.__slots__ if name not in {"blocks", "telling"}]
     values = {name: getattr(head, name) for name in names}
     for name in {"fields", "odd"} & values.keys():
         values[name] = [

@@ -1,0 +1,70 @@
+"""What one connection asks again and again, while other fields of its requests change.
+
+A browser's requests differ in their targets and in fields of which nobody asks anything: where
+it came from, what it has in its cache. Whatever the gate and the access log ask about is in the
+fields that do not pass unseen. So where these are the ones of an earlier request, and the grant
+that it was given is still good, the answer is the same, and only the new fields have to be read.
+"""
+
+from typing import TYPE_CHECKING
+
+from gateway.edge.admission import Grant
+from gateway.edge.fields import Field
+from gateway.edge.forwarding import request_tail
+from gateway.edge.gate import Forward
+from gateway.edge.heads import RequestHead
+from gateway.edge.plain import Lines
+from gateway.edge.shape import Shape
+
+if TYPE_CHECKING:
+    from gateway.edge.telemetry import Account
+
+
+class Manner:
+    """A judged request but for its target and the fields that pass unseen.
+
+    Like the shapes of a `Memo` it is for one connection alone, and whoever uses it must
+    look at its *grant* first.
+    """
+
+    __slots__ = (
+        "_authority",
+        "_host",
+        "_odd",
+        "_ours",
+        "_service",
+        "_session",
+        "account",
+        "grant",
+        "telling",
+    )
+
+    def __init__(
+        self, head: RequestHead, telling: list[Field], ours: bytes, shape: Shape, grant: Grant
+    ) -> None:
+        """*telling* are all fields that do not pass unseen; *ours* as in `request_tail`."""
+        self.telling = telling
+        self.grant = grant
+        self.account: Account | None = None
+        """What `Telemetry` remembers of its requests."""
+        self._host, self._authority, self._odd = head.host, head.authority, head.odd
+        self._ours = ours
+        self._service, self._session = shape.service, shape.session
+
+    def shape(self, lines: Lines) -> Shape:
+        """Return the shape of the request of *lines*, whose telling fields are the same."""
+        head = lines.head(self._host, self._authority, self._odd)
+        tail = request_tail(head, self._ours)
+        return Shape(head, tail, self._service, self.grant, self._session, self.account)
+
+
+def learn_manner(head: RequestHead, verdict: Forward, shape: Shape, address: str) -> Manner | None:
+    """Return the manner of a request from *address*; None where fields that pass unseen count."""
+    grant, telling = shape.grant, head.telling
+    if grant is None or telling is None or verdict.event is not None:
+        return None
+    if grant.app.user_header is not None or grant.app.upstream_host is not None:
+        # Any field may claim the one, and be rewritten for the other.
+        return None
+    ours = grant.wholes.get((address, head.authority))
+    return None if ours is None else Manner(head, telling, ours, shape, grant)
