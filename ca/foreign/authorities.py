@@ -95,7 +95,13 @@ def dates_in_words(certificates: Sequence[bytes], now: datetime) -> Iterator[str
 def same_authority(one: bytes, other: bytes) -> bool:
     """Say whether two certificates (DER) are of one CA: the same name and the same key."""
     first, second = (x509.load_der_x509_certificate(each) for each in (one, other))
-    return first.subject == second.subject and first.public_key() == second.public_key()
+    return same_name(one, other) and first.public_key() == second.public_key()
+
+
+def same_name(one: bytes, other: bytes) -> bool:
+    """Say whether the CAs of two certificates (DER) are called the same."""
+    first, second = (x509.load_der_x509_certificate(each) for each in (one, other))
+    return first.subject == second.subject
 
 
 def _known(certificates: Sequence[bytes]) -> list[Foreign]:

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 from typing import Final
 from urllib.parse import urlsplit
 
-from ca.foreign.authorities import RefusedFile, read_authorities, same_authority
+from ca.foreign.authorities import RefusedFile, read_authorities, same_authority, same_name
 from ca.serials import parse_serial
 from gateway.config.files import Problems, read_document
 from gateway.core.trusts import IdentityMap, PastEnd, Trust
@@ -231,6 +231,9 @@ def _refuse_same(
     place = f"{folder}/{trust.name}{CERTIFICATES_SUFFIX}"
     if any(same_authority(one, ours) for one in trust.certificates for ours in own):
         problems.append(Problem(place, "holds a CA of this site itself, which is believed anyway"))
+    elif any(same_name(one, ours) for one in trust.certificates for ours in own):
+        # Who issued a certificate is first told by the name, and it would be looked up as ours.
+        problems.append(Problem(place, "holds a CA with the name of a CA of this site"))
     for other in others.values():
         if any(same_authority(o, t) for o in other.certificates for t in trust.certificates):
             message = f"holds a CA that is in trust/{other.name}{CERTIFICATES_SUFFIX} too"

@@ -60,6 +60,15 @@ def test_what_is_no_certificate_is_refused_with_words() -> None:
     assert "it cannot be read" in refused(make_person(ROOT).der + b"\0")
 
 
+def test_another_version_is_refused() -> None:
+    """Of version 1 there are no extensions; a number that there is not raises nothing either."""
+    der = make_person(ROOT).der
+    version = b"\xa0\x03\x02\x01\x02"
+    assert der.count(version) == 1
+    for other in (b"\x00", b"\x01", b"\x07"):
+        refused(der.replace(version, version[:-1] + other))
+
+
 def test_too_large_a_certificate_is_not_even_read() -> None:
     """The words say how large it may be."""
     blob = x509.UnrecognizedExtension(UNKNOWN, bytes(LARGEST_LEAF))

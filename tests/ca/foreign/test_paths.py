@@ -10,11 +10,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ca.foreign.certificates import MOST_SUBTREES, read_authority
+from ca.foreign.identities import Identity, identity_of
 from ca.foreign.paths import (
     MOST_AUTHORITIES,
     InvalidPath,
@@ -40,6 +42,7 @@ from tests.ca.foreign.chains import (
     rsa_key,
     usage,
 )
+from tests.ca.makers import judge
 
 _DESCRIPTION = x509.ObjectIdentifier("2.5.4.13")
 UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
@@ -250,6 +253,74 @@ def test_a_ca_between_may_be_the_anchor() -> None:
 
 
 PLAIN = chain()()
+
+
+CONFIGURATION = """
+[req]
+distinguished_name = name
+[name]
+[root]
+basicConstraints = critical,CA:TRUE
+keyUsage = critical,keyCertSign,cRLSign
+subjectKeyIdentifier = hash
+[issuing]
+basicConstraints = critical,CA:TRUE,pathlen:0
+keyUsage = critical,keyCertSign,cRLSign
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+nameConstraints = critical,permitted;email:example.org,permitted;dirName:where
+[where]
+O = Example
+[person]
+basicConstraints = critical,CA:FALSE
+keyUsage = critical,digitalSignature
+extendedKeyUsage = clientAuth,emailProtection
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+subjectAltName = email:Anna@example.org,otherName:1.3.6.1.4.1.311.20.2.3;UTF8:anna@corp.example
+crlDistributionPoints = URI:http://crl.example.org/issuing.crl
+"""
+
+
+def certify(folder: Path, title: str, issuer: str, subject: str, *key: str) -> bytes:
+    """Let openssl make a key and a certificate, signed with PSS where the key is RSA's."""
+    request = ("openssl", "req", "-new", "-config", folder / "cnf", "-nodes", "-utf8")
+    files = ("-keyout", folder / f"{title}.key", "-out", folder / f"{title}.csr")
+    judge(*request, *key, *files, "-subj", subject)
+    signer = ("-CA", folder / f"{issuer}.pem", "-CAkey", folder / f"{issuer}.key")
+    own = ("-signkey", folder / f"{title}.key")
+    pss = ("-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:32")
+    judge(
+        *("openssl", "x509", "-req", "-in", folder / f"{title}.csr", "-sha256", "-days", "30"),
+        *(own if title == issuer else signer),
+        *(pss if issuer == "root" else ()),
+        *("-extfile", folder / "cnf", "-extensions", title, "-out", folder / f"{title}.pem"),
+    )
+    found = x509.load_pem_x509_certificate((folder / f"{title}.pem").read_bytes())
+    return found.public_bytes(Encoding.DER)
+
+
+def test_what_openssl_has_made_holds(tmp_path: Path) -> None:
+    """A root on RSA that signs with PSS, a CA with constraints, and a person as AD CS names one."""
+    (tmp_path / "cnf").write_text(CONFIGURATION, encoding="utf-8")
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384")
+    root = certify(tmp_path, "root", "root", "/O=Example/CN=Root", "-newkey", "rsa:2048")
+    issuing = certify(tmp_path, "issuing", "root", "/O=Example/CN=Issuing", *curve)
+    person = certify(tmp_path, "person", "issuing", "/O=Example/CN=Anna Rossi", *curve)
+    now = x509.load_der_x509_certificate(person).not_valid_before_utc
+    found = validate(person, [root, issuing], now)
+    assert isinstance(found, ValidPath), found
+    assert found.authorities == (issuing, root)
+    for kind, value in (
+        ("san-email", "anna@example.org"),
+        ("san-upn", "anna@corp.example"),
+        ("subject-cn", "Anna Rossi"),
+    ):
+        assert identity_of(found.certificate, kind) == Identity(kind, value)
+    elsewhere = certify(tmp_path, "person", "issuing", "/O=Other/CN=Anna Rossi", *curve)
+    refused = validate(elsewhere, [root, issuing], now)
+    assert isinstance(refused, InvalidPath)
+    assert refused.reason is PathFault.NAME_CONSTRAINTS
 
 
 def _mesh() -> list[Made]:

@@ -174,6 +174,14 @@ def test_a_ca_of_ours_is_no_trust(folder: Path) -> None:
     assert not isinstance(read_trusts(folder, [make_root("Ours").der]), Problems)
 
 
+def test_a_ca_with_the_name_of_ours_is_no_trust(folder: Path) -> None:
+    """What it issues would be looked up as if we had issued it, and never be known."""
+    write(folder, "a", EMAIL)
+    assert problems(folder, make_root("Issuing").der) == [
+        "trust/a.pem: holds a CA with the name of a CA of this site"
+    ]
+
+
 def test_a_ca_that_has_expired_is_no_problem_of_the_files(folder: Path) -> None:
     """A site starts also on the day after; nobody gets in with it."""
     write(folder, "office", EMAIL, make_root(begin=NOW - 9 * DAY, end=NOW - 8 * DAY))
