@@ -6,6 +6,8 @@
 - `sessions`    what a sign-in leaves behind
 - `cookies`     session cookies and hand-over tickets: minted and read here only
 - `credentials` passwords (argon2id) and one-time codes (RFC 6238)
+- `lost`        reporting a lost stick
+- `pacing`      how often strangers may try
 - `recovery`    recovery codes on paper
 - `lockout`     how long a guesser waits
 - `sealing`     secrets at rest

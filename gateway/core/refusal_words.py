@@ -40,6 +40,8 @@ class Frame:
     request: str
     again: str
     to_portal: str
+    lost: str
+    report_lost: str
 
 
 WAYS: Final = {
@@ -79,6 +81,9 @@ WAYS: Final = {
     Refusal.INTERNAL: Way.AGAIN,
 }
 
+LOST: Final = frozenset({Refusal.NO_CERTIFICATE, Refusal.CERTIFICATE_HELD})
+"""Where somebody may be who has lost the stick: the page leads to where that is reported."""
+
 FRAMES: Final[dict[Language, Frame]] = {
     "en": Frame(
         whom_to_ask="If this does not help, ask",
@@ -87,6 +92,8 @@ FRAMES: Final[dict[Language, Frame]] = {
         request="Request id",
         again="Try again",
         to_portal="Go to the start page",
+        lost="Is the stick lost or stolen?",
+        report_lost="Report it, and its certificate is revoked at once.",
     ),
     "it": Frame(
         whom_to_ask="Se non basta, chiedi a",
@@ -95,6 +102,8 @@ FRAMES: Final[dict[Language, Frame]] = {
         request="Numero della richiesta",
         again="Riprova",
         to_portal="Vai alla pagina iniziale",
+        lost="La chiavetta è stata persa o rubata?",
+        report_lost="Segnalalo: il suo certificato viene revocato subito.",
     ),
 }
 

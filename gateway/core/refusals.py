@@ -1,8 +1,8 @@
 """The page of every refusal, for the edge and the portal alike.
 
 A page tells the person what happened, what to do next and whom to ask. It
-names no host, no user and no rule, so that it tells a stranger nothing that
-the attempt itself did not. It carries its own style, runs no script and
+names no host but the public one, no user and no rule, so that it tells a stranger
+nothing that the attempt itself did not. It carries its own style, runs no script and
 fetches nothing, so it also works where everything else is refused.
 """
 
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from gateway.core.look import GATE, STYLE
 from gateway.core.refusal_kinds import STATUS, Refusal
-from gateway.core.refusal_words import FRAMES, WAYS, WORDS, Frame, Language, Way
+from gateway.core.refusal_words import FRAMES, LOST, WAYS, WORDS, Frame, Language, Way
 from gateway.core.request_ids import REQUEST_ID
 
 __all__ = [
@@ -70,7 +70,7 @@ _HTML = """\
 <h1>{title}</h1>
 <p>{happened}</p>
 {then}
-{way}<div class="whom soft">
+{way}{lost}<div class="whom soft">
 <p>{ask}</p>
 <p>{say_this} <code>{status} {refusal}</code></p>
 {request}</div>
@@ -137,15 +137,17 @@ def refusal_page(
     site_name: str,
     contact: str,
     portal_origin: str,
+    lost_page: str = "",
     request: str = "",
 ) -> Page:
     """Return the page of *refusal* in *language*.
 
     *contact* is whom to ask: a mail address, an https address, or any words.
-    *portal_origin* is linked only where the certificate was found good.
+    *portal_origin* is linked only where the certificate was found good; *lost_page*, where a lost
+    stick is reported, only where that may have happened.
     *request* is the id that leads from the page to the logs; left out where it is "".
     """
-    page = _template(refusal, language, site_name, contact, portal_origin)
+    page = _template(refusal, language, site_name, contact, portal_origin, lost_page)
     line, words = "", ""
     if request:
         line = f"<p>{escape(FRAMES[language].request)} <code>{escape(request)}</code></p>\n"
@@ -163,7 +165,12 @@ def refusal_page(
 # but *refusal* and *language* is the same for the whole site.
 @lru_cache(maxsize=256)
 def _template(
-    refusal: Refusal, language: Language, site_name: str, contact: str, portal_origin: str
+    refusal: Refusal,
+    language: Language,
+    site_name: str,
+    contact: str,
+    portal_origin: str,
+    lost_page: str,
 ) -> Page:
     """Return the page with `_REQUEST` where the id goes."""
     words, frame, status = WORDS[language][refusal], FRAMES[language], STATUS[refusal]
@@ -176,6 +183,7 @@ def _template(
         happened=escape(words.happened),
         then="\n".join(f"<p>{escape(line)}</p>" for line in words.then),
         way=_way_out(WAYS[refusal], frame, portal_origin),
+        lost=_where_to_report(frame, lost_page) if refusal in LOST and lost_page else "",
         ask=_whom_to_ask(frame, contact),
         say_this=escape(frame.say_this),
         status=status.value,
@@ -208,6 +216,11 @@ def _way_out(way: Way, frame: Frame, portal_origin: str) -> str:
         case _:
             assert_never(way)
     return f'<p class="ways"><a class="button" href="{escape(target)}">{escape(text)}</a></p>\n'
+
+
+def _where_to_report(frame: Frame, lost_page: str) -> str:
+    link = f'<a href="{escape(lost_page)}">{escape(frame.report_lost)}</a>'
+    return f"<p>{escape(frame.lost)} {link}</p>\n"
 
 
 def contact_address(contact: str) -> str | None:

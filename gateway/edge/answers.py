@@ -42,6 +42,7 @@ def refuse(
         site_name=site.name,
         contact=site.contact,
         portal_origin=site.origin(site.host),
+        lost_page=site.lost_page,
         request=request.decode(),
     )
     if head is not None and is_navigation(head):

@@ -10,6 +10,9 @@ up the rest itself. Way of a request, from top to bottom:
 - `provenance`  whether a request that changes something came from our own page   pure
 - `signing_in`  password and one-time code, in their order
 - `sign_in`     the pages of signing in, going on and signing out
+- `reporting`   who reports a lost stick, and what strangers may try
+- `lost`        the pages of a lost stick, on the public host
+- `forms`       forms as browsers send them
 - `home`        the applications that this person may open
 - `public`      help, CRLs, CA certificates and keys, for everybody
 - `targets`     where somebody goes after signing in: to this site only           pure

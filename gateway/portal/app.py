@@ -3,9 +3,11 @@
 from aiohttp import web
 
 from gateway.portal.doors import dispatch
+from gateway.portal.lost import IDENTIFICATION
 from gateway.portal.ocsp import DESK, Desk
 from gateway.portal.pages import guard
 from gateway.portal.refuse import refuse_middleware
+from gateway.portal.reporting import Identification
 from gateway.portal.services import SERVICES, Services
 from gateway.portal.shelf import SHELF, Shelf
 from gateway.portal.sign_in import SIGN_IN
@@ -27,6 +29,7 @@ def make_app(services: Services) -> web.Application:
     app[SERVICES] = services
     app[DESK] = Desk(services.store, services.responders, services.clock)
     app[SHELF] = Shelf(services.store)
+    app[IDENTIFICATION] = Identification(services)
     app[SIGN_IN] = SignIn(services)
     app.on_response_prepare.append(guard)
     app.router.add_route("*", "/{path:.*}", dispatch)

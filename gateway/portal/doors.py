@@ -12,7 +12,8 @@ from aiohttp import web
 from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.headers import Listener
 from gateway.core.refusals import Refusal
-from gateway.portal import home, ocsp, pages, public, sign_in
+from gateway.core.site import LOST_PATH
+from gateway.portal import home, lost, ocsp, pages, public, sign_in
 from gateway.portal.callers import Caller, Visitor, admit, read_caller
 from gateway.portal.provenance import is_foreign
 from gateway.portal.refuse import Refused
@@ -45,6 +46,8 @@ PUBLIC: Final[Mapping[str, Mapping[str, OpenPage]]] = {
     "/ocsp/": {"POST": ocsp.post_request},
     "/ocsp/**": {"GET": ocsp.get_request},
     "/.well-known/jwks.json": {"GET": public.show_keys},
+    LOST_PATH: {"GET": lost.show_lost, "POST": lost.identify},
+    lost.REVOKE_PATH: {"GET": lost.go_to_lost, "POST": lost.revoke},
     "/static/*": {"GET": pages.show_asset},
 }
 PLAIN_HTTP: Final[Mapping[str, Mapping[str, OpenPage]]] = {

@@ -107,10 +107,141 @@ MESSAGES: Final[dict[str, dict[Language, str]]] = {
         "it": "Il browser chiederà quale certificato mostrare. Se non lo chiede, o se ti viene "
         "detto che non ce n’è alcuno, riavvialo: il tuo potrebbe non esserci, o essere scaduto.",
     },
-    "help-ask": {
-        "en": "No certificate, or lost the stick with it? Say so at once:",
-        "it": "Non hai un certificato, o hai perso la chiavetta? Avvisa subito:",
+    "help-lost": {"en": "Lost your stick?", "it": "Hai perso la chiavetta?"},
+    "help-lost-what": {
+        "en": "Then end its certificate now, from any phone: your password and a code are enough.",
+        "it": "Allora annulla subito il suo certificato, da qualsiasi telefono: bastano la password "
+        "e un codice.",
     },
+    "help-ask": {
+        "en": "No certificate, or anything else that does not go as it should? Ask",
+        "it": "Non hai un certificato, o qualcos’altro non va come dovrebbe? Chiedi a",
+    },
+    "lost-link": {"en": "Report a lost stick", "it": "Segnala una chiavetta persa"},
+    "lost-stick": {"en": "Report a lost stick", "it": "Segnala una chiavetta persa"},
+    "lost-what": {
+        "en": "Say who you are, and you can end the certificate on it at once: whoever finds the "
+        "stick gets nowhere with it.",
+        "it": "Di’ chi sei, e potrai annullare subito il certificato che contiene: chi trova la "
+        "chiavetta non potrà farci nulla.",
+    },
+    "lost-no-code": {
+        "en": "No authenticator app at hand?",
+        "it": "Non hai l’app di autenticazione con te?",
+    },
+    "recovery-code": {"en": "Recovery code", "it": "Codice di recupero"},
+    "recovery-hint": {
+        "en": "One of the ten on your sheet of paper, such as 7K3M-QX2A-9DFT-04HB. Leave the "
+        "one-time code empty then.",
+        "it": "Uno dei dieci sul tuo foglio, per esempio 7K3M-QX2A-9DFT-04HB. In tal caso lascia "
+        "vuoto il codice monouso.",
+    },
+    "lost-show": {"en": "Show my certificates", "it": "Mostra i miei certificati"},
+    "lost-cannot": {
+        "en": "If you cannot, say so by another way, at once:",
+        "it": "Se non ci riesci, avvisa subito in altro modo:",
+    },
+    "lost-cannot-nobody": {
+        "en": "If you cannot, tell the people who gave you access, at once.",
+        "it": "Se non ci riesci, avvisa subito chi ti ha dato l’accesso.",
+    },
+    "lost-wrong": {
+        "en": "That was not right. Check user name and password, and type the code that shows "
+        "now, or a recovery code that you have not used yet.",
+        "it": "Qualcosa non è giusto. Controlla nome utente e password, e scrivi il codice che "
+        "compare ora, o un codice di recupero che non hai ancora usato.",
+    },
+    "lost-code-used": {
+        "en": "This code has already been used. Wait for the next one of your app, which changes "
+        "every 30 seconds, or take another of your recovery codes.",
+        "it": "Questo codice è già stato usato. Aspetta il prossimo della tua app, che cambia ogni "
+        "30 secondi, o prendi un altro dei tuoi codici di recupero.",
+    },
+    "lost-slowed": {
+        "en": "There were too many attempts. Wait {span}, then try again, or use a recovery code: "
+        "with a good one there is no waiting.",
+        "it": "Ci sono stati troppi tentativi. Aspetta {span}, poi riprova, o usa un codice di "
+        "recupero: se è valido non si aspetta.",
+    },
+    "lost-busy": {
+        "en": "Too many people are asking at this moment. Try again in a few seconds.",
+        "it": "In questo momento ci sono troppe richieste. Riprova tra qualche secondo.",
+    },
+    "lost-too-late": {
+        "en": "That took longer than ten minutes, so nothing was done. Say once more who you are.",
+        "it": "Sono passati più di dieci minuti, quindi non è stato fatto nulla. Di’ di nuovo chi "
+        "sei.",
+    },
+    "lost-overtaken": {
+        "en": "Your account has just changed, so nothing was done. Say once more who you are.",
+        "it": "Il tuo account è appena cambiato, quindi non è stato fatto nulla. Di’ di nuovo chi "
+        "sei.",
+    },
+    "lost-which": {"en": "Which one is lost?", "it": "Quale hai perso?"},
+    "lost-nothing": {"en": "Nothing to revoke", "it": "Nulla da revocare"},
+    "lost-yours": {
+        "en": "{name}, these are the certificates with which somebody can get in as you.",
+        "it": "{name}, con questi certificati si può entrare a tuo nome.",
+    },
+    "lost-legend": {"en": "Lost or stolen", "it": "Persa o rubata"},
+    "lost-serial": {"en": "number …{serial}", "it": "numero …{serial}"},
+    "lost-since": {"en": "since {date}", "it": "dal {date}"},
+    "lost-used": {"en": "last signed in {span} ago", "it": "ultimo accesso {span} fa"},
+    "lost-held": {"en": "on hold", "it": "sospeso"},
+    "lost-everything": {"en": "All of them", "it": "Tutti"},
+    "lost-everything-hint": {
+        "en": "Nobody gets in as you any more, not even you, until you get a new one.",
+        "it": "Nessuno entra più a tuo nome, nemmeno tu, finché non ne ricevi uno nuovo.",
+    },
+    "lost-for-good": {
+        "en": "This is for good: a stick that turns up again needs a new certificate.",
+        "it": "È definitivo: una chiavetta ritrovata avrà bisogno di un certificato nuovo.",
+    },
+    "lost-revoke": {"en": "Revoke it now", "it": "Revoca ora"},
+    "lost-choose-one": {
+        "en": "Choose which one is lost. Nothing was done yet.",
+        "it": "Scegli quale hai perso. Non è stato ancora fatto nulla.",
+    },
+    "lost-none": {
+        "en": "You have no certificate that opens anything. What you had was revoked before, or it "
+        "has expired.",
+        "it": "Non hai certificati che aprano qualcosa. Quelli che avevi sono già stati revocati, o "
+        "sono scaduti.",
+    },
+    "lost-none-left": {
+        "en": "You have no other certificate.",
+        "it": "Non hai altri certificati.",
+    },
+    "lost-revoked": {"en": "Revoked", "it": "Revocato"},
+    "lost-at-once": {
+        "en": "It opens nothing any more, here and everywhere, and what was open with it is "
+        "closed.",
+        "it": "Non apre più nulla, qui e altrove, e ciò che aveva aperto è stato chiuso.",
+    },
+    "lost-nothing-new": {"en": "Already revoked", "it": "Già revocato"},
+    "lost-already": {
+        "en": "It was revoked before, so there was nothing left to do.",
+        "it": "Era già stato revocato, quindi non restava nulla da fare.",
+    },
+    "lost-next": {"en": "What to do next", "it": "Che cosa fare adesso"},
+    "lost-next-ask": {
+        "en": "For a new stick, and with any question, ask",
+        "it": "Per una chiavetta nuova, e per ogni domanda, chiedi a",
+    },
+    "lost-next-ask-nobody": {
+        "en": "For a new stick, ask the people who gave you access.",
+        "it": "Per una chiavetta nuova, chiedi a chi ti ha dato l’accesso.",
+    },
+    "lost-next-password": {
+        "en": "If your password was written on it, or saved in its browser, have it changed too.",
+        "it": "Se la password era scritta sulla chiavetta, o salvata nel suo browser, falla "
+        "cambiare.",
+    },
+    "lost-next-number": {
+        "en": "The number of this report, should anybody ask:",
+        "it": "Il numero di questa segnalazione, se qualcuno lo chiede:",
+    },
+    "lost-others": {"en": "Is another one lost too?", "it": "Ne hai perso un altro?"},
     "help-machines": {"en": "For machines", "it": "Per le macchine"},
     "help-crl": {
         "en": "Revoked certificates of “{issuer}” (CRL)",

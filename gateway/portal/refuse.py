@@ -67,6 +67,7 @@ def answer(
         site_name=site.name,
         contact=site.contact,
         portal_origin=site.origin(site.host),
+        lost_page=site.lost_page,
         request=request_id(request),
     )
     html = wants_html(request)

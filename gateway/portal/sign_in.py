@@ -2,21 +2,21 @@
 
 from datetime import timedelta
 from math import ceil
-from typing import Final, assert_never
-from urllib.parse import parse_qsl, urlencode
+from typing import assert_never
+from urllib.parse import urlencode
 
 from aiohttp import web
 from markupsafe import Markup
 
 from gateway.core.audit import AuditKind
 from gateway.core.cookies import clearing_header, cookie_header, mint_cookie, mint_ticket
-from gateway.core.refusals import Refusal
 from gateway.core.sessions import Session
 from gateway.portal.callers import Visitor
+from gateway.portal.forms import read_form
 from gateway.portal.messages import say
 from gateway.portal.moments import span_in_words
 from gateway.portal.pages import contact_link, language_of, render, see_other
-from gateway.portal.refuse import Refused, wants_html
+from gateway.portal.refuse import wants_html
 from gateway.portal.services import SERVICES
 from gateway.portal.signing_in import Failed, Failure, Form, SignedIn, SignIn
 from gateway.portal.targets import (
@@ -31,9 +31,6 @@ from gateway.portal.targets import (
 
 SIGN_IN: web.AppKey[SignIn] = web.AppKey("sign-in", SignIn)
 
-_FORM_TYPE: Final = "application/x-www-form-urlencoded"
-_FIELDS_MAXIMUM: Final = 16
-
 
 async def show_sign_in(request: web.Request, visitor: Visitor) -> web.StreamResponse:
     """Ask for password and code; whoever is signed in goes straight on."""
@@ -45,7 +42,7 @@ async def show_sign_in(request: web.Request, visitor: Visitor) -> web.StreamResp
 
 async def sign_in(request: web.Request, visitor: Visitor) -> web.StreamResponse:
     """Take password and code; open the session, or say what did not hold."""
-    fields = await _read_form(request)
+    fields = await read_form(request)
     target = _target(request, fields.get("to", ""))
     if visitor.session is not None:
         # A form that was sent twice: the first one has done its work.
@@ -135,26 +132,6 @@ def _after_form(request: web.Request, target: Target) -> str:
     if isinstance(target, ApplicationTarget):
         return _with_target("/continue", request, target)
     return address_of(target, request.app[SERVICES].site)
-
-
-async def _read_form(request: web.Request) -> dict[str, str]:
-    if request.content_type != _FORM_TYPE:
-        raise Refused(Refusal.BAD_REQUEST)
-    body = await request.read()
-    try:
-        pairs = parse_qsl(
-            body.decode("ascii"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=_FIELDS_MAXIMUM,
-        )
-    except ValueError as error:
-        raise Refused(Refusal.BAD_REQUEST) from error
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        # Two readings of one form: which of the two names would count?
-        raise Refused(Refusal.BAD_REQUEST)
-    return fields
 
 
 def _signed_in(request: web.Request, session: Session, target: Target) -> web.Response:

@@ -4,6 +4,7 @@
 - `steps`        one change, with what must be told of it
 - `people`       rows of persons and credentials
 - `recovery`     rows of recovery codes
+- `lost`         what somebody has that can be lost, and its end
 - `attempts`     failed sign-ins, counted per certificate
 - `sessions`     rows of sessions
 - `certificates` the ledger of `ca`, joined with persons

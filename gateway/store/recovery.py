@@ -21,15 +21,13 @@ async def replace_codes(
         await connection.execute(insert(recovery_code), rows)
 
 
-async def is_unused(connection: AsyncConnection, user: str, digest: str) -> bool:
-    """Say whether *digest* is that of a code of *user* that may still be used."""
-    return bool(
-        await connection.scalar(
-            select(func.count()).where(
-                _code.username == user, _code.digest == digest, _code.used_at.is_(None)
-            )
-        )
+async def is_unused(connection: AsyncConnection, user: str, digest: str) -> bool | None:
+    """Say whether the code of *user* with *digest* may still be used; None: there is none such."""
+    found = await connection.execute(
+        select(_code.used_at).where(_code.username == user, _code.digest == digest)
     )
+    row = found.one_or_none()
+    return None if row is None else row.used_at is None
 
 
 async def use_code(connection: AsyncConnection, user: str, digest: str, now: datetime) -> bool:

@@ -22,6 +22,7 @@ from ca.trust import RevocationReason
 from gateway.core.audit import AuditEvent, AuditKind, AuditLine
 from gateway.core.changes import Batch, ChangeKind
 from gateway.core.foreign import ForeignList, ForeignState, Presented, Verdict
+from gateway.core.lost import Belonging, Lost, Reporter
 from gateway.core.people import Fingerprint, Holder, Person
 from gateway.core.sessions import Session, SessionId
 from gateway.store import (
@@ -30,6 +31,7 @@ from gateway.store import (
     certificates,
     feed,
     foreign,
+    lost,
     people,
     recovery,
     sessions,
@@ -176,6 +178,16 @@ class Store:
         async with self._database.read() as connection:
             return await recovery.count_left(connection, user)
 
+    async def recovery_code_unused(self, user: str, digest: str) -> bool | None:
+        """Say whether *user* may still use the code with *digest*; None: there is none such."""
+        async with self._database.read() as connection:
+            return await recovery.is_unused(connection, user, digest)
+
+    async def use_recovery_code(self, user: str, digest: str) -> bool:
+        """Use up a recovery code; False when it was used, or there is none such."""
+        async with self._database.write() as connection:
+            return await recovery.use_code(connection, user, digest, self._clock())
+
     async def _change_person(self, user: str, kind: AuditKind, by: str, **values: object) -> None:
         async with self._step(by) as step:
             await people.change_person(step.connection, user, **values)
@@ -275,6 +287,25 @@ class Store:
             raise ValueError("name the sessions to end: a session, a user, a fingerprint or all")
         async with self._step(by) as step:
             return await step.end_sessions(wanted, kind=kind)
+
+    # ------------------------------------------------------------ lost sticks
+
+    async def belongings(self, user: str) -> list[Belonging]:
+        """Return the certificates of *user* that are not over and not revoked for good."""
+        async with self._database.read() as connection:
+            return await lost.belongings(connection, user, self._clock())
+
+    async def report_lost(
+        self, reporter: Reporter, what: Lost, *, address: str, request: str, by: str
+    ) -> list[Belonging]:
+        """Revoke what *reporter* has lost, and end what is bound to it; return what that was.
+
+        An empty list means that nothing of it opened anything any more. Raises `SignInOvertaken`
+        when the reporter's account or credentials are others by now. The CRL is signed by the
+        authority, afterwards.
+        """
+        async with self._step(by) as step:
+            return await lost.report(step, reporter, what, address=address, request=request)
 
     # ------------------------------------------------------------ certificates
 

@@ -23,6 +23,7 @@ from gateway.core.refusals import (
 
 BOTH: list[Language] = ["en", "it"]
 PORTAL = "https://pusterla.example"
+LOST_PAGE = "https://public.pusterla.example/lost"
 EVERY = [(refusal, language) for refusal in Refusal for language in BOTH]
 
 
@@ -32,6 +33,7 @@ def page_of(refusal: Refusal, language: Language = "en", **change: str) -> Page:
         "site_name": "Pusterla",
         "contact": "help@example.it",
         "portal_origin": PORTAL,
+        "lost_page": LOST_PAGE,
         **change,
     }
     return refusal_page(refusal, language=language, **site)
@@ -109,8 +111,11 @@ class TestPages:
 
     @pytest.mark.parametrize("refusal,language", EVERY)
     def test_tell_strangers_no_names(self, refusal: Refusal, language: Language) -> None:
-        """The portal is linked only on pages for people whose certificate is good."""
-        html = page_of(refusal, language).html.decode()
+        """The portal is linked only on pages for people whose certificate is good.
+
+        The public host, which the server's certificate names to everybody, is no secret.
+        """
+        html = page_of(refusal, language).html.decode().replace(LOST_PAGE, "")
         assert ("pusterla.example" in html) == (WAYS[refusal] is Way.PORTAL)
 
     def test_offer_the_way_out(self) -> None:
@@ -124,6 +129,12 @@ class TestPages:
             in page_of(Refusal.NOT_ALLOWED).html.decode()
         )
         assert "<a class" not in page_of(Refusal.CERTIFICATE_REVOKED).html.decode()
+
+    def test_lead_who_may_have_lost_the_stick_to_where_that_is_reported(self) -> None:
+        """Nobody else, and nowhere where the site does not say."""
+        leading = {refusal for refusal in Refusal if LOST_PAGE.encode() in page_of(refusal).html}
+        assert leading == {Refusal.NO_CERTIFICATE, Refusal.CERTIFICATE_HELD}
+        assert b"lost or stolen" not in page_of(Refusal.NO_CERTIFICATE, lost_page="").html
 
     @pytest.mark.parametrize("refusal,language", EVERY)
     def test_have_a_line_for_programs(self, refusal: Refusal, language: Language) -> None:

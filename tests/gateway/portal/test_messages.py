@@ -10,7 +10,11 @@ from gateway.portal.messages import MESSAGES, say
 from gateway.portal.pages import TEMPLATES
 
 # Said by Python code, beside those in templates.
-SAID_BY_CODE = {"wrong", "code-used", "clock-ahead", "clock-behind", "locked"}
+SAID_BY_CODE = {
+    *("wrong", "code-used", "clock-ahead", "clock-behind", "locked"),
+    *("lost-wrong", "lost-code-used", "lost-slowed", "lost-busy", "lost-too-late"),
+    *("lost-overtaken", "lost-choose-one", "lost-serial", "lost-since", "lost-used", "lost-held"),
+}
 
 
 def said_by_templates() -> dict[str, set[str]]:

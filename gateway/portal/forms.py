@@ -1,0 +1,33 @@
+"""Forms as browsers send them: read in one way, or not at all."""
+
+from typing import Final
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from gateway.core.refusals import Refusal
+from gateway.portal.refuse import Refused
+
+_FORM_TYPE: Final = "application/x-www-form-urlencoded"
+_FIELDS_MAXIMUM: Final = 16
+
+
+async def read_form(request: web.Request) -> dict[str, str]:
+    """Return the fields of a form, or raise `Refused`: each name comes once, in UTF-8."""
+    if request.content_type != _FORM_TYPE:
+        raise Refused(Refusal.BAD_REQUEST)
+    body = await request.read()
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=_FIELDS_MAXIMUM,
+        )
+    except ValueError as error:
+        raise Refused(Refusal.BAD_REQUEST) from error
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        # Two readings of one form: which of the two names would count?
+        raise Refused(Refusal.BAD_REQUEST)
+    return fields
