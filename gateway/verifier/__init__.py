@@ -6,6 +6,11 @@ outside in:
 
 - `addresses`  which URLs and which hosts are asked at all                  pure
 - `fetching`   http, https and files, bounded in size, time and redirects   aiohttp
+- `reading`    a list becomes an index, in a process of its own with limits
+- `supply`     one list from one source: fetched, read, judged, put in force
+- `shelf`      the lists in force and their files
+- `sources`    where lists are had, and how it went; `schedule` when they are asked   pure
+- `lists`      all of one trust: what arrives, what is answered; `list_words` in words  pure
 - `files`      files that are written whole or not at all
 
 Of an OCSP answer:

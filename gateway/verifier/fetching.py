@@ -23,7 +23,7 @@ import aiohttp
 from aiohttp.hdrs import ETAG, LAST_MODIFIED, LOCATION
 
 from gateway.verifier.addresses import why_not_asked, why_not_reached
-from gateway.verifier.files import FileFailed, NewFile, read_pieces
+from gateway.verifier.files import FileFailed, NewFile, read_pieces, signature_of
 
 LIST_LIMIT: Final = 100 * 2**20
 """The longest list that is taken, in octets: some two million entries."""
@@ -145,14 +145,13 @@ class Fetcher:
             return FetchFailed(str(failed))
 
     async def copy(
-        self, source: PurePath, target: Path, *, limit: int = LIST_LIMIT
-    ) -> Downloaded | FetchFailed:
+        self, source: PurePath, target: Path, *, limit: int = LIST_LIMIT, mark: Mark | None = None
+    ) -> Downloaded | Unchanged | FetchFailed:
         """Write the file *source* to the new file *target*, as `download` does a URL."""
         try:
-            size = await asyncio.to_thread(_copy, Path(source), target, limit)
+            return await asyncio.to_thread(_copy, Path(source), target, limit, mark)
         except (_Failed, FileFailed) as failed:
             return FetchFailed(str(failed))
-        return Downloaded(size, Mark())
 
     @asynccontextmanager
     async def _answer(self, question: _Question) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -262,7 +261,11 @@ async def _keep(chunks: AsyncIterator[bytes], target: Path) -> int:
     return file.size
 
 
-def _copy(source: Path, target: Path, limit: int) -> int:
+def _copy(source: Path, target: Path, limit: int, mark: Mark | None) -> Downloaded | Unchanged:
+    # Asked before the file is read: what changes meanwhile is seen the next time.
+    found = Mark(etag=signature_of(source))
+    if found == mark:
+        return Unchanged()
     file = NewFile(target)
     try:
         for piece in read_pieces(source):
@@ -273,7 +276,7 @@ def _copy(source: Path, target: Path, limit: int) -> int:
     except BaseException:
         file.discard()
         raise
-    return file.size
+    return Downloaded(file.size, found)
 
 
 def _make_context(authorities: Iterable[bytes]) -> ssl.SSLContext:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+TEMPORARY: Final = "new-"
+"""How the names of files begin that are not finished; left behind only by a crash."""
 _CHUNK: Final = 2**18
 
 
@@ -60,6 +62,48 @@ class NewFile:
         if self._open:
             self._open = False
             os.close(self._descriptor)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Let *path* hold *data* from now on, or what it held before; raises `FileFailed`."""
+    new = path.with_name(f"{TEMPORARY}{path.name}")
+    new.unlink(missing_ok=True)
+    file = NewFile(new)
+    try:
+        file.write(data)
+        file.finish()
+        move(new, path)
+    except BaseException:
+        file.discard()
+        raise
+
+
+def move(source: Path, target: Path) -> None:
+    """Put the finished file *source* in the place of *target*, durably; raises `FileFailed`."""
+    try:
+        source.replace(target)
+        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise FileFailed(f"{target}: cannot be written: {error.strerror}") from error
+
+
+def remove(*paths: Path) -> None:
+    """Take *paths* away, as far as they are there."""
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def signature_of(path: Path) -> str:
+    """Return what changes when the file *path* does; raises `FileFailed`."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise FileFailed(f"{path}: {error.strerror}") from error
+    return f"{found.st_mtime_ns} {found.st_size} {found.st_ino}"
 
 
 def read_pieces(path: Path) -> Iterator[bytes]:

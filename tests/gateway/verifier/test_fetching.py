@@ -273,8 +273,13 @@ async def test_files_are_copied(fetcher: Fetcher, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(b"x" * LIMIT)
     target = tmp_path / "target"
-    assert await fetcher.copy(source, target, limit=LIMIT) == Downloaded(LIMIT, Mark())
+    copied = await fetcher.copy(source, target, limit=LIMIT)
+    assert isinstance(copied, Downloaded)
+    assert copied.size == LIMIT
     assert target.read_bytes() == source.read_bytes()
+    assert await fetcher.copy(source, tmp_path / "x", mark=copied.mark) == Unchanged()
+    source.write_bytes(b"y" * (LIMIT + 1))
+    assert isinstance(await fetcher.copy(source, tmp_path / "x", mark=copied.mark), Downloaded)
 
 
 async def test_what_is_no_short_file_is_not_copied(fetcher: Fetcher, tmp_path: Path) -> None:
