@@ -16,6 +16,7 @@ from typing import Protocol
 
 from tests.bench import report
 from tests.bench.bodies import measure_bodies
+from tests.bench.foreign import measure_foreign
 from tests.bench.handshakes import measure_handshakes
 from tests.bench.idle import measure_idle
 from tests.bench.measuring import LAST, machine
@@ -45,6 +46,7 @@ PARTS: dict[str, Part] = {
     "revocation": measure_revocation,
     "workers": measure_workers,
     "publishing": measure_publishing,
+    "foreign": measure_foreign,
 }
 
 
