@@ -18,6 +18,7 @@ from gateway.bootstrap.examination import (
 from gateway.bootstrap.folder import SiteFolder
 from gateway.bootstrap.keypairs import examine_hosts, examine_keys
 from gateway.bootstrap.signing import publication_of
+from gateway.bootstrap.trust_examination import examine_trusts
 from gateway.config import Configuration, read_configuration
 from gateway.core.ports import StoreUnavailable
 from gateway.store import StoreError, migrate_store, open_store
@@ -35,6 +36,8 @@ async def examine(folder: SiteFolder, clock: Callable[[], datetime]) -> AsyncIte
         for finding in examine_hosts(folder, [configuration.site.host, *hosts]):
             yield finding
     for finding in examine_keys(folder, clock()):
+        yield finding
+    for finding in examine_trusts(folder, clock()):
         yield finding
     async for finding in _examine_store(folder, clock):
         yield finding

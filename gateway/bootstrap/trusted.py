@@ -1,7 +1,5 @@
 """The trusts of a site folder, for every process that needs them."""
 
-from collections.abc import Mapping
-
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -11,7 +9,7 @@ from gateway.config.trusts import read_trusts
 from gateway.core.trusts import Trust
 
 
-def trusts_of(folder: SiteFolder) -> Mapping[str, Trust] | Problems:
+def trusts_of(folder: SiteFolder) -> dict[str, Trust] | Problems:
     """Read the trusts of *folder*, none of which may hold a CA of the site's own."""
     return read_trusts(folder.trust, own_authorities(folder))
 

@@ -171,19 +171,27 @@ def show(here: Surroundings, *, name: str, as_json: bool) -> None:
 @json_option
 @pass_surroundings
 def check(here: Surroundings, *, as_json: bool) -> None:
-    """Check pusterla.toml and all of apps/ as `serve` does: every problem of every file.
+    """Check pusterla.toml, all of apps/ and all of trust/ as `serve` does: every problem there is.
 
     Exit status 1 when there is one.
     """
+    from gateway.bootstrap.trusted import trusts_of
+
     found = read_configuration(here.folder().path)
-    problems = found.problems if isinstance(found, Problems) else ()
+    trusts = trusts_of(here.folder())
+    problems = [
+        *(found.problems if isinstance(found, Problems) else ()),
+        *(trusts.problems if isinstance(trusts, Problems) else ()),
+    ]
     if as_json:
         say_json([{"place": each.place, "message": each.message} for each in problems])
-    elif isinstance(found, Problems):
-        click.echo(printable_lines(found), err=True)
-    else:
+    elif problems:
+        click.echo(printable_lines(Problems(tuple(problems))), err=True)
+    elif isinstance(found, Configuration):
         count = len(found.applications)
-        say(f"no problems: the settings and {count} application{'' if count == 1 else 's'}")
+        others = len(trusts) if isinstance(trusts, dict) else 0
+        words = f" and {others} trust{'' if others == 1 else 's'}" if others else ""
+        say(f"no problems: the settings and {count} application{'' if count == 1 else 's'}{words}")
     if problems:
         raise click.exceptions.Exit(1)
 

@@ -18,6 +18,8 @@ from gateway.bootstrap.creation import NewSite, create_site
 from gateway.bootstrap.doctor import examine, migrate
 from gateway.bootstrap.examination import Finding, Health
 from gateway.bootstrap.folder import SiteFolder, clock
+from tests.ca.foreign.chains import Made, make_root
+from tests.ca.makers import write_pem
 from tests.issuing import issuing_certificate, issuing_key
 
 _NOBODY = 65534
@@ -295,3 +297,38 @@ async def test_what_the_one_who_asks_may_not_see_is_unseen_and_not_well() -> Non
         *("files", "issuing key", "server key", "assertion key", "root CA", "issuing CA"),
         *("server certificate", "configuration", "store"),
     }
+
+
+def trust_in(folder: SiteFolder, made: Made, settings: str = 'map = "san-email"') -> None:
+    """Believe another CA."""
+    folder.trust.mkdir(exist_ok=True)
+    write_pem(folder.trust_certificates("office"), made.certificate)
+    folder.trust_settings("office").write_text(settings, encoding="utf-8")
+
+
+async def test_a_ca_that_is_not_ours_is_told_in_time(folder: SiteFolder) -> None:
+    """Well for years, a warning two months before its end, a problem from then on."""
+    now = clock()
+    trust_in(folder, make_root(begin=now - timedelta(days=1), end=now + timedelta(days=300)))
+    assert await ill(folder) == []
+    found = [one async for one in examine(folder, clock) if one.subject == "trust"]
+    assert "office names people by san-email" in found[0].words
+    for days, health, words in (
+        (250, Health.WARNING, "ends at"),
+        (301, Health.PROBLEM, "has expired at"),
+        (-2, Health.PROBLEM, "begins at"),
+    ):
+        (finding,) = [one for one in await ill(folder, later(days)) if one.subject == "trust"]
+        assert finding.health is health
+        assert words in finding.words
+
+
+async def test_mistakes_in_the_files_of_a_trust_are_problems(folder: SiteFolder) -> None:
+    """And a list that nobody has brought yet is a warning."""
+    now = clock()
+    made = make_root(begin=now - timedelta(days=1), end=now + timedelta(days=300))
+    trust_in(folder, made, 'map = "san-email"\ncrl_file = "office.crl"')
+    finding = await only(folder)
+    assert (finding.health, "office.crl" in finding.words) == (Health.WARNING, True)
+    trust_in(folder, made, 'map = "sn"')
+    assert (await only(folder)).health is Health.PROBLEM

@@ -289,3 +289,13 @@ class TestAssign:
         reason = office.refused(*words, "other", "4a0f", "--user", "anna")
         assert "knows people by san-email" in reason
         assert self.people(office) == {}
+
+
+def test_mistakes_are_told_by_the_check_of_all_files(pusterla: Runner, cas: str) -> None:
+    """Beside those of settings and applications."""
+    add(pusterla, cas, *MAIL, "--name", "office")
+    assert "0 applications and 1 trust" in pusterla.done("app", "check").stdout
+    (pusterla.site / "trust" / "office.toml").write_text('map = "sn"\n', encoding="utf-8")
+    result = pusterla.run("app", "check")
+    assert result.exit_code == 1
+    assert "trust/office.toml: map: expected one of" in result.stderr
