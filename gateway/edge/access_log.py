@@ -88,8 +88,8 @@ class AccessLog:
         self.queries = queries
         self._file = _LogFile(path)
         self._thread = ThreadPoolExecutor(1, "access-log")
-        self._lines: list[bytes] = []
-        self._waiting = 0
+        # Not a list of lines: that many objects, once each in the cache, cost more than the copy.
+        self._lines = bytearray()
         self._writing: asyncio.Future[int] | None = None
         self._second, self._second_text, self._offset = 0, b"", 0.0
 
@@ -112,7 +112,7 @@ class AccessLog:
         *reason* is a name or a few words of ours, *request* a method, a target and an
         upstream, the last as `quoted` gives it, *constant* a `constant_part`.
         """
-        if self._waiting > WAITING_MAXIMUM:
+        if len(self._lines) > WAITING_MAXIMUM:
             self.dropped += 1
             return
         moment = self._offset + ended
@@ -128,7 +128,7 @@ class AccessLog:
             target = shown_target(target, queries=self.queries)
         if reason:
             reason = quoted(reason, OTHER_SHOWN)
-        line = _LINE % (
+        self._lines += _LINE % (
             self._second_text,
             int((moment - second) * 1000),
             meter.id,
@@ -142,16 +142,14 @@ class AccessLog:
             (meter.answered - meter.begun) * 1000 if meter.answered else 0.0,
             (ended - meter.begun) * 1000,
         )
-        self._lines.append(line)
-        self._waiting += len(line)
-        if self._waiting >= BATCH_BYTES and self._writing is None:
+        if len(self._lines) >= BATCH_BYTES and self._writing is None:
             self.flush()
 
     def flush(self) -> None:
         """Begin to write what waits, unless the last batch is still under way."""
         if self._writing is not None or not self._lines:
             return
-        batch, self._lines, self._waiting = self._lines, [], 0
+        batch, self._lines = self._lines, bytearray()
         loop = asyncio.get_running_loop()
         self._writing = loop.run_in_executor(self._thread, self._file.append, batch)
         self._writing.add_done_callback(self._written)
@@ -184,11 +182,11 @@ class _LogFile:
         self._lost = 0
         self._torn = False
 
-    def append(self, lines: list[bytes]) -> int:
+    def append(self, lines: bytearray) -> int:
         """Append *lines* and return how many were lost."""
         # What a full disk cut off is no line; the next one shall not be part of it.
         mend = b"\n" if self._torn else b""
-        batch = mend + b"".join(lines)
+        batch = mend + lines if mend else lines
         written = 0
         try:
             self._follow_name()

@@ -34,6 +34,7 @@ _BUFFER_MAXIMUM: Final = 64 * 1024
 _EMPTY_LINE: Final = b"\r\n"
 _VERDICTS: Final = (Forward, Refuse, Redirect)
 _LOOKUPS: Final = 8
+_HEAD_END_LENGTH: Final = len(HEAD_END)
 SEE_OTHER: Final = 303
 
 
@@ -130,12 +131,13 @@ class Downstream(Stream):
                 continue
             limit = self.edge.limits.head_bytes
             line_end = data.find(b"\r\n")
-            last = self._memo.last
-            if last and data.startswith(last, line_end + 2):
+            block = self._memo.last
+            if block and data.startswith(block, line_end + 2):
                 # The end of the head is known with it.
-                end = line_end + 2 + len(last) - len(HEAD_END)
+                shape = self._memo.shape
+                end = line_end + 2 + len(block) - _HEAD_END_LENGTH
             else:
-                last = b""
+                shape = None
                 end = data.find(HEAD_END)
             if end < 0 and len(data) <= limit:
                 self._await_rest()
@@ -143,11 +145,12 @@ class Downstream(Stream):
             if end < 0 or end > limit:
                 self._refuse(self._excess(data), None, "head too large")
                 return
-            end += len(HEAD_END)
+            end += _HEAD_END_LENGTH
             self.meter.begin(next(self.edge.telemetry.ids), len(data))
             self._buffer = data[end:]
-            block = last or data[line_end + 2 : end]
-            shape = self._memo.find(block)
+            if shape is None:
+                block = data[line_end + 2 : end]
+                shape = self._memo.find(block)
             if shape is None or not self._from_memo(shape, data, line_end):
                 self._from_scratch(data[:end], block)
 
@@ -323,12 +326,13 @@ class Downstream(Stream):
             return
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
-            self._end_exchange(exchange, b"")
+            self.edge.telemetry.exchange_ended(self, exchange, b"", len(self._buffer))
         if not keep_alive or self.closing:
             self._linger()
             return
         self._await_request()
-        self.hold_reading(False)
+        if self._held:
+            self.hold_reading(False)
         if self._buffer:
             self._next()
 

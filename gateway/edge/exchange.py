@@ -32,6 +32,7 @@ from gateway.edge.uploads import Upload
 from gateway.edge.upstream import UpstreamConnection
 
 RESPONSE_HEAD_MAXIMUM: Final = 64 * 1024
+_HEAD_END_LENGTH: Final = len(HEAD_END)
 INTERIM_MAXIMUM: Final = 32
 """How many interim responses (RFC 9110, section 15.2) one request may have."""
 
@@ -61,7 +62,7 @@ class Exchange(Sending):
                     self._fail(Refusal.UPSTREAM_BROKEN, "the head of the response has no end")
                 self._pending = data
                 return
-            end += len(HEAD_END)
+            end += _HEAD_END_LENGTH
             try:
                 response = read_response(data[:end], self.method)
             except UpstreamGarbled as error:

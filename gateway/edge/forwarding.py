@@ -63,6 +63,11 @@ def claimed_fields(head: RequestHead, user_header: str | None = None) -> str:
     return b" ".join(claims).decode("latin-1") if claims else ""
 
 
+def host_line(authority: str) -> bytes:
+    """Return the first line behind the request line."""
+    return b"Host: %b\r\n" % authority.encode("latin-1")
+
+
 def request_tail(head: RequestHead, ours: bytes, user_header: str | None = None) -> bytes:
     """Return everything of the upstream head behind its request line.
 
@@ -78,7 +83,7 @@ def request_tail(head: RequestHead, ours: bytes, user_header: str | None = None)
         ]
     return b"".join(
         (
-            b"Host: %b\r\n" % head.authority.encode("latin-1"),
+            host_line(head.authority),
             *map(to_application, fields),
             ours,
             _framing(head),
@@ -118,6 +123,9 @@ def response_block(
     """
     made = head.blocks
     if made is None:
+        if head.ends is not None and http_1_1 and keep_alive and not ours:
+            first, last = head.ends
+            return b"".join((first, *map(to_client, head.fields), last))
         return _block(head, http_1_1=http_1_1, keep_alive=keep_alive, ours=ours)
     how = http_1_1, keep_alive, ours
     block = made.get(how)

@@ -119,8 +119,9 @@ class RequestHead:
 class ResponseHead:
     """A response's head in its one reading; *fields* and *nominated* as in a request.
 
-    *blocks* is where `response_block` keeps what it has made of a head that is
-    remembered (`plain`); None for the others.
+    *ends* are the first line and the last ones as they go to a client that speaks
+    HTTP/1.1 and stays, where a `plain` head was read. *blocks* is where
+    `response_block` keeps what it has made of a head that is remembered.
     """
 
     status: int
@@ -130,6 +131,7 @@ class ResponseHead:
     body: ResponseBody
     keep_alive: bool
     upgraded: bool
+    ends: tuple[bytes, bytes] | None = None
     blocks: dict[tuple[bool, bool, bool], bytes] | None = None
 
 

@@ -9,8 +9,8 @@ that it was given is still good, the answer is the same, and only the new fields
 from typing import TYPE_CHECKING
 
 from gateway.edge.admission import Grant
-from gateway.edge.fields import Field
-from gateway.edge.forwarding import request_tail
+from gateway.edge.fields import Field, to_application
+from gateway.edge.forwarding import host_line
 from gateway.edge.gate import Forward
 from gateway.edge.heads import RequestHead
 from gateway.edge.plain import Lines
@@ -29,6 +29,7 @@ class Manner:
 
     __slots__ = (
         "_authority",
+        "_first",
         "_host",
         "_odd",
         "_ours",
@@ -48,13 +49,14 @@ class Manner:
         self.account: Account | None = None
         """What `Telemetry` remembers of its requests."""
         self._host, self._authority, self._odd = head.host, head.authority, head.odd
-        self._ours = ours
+        self._first, self._ours = host_line(head.authority), ours
         self._service, self._session = shape.service, shape.session
 
     def shape(self, lines: Lines) -> Shape:
         """Return the shape of the request of *lines*, whose telling fields are the same."""
         head = lines.head(self._host, self._authority, self._odd)
-        tail = request_tail(head, self._ours)
+        # `request_tail`, of a request without a body.
+        tail = b"".join((self._first, *map(to_application, head.fields), self._ours, b"\r\n"))
         return Shape(head, tail, self._service, self.grant, self._session, self.account)
 
 

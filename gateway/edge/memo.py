@@ -16,12 +16,14 @@ _REMEMBERED_BLOCKS: Final = 16
 class Memo:
     """Remembers the shape of a request by its header block, once there were two of them."""
 
-    __slots__ = ("_seen", "_shapes", "last")
+    __slots__ = ("_seen", "_shapes", "last", "shape")
 
     def __init__(self) -> None:
         """Remember nothing."""
         self.last = b""
         """The block that was found last, which most often is the next one too."""
+        self.shape: Shape | None = None
+        """What is remembered for it."""
         self._shapes: dict[bytes, Shape] = {}
         self._seen: set[int] = set()
 
@@ -29,7 +31,7 @@ class Memo:
         """Return what was remembered for *block*."""
         shape = self._shapes.get(block)
         if shape is not None:
-            self.last = block
+            self.last, self.shape = block, shape
         return shape
 
     def keep(self, block: bytes, shape: Shape) -> None:
@@ -43,3 +45,5 @@ class Memo:
         if len(self._shapes) >= _REMEMBERED_BLOCKS:
             self._shapes.clear()
         self._shapes[block] = shape
+        if block == self.last:
+            self.shape = shape

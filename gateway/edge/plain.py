@@ -133,6 +133,7 @@ class _Framing:
     status: int
     reason: bytes
     body: ResponseBody
+    ends: tuple[bytes, bytes]
 
 
 # By just these, which are the same for many answers; fields count as the objects that they are.
@@ -175,6 +176,7 @@ def read_plain_response(head: bytes) -> ResponseHead | None:
         framing.body,
         True,
         False,
+        framing.ends,
     )
 
 
@@ -201,7 +203,11 @@ def _read_framing(known: tuple[bytes | Field, ...]) -> _Framing | None:
             connection = value
         else:
             return None
-    framing = _Framing(int(match[1]), match[2], UNTIL_CLOSE if body is None else body)
+    last = b"Transfer-Encoding: chunked\r\n\r\n"
+    if isinstance(body, Length):
+        last = b"Content-Length: %d\r\n\r\n" % body.octets
+    ends = line + b"\r\n", last
+    framing = _Framing(int(match[1]), match[2], UNTIL_CLOSE if body is None else body, ends)
     if len(_framings) >= _REMEMBERED:
         _framings.clear()
     if len(line) <= _LONGEST_REMEMBERED:

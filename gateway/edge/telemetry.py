@@ -85,9 +85,9 @@ class Telemetry:
                 if reason == CLIENT_GONE:
                     # That is how a tunnel ends.
                     reason = b""
-        moved = meter.moved(unread)
-        figures.received += moved[0]
-        figures.sent += moved[1]
+        moved = received, sent = meter.moved(unread)
+        figures.received += received
+        figures.sent += sent
         if self.log is not None:
             request = (exchange.method, exchange.target, exchange.sent_to)
             self.log.add(meter, ended, moved, status, reason, request, account.constant)

@@ -48,10 +48,12 @@ class UpstreamConnection(asyncio.Protocol):
 
     __slots__ = (
         "_descriptor",
+        "_held",
         "_pool",
         "_said_goodbye",
         "customer",
         "idle_since",
+        "shown",
         "transport",
         "used",
     )
@@ -63,6 +65,9 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.used = False
         self._descriptor = -1
+        self._held = False
+        self.shown = pool.shown
+        """Where it leads, as the access log has it."""
         self._said_goodbye = not pool.upstream.tls
         self.idle_since = 0.0
 
@@ -156,6 +161,7 @@ class UpstreamConnection(asyncio.Protocol):
         transport = self.transport
         if transport is None or transport.is_closing():
             return
+        self._held = hold
         if hold:
             transport.pause_reading()
         else:
@@ -165,11 +171,6 @@ class UpstreamConnection(asyncio.Protocol):
     def upstream(self) -> Upstream:
         """Where it leads."""
         return self._pool.upstream
-
-    @property
-    def shown(self) -> bytes:
-        """Where it leads, as the access log has it."""
-        return self._pool.shown
 
     def answered(self) -> None:
         """Note an answer on a connection that is not given back."""
@@ -190,9 +191,9 @@ class UpstreamConnection(asyncio.Protocol):
         """Give the connection back; the response was read to its end and nothing was odd."""
         self.customer = None
         self.used = True
-        if self.transport is not None:
-            # A client that took no more may have stopped it.
-            self.transport.resume_reading()
+        if self._held:
+            # A client that took no more has stopped it.
+            self.hold_reading(False)
         self._pool.keep(self)
 
 

@@ -70,7 +70,7 @@ async def test_every_line_is_an_object(
         *(meter, 2.0, (1, 2), 404, reason, (b"GET", target, b"")),
         constant_part({"user": user, "user_agent": agent}),
     )
-    (line,) = log._lines
+    line = bytes(log._lines)
     assert line.endswith(b"}\n")
     assert line.count(b"\n") == 1
     read = json.loads(line)
@@ -145,7 +145,7 @@ async def test_the_short_way_through_a_line_writes_the_same(
     """Most targets need no work, and those that do are never taken for such."""
     log = AccessLog(Path("/nonexistent"), queries=queries)
     add(log, path + rest)
-    (line,) = log._lines
+    line = bytes(log._lines)
     expected = shown_target(path + rest, queries=queries)
     assert b'"target":"%b","upstream"' % expected in line
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from gateway.core.refusal_kinds import Refusal
@@ -55,3 +57,14 @@ async def test_the_block_that_was_found_last_is_at_hand(shape: Shape) -> None:
     memo.find(b"one")
     memo.find(b"three")
     assert memo.last == b"one"
+
+
+async def test_what_is_at_hand_is_what_is_remembered(shape: Shape) -> None:
+    """A block that was judged anew stands for the new judgement."""
+    memo = Memo()
+    for _ in range(2):
+        memo.keep(b"one", shape)
+    memo.find(b"one")
+    again = replace(shape)
+    memo.keep(b"one", again)
+    assert memo.shape is memo.find(b"one") is again

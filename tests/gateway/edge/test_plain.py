@@ -33,15 +33,22 @@ NGINX = (
     b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nContent-Type: text/plain\r\n"
     b"Content-Length: 1024\r\nX-Forwarded-For: a\r\nConnection: keep-alive\r\n\r\n"
 )
+HOW = [
+    {"http_1_1": http_1_1, "keep_alive": keep_alive, "ours": ours}
+    for http_1_1 in (False, True)
+    for keep_alive in (False, True)
+    for ours in (False, True)
+]
+"""All kinds of clients that a head may go to."""
 
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> Iterator[None]:
     """Begin and end without memory of answers."""
-    for memory in (plain._answers, plain._seen):
+    for memory in (plain._answers, plain._framings, plain._seen):
         memory.clear()
     yield
-    for memory in (plain._answers, plain._seen):
+    for memory in (plain._answers, plain._framings, plain._seen):
         memory.clear()
 
 
@@ -49,7 +56,7 @@ def told(head: RequestHead | ResponseHead | Refusal | None) -> Any:
     """Return everything that *head* says, in a form that can be compared."""
     if head is None or isinstance(head, Refusal):
         return head
-    names = [name for name in head.__slots__ if name not in {"blocks", "telling"}]
+    names = [name for name in head.__slots__ if name not in {"blocks", "ends", "telling"}]
     values = {name: getattr(head, name) for name in names}
     for name in {"fields", "odd"} & values.keys():
         values[name] = [
@@ -197,7 +204,7 @@ def test_a_plain_reading_is_llhttps_reading(head: bytes) -> None:
 def test_a_plain_answer_is_llhttps_answer(head: bytes, method: bytes) -> None:
     """And so is what is remembered of it, the third time."""
     try:
-        expected = told(parse_response(head, method))
+        parsed = parse_response(head, method)
     except UpstreamGarbled:
         assert read_plain_response(head) is None
         for _ in range(3):
@@ -205,7 +212,10 @@ def test_a_plain_answer_is_llhttps_answer(head: bytes, method: bytes) -> None:
                 read_response(head, method)
         return
     for _ in range(3):
-        assert told(read_response(head, method)) == expected
+        found = read_response(head, method)
+        assert told(found) == told(parsed)
+        for how in HOW:
+            assert response_block(found, **how) == response_block(parsed, **how)
 
 
 # Memory ---------------------------------------------------------------------
@@ -216,12 +226,9 @@ def test_an_answer_that_came_twice_is_remembered() -> None:
     first, second, third = (read_response(NGINX, b"GET") for _ in range(3))
     assert first is not second
     assert second is third
-    for ours in (False, True):
-        for keep_alive in (False, True):
-            for http_1_1 in (False, True):
-                how = {"http_1_1": http_1_1, "keep_alive": keep_alive, "ours": ours}
-                assert response_block(third, **how) == response_block(first, **how)
-                assert response_block(third, **how) is response_block(third, **how)
+    for how in HOW:
+        assert response_block(third, **how) == response_block(first, **how)
+        assert response_block(third, **how) is response_block(third, **how)
 
 
 def test_an_answer_to_head_is_not_that_to_get() -> None:
@@ -241,8 +248,9 @@ def test_no_cookie_and_nothing_long_is_remembered(more: bytes) -> None:
 def test_memory_of_answers_is_bounded() -> None:
     """However many differ."""
     for number in range(2000):
-        head = NGINX.replace(b"nginx", str(number).encode())
+        head = NGINX.replace(b"nginx", str(number).encode()).replace(b"1024", b"%d" % number)
         for _ in range(2):
             read_response(head, b"GET")
     assert 0 < len(plain._answers) <= 256
+    assert 0 < len(plain._framings) <= 256
     assert len(plain._seen) <= 256

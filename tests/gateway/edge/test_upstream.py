@@ -152,8 +152,7 @@ async def test_a_connection_reads_again_once_it_is_given_back(
 ) -> None:
     """A slow client may have stopped it; otherwise its end would go unseen."""
     connection, line = await connected(pool, recorder)
-    assert connection.transport is not None
-    connection.transport.pause_reading()
+    connection.hold_reading(True)
     connection.release()
     line.close()
     await until(lambda: not pool._idle)
