@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 # Rooms in which each module answers to a test file of its own.
-MIRRORED = ("policies", "ca", "gateway/core")
+MIRRORED = ("policies", "ca", "gateway/core", "gateway/kit")
 
 # Modules without a test file of their own: a list of debts, which may only shrink. Each line says
 # where the module is tested instead.

@@ -82,7 +82,7 @@ async def issue_certificate(command: Command, wanted: Wanted, passphrase: str) -
 
     Raises `CommandRefused`, and what `Authority.enrol_to_file` raises.
     """
-    person, order = await _order(command, wanted)
+    person, order = await order_of(command, wanted)
     return await authority_of(command, await active_issuer(command.store)).enrol_to_file(
         order,
         name=person.name,
@@ -103,14 +103,14 @@ async def certify_request(
     `RequestRefused`, and what `Authority.enrol_request` raises.
     """
     asked = read_csr(read_handed_in(request, LONGEST), str(request))
-    _, order = await _order(command, wanted)
+    _, order = await order_of(command, wanted)
     authority = authority_of(command, await active_issuer(command.store))
     enrolled = await authority.enrol_request(order, asked, path=wanted.file, now=command.clock())
     return enrolled, asked
 
 
-async def _order(command: Command, wanted: Wanted) -> tuple[Person, Order]:
-    """Turn a wish into an order, or raise `CommandRefused`."""
+async def order_of(command: Command, wanted: Wanted) -> tuple[Person, Order]:
+    """Turn a wish into an order and whose it is, or raise `CommandRefused`."""
     person = await command.person(wanted.user)
     if not person.enabled:
         raise CommandRefused(f"{person.user} is disabled: pusterla user enable {person.user} first")

@@ -123,6 +123,11 @@ class SiteFolder:
         return self.ca / "lock"
 
     @property
+    def kits(self) -> Path:
+        """What is known of kits; made with the first one."""
+        return self.ca / "kits"
+
+    @property
     def edge(self) -> Path:
         """What the edge reads."""
         return self.keys / "edge"

@@ -87,8 +87,8 @@ async def renew_to_file(command: Command, wish: Wish, passphrase: str) -> Renewe
     """
     old = await find_renewable(command, wish)
     person = await command.person(wish.user)
-    order = _order(command, wish, person, old)
-    with _overtaken():
+    order = renewal_order(command, wish, person, old)
+    with overtaken():
         enrolled = await authority_of(command, await active_issuer(command.store)).enrol_to_file(
             order,
             name=person.name,
@@ -111,22 +111,24 @@ async def renew_for_request(
     """
     asked = read_csr(read_handed_in(request, LONGEST), str(request))
     old = await find_renewable(command, wish)
-    order = _order(command, wish, await command.person(wish.user), old)
+    order = renewal_order(command, wish, await command.person(wish.user), old)
     authority = authority_of(command, await active_issuer(command.store))
-    with _overtaken():
+    with overtaken():
         enrolled = await authority.enrol_request(order, asked, path=wish.file, now=command.clock())
     return Renewed(enrolled, await find_certificate(command, old.serial)), asked
 
 
 @contextmanager
-def _overtaken() -> Iterator[None]:
+def overtaken() -> Iterator[None]:
+    """Turn what the ledger says of a renewal that came second into `CommandRefused`."""
     try:
         yield
     except LedgerError as error:
         raise CommandRefused(f"nothing was renewed: {error}") from error
 
 
-def _order(command: Command, wish: Wish, person: Person, old: CertificateRecord) -> Order:
+def renewal_order(command: Command, wish: Wish, person: Person, old: CertificateRecord) -> Order:
+    """Order what takes the place of *old*, or raise `CommandRefused`."""
     now, lifetime = command.clock(), lifetime_of(command, wish.days)
     until = min(now + wish.overlap, old.not_after)
     if until >= now + lifetime:

@@ -4,6 +4,7 @@
 - `site`         init, serve, demo, doctor
 - `user`         people
 - `cert`         certificates
+- `kit`          folders for sticks
 - `app`          applications
 - `session`      sign-ins
 - `crl`          certificate revocation lists

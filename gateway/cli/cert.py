@@ -93,7 +93,7 @@ def issue(
     here = ctx.ensure_object(Surroundings)
     file = new_file(ctx, bundle, csr, out)
     kind, target = chosen_kind(key_type), Target(profile)
-    wanted = Wanted(user, device, days, _apps(apps), file, kind, target)
+    wanted = Wanted(user, device, days, apps_of(apps), file, kind, target)
     if csr is not None:
         enrolled, asked = here.run(lambda command: certify_request(command, wanted, csr))
         for one in asked.ignored:
@@ -258,7 +258,8 @@ def renew_server(here: Surroundings, *, as_json: bool) -> None:
     warn_unless_taken_up(renewed.asked)
 
 
-def _apps(text: str | None) -> tuple[str, ...] | None:
+def apps_of(text: str | None) -> tuple[str, ...] | None:
+    """Read what --apps says: names with commas between them."""
     if text is None:
         return None
     found = tuple(dict.fromkeys(name.strip() for name in text.split(",")))

@@ -12,6 +12,7 @@ from gateway.cli.audit import audit
 from gateway.cli.ca import ca
 from gateway.cli.cert import cert
 from gateway.cli.crl import crl
+from gateway.cli.kit import kit
 from gateway.cli.output import printable
 from gateway.cli.reload import reload
 from gateway.cli.session import session
@@ -109,5 +110,5 @@ def main(ctx: click.Context, site: Path, debug: bool) -> None:
     ctx.obj = Surroundings(site)
 
 
-for command in (init, serve, reload, demo, doctor, user, cert, app, session, crl, ca, audit):
+for command in (init, serve, reload, demo, doctor, user, cert, kit, app, session, crl, ca, audit):
     main.add_command(command)

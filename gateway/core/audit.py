@@ -62,6 +62,9 @@ class AuditKind(StrEnum):
     TRUST_ASSIGNED = "trust-assigned"
     """A certificate of another CA, by its serial number, is somebody's from now on."""
     TRUST_REMOVED = "trust-removed"
+    KIT_BUILT = "kit-built"
+    """A stick is about to be whole; *manifest* is the SHA-256 of its list of files."""
+    KIT_RENEWED = "kit-renewed"
 
 
 @dataclass(frozen=True, slots=True)

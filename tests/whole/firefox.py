@@ -72,12 +72,30 @@ class Firefox:
     @property
     def text(self) -> str:
         """All that can be read on the page."""
-        script = {"script": "return document.body.innerText", "args": []}
-        return str(self._ask("WebDriver:ExecuteScript", script)["value"])
+        return str(self.run("return document.body.innerText"))
 
-    def quit(self) -> None:
-        """End it."""
-        self._ask("Marionette:Quit", {"flags": ["eForceQuit"]})
+    def run(self, script: str, *arguments: str) -> Any:
+        """Run *script* in the page, and return what it returns."""
+        parameters = {"script": script, "args": [*arguments]}
+        return self._ask("WebDriver:ExecuteScript", parameters)["value"]
+
+    def wait_for(self, script: str, *arguments: str) -> Any:
+        """Run *script*, which hands what it finds to the last of its arguments, later."""
+        parameters = {"script": script, "args": [*arguments]}
+        return self._ask("WebDriver:ExecuteAsyncScript", parameters)["value"]
+
+    def inside(self, script: str, *arguments: str) -> Any:
+        """Run *script* in the browser's own window instead of the page."""
+        self._ask("Marionette:SetContext", {"value": "chrome"})
+        try:
+            return self.run(script, *arguments)
+        finally:
+            self._ask("Marionette:SetContext", {"value": "content"})
+
+    def quit(self, *, at_once: bool = True) -> None:
+        """End it; not *at_once* as a person does, so that it clears what it is to clear."""
+        flag = "eForceQuit" if at_once else "eAttemptQuit"
+        self._ask("Marionette:Quit", {"flags": [flag]})
         self._stream.close()
 
     def _ask(self, command: str, parameters: dict[str, Any]) -> Any:
@@ -132,15 +150,22 @@ def firefox(site: LiveSite, folder: Path, bundle: Path | None = None) -> Iterato
             stderr=log,
         )
         try:
-            port = wait_for("Marionette", lambda: _port(profile), within=_STARTED_WITHIN)
-            with closing(socket.create_connection(("127.0.0.1", port), timeout=60)) as connection:
-                running = Firefox(connection)
+            with driven(profile) as running:
                 yield running
-                running.quit()
             process.wait(30)
         finally:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def driven(profile: Path, *, at_once: bool = True) -> Iterator[Firefox]:
+    """Drive the Firefox that was started with *profile*, and end it as `Firefox.quit` does."""
+    port = wait_for("Marionette", lambda: _port(profile), within=_STARTED_WITHIN)
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=60)) as connection:
+        running = Firefox(connection)
+        yield running
+        running.quit(at_once=at_once)
 
 
 def _port(profile: Path) -> int | None:

@@ -75,6 +75,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
                 "renew-server",
             )
         ),
+        *(f"kit {verb}" for verb in ("build", "verify", "renew")),
         *(f"app {verb}" for verb in ("add", "list", "show", "check", "remove")),
         *("session list", "session end", "crl publish", "crl show", "audit tail"),
         *(f"ca trust {verb}" for verb in ("add", "list", "show", "remove", "assign")),

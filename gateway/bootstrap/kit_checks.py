@@ -1,0 +1,195 @@
+"""Looking at a kit that is there: whether it is whole, the one that was built, and still opens."""
+
+import os
+import stat
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from ca.ledger import CertificateRecord, CertificateState
+from gateway.bootstrap.command import Command, CommandRefused
+from gateway.bootstrap.kit_records import kept
+from gateway.bootstrap.kit_undoing import clean_up
+from gateway.bootstrap.kits import Progress, destination_of
+from gateway.kit import manifest as manifests
+from gateway.kit.browsers import MOST_FILES
+from gateway.kit.manifest import (
+    PROFILE,
+    Differences,
+    Manifest,
+    ManifestUnreadable,
+    compare,
+    needs_digest,
+    read_manifest,
+)
+
+_CHUNK: Final = 1 << 20
+_MOST: Final = 4 * MOST_FILES
+"""More than a kit and what a browser leaves in its profile."""
+
+SOON: Final = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class KitCheck:
+    """What was found of a kit; *record* is what the ledger has of its certificate.
+
+    *origin*: what speaks against this being the kit that was built; *standing*: why its
+    certificate opens nothing. *remarks* are no faults.
+    """
+
+    manifest: Manifest
+    differences: Differences
+    record: CertificateRecord | None
+    origin: tuple[str, ...]
+    standing: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Return, in words, all that keeps the kit from being used."""
+        return (*self.origin, *_spelt(self.differences), *self.standing)
+
+    def outer_faults(self) -> tuple[str, ...]:
+        """Return those that neither a new profile nor a new certificate mends."""
+        return (*self.origin, *_spelt(self.differences, but=f"{PROFILE}/"))
+
+
+def _spelt(differences: Differences, but: str | None = None) -> Iterator[str]:
+    for names, what in (
+        (differences.missing, "is missing"),
+        (differences.altered, "is altered"),
+        (differences.extra, "was put there by somebody"),
+    ):
+        for name in names:
+            if but is None or not name.startswith(but):
+                yield f"{name} {what}"
+
+
+async def check_kit(command: Command, folder: Path, progress: Progress) -> KitCheck:
+    """Compare the kit in *folder* with its manifest, with the site's record, and with the ledger.
+
+    Raises `CommandRefused` when there is no kit of this site in it.
+    """
+    await clean_up(command)
+    manifest, digest = read_kit(command, folder)
+    differences = compare(manifest, _found(folder, manifest, progress))
+    record = await command.store.certificate(manifest.serial)
+    if record is not None and record.fingerprint != manifest.fingerprint:
+        record = None
+    now = command.clock()
+    return KitCheck(
+        manifest,
+        differences,
+        record,
+        tuple(_origin_faults(manifest, record, kept(command.folder, manifest.serial), digest)),
+        tuple(_standing_faults(record, now)),
+        tuple([remark async for remark in _remarks(command, manifest, record, now)]),
+    )
+
+
+def read_kit(command: Command, folder: Path) -> tuple[Manifest, str]:
+    """Return the manifest in *folder* and its SHA-256, or raise `CommandRefused`."""
+    path = folder / manifests.FILE
+    try:
+        with path.open("rb") as file:
+            data = file.read(manifests.LARGEST)
+    except FileNotFoundError as error:
+        raise CommandRefused(f"{folder} is no kit: there is no {manifests.FILE} in it") from error
+    except OSError as error:
+        raise CommandRefused(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        manifest = read_manifest(data)
+    except ManifestUnreadable as error:
+        raise CommandRefused(f"{path} cannot be used: {error}") from error
+    if manifest.site != command.site.host:
+        raise CommandRefused(
+            f"{folder} is a kit of {manifest.site!a}, and this site is {command.site.host}"
+        )
+    return manifest, sha256(data).hexdigest()
+
+
+def _origin_faults(
+    manifest: Manifest, record: CertificateRecord | None, known: str | None, digest: str
+) -> Iterator[str]:
+    if record is None:
+        yield f"this site did not issue the certificate {manifest.serial!a}"
+    if known is None:
+        yield (
+            f"this site has no record of a kit with the certificate {manifest.serial!a}:"
+            " it was built on another machine, or not by Pusterla"
+        )
+    elif known != digest:
+        yield f"{manifests.FILE} is not the one that was written when the kit was built"
+
+
+def _standing_faults(record: CertificateRecord | None, now: datetime) -> Iterator[str]:
+    if record is None:
+        return
+    if record.state is CertificateState.REVOKED:
+        yield f"its certificate {record.serial} is revoked"
+    elif record.state is CertificateState.HELD:
+        yield f"its certificate {record.serial} is on hold"
+    elif record.not_after <= now:
+        yield f"its certificate {record.serial} has ended"
+
+
+async def _remarks(
+    command: Command, manifest: Manifest, record: CertificateRecord | None, now: datetime
+) -> AsyncIterator[str]:
+    if record is None:
+        return
+    if now < record.not_after <= now + SOON:
+        yield f"its certificate ends in {(record.not_after - now).days} days: pusterla kit renew"
+    for one in await command.store.successors(record):
+        if one.state is CertificateState.VALID:
+            yield f"its certificate was renewed by {one.serial}, which is somewhere else"
+    try:
+        scope = None if record.scope is None else tuple(record.scope)
+        hosts = destination_of(command, scope).hosts
+    except CommandRefused:
+        return
+    if unknown := sorted({*hosts} - {*manifest.hosts}):
+        yield f"the browser asks once about {', '.join(unknown)}: new since the kit was built"
+
+
+def _found(folder: Path, manifest: Manifest, progress: Progress) -> dict[str, str | None]:
+    """List what is below *folder*, with checksums where they matter; links are not followed."""
+    found: dict[str, str | None] = {}
+    total = len(manifest.files)
+    for top, folders, files in os.walk(folder):
+        links = [name for name in folders if (Path(top) / name).is_symlink()]
+        for name in (*files, *links):
+            path = Path(top) / name
+            known = path.relative_to(folder).as_posix()
+            wanted = known in manifest.files and needs_digest(known)
+            found[known] = _digest(path) if wanted else _kind(path)
+            if len(found) > _MOST:
+                raise CommandRefused(f"{folder} has more than {_MOST} files: that is no kit")
+            progress("comparing", min(len(found), total), total)
+    return found
+
+
+def _kind(path: Path) -> str | None:
+    return "" if stat.S_ISREG(path.lstat().st_mode) else None
+
+
+def _digest(path: Path) -> str | None:
+    """Return the SHA-256 of the plain file *path*; None for whatever else has that name."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        digest = sha256()
+        try:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+        except OSError:
+            return None
+        return digest.hexdigest()
