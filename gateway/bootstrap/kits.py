@@ -293,6 +293,7 @@ def destination_of(command: Command, scope: tuple[str, ...] | None) -> Destinati
         name=site.name or site.host,
         host=site.host,
         portal=portal_of(site),
+        lost=site.lost_page,
         contact=site.contact,
         hosts=(site.host, *sorted(hosts)),
     )

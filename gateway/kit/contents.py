@@ -12,11 +12,15 @@ from gateway.kit.store import Identity, build_store
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """The site that a kit opens: the portal's *host* and address, and the *hosts* of all pages."""
+    """The site that a kit opens: the portal's *host* and address, and the *hosts* of all pages.
+
+    *lost* is where a lost stick is reported.
+    """
 
     name: str
     host: str
     portal: str
+    lost: str
     contact: str
     hosts: tuple[str, ...]
 
@@ -38,6 +42,7 @@ def outer_files(
         device=owner.device,
         site=destination.name,
         portal=destination.portal,
+        lost=destination.lost,
         contact=destination.contact,
         until=until,
         bundled=bundled,

@@ -12,6 +12,8 @@ ENGLISH: Final = "README.txt"
 class Facts:
     """What the letters say: whose the kit is, for which site, until when, and whom to ask.
 
+    *lost* is where a lost stick is reported, without a certificate.
+
     *until* is a moment in the zone in which the person lives. *bundled*: the browser is in it.
     """
 
@@ -19,6 +21,7 @@ class Facts:
     device: str
     site: str
     portal: str
+    lost: str
     contact: str
     until: datetime
     bundled: bool
@@ -46,7 +49,8 @@ When you are done, close all windows. Pages you have seen, cookies and downloads
 list are forgotten. Only then take the stick out.
 
 Stick lost or stolen?
-  Tell at once: {contact}
+  At once, from any telephone: {lost}
+  Or tell: {contact}
   Until the stick is reported, the primary password alone is between whoever
   finds it and the key on it. Do not write it on the stick.
 
@@ -84,7 +88,8 @@ Alla fine chiudere tutte le finestre. Le pagine viste, i cookie e l'elenco degli
 scaricamenti sono dimenticati. Solo dopo togliere la chiavetta.
 
 Chiavetta persa o rubata?
-  Dirlo subito a: {contact}
+  Subito, da qualunque telefono: {lost}
+  Oppure dirlo a: {contact}
   Finché non è denunciata, fra chi la trova e la chiave che contiene c'è soltanto
   la password principale. Non scriverla sulla chiavetta.
 
@@ -130,6 +135,7 @@ def _write(text: str, facts: Facts, browser: str, other: str, until: str) -> byt
         device=facts.device,
         site=facts.site,
         portal=facts.portal,
+        lost=facts.lost,
         contact=facts.contact or other,
         until=until,
         browser=browser,

@@ -10,6 +10,7 @@ SITE = Destination(
     name="Officina",
     host="gate.example.org",
     portal="https://gate.example.org/",
+    lost="https://public.gate.example.org/lost",
     contact="help@example.org",
     hosts=("gate.example.org", "wiki.gate.example.org"),
 )

@@ -10,6 +10,7 @@ FACTS = Facts(
     device="stick-2",
     site="Officina",
     portal="https://gate.example.org/",
+    lost="https://public.gate.example.org/lost",
     contact="help@example.org",
     until=NOW,
     bundled=True,
@@ -20,7 +21,7 @@ FACTS = Facts(
 def test_a_letter_says_whose_it_is_where_it_opens_and_whom_to_ask(name: str) -> None:
     """Whatever a person is called."""
     text = letters(FACTS)[name].decode("utf-8-sig")
-    for word in (FACTS.name, FACTS.device, FACTS.site, FACTS.portal, FACTS.contact):
+    for word in (FACTS.name, FACTS.device, FACTS.site, FACTS.portal, FACTS.lost, FACTS.contact):
         assert word in text
     assert "start.cmd" in text
     assert "start-linux.sh" in text
