@@ -100,7 +100,7 @@ class RevocationLists:
             due = [
                 source
                 for source in self._sources.values()
-                if source.delta is delta and source.due <= now and _is_wanted(source, learnt)
+                if source.delta is delta and source.is_due(now) and _is_wanted(source, learnt)
             ]
             async with asyncio.TaskGroup() as group:
                 asked = [group.create_task(self._supply.ask(source, now)) for source in due]

@@ -10,7 +10,8 @@ from typing import Final
 FILE_PAUSE: Final = timedelta(seconds=30)
 """A file is looked at; only one that has changed is read."""
 _SHORTEST: Final = timedelta(seconds=30)
-_LONGEST: Final = timedelta(hours=1)
+LONGEST: Final = timedelta(hours=1)
+"""Nothing is planned later than that."""
 _PARTS: Final = 8
 _PARTS_LEFT: Final = 4
 _FIRST_TRY: Final = timedelta(seconds=30)
@@ -26,7 +27,7 @@ def after_success(
     An eighth of its life, an hour at most; and nearer to its end, a quarter of what is left.
     Asking is cheap where nothing has changed.
     """
-    pause = min((next_update - this_update) / _PARTS, (next_update - now) / _PARTS_LEFT, _LONGEST)
+    pause = min((next_update - this_update) / _PARTS, (next_update - now) / _PARTS_LEFT, LONGEST)
     return now + _spread(max(pause, _SHORTEST), chance)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from gateway.verifier.fetching import Mark
 from gateway.verifier.files import replace_file
+from gateway.verifier.schedule import LONGEST
 
 _AT_ONCE: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -45,6 +46,10 @@ class Source:
     def key(self) -> str:
         """What tells it from others."""
         return " ".join(self.urls) if self.file is None else f"file {self.file}"
+
+    def is_due(self, now: datetime) -> bool:
+        """Say whether it is asked at *now*: when it is due, or was planned by a wrong clock."""
+        return not now < self.due <= now + LONGEST
 
     def forget(self) -> None:
         """Ask for everything the next time, changed or not."""

@@ -21,7 +21,7 @@ from gateway.verifier.schedule import FILE_PAUSE, after_failure, after_success
 from gateway.verifier.shelf import Shelf
 from gateway.verifier.sources import Source
 
-_AT_ONCE: Final = 4
+_AT_ONCE: Final = 8
 
 
 class Supply:
@@ -48,7 +48,7 @@ class Supply:
     async def ask(self, source: Source, now: datetime) -> ListEvent | None:
         """Ask *source*, if it is still due when its turn has come; None: nothing to tell."""
         async with source.asking, self._fetching:
-            if source.due > now:
+            if not source.is_due(now):
                 return None
             file = self._shelf.new_path(f"{next(self._numbers)}.crl")
             try:

@@ -1,5 +1,6 @@
 """Where lists are had from, kept for the next start."""
 
+from datetime import timedelta
 from pathlib import Path, PurePath
 
 import pytest
@@ -44,3 +45,13 @@ def test_failures_are_counted_until_it_goes_well() -> None:
     assert (source.failures, source.failure, source.failed_at) == (2, "two", NOW)
     source.succeed(NOW, NOW + WEEK)
     assert (source.failures, source.failure, source.failed_at) == (0, "", None)
+
+
+def test_what_a_wrong_clock_has_planned_is_due() -> None:
+    """A clock that was a year ahead, and is put right, keeps no list from being fetched."""
+    source = Source(("http://a/",))
+    assert source.is_due(NOW)
+    source.succeed(NOW, NOW + timedelta(hours=1))
+    assert not source.is_due(NOW)
+    assert source.is_due(NOW + timedelta(hours=1))
+    assert source.is_due(NOW - timedelta(days=365))
