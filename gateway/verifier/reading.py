@@ -60,8 +60,8 @@ async def read_list(
         *(sys.executable, "-P", "-m", "gateway.verifier.reading"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        # Ctrl-C at a terminal is for who has started it.
-        process_group=0,
+        # Ctrl-C at a terminal is for who has started it. (uvloop knows no process_group.)
+        start_new_session=True,
     )
     try:
         async with asyncio.timeout(limits.elapsed):

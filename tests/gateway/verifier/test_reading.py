@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from ca.foreign.crls import CRLFault, RefusedCRL
 from ca.foreign.revoked import IndexDamaged, RevokedIndex
@@ -36,6 +37,17 @@ async def test_a_list_becomes_an_index(tmp_path: Path) -> None:
     assert index.find(5) is not None
     assert index.find(6) is None
     assert target.stat().st_mode & 0o777 == 0o600
+
+
+def test_it_works_on_the_loop_of_our_processes(tmp_path: Path) -> None:
+    """Processes run on uvloop, which starts programs in its own way."""
+    source = tmp_path / "list"
+    source.write_bytes(make_crl(CA, [(5, None)], number=7))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        index = runner.run(read_list(source, tmp_path / "index", [der(CA)], NOW))
+        runner.run(asyncio.sleep(0))
+    assert isinstance(index, RevokedIndex)
+    assert index.facts.number == 7
 
 
 async def test_what_is_refused_leaves_nothing(tmp_path: Path) -> None:
