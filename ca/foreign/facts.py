@@ -8,10 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+_LONGEST_URL: Final = 2048
 
 
 class Only(StrEnum):
@@ -74,9 +76,16 @@ def name_text(name: x509.GeneralName) -> str:
 
 
 def urls_of(names: Iterable[x509.GeneralName] | None) -> tuple[str, ...]:
-    """Return those of *names* that are URLs."""
+    """Return those of *names* that are URLs as one writes them: printable, and not endless.
+
+    The others would stand in logs and nowhere else.
+    """
     return tuple(
-        name.value for name in names or () if isinstance(name, x509.UniformResourceIdentifier)
+        name.value
+        for name in names or ()
+        if isinstance(name, x509.UniformResourceIdentifier)
+        and name.value.isprintable()
+        and len(name.value) <= _LONGEST_URL
     )
 
 

@@ -1,5 +1,6 @@
 """Files of the verifier: new ones, whole or not at all. Nothing here is for the event loop."""
 
+import hashlib
 import os
 import stat
 import threading
@@ -95,6 +96,14 @@ def remove(*paths: Path) -> None:
     """Take *paths* away, as far as they are there."""
     for path in paths:
         path.unlink(missing_ok=True)
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of the file *path*; raises `FileFailed`."""
+    digest = hashlib.sha256()
+    for piece in read_pieces(path):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def signature_of(path: Path) -> str:

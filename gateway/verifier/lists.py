@@ -6,7 +6,9 @@ newer than what is held. Everything else is an event with words, and the last go
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -126,8 +128,13 @@ class RevocationLists:
         return status_of(known, self._trust, now)
 
     def health(self) -> tuple[ForeignList, ...]:
-        """Say how each source is, and what of it is in force."""
+        """Say how each source is, and what of it is in force; each has a name of its own."""
         told = [self._health(source) for source in self._sources.values()]
+        names = Counter(one.source for one in told)
+        for place, (key, one) in enumerate(zip(self._sources, told, strict=True)):
+            # Two points that begin with the same address are told by all of theirs.
+            if names[one.source] > 1:
+                told[place] = replace(one, source=key)
         brought = {source.scope for source in self._sources.values()}
         for scope, held in self._shelf.all():
             if scope not in brought:

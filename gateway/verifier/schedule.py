@@ -25,9 +25,14 @@ def after_success(
     """Return when the next list is asked for, after one of these dates is in force.
 
     An eighth of its life, an hour at most; and nearer to its end, a quarter of what is left.
-    Asking is cheap where nothing has changed.
+    Asking is cheap where nothing has changed. Past its end an eighth of how late it is, a quarter
+    of an hour at most: often at first, and then not for ever all the same octets.
     """
-    pause = min((next_update - this_update) / _PARTS, (next_update - now) / _PARTS_LEFT, LONGEST)
+    if now >= next_update:
+        pause = min((now - next_update) / _PARTS, _LAST_TRY)
+    else:
+        left = (next_update - now) / _PARTS_LEFT
+        pause = min((next_update - this_update) / _PARTS, left, LONGEST)
     return now + _spread(max(pause, _SHORTEST), chance)
 
 

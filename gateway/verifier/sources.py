@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import Any, Final
 
+from gateway.verifier.addresses import why_not_asked
 from gateway.verifier.fetching import Mark
 from gateway.verifier.files import replace_file
 from gateway.verifier.schedule import LONGEST
@@ -20,13 +21,15 @@ class Source:
     """One distribution point: a file, or URLs of which any will do.
 
     *delta*: whether a delta is expected there. *scope* is that of the list that it has brought
-    (`ListFacts.scope`), empty when it has brought none. *due* is when it is asked again.
+    (`ListFacts.scope`), empty when it has brought none, and *digest* the SHA-256 of what came, so
+    that it is not read again. *due* is when it is asked again.
     """
 
     urls: tuple[str, ...] = ()
     file: PurePath | None = None
     delta: bool = False
     scope: str = ""
+    digest: str = ""
     due: datetime = _AT_ONCE
     mark: Mark = field(default_factory=Mark)
     marked: str = ""
@@ -39,8 +42,14 @@ class Source:
 
     @property
     def name(self) -> str:
-        """What it is called in sentences."""
-        return str(self.file) if self.file is not None else self.urls[0]
+        """What it is called in sentences: the address that is asked first."""
+        return str(self.file) if self.file is not None else self.asked[0]
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Those of the URLs that are asked at all; the first, to be refused with words, if none."""
+        usable = tuple(url for url in self.urls if why_not_asked(url) is None)
+        return usable or self.urls[:1]
 
     @property
     def key(self) -> str:
@@ -52,12 +61,13 @@ class Source:
         return not now < self.due <= now + LONGEST
 
     def forget(self) -> None:
-        """Ask for everything the next time, changed or not."""
-        self.mark = Mark()
+        """Ask for everything the next time, changed or not, and read it."""
+        self.mark, self.digest = Mark(), ""
 
     def begin_again(self) -> None:
         """Be due at once, as one that was never asked."""
-        self.scope, self.mark, self.due, self.fetched_at = "", Mark(), _AT_ONCE, None
+        self.forget()
+        self.scope, self.due, self.fetched_at = "", _AT_ONCE, None
 
     def succeed(self, now: datetime, due: datetime) -> None:
         """Keep that it was asked well at *now*, and is asked again when *due*."""
@@ -94,6 +104,7 @@ def _pack(source: Source) -> dict[str, Any]:
         "file": None if source.file is None else str(source.file),
         "delta": source.delta,
         "scope": source.scope,
+        "digest": source.digest,
         "due": source.due.isoformat(),
         "mark": [source.mark.etag, source.mark.modified],
         "marked": source.marked,
@@ -110,6 +121,7 @@ def _unpack(packed: dict[str, Any]) -> Source:
         file=packed["file"] and PurePath(packed["file"]),
         delta=packed["delta"],
         scope=packed["scope"],
+        digest=packed["digest"],
         due=datetime.fromisoformat(packed["due"]),
         mark=Mark(*packed["mark"]),
         marked=packed["marked"],

@@ -1,7 +1,6 @@
 """Have one list from one source: fetched, read, judged, put in force or refused with words."""
 
 import asyncio
-import filecmp
 from collections.abc import Callable
 from datetime import datetime
 from itertools import count
@@ -12,9 +11,8 @@ from ca.foreign.crls import CRLFault, RefusedCRL
 from ca.foreign.ordering import Step
 from ca.foreign.revoked import IndexDamaged, RevokedIndex
 from gateway.core.trusts import Trust
-from gateway.verifier.addresses import why_not_asked
 from gateway.verifier.fetching import Downloaded, Fetcher, FetchFailed, Unchanged
-from gateway.verifier.files import FileFailed, remove
+from gateway.verifier.files import FileFailed, digest_of, remove
 from gateway.verifier.list_words import ListEvent, ListEventKind, stays_words, told_of
 from gateway.verifier.reading import ReadingLimits, read_list
 from gateway.verifier.schedule import FILE_PAUSE, after_failure, after_success
@@ -92,14 +90,18 @@ class Supply:
         if isinstance(outcome, FetchFailed):
             return self._fail(source, now, outcome.words)
         taken: ListEvent | RefusedCRL | None = None
-        if isinstance(outcome, Downloaded) and not await self._is_held(source, file):
-            taken = await self._take(file, source, now)
+        digest = source.digest
+        if isinstance(outcome, Downloaded):
+            digest = await asyncio.to_thread(digest_of, file)
+            if digest != source.digest:
+                taken = await self._take(file, source, now)
         if isinstance(taken, RefusedCRL):
             source.forget()
             self._fail(source, now, f"{source.name} {taken.words}")
             return self._refuse(source, taken)
         if isinstance(outcome, Downloaded):
-            source.mark = outcome.mark
+            # Not before the list is in its place: after a crash it is read again.
+            source.mark, source.digest = outcome.mark, digest
         self._succeed(source, now)
         return taken
 
@@ -107,8 +109,7 @@ class Supply:
         if source.file is not None:
             return await self._fetcher.copy(source.file, file, mark=source.mark)
         failures = []
-        # What is not asked at all is only spoken of where there is nothing else.
-        for url in [one for one in source.urls if not why_not_asked(one)] or source.urls[:1]:
+        for url in source.asked:
             mark = source.mark if url == source.marked else None
             outcome = await self._fetcher.download(url, file, mark=mark)
             if not isinstance(outcome, FetchFailed):
@@ -116,17 +117,6 @@ class Supply:
                 return outcome
             failures.append(outcome.words)
         return FetchFailed("; ".join(failures))
-
-    async def _is_held(self, source: Source, file: Path) -> bool:
-        """Say whether *file* is, to the octet, what this source has brought before."""
-        held = self.held(source)
-        if held is None:
-            return False
-        copy = self._shelf.copy_of(held.facts)
-        try:
-            return await asyncio.to_thread(filecmp.cmp, file, copy, shallow=False)
-        except OSError:
-            return False
 
     async def _take(
         self, file: Path, source: Source, now: datetime
@@ -153,16 +143,14 @@ class Supply:
         return self.event(ListEventKind.TAKEN, source.name, f"{source.name}: {told_of(index)}")
 
     def _succeed(self, source: Source, now: datetime) -> None:
-        held = self.held(source)
-        if source.file is not None:
+        held = self._shelf.get(source.scope)
+        if source.file is not None or held is None:
             source.succeed(now, now + FILE_PAUSE)
-        elif held is None:
-            # A delta to which the full list has caught up: the next is not far.
-            source.succeed(now, after_failure(1, now, self._chance()))
-        else:
-            facts, chance = held.facts, self._chance()
-            due = after_success(facts.this_update, facts.next_update, now, chance)
-            source.succeed(now, due)
+            return
+        # The full list's dates, where it has caught up with the delta.
+        index = held.delta if source.delta and held.delta is not None else held.full
+        facts, chance = index.facts, self._chance()
+        source.succeed(now, after_success(facts.this_update, facts.next_update, now, chance))
 
     def _fail(self, source: Source, now: datetime, words: str) -> ListEvent:
         due = after_failure(source.failures + 1, now, self._chance())

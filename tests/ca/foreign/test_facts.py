@@ -6,7 +6,15 @@ from dataclasses import replace
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from ca.foreign.facts import ListFacts, Only, authority_of, name_text, pack_facts, unpack_facts
+from ca.foreign.facts import (
+    ListFacts,
+    Only,
+    authority_of,
+    name_text,
+    pack_facts,
+    unpack_facts,
+    urls_of,
+)
 from tests.ca.foreign.crl_makers import NOW, WEEK
 from tests.ca.foreign.makers import make_foreign_ca, new_key
 
@@ -50,6 +58,15 @@ def test_an_authority_is_a_name_and_a_key() -> None:
     assert authority_of(one.certificate) == authority_of(same.certificate)
     for other in (make_foreign_ca(NOW), make_foreign_ca(NOW, "Another CA", key)):
         assert authority_of(other.certificate) != authority_of(one.certificate)
+
+
+def test_urls_that_nobody_writes_are_none() -> None:
+    """A certificate may have any octets where a URL belongs; they come into no log."""
+    good = "http://ca.example.it/1.crl"
+    hostile = [good + "\0", good + "\r\nHost: x", good + "\x1b[2J", good + "a" * 2048]
+    names = [x509.DNSName("ca.example.it"), *map(x509.UniformResourceIdentifier, [*hostile, good])]
+    assert urls_of(names) == (good,)
+    assert urls_of(None) == ()
 
 
 def test_names_are_told_apart() -> None:

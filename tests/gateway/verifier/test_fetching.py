@@ -18,7 +18,7 @@ from gateway.verifier.fetching import (
 from tests.gateway.edge.authority import make_authority
 from tests.gateway.verifier.web import Web, answer, broken_off, dripping, open_web, silent, unending
 
-SHORT = Patience(whole=0.5, silence=0.2)
+SHORT = Patience(whole=1.5, silence=0.8)
 LIMIT = 10_000
 
 
@@ -120,7 +120,7 @@ async def test_a_drip_is_not_followed_for_ever(web: Web, fetcher: Fetcher, tmp_p
     """An octet now and then breaks no silence limit, and yet it ends."""
     web.answers["/"] = dripping(b"x", 0.05)
     words = await words_of(fetcher, web.url("/"), tmp_path / "x")
-    assert words == ": did not come to an end in 0.5 s"
+    assert words == ": did not come to an end in 1.5 s"
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ async def test_silence_is_not_waited_out(
 ) -> None:
     """Wherever it falls silent, the question ends."""
     web.answers["/"] = silent(after=after)
-    assert await words_of(fetcher, web.url("/"), tmp_path / "x") == ": nothing came for 0.2 s"
+    assert await words_of(fetcher, web.url("/"), tmp_path / "x") == ": nothing came for 0.8 s"
 
 
 async def test_what_broke_off_is_no_answer(web: Web, fetcher: Fetcher, tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ def test_a_list_is_asked_for_long_before_it_ends(
 def test_a_list_that_has_ended_is_asked_for_again_and_again(late: timedelta, chance: float) -> None:
     """However late it is, there is a pause and an end to it."""
     due = after_success(NOW - late - timedelta(days=7), NOW - late, NOW, chance)
-    assert timedelta(seconds=24) <= due - NOW <= timedelta(seconds=30)
+    assert timedelta(seconds=24) <= due - NOW <= timedelta(minutes=15)
+    assert due - NOW <= max(late / 8, timedelta(seconds=30))
 
 
 @given(st.integers(1, 10_000), CHANCES)

@@ -14,7 +14,7 @@ def test_what_is_kept_is_read(tmp_path: Path) -> None:
     """Everything that is known of a source outlives the process."""
     one = Source(("http://a/", "http://b/"), delta=True, scope="x\ny")
     one.succeed(NOW, NOW + WEEK)
-    one.mark, one.marked = Mark('"etag"', None), "http://a/"
+    one.mark, one.marked, one.digest = Mark('"etag"', None), "http://a/", "ab"
     two = Source(file=PurePath("/a/b.crl"))
     two.fail(NOW, "is not there", NOW + WEEK)
     three = Source(("http://c/",))
