@@ -150,7 +150,8 @@ async def _recheck_session(edge: Edge, holder: Holder, connection: Downstream) -
     while isinstance(session, SessionMissing):
         await edge.admission.learn(session)
         session = edge.admission.session(session.session)
-    if session is None or not session.live(edge.clock()):
+    if session is None or not session.live(edge.clock()) or session.user != holder.user:
+        # Also where the certificate, of another CA, has become somebody else's.
         connection.cut_session(CutReason.SESSION_ENDED)
         return True
     # Of an idle connection too: it was opened for what is no longer allowed.

@@ -318,7 +318,11 @@ class Gate:
     def _session(
         self, peer: Peer, holder: Holder, numbers: _Numbers, now: datetime
     ) -> _Found | SessionMissing:
-        """Find the live session of the request among those that its cookies name."""
+        """Find the live session of the request among those that its cookies name.
+
+        It is of this certificate and of this person: whom a certificate of another CA names may
+        change, and the next one has not signed in.
+        """
         trouble: str | None = None
         for number in numbers:
             if number is None:
@@ -330,7 +334,7 @@ class Gate:
             if session is None or not session.live(now):
                 trouble = trouble or "session-over"
                 continue
-            if session.fingerprint == peer.fingerprint:
+            if session.fingerprint == peer.fingerprint and session.user == holder.user:
                 return _Found(session)
             trouble = Refusal.SESSION_OF_ANOTHER_CERTIFICATE
         if trouble is None:
@@ -392,7 +396,9 @@ class Gate:
         session = self._admission.session(number)
         if isinstance(session, SessionMissing):
             return session
-        if session is None or not session.live(now) or session.fingerprint != peer.fingerprint:
+        if session is None or not session.live(now):
+            return refused
+        if session.fingerprint != peer.fingerprint or session.user != holder.user:
             return refused
         cookie = mint_cookie(self._cookie_key, session.id, head.host)
         return Redirect(self.site.origin(head.host) + to, cookie_header(cookie))

@@ -290,6 +290,39 @@ async def test_a_person_who_comes_later_is_found(trusting: Stage, corp: Corp) ->
     assert (await wire.ask(GET)).refusal == Refusal.SESSION_REQUIRED
 
 
+@pytest.mark.parametrize("idle", [True, False])
+async def test_a_session_goes_to_nobody_else_with_the_certificate(
+    trusting: Stage, corp: Corp, idle: bool
+) -> None:
+    """Who a card of another CA names may change, and a sign-in is of one person alone.
+
+    Anna has given her password, and Carla, whose the card is from now on, has not.
+    """
+    card = corp.card()
+    anna = await enter(trusting, card)
+    if not idle:
+        assert (await anna.ask("/page")).body == b"/page"
+    await trusting.store.add_person(new_person("carla"))
+    await judge(trusting, replace(good(trusting, card), identity="carla@example.it"))
+    await until(lambda: _user_of(trusting, card) == "carla")
+    before = trusting.wiki.received
+    wire = await trusting.connect(WIKI, card)
+    answer = await soon(wire.ask(anna.request()))
+    assert answer.refusal == Refusal.SESSION_REQUIRED
+    assert trusting.wiki.received == before
+    event = await trusting.wait_for_audit(
+        AuditKind.SESSION_REFUSED, Refusal.SESSION_OF_ANOTHER_CERTIFICATE
+    )
+    assert event.user == "carla"
+    if not idle:
+        assert await soon(anna.wire.read_all()) == b""
+
+
+def _user_of(stage: Stage, card: Stick) -> str:
+    holder = stage.edge.admission.holder(Fingerprint(card.fingerprint))
+    return holder.user if isinstance(holder, Holder) else ""
+
+
 @pytest.mark.parametrize("version", [V12, V13], ids=["1.2", "1.3"])
 async def test_in_the_handshake_it_waits_too(
     strict: Stage, corp: Corp, version: ssl.TLSVersion
