@@ -37,7 +37,7 @@ class Elsewhere:
             return False
         try:
             issuer = x509.load_der_x509_certificate(certificate).issuer.public_bytes()
-        except ValueError:
+        except (ValueError, x509.InvalidVersion):
             # OpenSSL reads some that others do not; nobody could judge it.
             return False
         return issuer not in self.names

@@ -396,5 +396,7 @@ def test_what_is_presented(corp: Corp, made: MadeSite) -> None:
     assert not elsewhere.issued(own)
     assert not elsewhere.issued(b"")
     assert not elsewhere.issued(b"\x30\x00")
+    version = b"\xa0\x03\x02\x01\x02"
+    assert not elsewhere.issued(der.replace(version, version[:-1] + b"\x01", 1))
     assert not elsewhere.issued(der + bytes(CERTIFICATE_BYTES))
     assert not Elsewhere().issued(der)
