@@ -17,6 +17,7 @@ from gateway.bootstrap.examination import (
 )
 from gateway.bootstrap.folder import SiteFolder
 from gateway.bootstrap.keypairs import examine_hosts, examine_keys
+from gateway.bootstrap.mail import examine_mail
 from gateway.bootstrap.signing import publication_of
 from gateway.bootstrap.trust_examination import examine_trusts
 from gateway.config import Configuration, read_configuration
@@ -34,6 +35,9 @@ async def examine(folder: SiteFolder, clock: Callable[[], datetime]) -> AsyncIte
     if isinstance(configuration, Configuration):
         hosts = [app.host for app in configuration.applications.values()]
         for finding in examine_hosts(folder, [configuration.site.host, *hosts]):
+            yield finding
+    if isinstance(configuration, Configuration):
+        for finding in examine_mail(folder, configuration.site):
             yield finding
     for finding in examine_keys(folder, clock()):
         yield finding

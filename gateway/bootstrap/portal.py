@@ -22,6 +22,7 @@ from gateway.bootstrap.folder import (
     read_site_key,
 )
 from gateway.bootstrap.listeners import unix_listener
+from gateway.bootstrap.mail_server import mail_server
 from gateway.bootstrap.outcome import Outcome, refused
 from gateway.bootstrap.process import (
     Lifecycle,
@@ -35,6 +36,7 @@ from gateway.bootstrap.process import (
 from gateway.bootstrap.reload import LiveConfiguration
 from gateway.bootstrap.stores import store_of
 from gateway.config import Configuration, Problems
+from gateway.mail.postman import Postman
 from gateway.portal.app import make_app
 from gateway.portal.responders import Responders
 from gateway.portal.services import Services
@@ -44,7 +46,7 @@ FINISH_SECONDS = 10.0
 """How long a request may go on after the portal was told to end."""
 
 _BACKLOG = 512
-_CONCERNS = frozenset({"site", "sessions", "apps"})
+_CONCERNS = frozenset({"site", "sessions", "mail", "apps"})
 
 
 async def serve_portal(site: Path, lifecycle: Lifecycle) -> None:
@@ -52,6 +54,9 @@ async def serve_portal(site: Path, lifecycle: Lifecycle) -> None:
     folder = open_folder(site)
     live = LiveConfiguration(folder, lifecycle.in_force)
     async with store_of(folder, live.site) as store:
+        postman = Postman(
+            lambda: live.site, lambda: mail_server(folder, live.site), store.record, clock
+        )
         services = Services(
             configuration=lambda: Configuration(live.site, live.applications),
             store=store,
@@ -60,8 +65,9 @@ async def serve_portal(site: Path, lifecycle: Lifecycle) -> None:
             assertion_key=read_assertion_public(folder),
             responders=Responders(store, clock),
             clock=clock,
+            post=postman.take,
         )
-        async with _served(make_app(services), folder.portal_socket):
+        async with postman.at_work(), _served(make_app(services), folder.portal_socket):
 
             async def take_up() -> Outcome:
                 proposal = live.propose(_CONCERNS)

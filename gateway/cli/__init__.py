@@ -9,6 +9,7 @@
 - `session`      sign-ins
 - `crl`          certificate revocation lists
 - `audit`        the audit log
+- `mail`         letters
 - `surroundings` which site, and how a command gets at it
 - `output`       tables, times and JSON
 - `secret`       how a command is told a password

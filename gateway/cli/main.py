@@ -13,6 +13,7 @@ from gateway.cli.ca import ca
 from gateway.cli.cert import cert
 from gateway.cli.crl import crl
 from gateway.cli.kit import kit
+from gateway.cli.mail import mail
 from gateway.cli.output import printable
 from gateway.cli.reload import reload
 from gateway.cli.session import session
@@ -110,5 +111,8 @@ def main(ctx: click.Context, site: Path, debug: bool) -> None:
     ctx.obj = Surroundings(site)
 
 
-for command in (init, serve, reload, demo, doctor, user, cert, kit, app, session, crl, ca, audit):
+for command in (
+    *(init, serve, reload, demo, doctor, user, cert, kit),
+    *(app, session, crl, ca, audit, mail),
+):
     main.add_command(command)

@@ -3,7 +3,7 @@
 from dataclasses import fields, replace
 from typing import Final
 
-from gateway.core.site import Lifetimes, Limits, Lists, Site
+from gateway.core.site import Lifetimes, Limits, Lists, Mail, Site
 
 KEYS: Final = {
     "host": "site.host",
@@ -25,7 +25,7 @@ KEYS: Final = {
 }
 """The key of each field of `Site` but those of `SECTIONS`."""
 
-SECTIONS: Final = {"limits": Limits, "certificates": Lifetimes, "crl": Lists}
+SECTIONS: Final = {"mail": Mail, "limits": Limits, "certificates": Lifetimes, "crl": Lists}
 """Fields of `Site` that are sections by the same name: their fields are keys themselves."""
 
 
@@ -36,7 +36,8 @@ def changed_keys(old: Site, new: Site) -> tuple[str, ...]:
     """
     site = [key for name, key in KEYS.items() if getattr(old, name) != getattr(new, name)]
     inside = [
-        f"{section}.{field.name}"
+        # A name that Python keeps for itself has a line below it there.
+        f"{section}.{field.name.rstrip('_')}"
         for section, kind in SECTIONS.items()
         for field in fields(kind)
         if getattr(getattr(old, section), field.name) != getattr(getattr(new, section), field.name)

@@ -6,8 +6,19 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import PurePath
 from typing import Final
 
+from gateway.core.addresses import check_address
 from gateway.core.routes import normalise_host
-from gateway.core.site import DEFAULT_ACCESS_LOG, Demand, Lifetimes, Limits, Lists, Site
+from gateway.core.site import (
+    DEFAULT_ACCESS_LOG,
+    MAIL_PORTS,
+    Demand,
+    Encryption,
+    Lifetimes,
+    Limits,
+    Lists,
+    Mail,
+    Site,
+)
 from policies.reading import Section
 
 DEFAULT_PORT: Final = 8443
@@ -62,6 +73,7 @@ def read_settings(document: Section, cores: int) -> Site | None:
     limits = _read_limits(document.section("limits"))
     access_log, log_queries = _read_log(document.section("log"))
     metrics_port = _read_metrics(document.section("metrics"), (port, http_port))
+    mail = _read_mail(document.section("mail"))
     document.finish()
     if host is None:
         return None
@@ -85,6 +97,7 @@ def read_settings(document: Section, cores: int) -> Site | None:
         access_log=access_log,
         log_queries=log_queries,
         metrics_port=metrics_port,
+        mail=mail,
     )
 
 
@@ -272,6 +285,41 @@ def _read_metrics(section: Section, taken: tuple[int, int]) -> int | None:
         section.report("port", f"{port} is the site's own port: metrics are not for everybody")
     section.finish()
     return port
+
+
+def _read_mail(section: Section) -> Mail:
+    server = section.text("server", default=None, check=_check_mail_server)
+    encryption = section.choice("encryption", Encryption, default=Encryption.STARTTLS)
+    port = section.integer("port", default=MAIL_PORTS[encryption], minimum=1, maximum=_HIGHEST_PORT)
+    ca = section.text("ca", default=None, check=check_line)
+    user = section.text("user", default=None, check=check_line)
+    password_file = section.text("password_file", default=None, check=check_line)
+    from_ = section.text("from", default="", check=check_address)
+    nobody: tuple[str, ...] = ()
+    administrators = section.texts("administrators", default=nobody, check=check_address)
+    if server is None and (from_ or administrators or user or password_file or ca):
+        section.report("server", "missing, and without it no letter goes out")
+    if server is not None and not from_:
+        section.report("from", "missing, expected the address from which letters come")
+    if (user is None) != (password_file is None):
+        section.report("user", "user and password_file belong together: give both, or neither")
+    if server is not None and encryption is Encryption.NONE and not _is_this_machine(server):
+        section.report(
+            "encryption",
+            f"letters to {server} could be read and changed on the way: only a server on this "
+            "machine (127.0.0.1, ::1, localhost) may do without",
+        )
+    section.finish()
+    return Mail(server, port, encryption, ca, user, password_file, from_, administrators)
+
+
+def _is_this_machine(server: str) -> bool:
+    return server == "localhost" or (_is_address(server) and ip_address(server).is_loopback)
+
+
+def _check_mail_server(text: str) -> None:
+    if not _is_address(text) and normalise_host(text) != text:
+        raise ValueError(f"{text!r} is not the name of a mail server; write mail.example.org")
 
 
 def _check_path(text: str) -> None:

@@ -20,7 +20,7 @@ from gateway.config.settings import (
     DEFAULT_SESSION_LIFETIME,
     default_http_port,
 )
-from gateway.core.site import DEFAULT_ACCESS_LOG, Demand, HealthCheck
+from gateway.core.site import DEFAULT_ACCESS_LOG, MAIL_PORTS, Demand, Encryption, HealthCheck
 from policies.durations import show_duration
 from policies.parse import SubjectKind, SubjectTerm
 
@@ -65,6 +65,7 @@ def settings_text(
         ("limits", _limit_settings()),
         ("log", _log_settings()),
         ("metrics", _metrics_settings()),
+        ("mail", _mail_settings()),
     )
     head = (
         f"# The settings of the Pusterla at {host}; docs/configuration.md explains them too.\n"
@@ -330,6 +331,45 @@ def _metrics_settings() -> tuple[Setting, ...]:
             "9464",
             "Where Prometheus reads metrics: http://127.0.0.1:PORT/metrics, on this machine\n"
             "alone. Left out: nowhere.",
+        ),
+    )
+
+
+def _mail_settings() -> tuple[Setting, ...]:
+    return (
+        Setting(
+            "server",
+            toml_text("mail.example.org"),
+            "The mail server by which administrators and people are told, for example of a\n"
+            "stick that was reported lost. Left out: nobody is. `pusterla mail test` tries it.",
+        ),
+        Setting(
+            "encryption",
+            toml_text(Encryption.STARTTLS),
+            '"starttls" or "tls" (from the first byte on); "none" for a server on this machine.',
+        ),
+        Setting(
+            "port",
+            str(MAIL_PORTS[Encryption.STARTTLS]),
+            "Its port. Left out: 587 for starttls, 465 for tls, 25 for none.",
+        ),
+        Setting(
+            "ca",
+            toml_text("keys/mail-ca.pem"),
+            "Who signs for it, in PEM. Left out: whom this machine believes.",
+        ),
+        Setting("user", toml_text("pusterla"), "As whom to sign in there. Left out: not at all."),
+        Setting(
+            "password_file",
+            toml_text("/etc/pusterla/mail-password"),
+            "The file whose first line is the password for it, mode 0600 or 0640. A relative\n"
+            "path is one in this folder.",
+        ),
+        Setting("from", toml_text("pusterla@example.org"), "From which address letters come."),
+        Setting(
+            "administrators",
+            '["helpdesk@example.org"]',
+            "Who is told of what concerns administrators.",
         ),
     )
 

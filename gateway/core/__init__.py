@@ -6,6 +6,7 @@
 - `sessions`    what a sign-in leaves behind
 - `cookies`     session cookies and hand-over tickets: minted and read here only
 - `credentials` passwords (argon2id) and one-time codes (RFC 6238)
+- `addresses`   addresses of mail
 - `lost`        reporting a lost stick
 - `pacing`      how often strangers may try
 - `recovery`    recovery codes on paper

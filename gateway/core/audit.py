@@ -51,6 +51,8 @@ class AuditKind(StrEnum):
     ACCESS_DENIED = "access-denied"
     CONNECTION_CUT = "connection-cut"
     REQUEST_REFUSED = "request-refused"
+    MAIL_SENT = "mail-sent"
+    MAIL_FAILED = "mail-failed"
     ISSUER_ADDED = "issuer-added"
     ISSUER_RETIRED = "issuer-retired"
     CA_KEYS_ENCRYPTED = "ca-keys-encrypted"

@@ -9,6 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Address, IPv6Network
 from pathlib import PurePath
+from typing import Final
 
 from policies.model import AppPolicy
 
@@ -207,6 +208,37 @@ class Lifetimes:
     longest: timedelta = timedelta(days=825)
 
 
+class Encryption(StrEnum):
+    """How the conversation with the mail server is kept from others."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"
+    NONE = "none"
+    """Not at all: for a server on this machine."""
+
+
+MAIL_PORTS: Final = {Encryption.STARTTLS: 587, Encryption.TLS: 465, Encryption.NONE: 25}
+"""Where a mail server takes letters (RFC 6409; RFC 8314, section 3.3; RFC 5321)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """How letters go out, and who gets those for administrators; without *server* none does.
+
+    *ca* is the file of who signs for the server, None whom this machine believes; it and
+    *password_file* are relative to the site's folder.
+    """
+
+    server: str | None = None
+    port: int = MAIL_PORTS[Encryption.STARTTLS]
+    encryption: Encryption = Encryption.STARTTLS
+    ca: str | None = None
+    user: str | None = None
+    password_file: str | None = None
+    from_: str = ""
+    administrators: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """One Pusterla: everything in pusterla.toml.
@@ -241,6 +273,7 @@ class Site:
     """Whether the access log shows what stands behind the ? of a target."""
     metrics_port: int | None = None
     """The port on 127.0.0.1 where metrics are read; None: they are not."""
+    mail: Mail = Mail()
 
     @property
     def public_host(self) -> str:

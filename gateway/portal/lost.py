@@ -26,6 +26,7 @@ from gateway.core.lost import (
 from gateway.core.refusals import Language, Refusal
 from gateway.core.sealing import NONCE_BYTES
 from gateway.core.site import LOST_PATH
+from gateway.mail.letters import Report, letters_of
 from gateway.portal.forms import read_form
 from gateway.portal.messages import say
 from gateway.portal.moments import date_in_words, span_in_words
@@ -119,7 +120,26 @@ async def revoke(request: web.Request) -> web.StreamResponse:
         )
     except SignInOvertaken:
         return _ask(request, problem=say("lost-overtaken", language), status=403)
+    if revoked:
+        await _tell(request, reporter, revoked)
     return await _choose(request, reporter, token, revoked=revoked, done=True)
+
+
+async def _tell(request: web.Request, reporter: Reporter, revoked: list[Belonging]) -> None:
+    """Write to administrators and person; what is told is durable already."""
+    services = request.app[SERVICES]
+    site, person = services.site, await services.store.person(reporter.user)
+    if site.mail.server is None or person is None:
+        return
+    report = Report(
+        person,
+        tuple(revoked),
+        services.clock(),
+        request.headers.get(EDGE_ADDRESS, ""),
+        request_id(request),
+    )
+    for letter in letters_of(site, report, language_of(request)):
+        services.post(letter)
 
 
 def _refuse_foreign(request: web.Request) -> None:

@@ -218,6 +218,10 @@ MESSAGES: Final[dict[str, dict[Language, str]]] = {
         "closed.",
         "it": "Non apre più nulla, qui e altrove, e ciò che aveva aperto è stato chiuso.",
     },
+    "lost-told": {
+        "en": "The administrators are being told by mail.",
+        "it": "Gli amministratori vengono avvisati per posta.",
+    },
     "lost-nothing-new": {"en": "Already revoked", "it": "Già revocato"},
     "lost-already": {
         "en": "It was revoked before, so there was nothing left to do.",

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from gateway.config import Configuration
 from gateway.core.site import Application, Site
+from gateway.mail.letters import Letter
 from gateway.portal.responders import Responders
 from gateway.store import Store
 
@@ -20,7 +21,7 @@ class Services:
     *configuration* is asked anew whenever something of it is needed, since the
     files behind it may change. *site_key* opens the secrets of one-time codes, *cookie_key* signs
     cookies and hand-over tickets; *assertion_key* is published. *responders* are who signs OCSP
-    answers.
+    answers. *post* takes a letter, which goes out later.
     """
 
     configuration: Callable[[], Configuration]
@@ -30,6 +31,7 @@ class Services:
     assertion_key: EllipticCurvePublicKey
     responders: Responders
     clock: Callable[[], datetime]
+    post: Callable[[Letter], None]
 
     @property
     def site(self) -> Site:

@@ -1,6 +1,7 @@
 """A lost stick, reported from a telephone without any certificate: it ends at once, everywhere."""
 
 import base64
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,13 +11,15 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from gateway.bootstrap.accounts import make_recovery_codes
+from tests.gateway.mail.server import Letterbox, mail_server, write_certificate
 from tests.whole.applications import Applications
+from tests.whole.background import Background
 from tests.whole.browser import Browser, Home, browser, find_namespace
 from tests.whole.firefox import Firefox, find_firefox, firefox
 from tests.whole.guests import Guest, signed_in
 from tests.whole.holds import hold_everything, not_alive, still_open_after
-from tests.whole.people import Person
-from tests.whole.sites import PASSWORD, PUBLIC_HOST, LiveSite
+from tests.whole.people import Person, add_person
+from tests.whole.sites import PASSWORD, PUBLIC_HOST, LiveSite, make_site, running
 from tests.whole.test_revocation import CRL, listed
 
 AT_ONCE = 1.0
@@ -204,3 +207,63 @@ def test_guessing_slows_the_guesser_and_nobody_else(
     refused = site.find_audit(kind="lost-report-refused", address=guesser.address)
     assert {(event.user, event.reason) for event in refused} == {(anna.user, "wrong-password")}
     assert len(refused) == 10
+
+
+@pytest.fixture
+def letterbox(background: Background, tmp_path: Path) -> Iterator[Letterbox]:
+    """Run a mail server with STARTTLS beside the test."""
+    serving = mail_server(tmp_path)
+    box = background.run(serving.__aenter__())
+    yield box
+    background.run(serving.__aexit__(None, None, None))
+
+
+def test_administrators_and_person_are_told_by_mail(
+    background: Background, letterbox: Letterbox, tmp_path: Path
+) -> None:
+    """By STARTTLS; `reload` takes the settings up, and a mail server that refuses stops nothing."""
+    site = make_site(tmp_path / "site")
+    text = site.folder.settings.read_text(encoding="utf-8")
+    keys = {
+        "server": "127.0.0.1",
+        "port": letterbox.port,
+        "ca": str(write_certificate(tmp_path)),
+        "from": "pusterla@example.it",
+        "administrators": ["helpdesk@example.it"],
+    }
+    with running(site):
+        anna = add_person(site, "anna")
+        anna.another_stick("stick-2")
+        lines = "".join(f"{key} = {value!r}\n" for key, value in keys.items())
+        site.folder.settings.write_text(text.replace("[mail]\n", f"[mail]\n{lines}"))
+        assert "mail.server" in site.command("reload").out
+        assert site.command("mail", "test", "--json").json() == {"to": ["helpdesk@example.it"]}
+        letterbox.unwelcome.add(anna.email)
+        codes = recovery_codes(site, anna)
+        guest = Guest(site, None, tmp_path / "guests")
+        for device, code in (("stick-1", codes[0]), ("stick-2", codes[1])):
+            revoke_by_curl(guest, anna, code, device)
+        background.run(letterbox.wait_for(3))
+        refused = site.wait_for_audit(kind="mail-failed", reason="refused")
+        assert refused.detail["to"] == anna.email
+        test, first, second = letterbox.letters
+        assert "pusterla mail test" in test.get_content()
+        assert "has lost stick-1" in first["Subject"]
+        assert "has lost stick-2" in second["Subject"]
+        assert guest.address in first.get_content()
+        assert letterbox.encrypted == [True] * 3
+        states = site.work(lambda command: command.store.certificates(user=anna.user))
+        assert {record.state for record in states} == {"revoked"}
+
+
+def revoke_by_curl(guest: Guest, person: Person, code: str, device: str) -> None:
+    """Send both forms, with a recovery code."""
+    fields = [f"user={person.user}", f"password={PASSWORD}", f"recovery={code}"]
+    options = [part for field in fields for part in ("--data-urlencode", field)]
+    answer = guest.get(guest.site.url(PUBLIC_HOST, "/lost"), *options)
+    token = re.search(r'name="token" value="([^"]+)"', answer.text)
+    assert token, answer.text
+    fields = [f"token={token[1]}", f"lost=device {device}"]
+    options = [part for field in fields for part in ("--data-urlencode", field)]
+    answer = guest.get(guest.site.url(PUBLIC_HOST, "/lost/revoke"), *options)
+    assert "The administrators are being told by mail" in answer.text

@@ -38,7 +38,7 @@ async def ill(
 ) -> list[Finding]:
     """Return what the doctor finds that is not well.
 
-    That the portal does not run, and that the root's key is here, is expected.
+    That the portal does not run, the root's key is here and no mail is set up, is expected.
     """
     findings = [finding async for finding in examine(folder, clock)]
     return [
@@ -46,7 +46,7 @@ async def ill(
         for finding in findings
         if finding.health is not Health.OK
         and (portal or finding.subject != "portal")
-        and finding.subject != "root key"
+        and finding.subject not in {"root key", "mail"}
     ]
 
 
@@ -76,6 +76,22 @@ async def test_the_roots_key_had_better_be_elsewhere(folder: SiteFolder) -> None
     folder.root_key.unlink()
     findings = [finding async for finding in examine(folder, clock)]
     assert "root key" not in {finding.subject for finding in findings}
+
+
+async def test_a_site_without_mail_tells_nobody(folder: SiteFolder) -> None:
+    """Of a lost stick: a warning, until the settings name somebody."""
+
+    async def of_mail() -> list[Finding]:
+        findings = [finding async for finding in examine(folder, clock)]
+        return [finding for finding in findings if finding.subject == "mail"]
+
+    (found,) = await of_mail()
+    assert found.health is Health.WARNING
+    keys = 'server = "localhost"\nfrom = "a@b.example"\nadministrators = ["c@d.example"]\n'
+    text = folder.settings.read_text(encoding="utf-8")
+    folder.settings.write_text(text.replace("[mail]\n", f"[mail]\n{keys}"), encoding="utf-8")
+    (found,) = await of_mail()
+    assert found.health is Health.OK
 
 
 async def test_a_portal_that_answers_is_seen(folder: SiteFolder) -> None:

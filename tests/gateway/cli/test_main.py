@@ -77,7 +77,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         ),
         *(f"kit {verb}" for verb in ("build", "verify", "renew")),
         *(f"app {verb}" for verb in ("add", "list", "show", "check", "remove")),
-        *("session list", "session end", "crl publish", "crl show", "audit tail"),
+        *("session list", "session end", "crl publish", "crl show", "audit tail", "mail test"),
         *(f"ca trust {verb}" for verb in ("add", "list", "show", "remove", "assign")),
         *("ca encrypt", "ca decrypt", "ca list", "ca rollover", "ca retire"),
         *("ca root", "ca request", "ca sign", "ca install"),

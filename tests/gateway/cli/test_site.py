@@ -61,15 +61,16 @@ def test_a_host_or_port_that_cannot_be_is_wrong_usage(
 
 
 def test_a_doctor_finds_nothing_wrong_with_a_new_site(pusterla: Runner) -> None:
-    """But that it does not run yet, and that the root's key is here: warnings, and no problems."""
+    """But no mail, the root's key being here, and that it does not run yet: warnings, no problems."""
     findings = pusterla.json("doctor")
     assert {each["health"] for each in findings} == {"ok", "warning"}
-    root, portal = [each for each in findings if each["health"] == "warning"]
-    assert (root["subject"], portal["subject"]) == ("root key", "portal")
+    mail, root, portal = [each for each in findings if each["health"] == "warning"]
+    subjects = [each["subject"] for each in (mail, root, portal)]
+    assert subjects == ["mail", "root key", "portal"]
     assert "offline" in root["way_out"]
     assert portal["way_out"] == "pusterla serve"
     text = pusterla.done("doctor").stdout
-    assert text.splitlines()[-1].endswith("2 warning")
+    assert text.splitlines()[-1].endswith("3 warning")
 
 
 def test_a_doctor_who_finds_a_problem_says_so_with_the_status(pusterla: Runner) -> None:

@@ -48,7 +48,11 @@ def test_every_field_of_a_site_has_its_key(site: Site) -> None:
     """A setting that somebody adds is named when it changes; each key stands in the file."""
     assert {field.name for field in fields(Site)} - SECTIONS.keys() == KEYS.keys()
     text = settings_text("pusterla.example", 8443)
-    inside = [f"{name}.{each.name}" for name, kind in SECTIONS.items() for each in fields(kind)]
+    inside = [
+        f"{name}.{each.name.rstrip('_')}"
+        for name, kind in SECTIONS.items()
+        for each in fields(kind)
+    ]
     for place in (*KEYS.values(), *inside):
         section, _, key = place.partition(".")
         assert f"[{section}]" in text
@@ -79,5 +83,5 @@ def test_what_is_in_a_section_of_its_own_is_named_and_never_waits(
     """Every limit, and what lists are signed, can change while a site runs."""
     inside = getattr(site, section)
     changed = replace(site, **{section: replace(inside, **{name: other(getattr(inside, name))})})
-    assert changed_keys(site, changed) == (f"{section}.{name}",)
+    assert changed_keys(site, changed) == (f"{section}.{name.rstrip('_')}",)
     assert keep_fixed(site, changed) == changed

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config import Problems, read_site
-from gateway.core.site import Demand, Lifetimes, Limits, Lists, Site
+from gateway.core.site import Demand, Encryption, Lifetimes, Limits, Lists, Mail, Site
 
 
 def read(directory: Path, text: str) -> Site | Problems:
@@ -79,6 +79,14 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         queries = false
         [metrics]
         port = 9464
+        [mail]
+        server = "mail.example.org"
+        encryption = "tls"
+        ca = "keys/mail-ca.pem"
+        user = "gate"
+        password_file = "/etc/gate/mail-password"
+        from = "gate@example.org"
+        administrators = ["helpdesk@example.org", "giulia@example.org"]
         """,
     )
     assert found == Site(
@@ -107,7 +115,69 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         access_log="/var/log/pusterla/access.jsonl",
         log_queries=False,
         metrics_port=9464,
+        mail=Mail(
+            server="mail.example.org",
+            port=465,
+            encryption=Encryption.TLS,
+            ca="keys/mail-ca.pem",
+            user="gate",
+            password_file="/etc/gate/mail-password",
+            from_="gate@example.org",
+            administrators=("helpdesk@example.org", "giulia@example.org"),
+        ),
     )
+
+
+MAIL = '[site]\nhost = "gate.example.org"\n[mail]\n'
+SERVER = 'server = "mail.example.org"\nfrom = "gate@example.org"\n'
+
+
+@pytest.mark.parametrize(
+    "encryption, port", [("starttls", 587), ("tls", 465), ("none", 25), (None, 587)]
+)
+def test_the_port_of_a_mail_server_follows_from_how_it_is_spoken_to(
+    tmp_path: Path, encryption: str | None, port: int
+) -> None:
+    """Unless it is said."""
+    lines = 'server = "127.0.0.1"\nfrom = "gate@example.org"\n'
+    lines += "" if encryption is None else f'encryption = "{encryption}"\n'
+    assert site(tmp_path, MAIL + lines).mail.port == port
+    assert site(tmp_path, MAIL + lines + "port = 2525\n").mail.port == 2525
+
+
+@pytest.mark.parametrize("server", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_a_mail_server_on_this_machine_may_do_without_tls(tmp_path: Path, server: str) -> None:
+    """Nobody is in between."""
+    lines = f'server = "{server}"\nfrom = "gate@example.org"\nencryption = "none"\n'
+    assert site(tmp_path, MAIL + lines).mail.encryption is Encryption.NONE
+
+
+@pytest.mark.parametrize(
+    "lines, expected",
+    [
+        (SERVER + 'encryption = "none"', "mail.encryption: letters to mail.example.org"),
+        (SERVER + 'encryption = "ssl"', "mail.encryption: expected"),
+        ('from = "gate@example.org"', "mail.server: missing"),
+        ('administrators = ["a@example.org"]', "mail.server: missing"),
+        ('server = "mail.example.org"', "mail.from: missing"),
+        (SERVER + 'user = "gate"', "mail.user: user and password_file belong together"),
+        (SERVER + 'password_file = "p"', "mail.user: user and password_file belong together"),
+        (SERVER + 'administrators = ["giulia"]', "'giulia' is not a mail address"),
+        (SERVER + "administrators = []", "mail.administrators"),
+        (SERVER + "port = 0", "mail.port"),
+        (SERVER + 'administrator = "a@example.org"', "did you mean 'administrators'?"),
+        ('server = "mail example"\nfrom = "gate@example.org"', "not the name of a mail server"),
+        ('server = "mail.example.org:25"\nfrom = "g@e.org"', "not the name of a mail server"),
+        (
+            'server = "mail.example.org"\nfrom = "a@b.org\\r\\nBcc: x@y.org"',
+            "is not a mail address",
+        ),
+    ],
+)
+def test_mail_that_could_not_go_out_is_told(tmp_path: Path, lines: str, expected: str) -> None:
+    """With its place."""
+    found = problems(tmp_path, MAIL + lines + "\n")
+    assert expected in "\n".join(found)
 
 
 @pytest.mark.parametrize(

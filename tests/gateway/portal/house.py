@@ -42,6 +42,7 @@ from gateway.core.request_ids import REQUEST_ID
 from gateway.core.sealing import seal
 from gateway.core.sessions import SessionId
 from gateway.core.site import Application, Limits, Lists, Site, parse_upstream
+from gateway.mail.letters import Letter
 from gateway.portal.app import Services, make_app
 from gateway.portal.responders import Responders
 from gateway.store import NewPerson, Store, create_store, open_store
@@ -142,6 +143,7 @@ class House:
     sticks: dict[str, Fingerprint] = field(default_factory=dict)
     client: "TestClient[Request, AiohttpApplication] | None" = None
     responders: Responders = field(init=False)
+    letters: list[Letter] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Nobody may answer OCSP yet; see `certify`."""
@@ -157,6 +159,7 @@ class House:
             assertion_key=assertion_key(),
             responders=self.responders,
             clock=self.clock,
+            post=self.letters.append,
         )
 
     @asynccontextmanager

@@ -13,6 +13,7 @@ from gateway.core.headers import EDGE_ADDRESS, Listener
 from gateway.core.lost import TOKEN_LIFETIME
 from gateway.core.recovery import code_digest, plain_code
 from gateway.portal.pages import CONTENT_SECURITY_POLICY
+from tests.gateway.mail.test_letters import MAIL_SITE
 from tests.gateway.portal.house import ADDRESS, NUMBER, PASSWORD, SITE_KEY, House, text_of
 
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
@@ -371,6 +372,43 @@ class TestRevoking:
         assert "Revoked" in await text_of(
             await revoke(house, await token_in(response), "device stick-1")
         )
+
+
+class TestTelling:
+    async def test_writes_to_administrators_and_to_the_person(self, house: House) -> None:
+        """What was revoked, in the language of the page; and the page says so."""
+        house.site = MAIL_SITE
+        token = await token_in(await knock(house, code=house.code()))
+        assert house.letters == []
+        response = await revoke(
+            house, token, "device stick-1", {**SAME_ORIGIN, "Accept-Language": "it"}
+        )
+        assert "Gli amministratori vengono avvisati" in await text_of(response)
+        assert [letter.to for letter in house.letters] == [
+            ("helpdesk@example.it", "giulia@example.it"),
+            ("anna@example.it",),
+        ]
+        to_all, to_her = house.letters
+        serial = house.sticks["stick-1"][:32]
+        for words in (serial, ADDRESS, NUMBER, "stick-1"):
+            assert words in to_all.text
+            assert words in to_her.text
+        assert "Non apre più nulla" in to_her.text
+
+    async def test_writes_once(self, house: House) -> None:
+        """A report that came twice, or was about nothing, tells nobody anything."""
+        house.site = MAIL_SITE
+        token = await token_in(await knock(house, code=house.code()))
+        for lost in (None, "device stick-1", "device stick-1", "everything"):
+            await revoke(house, token, lost)
+        assert len(house.letters) == 2
+
+    async def test_needs_a_mail_server(self, house: House) -> None:
+        """Without one the page promises nothing."""
+        token = await token_in(await knock(house, code=house.code()))
+        response = await revoke(house, token, "device stick-1")
+        assert house.letters == []
+        assert "by mail" not in await text_of(response)
 
 
 class TestOtherSites:
