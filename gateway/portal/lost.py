@@ -107,9 +107,11 @@ async def revoke(request: web.Request) -> web.StreamResponse:
     if reporter is None:
         return _ask(request, problem=say("lost-too-late", language), status=403)
     lost = read_choice(fields.get("lost", ""))
-    if lost is None:
+    if lost is None and await _is_current(request, reporter):
         problem = say("lost-choose-one", language)
         return await _choose(request, reporter, token, problem=problem, status=400)
+    if lost is None:
+        return _ask(request, problem=say("lost-overtaken", language), status=403)
     try:
         revoked = await services.store.report_lost(
             reporter,
@@ -123,6 +125,15 @@ async def revoke(request: web.Request) -> web.StreamResponse:
     if revoked:
         await _tell(request, reporter, revoked)
     return await _choose(request, reporter, token, revoked=revoked, done=True)
+
+
+async def _is_current(request: web.Request, reporter: Reporter) -> bool:
+    """Say whether what *reporter* has proved is still so; `report_lost` asks that by itself."""
+    store = request.app[SERVICES].store
+    person, credentials = await store.person(reporter.user), await store.credentials(reporter.user)
+    if person is None or credentials is None:
+        return False
+    return person.enabled and credentials.version == reporter.version
 
 
 async def _tell(request: web.Request, reporter: Reporter, revoked: list[Belonging]) -> None:

@@ -143,7 +143,11 @@ class Identification:
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._forms[form] = (now, answer)
         try:
-            answer.set_result(await self._identify(claim))
+            found = await self._identify(claim)
+            answer.set_result(found)
+            if not isinstance(found, Proved):
+                # Whoever is told to try again, tries again.
+                self._forms.pop(form, None)
         except BaseException as error:
             self._forms.pop(form, None)
             answer.set_exception(error if isinstance(error, Exception) else TimeoutError())

@@ -27,7 +27,7 @@ from tests.gateway.portal.house import PASSWORD, SITE_KEY, House
 
 RECOVERY = "7K3M-QX2A-9DFT-04HB"
 HERE, ELSEWHERE = "192.0.2.7", "198.51.100.9"
-ADDRESS_BURST, PAIR_BURST = 10, 5
+ADDRESS_BURST, PAIR_BURST, PAIR_STEP = 10, 5, timedelta(minutes=10)
 
 
 def claim(
@@ -123,15 +123,7 @@ async def test_being_slowed_says_nothing_of_name_or_password(
         door, lambda number: claim(user, password, address=f"203.0.113.{number}")
     )
     assert len(answers) == PAIR_BURST + 1
-    assert answers[-1] == Slowed(house.clock() + (await _step(house)))
-
-
-async def _step(house: House) -> timedelta:
-    door = Identification(house.services())
-    answers = await exhaust(door, lambda number: claim("x", "y", address=f"10.0.0.{number}"))
-    slowed = answers[-1]
-    assert isinstance(slowed, Slowed)
-    return slowed.until - house.clock()
+    assert answers[-1] == Slowed(house.clock() + PAIR_STEP)
 
 
 async def test_a_thief_with_the_sheet_guesses_no_passwords(
@@ -169,32 +161,43 @@ async def test_a_whole_ipv6_network_is_one(house: House, door: Identification) -
         assert isinstance(answer, NotProved)
 
 
+def crowd_at(door: Identification) -> "asyncio.Future[list[Answer]]":
+    """Let many strangers come at once."""
+    crowd = [claim(password=f"g{number}", address=f"10.1.{number}.1") for number in range(20)]
+    return asyncio.gather(*map(door.identify, crowd))
+
+
 async def test_passwords_are_hashed_one_at_a_time_and_the_queue_has_an_end(
-    house: House,
+    door: Identification,
 ) -> None:
     """Memory and processor are bounded; who comes too many is told, and has lost no attempt."""
-    await house.store.set_password("anna", hash_password(PASSWORD))
-    door = Identification(house.services())
-    crowd = [claim(password=f"g{number}", address=f"10.1.{number}.1") for number in range(20)]
-    answers = await asyncio.gather(*map(door.identify, crowd))
+    async with door._strangers._turn:
+        guessing = crowd_at(door)
+        refused = await come_when_full(door)
+        assert not guessing.done()
+    assert refused == [Busy()] * PAIR_BURST * 2
+    answers = await guessing
     assert sum(isinstance(answer, NotProved) for answer in answers) == QUEUE
-    assert sum(isinstance(answer, Busy) for answer in answers) == len(crowd) - QUEUE
-    again = [one for one, answer in zip(crowd, answers, strict=True) if isinstance(answer, Busy)]
-    for _ in range(PAIR_BURST):
-        assert isinstance(await door.identify(again[0]), NotProved)
+    assert sum(isinstance(answer, Busy) for answer in answers) == len(answers) - QUEUE
+
+
+async def come_when_full(door: Identification) -> list[Answer]:
+    """Come once the queue is full, more often than the pace of a pair allows."""
+    async with asyncio.timeout(10):
+        while door._strangers._waiting < QUEUE:  # noqa: ASYNC110 - the queue tells nobody
+            await asyncio.sleep(0.01)
+    return [await door.identify(claim()) for _ in range(PAIR_BURST * 2)]
 
 
 async def test_a_crowd_of_strangers_does_not_keep_out_who_has_a_recovery_code(
-    house: House,
+    house: House, door: Identification
 ) -> None:
     """They have a queue of their own."""
-    await house.store.set_password("anna", hash_password(PASSWORD))
     await give_recovery_code(house)
-    door = Identification(house.services())
-    crowd = [claim(password=f"g{number}", address=f"10.1.{number}.1") for number in range(20)]
-    guessing = asyncio.gather(*map(door.identify, crowd))
-    await asyncio.sleep(0)
-    assert isinstance(await door.identify(claim(recovery=RECOVERY)), Proved)
+    async with door._strangers._turn:
+        guessing = crowd_at(door)
+        assert isinstance(await door.identify(claim(recovery=RECOVERY)), Proved)
+        assert not guessing.done()
     await guessing
 
 
@@ -225,6 +228,19 @@ async def test_nobodys_hash_costs_what_everybodys_does(house: House) -> None:
     await door.identify(claim("nobody"))
     assert door._nobodys_hash is not None
     assert not PasswordHasher().check_needs_rehash(door._nobodys_hash)
+
+
+async def test_who_was_slowed_can_send_the_same_form_again(
+    house: House, door: Identification
+) -> None:
+    """Only what was proved is remembered with a form."""
+    await exhaust(door, lambda number: claim(address=f"203.0.113.{number}"))
+    form = Claim("anna", PASSWORD, house.code(minutes=10), "", HERE, mark="a")
+    assert isinstance(await door.identify(form), Slowed)
+    house.clock.advance(minutes=10)
+    assert isinstance(await door.identify(form), Proved)
+    house.clock.advance(seconds=30)
+    assert isinstance(await door.identify(form), Proved)
 
 
 async def test_a_store_that_fails_fails_both_of_a_form(house: House) -> None:
