@@ -72,6 +72,11 @@ class RevocationLists:
         """Return when `refresh` is next of use, in the past for at once; None: nowhere to ask."""
         return min((source.due for source in self._sources.values()), default=None)
 
+    def hurry(self) -> None:
+        """Have `refresh` ask everywhere the next time: somebody says that there is news."""
+        for source in self._sources.values():
+            source.hurry()
+
     def learn(self, certificate: x509.Certificate) -> tuple[Source, ...]:
         """Take up where *certificate*, whose path is valid, says that its lists are.
 

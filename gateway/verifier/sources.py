@@ -64,6 +64,10 @@ class Source:
         """Ask for everything the next time, changed or not, and read it."""
         self.mark, self.digest = Mark(), ""
 
+    def hurry(self) -> None:
+        """Be due at once."""
+        self.due = _AT_ONCE
+
     def begin_again(self) -> None:
         """Be due at once, as one that was never asked."""
         self.forget()

@@ -147,6 +147,18 @@ class TestTaken:
         assert status(lists).revocation is None
         assert reason(status(lists, boris)) is RevocationReason.KEY_COMPROMISE
 
+    async def test_somebody_says_that_there_is_news(self, bench: Bench) -> None:
+        """Then it is fetched at once, and not when it would be due."""
+        bench.publish()
+        lists = bench.open()
+        await only_event(lists, TAKEN)
+        bench.publish((serial(ANNA), KEY), number=2)
+        assert await lists.refresh(NOW) == ()
+        lists.hurry()
+        (event,) = await lists.refresh(NOW)
+        assert event.kind is TAKEN
+        assert reason(status(lists)) is RevocationReason.KEY_COMPROMISE
+
     async def test_openssl_publishes_too(self, bench: Bench, tmp_path: Path) -> None:
         """A list that `openssl ca` has signed, in PEM, from a file."""
         index = index_line(ANNA.certificate, "261122050000Z,keyCompromise")

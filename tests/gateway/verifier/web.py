@@ -43,7 +43,8 @@ async def open_web(context: ssl.SSLContext | None = None) -> AsyncIterator[Web]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         open_here[asyncio.current_task()] = writer
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
+        # RuntimeError is what uvloop says of a connection that was closed.
+        with suppress(ConnectionError, asyncio.IncompleteReadError, RuntimeError):
             asked = await _read(reader)
             web.asked.append(asked)
             await web.answers.get(asked.target, answer(b"", status=404))(asked, writer)
