@@ -26,8 +26,11 @@ from gateway.bootstrap.reloading import Reloading
 from gateway.config import Configuration
 from gateway.core.site import Site
 
-PROCESSES = frozenset({"edge", "portal", "authority"})
+PROCESSES = frozenset({"edge", "portal", "authority", "verifier"})
 """What `only` may name."""
+
+_INNER = ("portal", "authority", "verifier")
+"""Those that serve before the edge takes anybody in."""
 
 Stages = Sequence[Sequence[Program]]
 """Programs in the order in which they start: a stage begins when the one before it serves."""
@@ -109,7 +112,7 @@ def prepare(
             ]
             if site.metrics_port is not None:
                 workers = opened.enter_context(_counted(workers, site.metrics_port))
-        inner = [_process(folder, name) for name in ("portal", "authority") if name in only]
+        inner = [_process(folder, name) for name in _INNER if name in only]
         stages = [
             [
                 replace(program, in_force=in_force and partial(in_force, program.name))

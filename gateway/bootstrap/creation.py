@@ -125,7 +125,7 @@ async def _fill(
     say: Callable[[str], None],
 ) -> None:
     folder.apps.mkdir(FOLDER_MODE)
-    for directory in (folder.store, folder.keys, folder.run, folder.log):
+    for directory in (folder.store, folder.keys, folder.run, folder.log, folder.foreign):
         directory.mkdir(SECRET_DIRECTORY_MODE)
     say("making keys and certificates")
     hierarchy = None

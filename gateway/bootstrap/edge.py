@@ -22,13 +22,16 @@ from gateway.bootstrap.process import (
     ProcessFailed,
     argument_parser,
     leave,
+    log,
     read_arguments,
     run_process,
 )
 from gateway.bootstrap.reload import LiveConfiguration
-from gateway.bootstrap.renewal import Renewal
+from gateway.bootstrap.renewal import Renewal, authorities_of
 from gateway.bootstrap.snapshot import answering
 from gateway.bootstrap.stores import store_of
+from gateway.bootstrap.trusted import trusts_of
+from gateway.config import Problems
 from gateway.core.assertion import Asserter
 from gateway.core.site import Site
 from gateway.edge.access_log import AccessLog
@@ -68,6 +71,7 @@ async def serve_edge(site: Path, inherited: Inherited, lifecycle: Lifecycle) -> 
                 store=store,
                 clock=clock,
                 access_log=access_log(folder, live.site),
+                foreign=foreign_authorities(folder),
             )
         except OSError as error:  # ssl.SSLError is one
             raise ProcessFailed(f"{folder.edge}: TLS cannot be set up: {error}") from error
@@ -84,6 +88,21 @@ async def serve_edge(site: Path, inherited: Inherited, lifecycle: Lifecycle) -> 
                 lifecycle.on_reload(Renewal(folder, live, worker, clock).take_up)
                 await worker.run(https, http, lifecycle.ready, lifecycle.stopping)
                 watching.cancel()
+
+
+def foreign_authorities(folder: SiteFolder) -> tuple[bytes, ...]:
+    """Return the CAs (DER) of the trusts; none of them where their files have mistakes.
+
+    For whoever starts a site has looked at the files, and a worker that is started again later
+    is not to fail for an editor's mistake.
+    """
+    trusts = trusts_of(folder)
+    if isinstance(trusts, Problems):
+        for line in str(trusts).splitlines():
+            log.error("%s", line)
+        log.error("no other CA is believed until this is corrected, and the site reloaded")
+        return ()
+    return authorities_of(trusts)
 
 
 def access_log(folder: SiteFolder, site: Site) -> AccessLog | None:

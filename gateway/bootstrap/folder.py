@@ -168,6 +168,11 @@ class SiteFolder:
         return self.keys / "cookie.key"
 
     @property
+    def foreign(self) -> Path:
+        """What the verifier keeps of other CAs: lists, answers. Only its process writes here."""
+        return self.path / "foreign"
+
+    @property
     def run(self) -> Path:
         """The directory of sockets."""
         return self.path / "run"
@@ -198,6 +203,7 @@ class SiteFolder:
                 self.trust,
                 self.store,
                 self.keys,
+                self.foreign,
                 self.run,
                 self.log,
             )

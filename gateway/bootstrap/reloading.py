@@ -9,6 +9,7 @@ from gateway.bootstrap.in_force import SettingsInForce
 from gateway.bootstrap.keeper import Keeper
 from gateway.bootstrap.outcome import Outcome, Report, refused
 from gateway.bootstrap.process import ProcessFailed, log
+from gateway.bootstrap.trusted import trusts_of
 from gateway.config import Configuration, Problems, read_configuration
 from gateway.config.differences import changed_keys, keep_fixed
 from gateway.config.files import parse_site
@@ -85,9 +86,12 @@ class Reloading:
 def _read(folder: SiteFolder) -> tuple[str, Configuration] | Problems:
     """Return the text of pusterla.toml, and what all files say."""
     while True:
-        found = read_configuration(folder.path)
-        if isinstance(found, Problems):
-            return found
+        found, trusts = read_configuration(folder.path), trusts_of(folder)
+        problems = [
+            one for each in (found, trusts) if isinstance(each, Problems) for one in each.problems
+        ]
+        if isinstance(found, Problems) or problems:
+            return Problems(tuple(problems))
         try:
             text = folder.settings.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):

@@ -1,16 +1,23 @@
 """A reload in a worker of the edge: settings, applications, certificates and keys, all or nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from gateway.bootstrap.folder import SiteFolder
 from gateway.bootstrap.outcome import Outcome, refused
 from gateway.bootstrap.reload import LiveConfiguration
 from gateway.bootstrap.server_files import ServerFiles, read_server_files, refuse_dates
+from gateway.bootstrap.trusted import trusts_of
 from gateway.config import Problems
+from gateway.core.trusts import Trust
 from gateway.edge.worker import Worker, read_identity
 
 _CONCERNS = frozenset({"site", "listen", "store", "limits", "log", "apps"})
+
+
+def authorities_of(trusts: Mapping[str, Trust]) -> tuple[bytes, ...]:
+    """Return the CAs of all *trusts* in DER."""
+    return tuple(der for trust in trusts.values() for der in trust.certificates)
 
 
 class Renewal:
@@ -33,12 +40,14 @@ class Renewal:
     async def take_up(self) -> Outcome:
         """Let what the files say be in force, or say why nothing of it is."""
         proposal, files = self._live.propose(_CONCERNS), read_server_files(self._folder)
-        found = (proposal, files, self._dates(files))
+        trusts = trusts_of(self._folder)
+        found = (proposal, files, trusts, self._dates(files))
         problems = [one for each in found if isinstance(each, Problems) for one in each.problems]
         if isinstance(proposal, Problems) or isinstance(files, Problems) or problems:
             return refused(Problems(tuple(problems)))
+        foreign = () if isinstance(trusts, Problems) else authorities_of(trusts)
         try:
-            identity = read_identity(self._worker.credentials, proposal.site)
+            identity = read_identity(self._worker.credentials, proposal.site, foreign)
         except (OSError, ValueError) as error:
             # What OpenSSL alone finds, or what has changed since we looked.
             return refused(f"{self._folder.edge}: TLS cannot be set up: {error}")

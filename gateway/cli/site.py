@@ -24,7 +24,7 @@ from gateway.config.settings import DEFAULT_PORT
 if TYPE_CHECKING:
     from gateway.bootstrap.examination import Finding
 
-PROCESSES = ("edge", "portal", "authority")
+PROCESSES = ("edge", "portal", "authority", "verifier")
 PORT = click.IntRange(1, 65535)
 
 

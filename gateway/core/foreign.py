@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from ca.trust import Revocation
 from gateway.core.people import Fingerprint
+from gateway.core.refusal_kinds import Refusal
 
 
 class ForeignState(StrEnum):
@@ -31,6 +32,17 @@ class PersonBy(StrEnum):
     """The mail address, which must be that of one person alone. Case makes no difference."""
     USER = "user"
     """The name that the person signs in with."""
+
+
+_BY_ITS_DATES = {
+    "expired": Refusal.CERTIFICATE_EXPIRED,
+    "not-yet-valid": Refusal.CERTIFICATE_NOT_YET_VALID,
+}
+
+
+def refusal_of(fault: str) -> Refusal:
+    """Return how a certificate with *fault* is refused: by its dates, or as untrusted."""
+    return _BY_ITS_DATES.get(fault, Refusal.CERTIFICATE_UNTRUSTED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ class IdentityMap(StrEnum):
     SAN_EMAIL = "san-email"
     """The mail address among the subject alternative names, which is that of one person here."""
     SAN_UPN = "san-upn"
-    """The user principal name that AD CS writes there, which is the name of a user here."""
+    """The user principal name that AD CS writes there, which is the mail address of one person
+    here: it has the form of one, and no user's name has."""
     SUBJECT_CN = "subject-cn"
     """The common name of the subject, which is the name of a user here."""
     SERIAL = "serial"

@@ -29,6 +29,7 @@ from ca.trust import (
 from gateway.core.assertion import Asserter
 from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.changes import Change, ChangeKind
+from gateway.core.foreign import refusal_of
 from gateway.core.headers import ASSERTION
 from gateway.core.people import Fingerprint, Holder
 from gateway.core.ports import EdgeStore, StoreUnavailable
@@ -145,7 +146,7 @@ class Admission:
             known = self.reliable(now)
             return Refusal.CERTIFICATE_UNKNOWN if known else Refusal.CERTIFICATE_STATUS_STALE
         if holder.fault:
-            return Refusal.CERTIFICATE_UNTRUSTED
+            return refusal_of(holder.fault)
         match judge(Validity(holder.not_before, holder.not_after), self._standing(holder), now):
             case Good():
                 return self._judge_person(holder)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from gateway.core.foreign import refusal_of
 from gateway.core.headers import (
     EDGE_ADDRESS,
     EDGE_FINGERPRINT,
@@ -109,7 +110,7 @@ def person_behind(holder: Holder, now: datetime) -> Person | Refusal:
     if holder.revoked_at is not None:
         return Refusal.CERTIFICATE_HELD if holder.held else Refusal.CERTIFICATE_REVOKED
     if holder.fault:
-        return Refusal.CERTIFICATE_UNTRUSTED
+        return refusal_of(holder.fault)
     if holder.good_until is not None and now > holder.good_until:
         return Refusal.CERTIFICATE_STATUS_STALE
     if holder.person is None:

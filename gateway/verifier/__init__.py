@@ -17,4 +17,10 @@ Of an OCSP answer:
 
 - `responder`  asks about each certificate, and again before the answer ends
 - `kept`       answers on disk
+
+Of a certificate that somebody shows:
+
+- `findings`   whose it is, and whether its path holds                      pure
+- `knowledge`  what lists and responders of one trust say of it
+- `desk`       all of them, when they are shown and whenever more is known; into the store
 """

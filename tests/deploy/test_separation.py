@@ -111,12 +111,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield running
 
 
-def test_the_site_is_five_processes(site: Running) -> None:
-    """Supervisor, portal, authority and a worker for each core that was asked for."""
-    assert set(site.processes()) == {"supervisor", "portal", "authority", "edge-0", "edge-1"}
+def test_the_site_is_six_processes(site: Running) -> None:
+    """Supervisor, portal, authority, verifier and a worker for each core that was asked for."""
+    inner = {"portal", "authority", "verifier"}
+    assert set(site.processes()) == {"supervisor", *inner, "edge-0", "edge-1"}
 
 
-KEPT_OUT = pytest.mark.parametrize("name", ["supervisor", "portal", "edge-0", "edge-1"])
+KEPT_OUT = pytest.mark.parametrize("name", ["supervisor", "portal", "verifier", "edge-0", "edge-1"])
 
 
 class TestNoTraceOfTheCA:
@@ -146,9 +147,9 @@ class TestNoTraceOfTheCA:
         assert found_in_memory(site.processes()[name], spellings(site.folder)) == []
 
 
-@pytest.mark.parametrize("name", ["portal", "authority"])
+@pytest.mark.parametrize("name", ["portal", "authority", "verifier"])
 def test_who_does_not_listen_to_the_network_has_no_network(site: Running, name: str) -> None:
-    """Portal and authority have no socket of the internet open."""
+    """Portal and authority have no socket of the internet open, nor a verifier without a trust."""
     pid = site.processes()[name]
     inodes = {
         match[1]
@@ -225,7 +226,14 @@ def found_in_memory(pid: int, wanted: dict[str, bytes]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["gateway.bootstrap.edge", "gateway.bootstrap.portal", "gateway.supervisor"]
+    "module",
+    [
+        "gateway.bootstrap.edge",
+        "gateway.bootstrap.portal",
+        "gateway.bootstrap.verifier",
+        "gateway.verifier.desk",
+        "gateway.supervisor",
+    ],
 )
 def test_what_faces_the_network_imports_nothing_that_signs(module: str) -> None:
     """What is not imported cannot be called: neither directly nor by way of others."""
@@ -233,6 +241,13 @@ def test_what_faces_the_network_imports_nothing_that_signs(module: str) -> None:
         [sys.executable, "-c", IMPORTS, module], capture_output=True, text=True, check=True
     )
     assert NOT_FOR_THE_NETWORK.isdisjoint(json.loads(done.stdout))
+
+
+def test_a_verifier_without_a_trust_is_small() -> None:
+    """What fetches and reads lists is loaded when there is a CA to ask."""
+    command = [sys.executable, "-c", IMPORTS, "gateway.bootstrap.verifier"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert {"aiohttp", "gateway.verifier"}.isdisjoint(json.loads(done.stdout))
 
 
 def test_the_authority_has_no_web_server() -> None:

@@ -13,7 +13,7 @@ SITE = "/var/lib/pusterla"
 
 Unit = dict[str, list[str]]
 
-# What each of the three units says, and why it matters.
+# What each of the units says, and why it matters.
 HARDENING = {
     "NoNewPrivileges": "yes",  # no setuid program helps
     "ProtectSystem": "strict",  # everything is read-only but what is named
@@ -47,6 +47,12 @@ KEYS_NOT_FOR = {
     "portal": {"ca", "edge"},
     "authority": {"edge", "site.key", "cookie.key"},
 }
+HIDDEN = {
+    name: {f"keys/{key}" for key in keys} | {"foreign"} for name, keys in KEYS_NOT_FOR.items()
+}
+HIDDEN["verifier"] = {"keys"}
+# The others live on files and unix sockets.
+NETWORKED = {"edge", "verifier"}
 
 each = pytest.mark.parametrize("name", sorted(PROCESSES))
 
@@ -116,24 +122,25 @@ class TestUnit:
     def test_keys_of_others_are_not_even_there(self, name: str) -> None:
         """Whatever the modes of the files: what a process must not read, it does not see."""
         hidden = read_unit(name)["InaccessiblePaths"]
-        assert set(hidden) == {f"{SITE}/keys/{key}" for key in KEYS_NOT_FOR[name]}
+        assert set(hidden) == {f"{SITE}/{path}" for path in HIDDEN[name]}
 
     @each
     def test_it_writes_where_it_must_and_nowhere_else(self, name: str) -> None:
-        """All write the store; the edge its log, the portal its socket, the authority its lock."""
+        """All write the store; each what is its own besides: log, socket, lock, lists."""
         more = {
             "edge": {f"{SITE}/log"},
             "portal": {f"{SITE}/run"},
             "authority": {f"{SITE}/keys/ca/lock"},
+            "verifier": {f"{SITE}/foreign"},
         }
         expected = {f"{SITE}/store", *more.get(name, set())}
         assert set(read_unit(name)["ReadWritePaths"]) == expected
 
     @each
-    def test_only_the_edge_has_a_network(self, name: str) -> None:
-        """Portal and authority live on files and a unix socket."""
+    def test_who_needs_none_has_no_network(self, name: str) -> None:
+        """The edge serves there and the verifier asks; portal and authority live on files."""
         unit = read_unit(name)
-        if name == "edge":
+        if name in NETWORKED:
             assert unit["RestrictAddressFamilies"] == ["AF_UNIX AF_INET AF_INET6"]
             assert "PrivateNetwork" not in unit
         else:
@@ -170,10 +177,10 @@ class TestJudgement:
 
     @each
     def test_systemd_calls_it_safe(self, name: str, tmp_path: Path) -> None:
-        """Its exposure is at most 2 of 10 for the edge, 1 for the others."""
+        """Its exposure is at most 2 of 10 for those with a network, 1 for the others."""
         analyze = program("systemd-analyze")
         copy = self._with_a_program_that_is_there(name, tmp_path)
-        threshold = 20 if name == "edge" else 10
+        threshold = 20 if name in NETWORKED else 10
         done = subprocess.run(
             [analyze, "security", "--offline=yes", f"--threshold={threshold}", str(copy)],
             capture_output=True,

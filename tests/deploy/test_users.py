@@ -174,8 +174,8 @@ def reads(name: str, users: Users, *paths: Path) -> list[str]:
 
 
 class TestFiles:
-    @pytest.mark.parametrize("name", ["edge", "portal"])
-    def test_edge_and_portal_cannot_read_the_ca(
+    @pytest.mark.parametrize("name", ["edge", "portal", "verifier"])
+    def test_nobody_but_the_authority_can_read_the_ca(
         self, folder: SiteFolder, users: Users, name: str
     ) -> None:
         """Not the keys, not the lock, not a certificate: the directory is closed to them."""
@@ -202,14 +202,24 @@ class TestFiles:
                 for what, answer in zip(files, reads(name, users, *files.values()), strict=True)
                 if answer == "reads"
             }
-            for name in ("edge", "portal", "authority")
+            for name in ("edge", "portal", "authority", "verifier")
         }
         common = {"settings", "store", "its public half"}
         assert table == {
             "edge": common | {"server key", "cookie key", "assertion key"},
             "portal": common | {"cookie key", "site key"},
             "authority": common | {"issuing key"},
+            # Of keys/ its unit lets it see nothing at all.
+            "verifier": common,
         }
+
+    def test_what_is_kept_of_other_cas_is_the_verifiers(
+        self, folder: SiteFolder, users: Users
+    ) -> None:
+        """A folder that an older init has not made is made; nobody else looks into it."""
+        made = folder.foreign.stat()
+        assert (made.st_uid, made.st_gid) == users.numbers["pusterla-verifier"]
+        assert stat.S_IMODE(made.st_mode) == 0o700
 
     def test_what_root_adds_belongs_to_all(self, folder: SiteFolder, users: Users) -> None:
         """A file that the command makes later has the group of its directory."""
@@ -264,7 +274,7 @@ def log_lines(folder: SiteFolder) -> list[dict[str, Any]]:
     raise AssertionError("no line came")
 
 
-async def test_the_site_runs_with_three_users(folder: SiteFolder, users: Users) -> None:
+async def test_the_site_runs_with_four_users(folder: SiteFolder, users: Users) -> None:
     """Each with its own rights, they do the whole of it: a revocation ends up in a public CRL."""
     site = ("--site", str(folder.path))
     with ExitStack() as stack:
@@ -274,6 +284,7 @@ async def test_the_site_runs_with_three_users(folder: SiteFolder, users: Users) 
         stack.enter_context(http)
         stack.enter_context(running("authority", users, *site))
         stack.enter_context(running("portal", users, *site))
+        stack.enter_context(running("verifier", users, *site))
         fds = (https.fileno(), http.fileno())
         sockets = ("--https-fd", str(fds[0]), "--http-fd", str(fds[1]))
         stack.enter_context(running("edge", users, *site, *sockets, fds=fds))

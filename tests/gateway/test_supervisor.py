@@ -470,11 +470,11 @@ class TestPrepare:
         return read
 
     def test_the_whole_table(self, tmp_path: Path, site: Site) -> None:
-        """Portal and authority first, then a worker for each pair of sockets."""
+        """Portal, authority and verifier first, then a worker for each pair of sockets."""
         processes = prepare(locate(tmp_path), site, PROCESSES)
         inner, workers = processes.stages
-        assert [program.name for program in inner] == ["portal", "authority"]
-        assert [program.descriptors for program in inner] == [(), ()]
+        assert [program.name for program in inner] == ["portal", "authority", "verifier"]
+        assert [program.descriptors for program in inner] == [(), (), ()]
         assert [program.name for program in workers] == ["edge-0", "edge-1"]
         inherited = [fd for program in workers for fd in program.descriptors]
         assert len(set(inherited)) == 4
@@ -485,7 +485,7 @@ class TestPrepare:
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(inherited[0])
 
-    @pytest.mark.parametrize("name", ["portal", "authority"])
+    @pytest.mark.parametrize("name", ["portal", "authority", "verifier"])
     def test_one_process_alone_opens_no_port(self, tmp_path: Path, site: Site, name: str) -> None:
         """`--only portal` is a table of one row and no socket."""
         processes = prepare(locate(tmp_path), site, frozenset({name}))

@@ -45,7 +45,7 @@ from tests.whole.wire import PATIENCE, Wire, wire_of
 WIKI = f"wiki.{HOST}"
 OTHER = "other.example"
 STAYING = 4
-PROCESSES = {"edge-0", "edge-1", "portal", "authority"}
+PROCESSES = {"edge-0", "edge-1", "portal", "authority", "verifier"}
 
 
 @pytest.fixture(scope="module")

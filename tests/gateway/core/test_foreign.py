@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-from gateway.core.foreign import ForeignState, PersonBy, Verdict
+from ca.foreign.paths import PathFault
+from gateway.core.foreign import ForeignState, PersonBy, Verdict, refusal_of
 from gateway.core.people import Fingerprint, Holder
+from gateway.core.refusal_kinds import Refusal
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -39,6 +41,14 @@ def test_names_that_the_store_keeps_stay_what_they_are() -> None:
     """Rows of an older Pusterla are read with them."""
     assert {one.value for one in ForeignState} >= {"waiting", "accepted", "refused"}
     assert {one.value for one in PersonBy} >= {"email", "user"}
+
+
+def test_dates_have_refusals_of_their_own() -> None:
+    """Whoever's card has expired is told that, and not that its CA is not trusted."""
+    assert refusal_of(PathFault.EXPIRED) is Refusal.CERTIFICATE_EXPIRED
+    assert refusal_of(PathFault.NOT_YET_VALID) is Refusal.CERTIFICATE_NOT_YET_VALID
+    others = set(PathFault) - {PathFault.EXPIRED, PathFault.NOT_YET_VALID}
+    assert {refusal_of(one) for one in others} == {Refusal.CERTIFICATE_UNTRUSTED}
 
 
 def test_a_verdict_without_more_opens_nothing() -> None:

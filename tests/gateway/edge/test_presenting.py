@@ -181,6 +181,7 @@ async def test_what_was_judged_on_another_node_is_known_here(trusting: Stage, co
     "changes, refusal",
     [
         ({"state": ForeignState.REFUSED, "fault": "path"}, Refusal.CERTIFICATE_UNTRUSTED),
+        ({"state": ForeignState.REFUSED, "fault": "expired"}, Refusal.CERTIFICATE_EXPIRED),
         ({"identity": "nobody@example.it"}, Refusal.PERSON_UNKNOWN),
         ({"good_until": None}, Refusal.CERTIFICATE_STATUS_STALE),
     ],

@@ -1,0 +1,353 @@
+"""Where certificates of other CAs are judged: when they are first shown, and whenever more is known.
+
+Verdicts go into the store, and only those that have changed: of a new list most certificates
+learn no more than that they are good for longer.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from datetime import datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Final, TypeVar
+
+from gateway.core.changes import Batch, ChangeKind
+from gateway.core.foreign import ForeignList, ForeignState, Presented, Verdict
+from gateway.core.people import Fingerprint
+from gateway.core.ports import StoreUnavailable
+from gateway.core.trusts import Trust
+from gateway.store import Store, StoreError
+from gateway.verifier.fetching import Fetcher
+from gateway.verifier.findings import Found, find, refusal
+from gateway.verifier.knowledge import Knowledge, verdict_of
+
+log = logging.getLogger("pusterla.verifier")
+
+BY: Final = "verifier"
+JUDGES: Final = 4
+"""How many certificates are judged at once."""
+QUEUE: Final = 1000
+"""How many wait in memory to be judged; the others wait in the store, to be found there."""
+PATH_SECONDS: Final = 2.0
+"""How long the path of one may take; what is validated is bounded to milliseconds."""
+FETCH_SECONDS: Final = 4.0
+"""How long a first contact waits for a list: less than the edge waits for the verdict."""
+LOOK_SECONDS: Final = 60.0
+"""How often it is looked for what the feed has not told, and for paths that have ended."""
+KEPT: Final = timedelta(days=30)
+"""How long a certificate that has ended, or was refused, is still shown to operators."""
+_TIDY_LOOKS: Final = 60
+_SLICE: Final = 200
+_BREATH: Final = 0.2
+"""The least time between two looks at what is due of one trust."""
+_FIRST_WAIT: Final = 0.5
+_LONGEST_WAIT: Final = 30.0
+_T = TypeVar("_T")  # PEP 695 is not in Python 3.11
+
+
+class Desk:
+    """Everything that the verifier's process does, until it is cancelled."""
+
+    def __init__(
+        self, store: Store, directory: Path, fetcher: Fetcher, clock: Callable[[], datetime]
+    ) -> None:
+        """Believe nobody yet; *directory* is for what is kept of each trust."""
+        self._store = store
+        self._directory = directory
+        self._fetcher = fetcher
+        self._clock = clock
+        self._trusts: dict[str, Trust] = {}
+        self._known: dict[str, Knowledge] = {}
+        self._found: dict[Fingerprint, Found] = {}
+        self._written: dict[Fingerprint, Verdict] = {}
+        self._again: dict[Fingerprint, datetime] = {}
+        """When a path must be looked at again, since it ends or begins then."""
+        self._noted: dict[str, tuple[ForeignList, ...]] = {}
+        self._queue: asyncio.Queue[Fingerprint] = asyncio.Queue(QUEUE)
+        self._queued: set[Fingerprint] = set()
+        self._group: asyncio.TaskGroup | None = None
+        self._keeping: dict[str, asyncio.Task[None]] = {}
+        self._changing = asyncio.Lock()
+        self._unjudged = False
+        """Whether the store could not be asked for what was judged by other trusts."""
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Judge for ever; *ready* is called when it has begun."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            for name in self._known:
+                self._keep_up(name)
+            for _ in range(JUDGES):
+                group.create_task(self._judge_for_ever())
+            group.create_task(self._follow_for_ever())
+            group.create_task(self._look_for_ever())
+            ready()
+
+    async def believe(self, trusts: Mapping[str, Trust]) -> list[str]:
+        """Judge by *trusts* from now on, and what was judged before anew; say what has changed."""
+        async with self._changing:
+            changes = _difference(self._trusts, trusts)
+            for name in [one for one in self._known if trusts.get(one) != self._trusts[one]]:
+                await self._give_up(name)
+            self._trusts = dict(trusts)
+            for name, trust in trusts.items():
+                if name not in self._known:
+                    place = self._directory / name
+                    knowledge = await asyncio.to_thread(Knowledge, trust, place, self._fetcher)
+                    self._known[name] = knowledge
+                    if self._group is not None:
+                        self._keep_up(name)
+            await self._judge_all_or_later()
+            for knowledge in self._known.values():
+                # Whoever asks for a reload wants the newest of everything.
+                knowledge.hurry()
+        return changes
+
+    def _keep_up(self, name: str) -> None:
+        assert self._group is not None  # noqa: S101 - only while it runs
+        self._keeping[name] = self._group.create_task(self._keep_for_ever(self._known[name]))
+
+    async def _give_up(self, name: str) -> None:
+        """Stop what works in the directory of a trust, which somebody else is to work in."""
+        self._noted.pop(name, None)
+        del self._known[name]
+        keeping = self._keeping.pop(name, None)
+        if keeping is not None:
+            keeping.cancel()
+            await asyncio.wait([keeping])
+
+    # ---------------------------------------------------------------- first contact
+
+    async def _follow_for_ever(self) -> None:
+        """Hear of certificates that were shown; a broken feed is taken up again."""
+        wait = _FIRST_WAIT
+        while True:
+            try:
+                async with aclosing(self._store.follow()) as batches:
+                    first = True
+                    async for batch in batches:
+                        wait = _FIRST_WAIT
+                        await self._hear(batch, everything=first or batch.gap)
+                        first = False
+            except (StoreError, StoreUnavailable) as error:
+                log.error("the feed is broken, again in %.1f s: %s", wait, error)
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, _LONGEST_WAIT)
+
+    async def _hear(self, batch: Batch, *, everything: bool) -> None:
+        if everything:
+            await self._look_for_waiting()
+        for change in batch.changes:
+            if change.kind is ChangeKind.PRESENTED:
+                self._enqueue(Fingerprint(change.key))
+
+    async def _look_for_waiting(self) -> None:
+        for one in await self._store.presented(state=ForeignState.WAITING):
+            self._enqueue(one.verdict.fingerprint)
+
+    def _enqueue(self, fingerprint: Fingerprint) -> None:
+        if fingerprint not in self._queued and not self._queue.full():
+            self._queued.add(fingerprint)
+            self._queue.put_nowait(fingerprint)
+
+    async def _judge_for_ever(self) -> None:
+        while True:
+            fingerprint = await self._queue.get()
+            self._queued.discard(fingerprint)
+            try:
+                await self._judge_first(fingerprint)
+            except (StoreError, StoreUnavailable) as error:
+                log.error("%s could not be judged: %s", fingerprint, error)
+            except Exception:
+                # It stays unjudged, so it opens nothing; the others are not to wait for it.
+                log.exception("%s could not be judged", fingerprint)
+
+    async def _judge_first(self, fingerprint: Fingerprint) -> None:
+        """Judge a certificate that waits for it."""
+        trusts = self._trusts
+        rows = await self._store.presented(state=ForeignState.WAITING, fingerprint=fingerprint)
+        for row in rows:
+            found = await self._look_at(row)
+            knowledge = None if isinstance(found, Verdict) else self._known.get(found.trust)
+            if isinstance(found, Found) and knowledge is not None:
+                await self._fetch_about(found, knowledge)
+            if trusts is not self._trusts:
+                # By those of before; what is judged by the present ones is not to be undone.
+                self._enqueue(fingerprint)
+                return
+            verdict = self._verdict(found)
+            log.info("%s: %s", _name_of(verdict), _words_of(verdict))
+            await self._write([verdict])
+
+    async def _fetch_about(self, found: Found, knowledge: Knowledge) -> None:
+        """Fetch what speaks of *found*, unless something is known already; not for long."""
+        now = self._clock()
+        knowledge.learn(found)
+        until = knowledge.status(found, now).good_until
+        if (until is not None and until > now) or self._group is None:
+            return
+        fetching = self._group.create_task(knowledge.refresh_about(found, now))
+        # What takes longer goes on, and is a verdict of its own when it is done.
+        fetching.add_done_callback(lambda _: knowledge.wake())
+        await asyncio.wait([fetching], timeout=FETCH_SECONDS)
+
+    async def _look_at(self, row: Presented) -> Found | Verdict:
+        """Look at path and identity, outside the loop, and remember what is found."""
+        fingerprint, now = row.verdict.fingerprint, self._clock()
+        try:
+            async with asyncio.timeout(PATH_SECONDS):
+                found = await asyncio.to_thread(find, fingerprint, row.der, self._trusts, now)
+        except TimeoutError:
+            found = refusal(fingerprint, b"", "too-costly", "its path takes too long to validate")
+        self._remember(found, now)
+        return found
+
+    def _remember(self, found: Found | Verdict, now: datetime) -> None:
+        fingerprint = found.fingerprint
+        self._again.pop(fingerprint, None)
+        if isinstance(found, Found):
+            self._found[fingerprint] = found
+            self._again[fingerprint] = found.ends
+            return
+        self._found.pop(fingerprint, None)
+        if found.not_before is not None and found.not_before > now:
+            self._again[fingerprint] = found.not_before
+
+    # ---------------------------------------------------------------- whenever more is known
+
+    async def _keep_for_ever(self, knowledge: Knowledge) -> None:
+        """Fetch what is due of one trust, and judge its certificates by it."""
+        wait = _FIRST_WAIT
+        while True:
+            try:
+                await knowledge.refresh(self._clock())
+                await self._judge_known(knowledge.trust.name)
+                await self._note(knowledge)
+                wait = _FIRST_WAIT
+            except (StoreError, StoreUnavailable) as error:
+                log.error("%s: nothing could be noted: %s", knowledge.trust.name, error)
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, _LONGEST_WAIT)
+                continue
+            await asyncio.sleep(_BREATH)
+            await knowledge.wait(self._clock(), LOOK_SECONDS)
+
+    async def _judge_known(self, trust: str) -> None:
+        """Judge the certificates of *trust* by what is known of them now."""
+        mine = [found for found in self._found.values() if found.trust == trust]
+        for some in _slices(mine):
+            await self._write([self._verdict(found) for found in some])
+            await asyncio.sleep(0)
+
+    async def _note(self, knowledge: Knowledge) -> None:
+        """Tell doctor and metrics on every node how the lists are."""
+        health = knowledge.health()
+        if self._noted.get(knowledge.trust.name) != health:
+            await self._store.note_lists(knowledge.trust.name, health)
+            self._noted[knowledge.trust.name] = health
+
+    async def _look_for_ever(self) -> None:
+        """Look at paths that have ended or begun, and at what the feed has not told."""
+        looks = 0
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                if self._unjudged:
+                    async with self._changing:
+                        await self._judge_all()
+                await self._look_for_waiting()
+                async with self._changing:
+                    await self._judge_paths()
+                if looks % _TIDY_LOOKS == 0:
+                    await self._store.forget_presented(self._clock() - KEPT)
+                looks += 1
+            except (StoreError, StoreUnavailable) as error:
+                log.error("could not be looked at: %s", error)
+
+    async def _judge_paths(self) -> None:
+        now = self._clock()
+        for fingerprint in [one for one, when in self._again.items() if when < now]:
+            rows = await self._store.presented(fingerprint=fingerprint)
+            if not rows:
+                self._forget(fingerprint)
+            for row in rows:
+                await self._write([self._verdict(await self._look_at(row))])
+
+    async def _judge_all_or_later(self) -> None:
+        try:
+            await self._judge_all()
+        except (StoreError, StoreUnavailable) as error:
+            # Nothing is believed that was not before, and the edge has the new CAs already.
+            log.error("what was judged before is judged anew when the store answers: %s", error)
+
+    async def _judge_all(self) -> None:
+        """Judge everything anew that was judged before: the trusts are others now."""
+        self._unjudged = True
+        self._found.clear()
+        self._again.clear()
+        await self._store.keep_lists([*self._trusts])
+        rows = [
+            row
+            for row in await self._store.presented()
+            if row.verdict.state is not ForeignState.WAITING
+        ]
+        self._written = {row.verdict.fingerprint: row.verdict for row in rows}
+        for some in _slices(rows):
+            verdicts = []
+            for row in some:
+                found = await self._look_at(row)
+                if isinstance(found, Found):
+                    self._known[found.trust].learn(found)
+                verdicts.append(self._verdict(found))
+            await self._write(verdicts)
+        self._unjudged = False
+
+    def _verdict(self, found: Found | Verdict) -> Verdict:
+        if isinstance(found, Verdict):
+            return found
+        knowledge = self._known.get(found.trust)
+        if knowledge is None:
+            # Its trust goes at this moment; whatever comes of that is about to be judged.
+            return refusal(found.fingerprint, b"", "no-trust", "its trust is taken away")
+        return verdict_of(found, knowledge.status(found, self._clock()))
+
+    async def _write(self, verdicts: Sequence[Verdict]) -> None:
+        """Write what is other than it was written the last time."""
+        changed = [one for one in verdicts if self._written.get(one.fingerprint) != one]
+        if not changed:
+            return
+        await self._store.judge(changed, by=BY)
+        for one in changed:
+            self._written[one.fingerprint] = one
+
+    def _forget(self, fingerprint: Fingerprint) -> None:
+        self._found.pop(fingerprint, None)
+        self._written.pop(fingerprint, None)
+        self._again.pop(fingerprint, None)
+
+
+def _slices(rows: Iterable[_T]) -> Iterator[list[_T]]:
+    left = iter(rows)
+    while some := [*islice(left, _SLICE)]:
+        yield some
+
+
+def _name_of(verdict: Verdict) -> str:
+    return f"{verdict.trust or 'no trust'}: certificate {verdict.serial or verdict.fingerprint}"
+
+
+def _words_of(verdict: Verdict) -> str:
+    if verdict.state is ForeignState.REFUSED:
+        return f"refused: {verdict.words} ({verdict.fault})"
+    whose = f"{verdict.by} {verdict.identity}" if verdict.identity else "nobody"
+    return f"taken for {whose}: {verdict.words}"
+
+
+def _difference(old: Mapping[str, Trust], new: Mapping[str, Trust]) -> list[str]:
+    return [
+        *(f"trust {name} added" for name in new if name not in old),
+        *(f"trust {name} removed" for name in old if name not in new),
+        *(f"trust {name} changed" for name in new if name in old and new[name] != old[name]),
+    ]

@@ -1,0 +1,130 @@
+"""Whose a certificate is, and whether its path holds: what is found of it before any list is asked.
+
+Pure, and slow beside an event loop: up to some milliseconds for a hostile one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+
+from cryptography import x509
+
+from ca.foreign.identities import NoIdentity, identity_of
+from ca.foreign.paths import InvalidPath, ValidPath, validate
+from ca.identity import shortened
+from ca.serials import serial_text
+from gateway.core.foreign import ForeignState, PersonBy, Verdict
+from gateway.core.people import Fingerprint
+from gateway.core.trusts import IdentityMap, Trust
+
+LONGEST_NAME = 400
+"""Characters of an issuer's name that are kept; a CA may write as many as it likes."""
+_SERIAL_DIGITS = 40
+
+_BY = {
+    IdentityMap.SAN_EMAIL: PersonBy.EMAIL,
+    # A principal's name has the form of a mail address, and mostly is one.
+    IdentityMap.SAN_UPN: PersonBy.EMAIL,
+    IdentityMap.SUBJECT_CN: PersonBy.USER,
+    IdentityMap.SERIAL: PersonBy.USER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A certificate whose path holds until *ends* in the trust called *trust*.
+
+    *authority* is the CA that has issued it. *identity* is empty where it names nobody, which
+    *words* then explain.
+    """
+
+    fingerprint: Fingerprint
+    trust: str
+    certificate: x509.Certificate
+    authority: x509.Certificate
+    by: PersonBy
+    identity: str
+    words: str
+    ends: datetime
+
+
+def find(
+    fingerprint: Fingerprint, der: bytes, trusts: Mapping[str, Trust], now: datetime
+) -> Found | Verdict:
+    """Return what is found of the certificate *der* at *now*, or why it is refused."""
+    named = [trust for trust in trusts.values() if _issuer_name(der) in _names(trust)]
+    refused: InvalidPath | None = None
+    for trust in named or trusts.values():
+        path = validate(der, trust.certificates, now)
+        if isinstance(path, ValidPath):
+            return _found(fingerprint, path, trust)
+        refused = refused or path
+    if refused is None:
+        return refusal(fingerprint, der, "no-trust", "there is no trust any more")
+    # Where no trust names its issuer, it is none's, unless there is but one.
+    name = next(iter(named or trusts.values())).name if named or len(trusts) == 1 else ""
+    return refusal(fingerprint, der, refused.reason, refused.words, trust=name)
+
+
+def _issuer_name(der: bytes) -> bytes:
+    try:
+        return x509.load_der_x509_certificate(der).issuer.public_bytes()
+    except ValueError:
+        return b""
+
+
+@lru_cache(maxsize=256)
+def _subject(authority: bytes) -> bytes:
+    return x509.load_der_x509_certificate(authority).subject.public_bytes()
+
+
+def _names(trust: Trust) -> set[bytes]:
+    return {_subject(one) for one in trust.certificates}
+
+
+def _found(fingerprint: Fingerprint, path: ValidPath, trust: Trust) -> Found:
+    named = identity_of(path.certificate, trust.identity)
+    identity, words = "", ""
+    if isinstance(named, NoIdentity):
+        words = named.words
+    elif trust.identity is IdentityMap.SERIAL:
+        identity = trust.people.get(named.value, "")
+        if not identity:
+            words = f"its serial number {named.value} is given to nobody: pusterla ca trust assign"
+    else:
+        identity = named.value
+    return Found(
+        fingerprint=fingerprint,
+        trust=trust.name,
+        certificate=path.certificate,
+        authority=x509.load_der_x509_certificate(path.issuer),
+        by=_BY[trust.identity],
+        identity=identity,
+        words=words,
+        ends=path.ends,
+    )
+
+
+def refusal(
+    fingerprint: Fingerprint, der: bytes, fault: str, words: str, *, trust: str = ""
+) -> Verdict:
+    """Return the verdict that refuses *der*, with as much of its face as can be read."""
+    verdict = Verdict(fingerprint, ForeignState.REFUSED, trust=trust, fault=str(fault), words=words)
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        return replace(
+            verdict,
+            serial=serial_text(certificate.serial_number)[:_SERIAL_DIGITS],
+            not_before=certificate.not_valid_before_utc,
+            not_after=certificate.not_valid_after_utc,
+            issuer=issuer_of(certificate),
+        )
+    except ValueError:
+        return verdict
+
+
+def issuer_of(certificate: x509.Certificate) -> str:
+    """Return the name of who has issued *certificate*, as people read it, and not without end."""
+    name = certificate.issuer.rfc4514_string()
+    return name if len(name) <= LONGEST_NAME and name.isprintable() else shortened(name)

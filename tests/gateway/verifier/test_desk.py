@@ -1,0 +1,316 @@
+"""Judging from the first contact on: into a real store, by lists from a real server."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from ca.foreign.paths import PathFault
+from ca.trust import RevocationReason
+from gateway.core.changes import ChangeKind
+from gateway.core.foreign import ForeignState, PersonBy, Presented, Verdict
+from gateway.core.people import Fingerprint
+from gateway.core.trusts import IdentityMap, PastEnd, Trust
+from gateway.store import Store, address_of, create_store, open_store
+from gateway.store.feed import rows_after
+from gateway.verifier import desk as desk_module
+from gateway.verifier.desk import Desk
+from gateway.verifier.fetching import Fetcher
+from tests.ca.foreign.chains import Made, make_authority, make_person, make_root
+from tests.gateway.verifier.web import Web, answer, open_web
+
+DAY = timedelta(days=1)
+START = datetime.now(UTC).replace(microsecond=0)
+LONG: dict[str, Any] = {"begin": START - DAY, "end": START + 300 * DAY}
+ROOT = make_root("Corp", **LONG)
+ANNA, BERTA = make_person(ROOT, **LONG), make_person(ROOT, **LONG)
+LIST = "/corp.crl"
+
+
+@dataclass(eq=False)
+class Scene:
+    """A desk, the store that it writes to, and the server where Corp's list is."""
+
+    store: Store
+    web: Web
+    directory: Path
+    shift: timedelta = timedelta()
+    numbers: int = 0
+    desk: Desk = field(init=False)
+
+    def clock(self) -> datetime:
+        """Return this moment, or the one that a test says."""
+        return datetime.now(UTC) + self.shift
+
+    def trust(self, **changes: object) -> dict[str, Trust]:
+        """Return the trust in Corp."""
+        one = Trust("corp", (ROOT.der,), IdentityMap.SAN_EMAIL, (self.web.url(LIST),))
+        return {"corp": replace(one, **changes)}  # type: ignore[arg-type]
+
+    def publish(self, *revoked: Made, life: timedelta = DAY, hold: bool = False) -> datetime:
+        """Put a list that revokes *revoked* on the server; return when it ends."""
+        self.numbers += 1
+        begins = self.clock().replace(microsecond=0)
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(ROOT.certificate.subject)
+            .last_update(begins)
+            .next_update(begins + life)
+            .add_extension(x509.CRLNumber(self.numbers), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(ROOT.key.public_key()),
+                critical=False,
+            )
+        )
+        reason = x509.ReasonFlags.certificate_hold if hold else x509.ReasonFlags.key_compromise
+        for made in revoked:
+            entry = (
+                x509.RevokedCertificateBuilder()
+                .serial_number(made.certificate.serial_number)
+                .revocation_date(begins)
+                .add_extension(x509.CRLReason(reason), critical=False)
+            )
+            builder = builder.add_revoked_certificate(entry.build())
+        crl = builder.sign(ROOT.key, hashes.SHA256())
+        self.web.answers[LIST] = answer(crl.public_bytes(Encoding.DER))
+        return begins + life
+
+    async def show(self, made: Made) -> None:
+        """Present a certificate as an edge does."""
+        await self.store.present(fingerprint_of(made), made.der)
+
+    async def row(self, made: Made, fits: Callable[[Verdict], object]) -> Presented:
+        """Return the row of a certificate, once its verdict *fits*."""
+        async with asyncio.timeout(10):
+            while True:
+                rows = await self.store.presented(fingerprint=fingerprint_of(made))
+                judged = [one for one in rows if one.verdict.state is not ForeignState.WAITING]
+                if judged and fits(judged[0].verdict):
+                    return judged[0]
+                await asyncio.sleep(0.01)
+
+    async def judged(
+        self, made: Made, fits: Callable[[Verdict], object] = lambda _: True
+    ) -> Verdict:
+        """Return the verdict on a certificate, once there is one that *fits*."""
+        return (await self.row(made, fits)).verdict
+
+    async def told(self, after: int = 0) -> list[tuple[ChangeKind, str]]:
+        """Return what the feed says behind *after*."""
+        async with self.store.read() as connection:
+            return [(one.kind, one.key) for one in await rows_after(connection, after)]
+
+
+def fingerprint_of(made: Made) -> Fingerprint:
+    """Return the name of a certificate."""
+    return Fingerprint(made.certificate.fingerprint(hashes.SHA256()).hex())
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    """Yield a scene with a list, before anybody judges."""
+    url = address_of(tmp_path / "store" / "pusterla.sqlite3")
+    await create_store(url)
+    async with open_web() as web:
+        shift = timedelta()
+        scene: Scene | None = None
+
+        def clock() -> datetime:
+            return datetime.now(UTC) + (shift if scene is None else scene.shift)
+
+        async with open_store(url, clock) as store:
+            scene = Scene(store, web, tmp_path / "foreign")
+            scene.publish()
+            yield scene
+
+
+@asynccontextmanager
+async def judging(scene: Scene, trusts: dict[str, Trust] | None = None) -> AsyncIterator[Desk]:
+    """Let a desk judge by *trusts* until the block ends."""
+    desk = Desk(scene.store, scene.directory, Fetcher(), scene.clock)
+    await desk.believe(scene.trust() if trusts is None else trusts)
+    ready = asyncio.Event()
+    running = asyncio.ensure_future(desk.run(ready.set))
+    try:
+        await asyncio.wait(
+            [running, asyncio.ensure_future(ready.wait())], return_when=asyncio.FIRST_COMPLETED
+        )
+        assert not running.done(), running.exception()
+        yield desk
+        assert not running.done(), running.exception()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_what_is_shown_is_judged(scene: Scene) -> None:
+    """Whose it is, and until when its list holds; the edge is told."""
+    ends = scene.publish()
+    async with judging(scene):
+        await scene.show(ANNA)
+        verdict = await scene.judged(ANNA)
+    assert (verdict.state, verdict.trust) == (ForeignState.ACCEPTED, "corp")
+    assert (verdict.by, verdict.identity) == (PersonBy.EMAIL, "anna@example.com")
+    assert (verdict.revocation, verdict.good_until) == (None, ends)
+    assert verdict.not_after == ANNA.certificate.not_valid_after_utc
+    assert (ChangeKind.CERTIFICATE, fingerprint_of(ANNA)) in await scene.told()
+
+
+async def test_what_was_shown_before_is_judged_too(scene: Scene) -> None:
+    """The verifier was away: its edge may still wait, or come again."""
+    await scene.show(ANNA)
+    async with judging(scene):
+        await scene.judged(ANNA)
+
+
+async def test_many_at_once_are_all_judged(scene: Scene) -> None:
+    """Each once, and whatever the order."""
+    people = [make_person(ROOT, **LONG) for _ in range(30)]
+    async with judging(scene):
+        await asyncio.gather(*map(scene.show, people))
+        for one in people:
+            assert (await scene.judged(one)).state is ForeignState.ACCEPTED
+
+
+async def test_a_new_list_is_told_of_those_that_it_changes(scene: Scene) -> None:
+    """Anna is revoked; that Berta is good for longer is told once, for the trust."""
+    async with judging(scene, scene.trust()) as desk:
+        for one in (ANNA, BERTA):
+            await scene.show(one)
+            await scene.judged(one)
+        before = len(await scene.told())
+        ends = scene.publish(ANNA, life=2 * DAY)
+        await desk.believe(scene.trust())
+        anna = await scene.judged(ANNA, lambda verdict: verdict.revocation)
+        berta = await scene.judged(BERTA, lambda verdict: verdict.good_until == ends)
+        assert anna.revocation is not None
+        assert anna.revocation.reason is RevocationReason.KEY_COMPROMISE
+        assert berta.revocation is None
+        told = await scene.told(before)
+        assert (ChangeKind.CERTIFICATE, fingerprint_of(ANNA)) in told
+        assert (ChangeKind.CERTIFICATE, fingerprint_of(BERTA)) not in told
+        assert told.count((ChangeKind.TRUST, "corp")) == 1
+        scene.publish(ANNA, hold=True)
+        await desk.believe(scene.trust())
+        await scene.judged(ANNA, lambda verdict: verdict.revocation and not final(verdict))
+        scene.publish()
+        await desk.believe(scene.trust())
+        await scene.judged(ANNA, lambda verdict: verdict.revocation is None)
+
+
+def final(verdict: Verdict) -> bool:
+    """Say whether there is no way back from a revocation."""
+    return verdict.revocation is not None and verdict.revocation.reason.is_final
+
+
+async def test_without_a_list_nobody_can_say(scene: Scene) -> None:
+    """The verdict does not wait for ever, says why, and is another as soon as there is a list."""
+    good = scene.web.answers.pop(LIST)
+    async with judging(scene) as desk:
+        await scene.show(ANNA)
+        verdict = await scene.judged(ANNA)
+        assert (verdict.state, verdict.good_until) == (ForeignState.ACCEPTED, None)
+        assert scene.web.url(LIST) in verdict.words
+        scene.web.answers[LIST] = good
+        await desk.believe(scene.trust())
+        await scene.judged(ANNA, lambda verdict: verdict.good_until)
+
+
+async def test_the_path_is_looked_at(scene: Scene) -> None:
+    """What is above a certificate must be in the trust: a CA that is sent along is not asked."""
+    below = make_authority(ROOT, "Below", **LONG)
+    card = make_person(below, **LONG)
+    async with judging(scene):
+        await scene.show(card)
+        verdict = await scene.judged(card)
+    assert (verdict.state, verdict.fault) == (ForeignState.REFUSED, PathFault.UNKNOWN_ISSUER)
+    assert "Below" in verdict.words
+
+
+async def test_a_trust_that_goes_takes_its_certificates_with_it(scene: Scene) -> None:
+    """And gives them back when it comes again; its lists are noted only while it is there."""
+    async with judging(scene) as desk:
+        await scene.show(ANNA)
+        await scene.judged(ANNA)
+        async with asyncio.timeout(10):
+            while not await scene.store.foreign_lists():  # noqa: ASYNC110 - tells nobody
+                await asyncio.sleep(0.01)
+        assert await desk.believe({}) == ["trust corp removed"]
+        assert (await scene.judged(ANNA, lambda verdict: verdict.fault)).fault == "no-trust"
+        assert await scene.store.foreign_lists() == []
+        assert await desk.believe(scene.trust()) == ["trust corp added"]
+        await scene.judged(ANNA, lambda verdict: verdict.state is ForeignState.ACCEPTED)
+
+
+async def test_a_trust_that_reads_names_otherwise_judges_anew(scene: Scene) -> None:
+    """Whoever was known by an address is known by a name from then on."""
+    async with judging(scene) as desk:
+        await scene.show(ANNA)
+        await scene.judged(ANNA)
+        changed = scene.trust(identity=IdentityMap.SUBJECT_CN)
+        assert await desk.believe(changed) == ["trust corp changed"]
+        verdict = await scene.judged(ANNA, lambda verdict: verdict.by is PersonBy.USER)
+        assert verdict.identity == "Anna"
+        assert await desk.believe(changed) == []
+
+
+async def test_a_restart_knows_what_was_known(scene: Scene) -> None:
+    """Without the server, from what is on disk: those that were judged, and new ones."""
+    async with judging(scene):
+        await scene.show(ANNA)
+        first = await scene.judged(ANNA)
+    scene.web.answers.clear()
+    before = len(await scene.told())
+    async with judging(scene):
+        await scene.show(BERTA)
+        assert (await scene.judged(BERTA)).good_until == first.good_until
+        assert await scene.judged(ANNA) == first
+    # Nobody is told of what is as it was.
+    assert (ChangeKind.CERTIFICATE, fingerprint_of(ANNA)) not in await scene.told(before)
+
+
+async def test_past_its_end_a_list_goes_on_for_the_grace(scene: Scene) -> None:
+    """The grace is in the end that the edge is told, so no edge knows of settings."""
+    ends = scene.publish(life=timedelta(hours=1))
+    grace = scene.trust(past_end=PastEnd.GO_ON, grace=timedelta(hours=12))
+    async with judging(scene, grace):
+        await scene.show(ANNA)
+        assert (await scene.judged(ANNA)).good_until == ends + timedelta(hours=12)
+
+
+async def test_a_path_that_ends_is_looked_at_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The CA ends before the person's certificate: until then, and not a moment longer."""
+    monkeypatch.setattr(desk_module, "LOOK_SECONDS", 0.05)
+    short = START + 10 * DAY
+    issuing = make_authority(ROOT, "Issuing", begin=START - DAY, end=short)
+    card = make_person(issuing, **LONG)
+    trusts = scene.trust(certificates=(issuing.der, ROOT.der), past_end=PastEnd.GO_ON)
+    async with judging(scene, trusts):
+        await scene.show(card)
+        assert (await scene.judged(card)).state is ForeignState.ACCEPTED
+        scene.shift = 11 * DAY
+        verdict = await scene.judged(card, lambda verdict: verdict.fault)
+    assert verdict.fault == PathFault.AUTHORITY_DATES
+
+
+async def test_one_that_is_not_valid_yet_is_looked_at_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As soon as it is."""
+    monkeypatch.setattr(desk_module, "LOOK_SECONDS", 0.05)
+    card = make_person(ROOT, begin=START + DAY, end=START + 300 * DAY)
+    async with judging(scene):
+        await scene.show(card)
+        assert (await scene.judged(card)).fault == PathFault.NOT_YET_VALID
+        scene.shift = 2 * DAY
+        await scene.judged(card, lambda verdict: verdict.state is ForeignState.ACCEPTED)
