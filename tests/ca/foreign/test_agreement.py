@@ -69,14 +69,9 @@ constraints = st.builds(
     st.lists(subtrees, max_size=3),
     st.lists(subtrees, max_size=2),
 )
-purposes = st.sampled_from(
-    [
-        None,
-        None,
-        x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]),
-        x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),
-    ]
-)
+CLIENTS = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+SERVERS = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+purposes = st.sampled_from([None, None, None, None, None, None, CLIENTS, CLIENTS, CLIENTS, SERVERS])
 rarely = st.integers(0, 9).map(lambda number: number == 0)
 
 
