@@ -128,6 +128,11 @@ class SiteFolder:
         return self.ca / "kits"
 
     @property
+    def roll_over_mark(self) -> Path:
+        """Names the issuing CA of a roll-over until that is over, a crash or not."""
+        return self.ca / "rolling-over"
+
+    @property
     def edge(self) -> Path:
         """What the edge reads."""
         return self.keys / "edge"

@@ -19,7 +19,7 @@ from ca.errors import IssuanceRefused
 from ca.hierarchy import files_of, issuer_name, load_issuer, load_root
 from ca.issue import der
 from ca.issuers import KnownIssuer, Remaining, number_of
-from ca.keys import Protection, load_certificates, protection_in, write_new
+from ca.keys import Protection, load_certificates, protection_in, replace, write_new
 from ca.kinds import KeyKind, PrivateKey, kind_of
 from ca.ledger import IssuerState
 from ca.requests import build_request, certify, fingerprint_of, refuse_unfit_issuing
@@ -138,7 +138,7 @@ async def roll_over(command: Command, new: NewKey) -> Installed:
     unfinished = await _unfinished(command)
     if unfinished is not None:
         command.say(f"{unfinished} was not complete yet: bringing it to its end")
-        return await _follow(command, unfinished)
+        return await _end_roll_over(command, unfinished)
     name, folder = await _next_name(command), command.folder.ca
     if not is_written(files_of(folder, name).certificate):
         if not command.folder.root_key.exists():
@@ -153,7 +153,19 @@ async def roll_over(command: Command, new: NewKey) -> Installed:
         serial = serial_from(secrets.token_bytes(OCTETS))
         keep_certificate(folder, name, certify(root, request, serial, command.clock()))
     await _check(command, name, load_certificates(files_of(folder, name).certificate)[0])
-    return await _follow(command, name)
+    return await _end_roll_over(command, name)
+
+
+async def _end_roll_over(command: Command, name: str) -> Installed:
+    """Do what `_follow` does, and remember until the end that it is being done.
+
+    For from the ledger alone the last steps cannot be told from a roll-over that is over.
+    """
+    mark = command.folder.roll_over_mark
+    replace(mark, f"{name}\n".encode())
+    done = await _follow(command, name)
+    mark.unlink(missing_ok=True)
+    return done
 
 
 async def retire_issuer(command: Command, name: str) -> Asked:
@@ -263,6 +275,8 @@ async def _unfinished(command: Command) -> str | None:
     active = next((one for one in known if one.state is IssuerState.ACTIVE), None)
     if active is None:
         return None
+    if _marked(command) == active.name:
+        return active.name
     if await command.store.latest_crl(active.name) is None:
         return active.name
     if not command.folder.server_certificate.exists():
@@ -270,6 +284,13 @@ async def _unfinished(command: Command) -> str | None:
     (server, *_) = load_certificates(command.folder.server_certificate)
     others = [_certificate(one) for one in known if one is not active]
     return active.name if issued_by(server, others) else None
+
+
+def _marked(command: Command) -> str | None:
+    try:
+        return command.folder.roll_over_mark.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
 
 
 async def _next_name(command: Command) -> str:
