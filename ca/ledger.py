@@ -20,6 +20,9 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -36,11 +39,14 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    and_,
     func,
     insert,
     literal,
+    or_,
     select,
     text,
+    tuple_,
     update,
 )
 from sqlalchemy.exc import IntegrityError
@@ -311,13 +317,18 @@ class CertificateRecord:
 
 @dataclass(frozen=True, slots=True)
 class RevocationOutcome:
-    """What `revoke` found: revoked by it, and revoked before (with date and reason of then)."""
+    """What `revoke` did, and what it found revoked before (with date and reason of then).
+
+    *newly* holds what it has revoked, and what was revoked before for another reason than the
+    compromise of its key, which is known now.
+    """
 
     newly: tuple[CertificateRecord, ...]
     already: tuple[CertificateRecord, ...]
 
 
 _RECORD = [certificate.c[field.name] for field in fields(CertificateRecord)]
+_NUMBER = (certificate.c.issuer, certificate.c.serial)
 
 
 def _record(row: Row[*tuple[Any, ...]]) -> CertificateRecord:
@@ -498,19 +509,33 @@ async def revoke(
     for them at this moment will not be recorded, and if it exists the next CRL lists it. Both
     answers empty means that nothing fits; whether that is an error is the caller's to say.
 
+    A key that is compromised is so in every certificate that has it, so these are revoked too.
+    And for this reason alone what is revoked already gets another one (RFC 5280, section 5.3.1,
+    tells of the present one), with its date as it was: those of the same keys, and what
+    *fingerprints* or *serials* name.
+
     Raises `ValueError` without any criterion: nothing named must never mean everything; and for
     a reason with a way back, which is `hold`'s.
     """
     if not reason.is_final:
         raise ValueError(f"nothing is revoked with the reason {reason}: hold it")
     wanted = _wanted(fingerprints, serials, user, device)
+    corrected: tuple[CertificateRecord, ...] = ()
+    if reason is RevocationReason.KEY_COMPROMISE:
+        named = fingerprints is not None or serials is not None
+        touched = wanted if named else [*wanted, _open()]
+        same = tuple_(*_NUMBER).in_(await _with_same_keys(connection, touched))
+        wrong = certificate.c.reason != reason
+        corrected = await _change(connection, [same, ~_open(), wrong], reason=reason)
+        wanted = [or_(and_(*wanted), same)]
     newly = await _change(
         connection,
-        [*wanted, certificate.c.state != CertificateState.REVOKED],
+        [*wanted, _open()],
         state=CertificateState.REVOKED,
         revoked_at=now,
         reason=reason,
     )
+    newly = (*corrected, *newly)
     query = select(*_RECORD).where(*wanted, certificate.c.state == CertificateState.REVOKED)
     revoked = [_record(row) for row in await connection.execute(query)]
     known = {(record.issuer, record.serial) for record in newly}
@@ -518,6 +543,16 @@ async def revoke(
         newly=newly,
         already=tuple(one for one in revoked if (one.issuer, one.serial) not in known),
     )
+
+
+async def sharing_keys(
+    connection: AsyncConnection, records: Sequence[CertificateRecord]
+) -> list[CertificateRecord]:
+    """Return what `revoke` would revoke besides *records*, if their keys were compromised."""
+    numbers = {(record.issuer, record.serial) for record in records}
+    same = await _with_same_keys(connection, [tuple_(*_NUMBER).in_(sorted(numbers))])
+    others = sorted({*same} - numbers)
+    return await read_certificates(connection, tuple_(*_NUMBER).in_(others), _open())
 
 
 async def hold(
@@ -588,6 +623,38 @@ def _wanted(
     if device is not None:
         wanted.append(certificate.c.device == device)
     return wanted
+
+
+def _open() -> ColumnElement[bool]:
+    return certificate.c.state != CertificateState.REVOKED
+
+
+async def _with_same_keys(
+    connection: AsyncConnection, wanted: Sequence[ColumnElement[bool]]
+) -> list[tuple[str, str]]:
+    """Return issuer and serial of what fits *wanted*, and of what else has one of its keys.
+
+    Only certificates of the same people are looked at: nobody is given one for a key that is
+    somebody else's (`ca.authority`).
+    """
+    rows = await connection.execute(select(*_NUMBER).where(*wanted))
+    found = {(row.issuer, row.serial) for row in rows}
+    people = select(certificate.c.username).where(*wanted)
+    rows = await connection.execute(
+        select(*_NUMBER, certificate.c.der).where(certificate.c.username.in_(people))
+    )
+    keys = {(row.issuer, row.serial): _key_in(row.der) for row in rows}
+    compromised = {keys[number] for number in found if number in keys} - {None}
+    return sorted(found | {number for number, key in keys.items() if key in compromised})
+
+
+def _key_in(der: bytes | None) -> bytes | None:
+    """Return the public key in a certificate; None where it is only reserved, or not readable."""
+    try:
+        key = x509.load_der_x509_certificate(der or b"").public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 async def _change(

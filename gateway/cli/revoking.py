@@ -69,6 +69,9 @@ def revoke(
     Several are counted first and revoked after a question, or with --yes. Returns when
     that is durable and a certificate revocation list that says so is published. Exit
     status 1 when only the list is still to come.
+
+    With keyCompromise every certificate of the same key is revoked too, and what was
+    revoked for another reason and is named by its serial is listed with this one.
     """
     from gateway.bootstrap.bulk import Selection, chosen, revoke_all
     from gateway.bootstrap.certificates import find_certificate, revoke_certificates
@@ -83,6 +86,8 @@ def revoke(
         found = here.run(lambda command: chosen(command, selection))
     elif dry_run:
         found = [here.run(lambda command: find_certificate(command, serial))]
+    if why is RevocationReason.KEY_COMPROMISE and (dry_run or serial is None):
+        found += here.run(lambda command: command.store.sharing_keys(found))
     if dry_run:
         _show(found, as_json=as_json)
         return

@@ -351,6 +351,11 @@ class Store:
         async with self._step(by) as step:
             return await step.revoke(serial=serial, user=user, device=device, reason=reason)
 
+    async def sharing_keys(self, records: Sequence[CertificateRecord]) -> list[CertificateRecord]:
+        """Return what else is to be revoked if the keys of *records* are compromised."""
+        async with self._database.read() as connection:
+            return await ledger.sharing_keys(connection, records)
+
     async def revoke_serials(
         self,
         serials: Sequence[str],

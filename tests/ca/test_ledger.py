@@ -3,6 +3,11 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from sqlalchemy import select, text
 from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -77,17 +82,25 @@ async def issue(
     device: str = "stick-1",
     scope: tuple[str, ...] | None = None,
     now: datetime = NOW,
+    der: bytes | None = None,
 ) -> CertificateRecord:
-    """Reserve and record a certificate."""
+    """Reserve and record a certificate, whose bytes are nobody's unless *der* gives them."""
     await reserve(connection, number, user, device, scope, now)
     return await ledger.record_certificate(
         connection,
         issuer=ISSUER,
         serial=serial_of(number),
         fingerprint=fingerprint_of(number),
-        der=b"der %d" % number,
+        der=der or b"der %d" % number,
         now=now + timedelta(seconds=1),
     )
+
+
+def certificate_of(number: int, key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Make a certificate of *key*."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "anna")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), number + 1, NOW, NOW + YEAR)
+    return builder.sign(key, SHA256()).public_bytes(Encoding.DER)
 
 
 class TestInstant:
@@ -269,6 +282,34 @@ class TestRevoking:
         assert again.already == first.newly
         assert again.already[0].revoked_at == NOW
         assert again.already[0].reason is KEY_COMPROMISE
+
+    async def test_a_compromised_key_is_so_wherever_it_is(self, begin: Begin) -> None:
+        """Also in what has another device; what another key has is not touched."""
+        stolen, other = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+        async with begin() as connection:
+            for number, key in enumerate([stolen, stolen, other, stolen]):
+                await issue(
+                    connection, number, device=f"stick-{number}", der=certificate_of(number, key)
+                )
+            await reserve(connection, 9)
+            known = await ledger.list_certificates(connection, user="anna")
+            left = [record for record in known if record.serial == serial_of(0)]
+            shared = await ledger.sharing_keys(connection, left)
+            assert {record.serial for record in shared} == {serial_of(1), serial_of(3)}
+            reason = RevocationReason.SUPERSEDED
+            await ledger.revoke(connection, serials=[serial_of(1)], reason=reason, now=NOW)
+        async with begin() as connection:
+            outcome = await ledger.revoke(
+                connection, user="anna", device="stick-0", reason=KEY_COMPROMISE, now=NOW + HOUR
+            )
+            assert await ledger.sharing_keys(connection, left) == []
+        assert {record.serial: record.revoked_at for record in outcome.newly} == {
+            serial_of(0): NOW + HOUR,
+            serial_of(1): NOW,
+            serial_of(3): NOW + HOUR,
+        }
+        assert {record.reason for record in outcome.newly} == {KEY_COMPROMISE}
+        assert {record.crl_number for record in outcome.newly} == {None}
 
     async def test_what_is_being_signed_is_revoked_too(self, begin: Begin) -> None:
         """A certificate signed while its user was revoked cannot be recorded any more."""

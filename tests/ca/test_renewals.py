@@ -21,7 +21,6 @@ from tests.ca.databases import Begin
 from tests.ca.makers import CA, NOW
 from tests.ca.test_authority import authority_of, failing_at
 
-KEY = make_key()
 DAY = timedelta(days=1)
 OVERLAP = NOW + 14 * DAY
 LOST = RevocationReason.KEY_COMPROMISE
@@ -38,9 +37,9 @@ async def authority(ca: CA, begin: Begin, tmp_path: Path) -> Authority:
 
 
 async def issue(authority: Authority, renewal: Renewal | None = None) -> CertificateRecord:
-    """Issue a certificate to Anna."""
+    """Issue a certificate to Anna, for a new key."""
     order = Order("anna", "stick-1", scope=("wiki",), lifetime=30 * DAY, renewal=renewal)
-    return (await authority.enrol(order, KEY.public_key(), NOW)).record
+    return (await authority.enrol(order, make_key().public_key(), NOW)).record
 
 
 def renewal_of(record: CertificateRecord, until: datetime = OVERLAP) -> Renewal:
@@ -138,7 +137,7 @@ async def test_a_successor_that_has_ended_supersedes_nothing(
     """Whoever is to use it could not."""
     old = await issue(authority)
     order = Order("anna", "stick-1", lifetime=DAY, renewal=renewal_of(old))
-    await authority.enrol(order, KEY.public_key(), NOW)
+    await authority.enrol(order, make_key().public_key(), NOW)
     assert await superseded(begin, OVERLAP) == []
 
 

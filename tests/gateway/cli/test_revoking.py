@@ -1,12 +1,18 @@
 """Several certificates at once; one is in test_cert."""
 
+import asyncio
 import os
 import pty
 import subprocess
 import sys
+from collections import Counter
+from pathlib import Path
 
 import pytest
+from cryptography import x509
 
+from gateway.bootstrap.command import open_command
+from gateway.bootstrap.folder import locate
 from tests.gateway.cli.runner import Runner
 
 REASON = ("--reason", "cessationOfOperation")
@@ -138,3 +144,79 @@ def test_what_was_done_is_in_the_audit_log(pusterla: Runner, people: dict[str, s
     assert {line["serial"] for line in pusterla.audit("certificate-revoked")} == {
         people[device] for device in ("a-1", "a-2", "b-1")
     }
+
+
+async def newest_list(pusterla: Runner) -> bytes:
+    """Return the revocation list as everybody fetches it."""
+    async with open_command(locate(pusterla.site)) as command:
+        found = await command.store.latest_crl("issuing-1")
+    assert found is not None
+    assert found.der is not None
+    return found.der
+
+
+class TestKeys:
+    @pytest.fixture
+    def twins(self, pusterla: Runner, tmp_path: Path) -> tuple[str, str]:
+        """Two certificates of one key: the second renews the first; beside them one of another."""
+        pusterla.add_user("anna", "guests")
+        pusterla.issue("anna", "other")
+        csr, out = tmp_path / "stick.csr", ("--out", str(tmp_path / "first.pem"))
+        openssl = ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        words = ["-nodes", "-keyout", str(tmp_path / "key"), "-subj", "/CN=me", "-out", str(csr)]
+        subprocess.run([*openssl, *words], check=True, capture_output=True)
+        of = ("anna", "--device", "stick", "--csr", str(csr))
+        first = pusterla.json("cert", "issue", *of, *out)
+        second = pusterla.json("cert", "renew", *of, "--out", str(tmp_path / "second.pem"))
+        return first["serial"], second["serial"]
+
+    def reasons(self, pusterla: Runner) -> dict[str, str | None]:
+        """Return why each certificate is revoked."""
+        return {one["serial"]: one["reason"] for one in pusterla.json("cert", "list")}
+
+    @pytest.mark.parametrize("which", [0, 1])
+    def test_a_stolen_key_takes_all_its_certificates_with_it(
+        self, pusterla: Runner, twins: tuple[str, str], which: int
+    ) -> None:
+        """Whichever of them is named; a look before shows both. A list says so at once."""
+        named = ("--serial", twins[which], "--reason", "keyCompromise")
+        shown = pusterla.json("cert", "revoke", *named, "--dry-run")["would_revoke"]
+        assert {one["serial"] for one in shown} == {*twins}
+        answer = pusterla.json("cert", "revoke", *named)
+        assert {one["serial"] for one in answer["revoked"]} == {*twins}
+        assert valid(pusterla) == {"other"}
+        assert pusterla.json("crl", "show")[0]["entries"] == 2
+        assert len(pusterla.audit("certificate-revoked")) == 2
+
+    def test_other_reasons_say_nothing_of_the_key(
+        self, pusterla: Runner, twins: tuple[str, str]
+    ) -> None:
+        """The renewal goes on."""
+        pusterla.json("cert", "revoke", "--serial", twins[0], "--reason", "superseded")
+        assert self.reasons(pusterla)[twins[1]] is None
+
+    def test_that_a_key_is_stolen_may_be_learnt_later(
+        self, pusterla: Runner, twins: tuple[str, str]
+    ) -> None:
+        """The reason becomes that one, in the next list too, with the date of before; and stays."""
+        pusterla.json("cert", "revoke", "--serial", twins[0], "--reason", "superseded")
+        before = pusterla.json("cert", "show", twins[0])
+        numbers = [pusterla.json("crl", "show")[0]["number"]]
+        pusterla.json("cert", "revoke", "--serial", twins[0], "--reason", "keyCompromise")
+        numbers.append(pusterla.json("crl", "show")[0]["number"])
+        after = pusterla.json("cert", "show", twins[0])
+        assert (after["reason"], after["revoked_at"]) == ("keyCompromise", before["revoked_at"])
+        assert self.reasons(pusterla)[twins[1]] == "keyCompromise"
+        for reason in ("keyCompromise", "superseded"):
+            again = pusterla.json("cert", "revoke", "--serial", twins[0], "--reason", reason)
+            assert (again["revoked"], again["already"][0]["reason"]) == ([], "keyCompromise")
+            numbers.append(pusterla.json("crl", "show")[0]["number"])
+        assert numbers[0] < numbers[1] == numbers[2] == numbers[3]
+        assert self.listed(pusterla) == {x509.ReasonFlags.key_compromise: 2}
+
+    def listed(self, pusterla: Runner) -> Counter[x509.ReasonFlags]:
+        """Count the reasons in the revocation list."""
+        entries = x509.load_der_x509_crl(asyncio.run(newest_list(pusterla)))
+        return Counter(
+            one.extensions.get_extension_for_class(x509.CRLReason).value.reason for one in entries
+        )
