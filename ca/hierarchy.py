@@ -61,6 +61,11 @@ def files_of(ca: Path, name: str) -> IssuerFiles:
     return IssuerFiles(ca / f"{stem}.key", ca / f"{stem}.pem")
 
 
+def name_of(key: Path) -> str:
+    """Return the name of the CA whose key is in the file *key*, be it there or not."""
+    return ISSUER_NAME if key.stem == _STEM else key.stem
+
+
 def issuers_in(ca: Path) -> list[str]:
     """Return the names of the issuing CAs that have a file in the folder *ca*, in their order."""
     stems = {path.stem for path in ca.glob(f"{_STEM}*") if path.suffix in {".key", ".pem"}}

@@ -44,6 +44,8 @@ class Command:
     by: str
     say: Callable[[str], None]
     keys: KeyRing
+    source: Source = NO_SOURCE
+    """Of what *keys* opens them with."""
 
     async def record(
         self,
@@ -84,7 +86,7 @@ async def open_command(
     site = settings_of(folder)
     async with open_store(folder.store_url(site.store_url), clock) as store:
         keys = KeyRing(passphrases(folder, site, source))
-        yield Command(folder, site, store, clock, who(), say, keys)
+        yield Command(folder, site, store, clock, who(), say, keys, source)
 
 
 def settings_of(folder: SiteFolder) -> Site:

@@ -1,6 +1,6 @@
 """Everything that `pusterla doctor` looks at, in the order in which it is told."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
 
 from gateway.bootstrap.command import settings_of
@@ -16,7 +16,7 @@ from gateway.bootstrap.examination import (
     warning,
 )
 from gateway.bootstrap.folder import SiteFolder
-from gateway.bootstrap.keypairs import examine_hosts, examine_keys
+from gateway.bootstrap.keypairs import examine_hosts, examine_keys, examine_secrets
 from gateway.bootstrap.mail import examine_mail
 from gateway.bootstrap.signing import publication_of
 from gateway.bootstrap.trust_examination import examine_trusts
@@ -31,14 +31,8 @@ async def examine(folder: SiteFolder, clock: Callable[[], datetime]) -> AsyncIte
         yield finding
     for finding in examine_configuration(folder):
         yield finding
-    configuration = read_configuration(folder.path)
-    if isinstance(configuration, Configuration):
-        hosts = [app.host for app in configuration.applications.values()]
-        for finding in examine_hosts(folder, [configuration.site.host, *hosts]):
-            yield finding
-    if isinstance(configuration, Configuration):
-        for finding in examine_mail(folder, configuration.site):
-            yield finding
+    for finding in _examine_configured(folder):
+        yield finding
     for finding in examine_keys(folder, clock()):
         yield finding
     for finding in examine_trusts(folder, clock()):
@@ -46,6 +40,17 @@ async def examine(folder: SiteFolder, clock: Callable[[], datetime]) -> AsyncIte
     async for finding in _examine_store(folder, clock):
         yield finding
     yield examine_portal(folder)
+
+
+def _examine_configured(folder: SiteFolder) -> Iterator[Finding]:
+    """Look at what the settings speak of, where they have no problems."""
+    configuration = read_configuration(folder.path)
+    if isinstance(configuration, Configuration):
+        site = configuration.site
+        hosts = [app.host for app in configuration.applications.values()]
+        yield from examine_hosts(folder, [site.host, *hosts])
+        yield from examine_mail(folder, site)
+        yield from examine_secrets(folder, site)
 
 
 async def migrate(folder: SiteFolder) -> None:

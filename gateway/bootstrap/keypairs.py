@@ -10,12 +10,15 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from ca.hierarchy import ISSUER_NAME, files_of
+from ca.errors import KeyLocked
+from ca.hierarchy import ISSUER_NAME, files_of, name_of
 from ca.issuers import number_of
 from ca.keys import Protection, protection_in
 from gateway.bootstrap.applications import server_certificate_covers
 from gateway.bootstrap.examination import Finding, issuing_names, ok, problem, warning
 from gateway.bootstrap.folder import KeyFileRefused, SiteFolder, read_secret
+from gateway.bootstrap.passphrases import configured_file, file_in, read_passphrase
+from gateway.core.site import Site
 
 SOON = timedelta(days=30)
 
@@ -39,6 +42,39 @@ def examine_keys(folder: SiteFolder, now: datetime) -> Iterator[Finding]:
             "move it to a place that is offline (docs/ca.md)",
         )
     yield from _examine_pair("assertion key", folder.assertion_key, folder.assertion_public)
+
+
+def examine_secrets(folder: SiteFolder, site: Site) -> Iterator[Finding]:
+    """Look whether the authority has what it opens the keys of issuing CAs with, as far as seen."""
+    for name in issuing_names(folder):
+        key = files_of(folder.ca, name).key
+        try:
+            protection = protection_in(key.read_bytes())
+        except OSError:
+            # Told of among the files.
+            continue
+        if protection is not Protection.NONE:
+            yield _examine_secret(folder, site, key, protection)
+
+
+def _examine_secret(folder: SiteFolder, site: Site, key: Path, protection: Protection) -> Finding:
+    pin = protection is Protection.TOKEN
+    subject, what = f"{name_of(key)}", "PIN" if pin else "passphrase"
+    setting = "pin_file" if pin else "passphrase_file"
+    place = configured_file(folder, site, pin=pin)
+    if place is None:
+        words = f"its {what} is in no file: a credential of systemd has it, or people"
+        return ok(subject, words)
+    file = file_in(place, key)
+    try:
+        read_passphrase(file)
+    except KeyLocked as error:
+        cause = error.__cause__.__cause__ if error.__cause__ is not None else None
+        if isinstance(cause, PermissionError):
+            return warning(subject, f"{file} cannot be looked at by this user", "ask as root")
+        way_out = f"see to {file}, or to {setting} under [ca] (docs/ca.md)"
+        return problem(subject, f"the authority cannot open its key: {error}", way_out)
+    return ok(subject, f"its {what} is in {file}")
 
 
 def examine_hosts(folder: SiteFolder, hosts: Iterable[str]) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from ca.kinds import PUBLIC_KEYS, KeyKind
 from ca.requests import certify, fingerprint_of, read_request, site_of
 from ca.serials import OCTETS, serial_from
 from gateway.bootstrap.folder import clock
-from gateway.bootstrap.passphrases import Source, read_passphrase
+from gateway.bootstrap.passphrases import Source, file_in, read_passphrase
 
 _LONGEST = 1 << 17
 
@@ -64,7 +64,7 @@ def sign_request(request: Path, folder: Path, out: Path, source: Source) -> Sign
 
 def _passphrase(path: Path, source: Source) -> bytes:
     if source.file is not None:
-        return read_passphrase(source.file)
+        return read_passphrase(file_in(source.file, path))
     typed = source.ask(f"Passphrase of {path}")
     if not typed:
         raise KeyLocked(f"{path} is under a passphrase: name its file with --passphrase-file")

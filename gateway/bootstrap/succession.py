@@ -34,6 +34,7 @@ from ca.succession import (
 )
 from gateway.bootstrap.asking import Asked, let_take_up
 from gateway.bootstrap.command import Command, CommandRefused
+from gateway.bootstrap.passphrases import refuse_other
 from gateway.bootstrap.signing import open_authority
 from gateway.core.audit import AuditEvent, AuditKind
 from policies.values import suggest
@@ -194,6 +195,10 @@ async def retire_issuer(command: Command, name: str) -> Asked:
 
 
 def _prepare(command: Command, name: str, new: NewKey) -> PrivateKey:
+    if new.passphrase is not None:
+        # The authority signs the lists of the old one too, and opens both by itself.
+        path = files_of(command.folder.ca, name).key
+        refuse_other(command.folder, command.site, command.source, path, new.passphrase)
     return prepare_key(
         command.folder.ca,
         name,

@@ -45,13 +45,25 @@ def _remember(ctx: click.Context, option: click.Parameter, value: Path | None) -
         ctx.obj = replace(ctx.ensure_object(Surroundings), **{option.name: value})
 
 
-passphrase_option: Final[Callable[[Callable[..., Any]], Callable[..., Any]]] = click.option(
-    "--passphrase-file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    callback=_remember,
-    expose_value=False,
-    help="The file whose first line is the passphrase of the CA's keys, if they are under one.",
-)
+def passphrase_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--passphrase-file` and `--pin-file`: for commands that open a key of the CA."""
+    passphrase = click.option(
+        "--passphrase-file",
+        type=click.Path(path_type=Path),
+        callback=_remember,
+        expose_value=False,
+        help="The file whose first line is the passphrase of the CA's keys, if they are under"
+        " one; or a folder with a file for each, as issuing-1.",
+    )
+    pin = click.option(
+        "--pin-file",
+        type=click.Path(path_type=Path),
+        callback=_remember,
+        expose_value=False,
+        help="The same for the PIN, where a key is in a token.",
+    )
+    return passphrase(pin(command))
+
 
 new_passphrase_option: Final[Callable[[Callable[..., Any]], Callable[..., Any]]] = click.option(
     "--new-passphrase-file",

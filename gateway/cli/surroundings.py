@@ -28,6 +28,9 @@ class Surroundings:
 
     root_passphrase_file: Path | None = None
 
+    pin_file: Path | None = None
+    """Holds the PIN of the token that a key of the CA is in."""
+
     def folder(self) -> "SiteFolder":
         """Return the site's folder, or raise `NotASite`."""
         from gateway.bootstrap.folder import open_folder
@@ -41,7 +44,7 @@ class Surroundings:
         from gateway.bootstrap.command import open_command
         from gateway.bootstrap.passphrases import Source
 
-        source = Source(self.passphrase_file, ask_person, self.root_passphrase_file)
+        source = Source(self.passphrase_file, ask_person, self.root_passphrase_file, self.pin_file)
 
         async def go() -> T:
             async with open_command(self.folder(), say=note, source=source) as command:

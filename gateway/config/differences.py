@@ -19,6 +19,7 @@ KEYS: Final = {
     "store_url": "store.url",
     "feed_grace": "store.feed_grace",
     "ca_passphrase_file": "ca.passphrase_file",
+    "ca_pin_file": "ca.pin_file",
     "access_log": "log.access",
     "log_queries": "log.queries",
     "metrics_port": "metrics.port",

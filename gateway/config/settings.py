@@ -67,9 +67,7 @@ def read_settings(document: Section, cores: int) -> Site | None:
     store_url, feed_grace = _read_store(document.section("store"))
     certificates = _read_certificates(document.section("certificates"))
     crl = _read_crl(document.section("crl"))
-    ca = document.section("ca")
-    passphrase_file = ca.text("passphrase_file", default=None, check=check_line)
-    ca.finish()
+    passphrase_file, pin_file = _read_ca(document.section("ca"))
     limits = _read_limits(document.section("limits"))
     access_log, log_queries = _read_log(document.section("log"))
     metrics_port = _read_metrics(document.section("metrics"), (port, http_port))
@@ -91,7 +89,8 @@ def read_settings(document: Section, cores: int) -> Site | None:
         crl=crl,
         feed_grace=feed_grace,
         limits=limits,
-        ca_passphrase_file=None if passphrase_file is None else PurePath(passphrase_file),
+        ca_passphrase_file=passphrase_file,
+        ca_pin_file=pin_file,
         certificate=listen.certificate,
         balancers=listen.balancers,
         access_log=access_log,
@@ -225,6 +224,16 @@ def _read_crl(section: Section) -> Lists:
     )
     section.finish()
     return Lists(lifetime, delta, delta_lifetime, partitions)
+
+
+def _read_ca(section: Section) -> tuple[PurePath | None, PurePath | None]:
+    def path(key: str) -> PurePath | None:
+        text = section.text(key, default=None, check=check_line)
+        return None if text is None else PurePath(text)
+
+    files = path("passphrase_file"), path("pin_file")
+    section.finish()
+    return files
 
 
 def _read_limits(section: Section) -> Limits:

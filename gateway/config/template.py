@@ -257,9 +257,15 @@ def _ca_settings() -> tuple[Setting, ...]:
         Setting(
             "passphrase_file",
             toml_text("/etc/pusterla/ca-passphrase"),
-            "The file whose first line is the passphrase of the CA's keys, or the PIN of their\n"
-            "token: mode 0600, and the authority's own. A relative path is one in this folder.\n"
+            "The file whose first line is the passphrase of the CA's keys: mode 0600, and the\n"
+            "authority's own. Or a folder with such a file for each key that has a passphrase of\n"
+            "its own: issuing-1, issuing-2, root. A relative path is one in this folder.\n"
             "Left out: a credential of systemd, or whoever runs a command is asked.",
+        ),
+        Setting(
+            "pin_file",
+            toml_text("/etc/pusterla/ca-pin"),
+            "The same for the PIN, where a key is in a token.",
         ),
     )
 

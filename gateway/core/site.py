@@ -263,6 +263,9 @@ class Site:
     limits: Limits
     certificates: Lifetimes = Lifetimes()
     ca_passphrase_file: PurePath | None = None
+    """Holds the passphrase of the CA's keys; or a folder with a file for each of them."""
+    ca_pin_file: PurePath | None = None
+    """The same for the PIN of the token that a key is in."""
     """Holds the passphrase of the CA's keys; relative to the site's folder."""
     certificate: Demand = Demand.PAGE
     balancers: tuple[IPv4Network | IPv6Network, ...] = ()

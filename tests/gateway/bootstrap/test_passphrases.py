@@ -7,6 +7,7 @@ from gateway.bootstrap.creation import NewSite
 from gateway.bootstrap.folder import locate
 from gateway.bootstrap.passphrases import (
     CREDENTIAL,
+    PIN_CREDENTIAL,
     Source,
     credential_file,
     passphrases,
@@ -25,11 +26,12 @@ def secret(path: Path, content: bytes) -> Path:
     return path
 
 
-def site_with(file: Path | None) -> Site:
-    """Settings that name *file*."""
+def site_with(file: Path | None, pin: Path | None = None) -> Site:
+    """Settings that name *file*, and *pin*."""
     text = NewSite("gate.example.org", 443).settings()
-    if file is not None:
-        text = text.replace("[ca]\n", f'[ca]\npassphrase_file = "{file}"\n')
+    for key, value in (("passphrase_file", file), ("pin_file", pin)):
+        if value is not None:
+            text = text.replace("[ca]\n", f'[ca]\n{key} = "{value}"\n')
     found = parse_site(text)
     assert isinstance(found, Site)
     return found
@@ -88,7 +90,7 @@ def test_a_source_that_fails_is_not_passed_over(tmp_path: Path) -> None:
 def test_a_unit_without_the_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other credentials may be there."""
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    assert credential_file() is None
+    assert credential_file(CREDENTIAL, "issuing-1") is None
 
 
 def test_the_root_may_have_one_of_its_own(tmp_path: Path) -> None:
@@ -96,3 +98,47 @@ def test_the_root_may_have_one_of_its_own(tmp_path: Path) -> None:
     source = Source(secret(tmp_path / "ca", b"ca"), root_file=secret(tmp_path / "root", b"root"))
     ask = passphrases(locate(tmp_path), site_with(None), source)
     assert (ask(Path("root.key")), ask(KEY)) == (b"root", b"ca")
+
+
+def test_a_folder_has_one_for_each_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the name of the CA: in the settings, at the command, and among the credentials."""
+    names = ("root", "issuing-1", "issuing-2")
+    keys = [Path("root.key"), KEY, Path("issuing-2.key")]
+    (tmp_path / "each").mkdir()
+    for name in names:
+        secret(tmp_path / "each" / name, name.encode())
+        secret(tmp_path / f"{CREDENTIAL}_{name}", f"credential of {name}".encode())
+    folder, each = locate(tmp_path), tmp_path / "each"
+    for site, source in (
+        (site_with(each), Source()),
+        (site_with(None), Source(each)),
+    ):
+        assert [passphrases(folder, site, source)(key) for key in keys] == [
+            name.encode() for name in names
+        ]
+    with pytest.raises(KeyLocked, match="each/issuing-3 cannot be read"):
+        passphrases(folder, site_with(each), Source())(Path("issuing-3.key"))
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    secret(tmp_path / CREDENTIAL, b"of all others")
+    ask = passphrases(folder, site_with(None), Source())
+    assert (ask(KEY), ask(Path("issuing-3.key"))) == (b"credential of issuing-1", b"of all others")
+
+
+def test_a_passphrase_is_never_tried_as_a_pin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor the other way: a token counts, and locks itself."""
+    key = secret(tmp_path / "issuing-2.key", b"pkcs11:token=a;object=b?module-path=/c.so\n")
+    one, pin = secret(tmp_path / "one", b"passphrase"), secret(tmp_path / "pin", b"1234")
+    folder = locate(tmp_path)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    secret(tmp_path / CREDENTIAL, b"passphrase")
+    with pytest.raises(KeyLocked, match=r"--pin-file.*pin_file.*pusterla-ca-pin"):
+        passphrases(folder, site_with(one), Source(one))(key)
+    secret(tmp_path / PIN_CREDENTIAL, b"credential")
+    assert passphrases(folder, site_with(one), Source(one))(key) == b"credential"
+    both = site_with(one, pin)
+    assert passphrases(folder, both, Source(one))(key) == b"1234"
+    assert passphrases(folder, both, Source(one))(KEY) == b"passphrase"
+    named = Source(one, pin_file=secret(tmp_path / "named", b"5678"))
+    assert passphrases(folder, both, named)(key) == b"5678"

@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
 
-from ca.errors import IssuanceRefused, LedgerError
+from ca.errors import IssuanceRefused, KeyLocked, LedgerError
 from ca.kinds import KeyKind
 from ca.ledger import CertificateRecord, IssuerState
 from ca.trust import RevocationReason
@@ -24,14 +24,18 @@ from gateway.bootstrap.accounts import Wishes, add_account
 from gateway.bootstrap.certificates import (
     Wanted,
     issue_certificate,
+    publish,
     published_crls,
     revoke_certificates,
 )
 from gateway.bootstrap.command import Command, CommandRefused, open_command
 from gateway.bootstrap.creation import NewSite, create_site
+from gateway.bootstrap.examination import Health
 from gateway.bootstrap.folder import SiteFolder, clock, locate
+from gateway.bootstrap.keypairs import examine_secrets
 from gateway.bootstrap.offline import make_root, sign_request
 from gateway.bootstrap.passphrases import Source
+from gateway.bootstrap.protection import protect
 from gateway.bootstrap.signing import NoIssuer, active_issuer
 from gateway.bootstrap.succession import (
     NewKey,
@@ -188,6 +192,57 @@ class TestRollOver:
         with pytest.raises(CommandRefused, match="pusterla ca request"):
             await roll_over(command, NewKey())
         assert sorted(command.folder.ca.iterdir()) == before
+
+
+class TestPassphrases:
+    """The authority signs the lists of both, and nobody types for it."""
+
+    async def test_one_file_cannot_hold_two(self, command: Command, tmp_path: Path) -> None:
+        """A new key under another passphrase would be opened with the old one: nothing is made."""
+        folder = await self.sealed(command, tmp_path / "one", b"the passphrase of before")
+        before = sorted(folder.ca.iterdir())
+        async with open_command(folder) as again:
+            with pytest.raises(KeyLocked, match=r"one holds another passphrase.*as issuing-2"):
+                await roll_over(again, NewKey(passphrase=b"another passphrase"))
+        assert sorted(folder.ca.iterdir()) == before
+
+    async def test_each_key_may_have_its_own(self, command: Command, tmp_path: Path) -> None:
+        """In a folder; then both lists go on being signed, and doctor finds what is missing."""
+        each = tmp_path / "each"
+        each.mkdir()
+        write_secret(each / "root", b"the passphrase of before")
+        folder = await self.sealed(command, each / "issuing-1", b"the passphrase of before")
+        text = folder.settings.read_text().replace("each/issuing-1", "each")
+        folder.settings.write_text(text)
+        new = NewKey(passphrase=b"another passphrase")
+        async with open_command(folder) as again:
+            with pytest.raises(KeyLocked, match="each/issuing-2 cannot be read"):
+                await roll_over(again, new)
+            write_secret(each / "issuing-2", b"another passphrase")
+            await roll_over(again, new)
+        async with open_command(folder) as later:
+            assert len(await publish(later)) == 2
+            site = later.site
+        assert {one.health for one in examine_secrets(folder, site)} == {Health.OK}
+        (each / "issuing-1").unlink()
+        first, second = examine_secrets(folder, site)
+        assert (first.health, second.health) == (Health.PROBLEM, Health.OK)
+        assert "each/issuing-1" in first.words
+
+    async def sealed(self, command: Command, file: Path, passphrase: bytes) -> SiteFolder:
+        """Put all keys under *passphrase*, which is in *file* that the settings name."""
+        write_secret(file, passphrase)
+        await protect(command, (), passphrase)
+        settings = command.folder.settings
+        text = settings.read_text().replace("[ca]\n", f'[ca]\npassphrase_file = "{file}"\n')
+        settings.write_text(text)
+        return command.folder
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """Write a file for its owner alone."""
+    path.write_bytes(content)
+    path.chmod(0o600)
 
 
 class TestRetiring:

@@ -282,21 +282,21 @@ class TestToken:
         pin = write_secret(tmp_path / "pin", PIN)
         wrong = write_secret(tmp_path / "wrong", "9999999")
         token = ("--token", hsm.address("issuing-2"))
-        refused = run("ca", "rollover", *token, "--passphrase-file", wrong)
+        refused = run("ca", "rollover", *token, "--pin-file", wrong)
         assert refused.returncode == 1
         assert "the PIN is wrong" in refused.stderr
         assert keys(pusterla) == before
-        done = run("ca", "rollover", *token, "--passphrase-file", pin)
+        done = run("ca", "rollover", *token, "--pin-file", pin)
         assert done.returncode == 0, done.stderr
         text = (pusterla.site / "keys" / "ca" / "issuing-2.key").read_text(encoding="ascii")
         assert text == hsm.address("issuing-2") + "\n"
         pusterla.add_user("anna")
         file = str(tmp_path / "anna.p12")
         words = ("cert", "issue", "anna", "--device", "x", "--p12", file, "--p12-password-stdin")
-        done = run(*words, "--passphrase-file", pin)
+        done = run(*words, "--pin-file", pin)
         assert done.returncode == 0, done.stderr
         revoke = ("cert", "revoke", "--user", "anna", "--reason", "superseded")
-        done = run(*revoke, "--passphrase-file", pin)
+        done = run(*revoke, "--pin-file", pin)
         assert done.returncode == 0, done.stderr
         second, _ = pusterla.json("crl", "show")
         assert (second["issuer"], second["entries"]) == ("issuing-2", 1)

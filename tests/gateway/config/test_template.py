@@ -75,7 +75,7 @@ def test_defaults_are_written_as_they_are(tmp_path: Path) -> None:
     found = read(tmp_path, settings_text(HOST, 8443))
     text = UNSET.sub("", settings_text(HOST, 8443))
     examples = re.compile(
-        r"^(contact|url|workers|body_bytes|proxy_protocol_from|port|passphrase_file"
+        r"^(contact|url|workers|body_bytes|proxy_protocol_from|port|passphrase_file|pin_file"
         r"|server|ca|user|password_file|from|administrators) = .*\n",
         re.MULTILINE,
     )
