@@ -11,6 +11,7 @@ up the rest itself. Way of a request, from top to bottom:
 - `signing_in`  password and one-time code, in their order
 - `sign_in`     the pages of signing in, going on and signing out
 - `reporting`   who reports a lost stick, and what strangers may try
+- `lanes`       a queue with an end, for passwords to be hashed
 - `lost`        the pages of a lost stick, on the public host
 - `forms`       forms as browsers send them
 - `home`        the applications that this person may open

@@ -20,8 +20,6 @@ import asyncio
 import hmac
 import secrets
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -45,11 +43,10 @@ from gateway.core.pacing import Pace, neighbourhood
 from gateway.core.people import Person
 from gateway.core.recovery import code_digest, plain_code
 from gateway.core.sealing import unseal
+from gateway.portal.lanes import Lane, LaneFull
 from gateway.portal.services import Services
 from gateway.store import Credentials
 
-QUEUE: Final = 16
-"""How many may wait until their password is hashed: some seconds."""
 _KEYS: Final = 20_000
 _TWICE: Final = timedelta(minutes=1)
 """How long a form that is sent again gets the answer it had."""
@@ -119,7 +116,7 @@ class Identification:
         self._addresses = Pace(burst=10, step=timedelta(minutes=1), keys=_KEYS)
         self._pairs = Pace(burst=5, step=timedelta(minutes=10), keys=_KEYS)
         self._codes = Pace(burst=5, step=timedelta(minutes=1), keys=_KEYS)
-        self._strangers, self._known = _Lane(), _Lane()
+        self._strangers, self._known = Lane(), Lane()
         self._forms: OrderedDict[bytes, tuple[datetime, asyncio.Future[Answer]]] = OrderedDict()
         # Of what strangers type only this is remembered, under a key that nobody else ever has.
         self._key = secrets.token_bytes(32)
@@ -170,7 +167,7 @@ class Identification:
         try:
             async with (self._strangers if digest is None else self._known).turn():
                 found = await self._look(claim)
-        except _LaneFull:
+        except LaneFull:
             self._take_back(claim, digest)
             return Busy()
         person, credentials = found.person, found.credentials
@@ -295,30 +292,6 @@ class _Found:
     credentials: Credentials | None
     held: bool
     code: CodeResult
-
-
-class _LaneFull(Exception):
-    """Nobody more may wait."""
-
-
-class _Lane:
-    """One password after the other, and an end to the queue."""
-
-    def __init__(self) -> None:
-        self._turn = asyncio.Lock()
-        self._waiting = 0
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for one's turn, and have it; raises `_LaneFull` where the queue is too long."""
-        if self._waiting >= QUEUE:
-            raise _LaneFull
-        self._waiting += 1
-        try:
-            async with self._turn:
-                yield
-        finally:
-            self._waiting -= 1
 
 
 def _detail(claim: Claim, **more: str) -> dict[str, str]:

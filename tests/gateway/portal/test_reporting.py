@@ -12,8 +12,8 @@ from argon2 import PasswordHasher
 from gateway.core.audit import AuditKind
 from gateway.core.credentials import hash_password
 from gateway.core.recovery import code_digest, plain_code
+from gateway.portal.lanes import QUEUE
 from gateway.portal.reporting import (
-    QUEUE,
     Answer,
     Busy,
     Claim,
