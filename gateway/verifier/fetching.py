@@ -105,6 +105,14 @@ class Fetcher:
         self._answer_patience = answer_patience
         self._context: ssl.SSLContext | None = None
 
+    def believing(self, authorities: Iterable[bytes]) -> "Fetcher":
+        """Return one that believes *authorities* of https servers besides."""
+        return Fetcher(
+            authorities=(*self._authorities, *authorities),
+            list_patience=self._list_patience,
+            answer_patience=self._answer_patience,
+        )
+
     async def fetch(
         self, url: str, *, limit: int, body: bytes | None = None, media_type: str = ""
     ) -> bytes | FetchFailed:
@@ -284,6 +292,8 @@ def _make_context(authorities: Iterable[bytes]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    # An issuing CA that is believed is enough: its root need not be.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     for certificate in authorities:
         context.load_verify_locations(cadata=certificate)
     return context

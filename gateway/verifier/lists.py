@@ -62,7 +62,9 @@ class RevocationLists:
         self._path = directory / _SOURCES
         self._cas = [x509.load_der_x509_certificate(one) for one in trust.certificates]
         self._shelf = Shelf(directory, frozenset(map(authority_of, self._cas)))
-        self._supply = Supply(trust, fetcher, self._shelf, limits, chance)
+        # A CA's own server may show a certificate of that CA, which nobody else knows.
+        asking = fetcher.believing(trust.certificates)
+        self._supply = Supply(trust, asking, self._shelf, limits, chance)
         self._sources: dict[str, Source] = {}
         self._take_up(read_sources(self._path))
         self._saving = asyncio.Lock()

@@ -1,10 +1,13 @@
 """Fetching: what is taken, and everything that is not."""
 
 import os
+import ssl
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.verifier.fetching import (
@@ -15,6 +18,8 @@ from gateway.verifier.fetching import (
     Patience,
     Unchanged,
 )
+from tests.ca.foreign.crl_makers import NOW
+from tests.ca.foreign.makers import certify, make_foreign_ca, write_holder
 from tests.gateway.edge.authority import make_authority
 from tests.gateway.verifier.web import Web, answer, broken_off, dripping, open_web, silent, unending
 
@@ -254,6 +259,21 @@ async def test_https_is_verified(tmp_path: Path) -> None:
             web.url("/", "localhost"),
             tmp_path / "x",
         )
+
+
+async def test_an_issuing_ca_is_believed_without_its_root(tmp_path: Path) -> None:
+    """A trust may hold the issuing CA alone, and its server is believed all the same."""
+    basic = (x509.BasicConstraints(ca=True, path_length=None), True)
+    issuing = certify("Issuing CA", make_foreign_ca(NOW), datetime.now(UTC), [basic])
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+    server = certify("localhost", issuing, datetime.now(UTC), [(names, False)])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*write_holder(tmp_path, "server", server))
+    async with open_web(context) as web:
+        web.answers["/"] = answer(b"x")
+        der = issuing.certificate.public_bytes(Encoding.DER)
+        fetcher = Fetcher(authorities=[der], answer_patience=SHORT)
+        assert await fetcher.fetch(web.url("/", "localhost"), limit=LIMIT) == b"x"
 
 
 async def test_https_is_not_led_to_http(tmp_path: Path, web: Web) -> None:

@@ -28,6 +28,7 @@ from tests.ca.foreign.crl_makers import (
     scope,
 )
 from tests.ca.foreign.makers import DAY, Extension, Holder, certify, index_line, make_foreign_ca
+from tests.gateway.edge.authority import make_authority
 from tests.gateway.verifier.web import (
     Web,
     answer,
@@ -218,6 +219,19 @@ class TestTaken:
         (tmp_path / "next").replace(file)
         await only_event(lists, TAKEN)
         assert status(lists).revocation is not None
+
+    async def test_by_https_from_a_server_that_the_ca_has_certified(
+        self, bench: Bench, tmp_path: Path
+    ) -> None:
+        """A CA's own server is believed by the CA's certificate, when that is trusted."""
+        authority = make_authority(tmp_path / "ca")
+        ca = Holder(authority.certificate, authority.key)
+        async with open_web(authority.server("localhost")) as web:
+            url = web.url("/ca.crl", "localhost")
+            web.answers["/ca.crl"] = answer(make_crl(ca))
+            await only_event(bench.open(trust_in(ca, urls=[url])), TAKEN)
+            event = await only_event(bench.open(trust_in(CA, urls=[url])), FAILED)
+            assert "certificate verify failed" in event.words
 
     async def test_several_cas_of_a_trust(self, bench: Bench) -> None:
         """Each CA speaks for its own, also where two have one name."""
