@@ -1,5 +1,6 @@
 """Looking at a kit that is there: whether it is whole, the one that was built, and still opens."""
 
+import errno
 import os
 import stat
 from collections.abc import AsyncIterator, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from ca.ledger import CertificateRecord, CertificateState
+from ca.serials import parse_serial
 from gateway.bootstrap.command import Command, CommandRefused
 from gateway.bootstrap.kit_records import kept
 from gateway.bootstrap.kit_undoing import clean_up
@@ -77,7 +79,8 @@ async def check_kit(command: Command, folder: Path, progress: Progress) -> KitCh
     await clean_up(command)
     manifest, digest = read_kit(command, folder)
     differences = compare(manifest, _found(folder, manifest, progress))
-    record = await command.store.certificate(manifest.serial)
+    serial = parse_serial(manifest.serial)
+    record = None if serial is None else await command.store.certificate(serial)
     if record is not None and record.fingerprint != manifest.fingerprint:
         record = None
     now = command.clock()
@@ -95,7 +98,7 @@ def read_kit(command: Command, folder: Path) -> tuple[Manifest, str]:
     """Return the manifest in *folder* and its SHA-256, or raise `CommandRefused`."""
     path = folder / manifests.FILE
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_plainly) as file:
             data = file.read(manifests.LARGEST)
     except FileNotFoundError as error:
         raise CommandRefused(f"{folder} is no kit: there is no {manifests.FILE} in it") from error
@@ -179,17 +182,20 @@ def _kind(path: Path) -> str | None:
 
 def _digest(path: Path) -> str | None:
     """Return the SHA-256 of the plain file *path*; None for whatever else has that name."""
+    digest = sha256()
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return None
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
-        digest = sha256()
-        try:
+        with open(path, "rb", opener=_plainly) as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
-        except OSError:
-            return None
-        return digest.hexdigest()
+    except OSError:
+        return None
+    return digest.hexdigest()
+
+
+def _plainly(path: str, flags: int) -> int:
+    """Open a plain file, and neither follow a link nor wait for whoever would fill a pipe."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no plain file", path)
+    return descriptor

@@ -22,9 +22,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ca.authority import Enrolled
 from ca.bundle import friendly_name
+from ca.identity import Identity
 from ca.issue import fingerprint
 from ca.kinds import KeyKind, PrivateKey, make_key
-from ca.ledger import CertificateRecord
+from ca.ledger import CertificateRecord, CertificateState
 from gateway.bootstrap.browsers import Browser, open_browser
 from gateway.bootstrap.certificates import Wanted, authority_of, order_of
 from gateway.bootstrap.command import Command, CommandRefused
@@ -32,7 +33,7 @@ from gateway.bootstrap.kit_records import Begun, keep, sync
 from gateway.bootstrap.kit_undoing import all_or_nothing, clean_up
 from gateway.bootstrap.signing import active_issuer
 from gateway.config.files import Problems, read_applications
-from gateway.core.audit import AuditKind
+from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.people import Person
 from gateway.core.site import Site
 from gateway.kit import manifest as manifests
@@ -40,7 +41,7 @@ from gateway.kit.browsers import FOLDER as BROWSER
 from gateway.kit.browsers import BrowserRefused
 from gateway.kit.contents import Destination, Owner, outer_files, policy_file, profile_files
 from gateway.kit.manifest import Manifest
-from gateway.kit.store import Identity
+from gateway.kit.store import Identity as KitIdentity
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, and how much of how much; 0 of 0 where there is nothing to count."""
@@ -88,6 +89,9 @@ async def build_kit(command: Command, wish: KitWish, password: str, progress: Pr
     device = wish.device or await next_device(command, wish.user)
     wanted = Wanted(wish.user, device, wish.days, wish.apps, out, wish.kind)
     person, order = await order_of(command, wanted)
+    # What a certificate would not take is said before anything is copied.
+    Identity(order.user, order.device, command.site.host, order.email)
+    await _tell_of_others(command, person.user, device)
     destination = destination_of(command, order.scope)
     authority = authority_of(command, await active_issuer(command.store))
     with _browser(wish.browser) as browser:
@@ -111,6 +115,16 @@ async def build_kit(command: Command, wish: KitWish, password: str, progress: Pr
             keep(command.folder, enrolled.record.serial, built.digest)
             _give_name(part, out)
     return BuiltKit(enrolled.record, out, built.manifest, built.asked)
+
+
+async def _tell_of_others(command: Command, user: str, device: str) -> None:
+    now = command.clock()
+    for one in await command.store.certificates(user=user):
+        if one.device == device and one.state is CertificateState.VALID and one.not_after > now:
+            command.say(
+                f"{user} has the certificate {one.serial} on {device} already, and it goes on:"
+                " revoke it if that stick is gone, or use kit renew if it is here"
+            )
 
 
 @contextmanager
@@ -172,7 +186,7 @@ class KitWriter:
         enrolled, now = self.enrolled, self.command.clock()
         record = enrolled.record
         name = friendly_name(self.person.name, record.device)
-        identity = Identity(name, self.key, enrolled.certificate, enrolled.chain)
+        identity = KitIdentity(name, self.key, enrolled.certificate, enrolled.chain)
         self.progress("sealing the key", 0, 0)
         profile, asked = await asyncio.to_thread(
             profile_files, identity, self.destination, password, secrets.token_bytes, now
@@ -205,10 +219,15 @@ class KitWriter:
     async def tell(self, kind: AuditKind, detail: dict[str, str]) -> None:
         """Write to the audit log that this kit is there."""
         record = self.enrolled.record
-        await self.command.record(
-            kind,
-            user=record.username,
-            detail={"serial": record.serial, "device": record.device, **detail},
+        await self.command.store.record(
+            AuditEvent(
+                kind,
+                self.command.clock(),
+                user=record.username,
+                serial=record.serial,
+                device=record.device,
+                detail={"by": self.command.by, **detail},
+            )
         )
 
 

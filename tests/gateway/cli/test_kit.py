@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,8 @@ def test_one_step_makes_a_kit_and_its_certificate(anna: Runner) -> None:
     assert left(anna) == ["kit"]
     assert begun(anna) == []
     (line,) = anna.audit("kit-built")
-    assert (line["user"], line["detail"]["device"]) == ("anna", "stick-1")
-    assert line["detail"]["serial"] == answer["serial"]
+    assert (line["user"], line["device"]) == ("anna", "stick-1")
+    assert line["serial"] == answer["serial"]
 
 
 def test_only_its_owner_reads_it(anna: Runner) -> None:
@@ -100,9 +101,8 @@ def test_the_certificate_in_the_store_is_the_one_that_was_issued(anna: Runner) -
     folder = Path(answer["kit"])
     assert answer["apps"] == ["wiki"]
     assert "crm.pusterla.localhost" not in answer["hosts"]
-    with sqlite3.connect(folder / "profile" / "cert9.db") as base:
+    with closing(sqlite3.connect(folder / "profile" / "cert9.db")) as base:
         rows = base.execute("SELECT a3 FROM nssPublic WHERE a0 = x'00000001'").fetchall()
-    base.close()
     assert "anna (stick-1)" in [name.decode() for (name,) in rows]
     assert len(rows) == 3, "root, issuing CA, and Anna's"
 
@@ -163,6 +163,30 @@ def test_nobody_disabled_or_unknown_gets_one(anna: Runner) -> None:
     anna.done("user", "disable", "anna")
     assert "disabled" in anna.refused(*building(anna), stdin=PRIMARY)
     assert left(anna) == []
+
+
+@pytest.mark.parametrize("name", ["Łucja Ñandú", "京子", "نور الهدى", "Zoë 'O\"Neil' & <Söhne>"])
+def test_names_of_every_script_are_on_the_stick(pusterla: Runner, name: str) -> None:
+    """In the letters, and in the store as NSS reads it."""
+    pusterla.done("user", "add", "x", "--name", name, "--password-stdin", stdin="a" * 20)
+    out = pusterla.site.parent / "kit"
+    words = ("kit", "build", "x", "--out", str(out), "--device", "rossa", "--password-stdin")
+    pusterla.done(*words, stdin=PRIMARY)
+    assert name in (out / "LEGGIMI.txt").read_text(encoding="utf-8-sig")
+    with closing(sqlite3.connect(out / "profile" / "cert9.db")) as base:
+        rows = base.execute("SELECT a3 FROM nssPublic WHERE a0 = x'00000001'").fetchall()
+    assert f"{name} (rossa)" in [label.decode() for (label,) in rows]
+
+
+def test_what_a_certificate_would_not_take_is_said_first(anna: Runner) -> None:
+    """A device of no name; and of a second certificate on one device the administrator is told."""
+    browser = str(make_browser(anna.site.parent / "firefox"))
+    words = building(anna, "--device", "a\u202eb", "--browser", browser)
+    anna.refused(*words, stdin=PRIMARY)
+    assert states(anna) == []
+    build(anna, "--device", "rossa", name="a")
+    result = anna.done(*building(anna, "--device", "rossa", name="b"), stdin=PRIMARY)
+    assert "already, and it goes on" in result.stderr
 
 
 # -------------------------------------------------------------------- a browser
@@ -273,8 +297,14 @@ def test_a_folder_that_is_no_kit_is_told_apart(anna: Runner, pusterla: Runner) -
     text = manifest.read_text()
     manifest.write_text(text.replace("pusterla.localhost", "other.example"))
     assert "is a kit of 'other.example'" in anna.refused("kit", "verify", str(folder))
+    serial = json.loads(text)["serial"]
+    manifest.write_text(text.replace(serial, "\\u0000' OR 1"))
+    assert "did not issue" in refused_check(anna, folder)
     manifest.write_bytes(b"\x00" * 100)
     assert "damaged" in anna.refused("kit", "verify", str(folder))
+    manifest.unlink()
+    os.mkfifo(manifest)
+    assert "no plain file" in anna.refused("kit", "verify", str(folder))
 
 
 def test_a_certificate_that_opens_nothing_any_more_is_a_fault(anna: Runner) -> None:
@@ -317,9 +347,8 @@ def test_a_stick_that_comes_back_has_one_new_certificate(anna: Runner) -> None:
     assert new["renewed"]["state"] == "valid"
     until = datetime.fromisoformat(new["renewed"]["supersede_at"])
     assert abs(until - datetime.now(UTC) - timedelta(days=3)) < timedelta(minutes=1)
-    with sqlite3.connect(folder / "profile" / "cert9.db") as base:
+    with closing(sqlite3.connect(folder / "profile" / "cert9.db")) as base:
         rows = base.execute("SELECT a3 FROM nssPublic WHERE a0 = x'00000001'").fetchall()
-    base.close()
     assert len(rows) == 3, "root, issuing CA, and the new one"
     assert not (folder / "profile" / "extensions").exists()
     assert (folder / "browser" / "omni.ja").stat().st_ino == before
