@@ -312,16 +312,18 @@ def _facts_of_check(check: "KitCheck") -> dict[str, Any]:
 
 def _shower() -> "Progress":
     """Show on stderr how far it is, one line a step; only where somebody may be looking."""
-    last = ("", 0)
+    last = ("", -1)
 
     def show(step: str, done: int, total: int) -> None:
         nonlocal last
-        now = (step, done * 100 // total if total else 100)
-        if now != last and sys.stderr.isatty():
-            # Over what was said of the same step before.
-            start = "\r" if last[0] == step else ""
-            end = "\n" if done == total else ""
-            click.echo(f"{start}{step} ... {now[1]:3} %{end}", err=True, nl=False)
-        last = now
+        percent = done * 100 // total if total else 100
+        if (step, percent) == last or not sys.stderr.isatty():
+            return
+        # Over what was said of the same step before.
+        start = "\r" if last[0] == step else ""
+        end = "\n" if done == total else ""
+        share = f" {percent:3} %" if total else ""
+        click.echo(f"{start}{step} ...{share}{end}", err=True, nl=False)
+        last = (step, percent)
 
     return show

@@ -87,7 +87,8 @@ else
          "The stick cannot be written, or is full: this works on a temporary copy, which is removed at the end."
 fi
 
-"$browser" @OPTIONS@ "$profile" "$@"
+# Not "$@" alone: some old shells take none for an error.
+"$browser" @OPTIONS@ "$profile" ${1+"$@"}
 """
 
 _LINUX_WINDOW: Final = """\

@@ -29,6 +29,12 @@ NEEDED: Final = tuple(f"{PROFILE}/{name}" for name in (CERTIFICATES, KEYS, CHOIC
 _FOREIGN = frozenset({"extensions", "chrome"})
 # What systems leave on every stick.
 _DROPPINGS = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
+_DROPPED_FOLDERS = frozenset(
+    {
+        *("system volume information", "$recycle.bin", "lost+found"),
+        *(".spotlight-v100", ".fseventsd", ".trashes", ".trash-1000"),
+    }
+)
 
 
 class ManifestUnreadable(Exception):
@@ -106,6 +112,9 @@ def _is_extra(name: str, known: Iterable[str]) -> bool:
         return False
     if name.startswith(f"{PROFILE}/"):
         return name.split("/")[1] in _FOREIGN
+    top, slash, _ = name.partition("/")
+    if slash and top.lower() in _DROPPED_FOLDERS:
+        return False
     last = name.rpartition("/")[2].lower()
     return last not in _DROPPINGS and not last.startswith("._")
 

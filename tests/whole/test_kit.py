@@ -74,10 +74,15 @@ def build(site: LiveSite, person: Person, folder: Path, *words: str) -> Path:
     stick = folder / "la chiavetta di Zoë è questa"
     shutil.copytree(made, stick)
     shutil.rmtree(made)
+    let_drive(stick)
+    return stick
+
+
+def let_drive(stick: Path) -> None:
+    """Let the browser of a kit be driven."""
     with (stick / "profile" / "prefs.js").open("a", encoding="ascii") as prefs:
         for name, value in SEEN.items():
             prefs.write(f"user_pref({json.dumps(name)}, {json.dumps(value)});\n")
-    return stick
 
 
 @contextmanager
@@ -106,9 +111,9 @@ def started(
                 process.wait()
 
 
-def unlock(screen: Desktop) -> None:
+def unlock(screen: Desktop, password: str = PRIMARY) -> None:
     """Type the primary password, as it is asked for."""
-    screen.type_into(screen.wait_for_window(ASKED), PRIMARY)
+    screen.type_into(screen.wait_for_window(ASKED), password)
 
 
 def arrive(fox: Firefox, address: str) -> None:
@@ -167,7 +172,7 @@ def test_a_wrong_password_is_asked_for_again_and_none_shows_no_certificate(
     site: LiveSite, anna: Person, screen: Desktop, tmp_path: Path
 ) -> None:
     """Whoever cancels sees the page that says so, and no more; the next start asks again."""
-    stick = build(site, anna, tmp_path)
+    stick = build(site, anna, tmp_path, "--key-type", "rsa3072")
     with started(stick, screen, tmp_path / "home"):
         first = screen.wait_for_window(ASKED)
         screen.type_into(first, "not the primary password")
@@ -187,18 +192,47 @@ def test_a_wrong_password_is_asked_for_again_and_none_shows_no_certificate(
 
 
 @pytest.mark.timeout(120)
-def test_a_stick_that_cannot_be_written_works_on_a_copy(
+def test_a_stick_that_came_back_opens_with_its_new_certificate(
     site: LiveSite, anna: Person, screen: Desktop, tmp_path: Path
 ) -> None:
+    """After the old one was revoked; with no question about which, for there is one."""
+    stick, password = build(site, anna, tmp_path, "--device", "rossa"), "una password nuova"
+    with started(stick, screen, tmp_path / "home"):
+        unlock(screen)
+        with driven(stick / "profile") as fox:
+            arrive(fox, site.portal("/sign-in"))
+    words = ("kit", "renew", str(stick), "--overlap", "0d", "--password-stdin", "--json")
+    new = site.command(*words, stdin=f"{password}\n").json()
+    site.wait_for_audit(kind="certificate-revoked", serial=new["renewed"]["serial"])
+    let_drive(stick)
+    with started(stick, screen, tmp_path / "home"):
+        unlock(screen, password)
+        with driven(stick / "profile") as fox:
+            arrive(fox, site.portal("/sign-in"))
+            assert "rossa" in fox.text
+
+
+# Run in a mount namespace of its own: the first word is the stick, the others what is started on it.
+LOCKED = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+FULL = """
+mkdir "$0.copy" && cp -R "$0/." "$0.copy" && mount -t tmpfs -o size=1m none "$0" &&
+  cp -R "$0.copy/." "$0" && exec "$@"
+"""
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("mount", [LOCKED, FULL], ids=["locked", "full"])
+def test_a_stick_that_cannot_be_written_works_on_a_copy(
+    site: LiveSite, anna: Person, screen: Desktop, tmp_path: Path, mount: str
+) -> None:
     """The launcher says so, and the copy is gone when the browser has ended."""
-    stick, home = build(site, anna, tmp_path), tmp_path / "home"
+    stick, home = build(site, anna, tmp_path, "--key-type", "p384"), tmp_path / "home"
     before = {path: path.stat().st_mtime_ns for path in stick.rglob("*")}
-    locked = (
-        *("unshare", "--mount", "--propagation", "private", "sh", "-c"),
-        'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"',
-        str(stick),
+    words = ("unshare", "--mount", "--propagation", "private", "sh", "-c", mount)
+    locked = (*words, str(stick))
+    ran = subprocess.run(
+        [*words[:-1], LOCKED, str(stick), "true"], capture_output=True, check=False, timeout=30
     )
-    ran = subprocess.run([*locked, "true"], capture_output=True, check=False, timeout=30)
     if ran.returncode != 0:
         pytest.skip("no mount namespace can be made here, and a stick must be locked in one")
     with started(stick, screen, home, *locked) as process:

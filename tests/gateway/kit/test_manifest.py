@@ -68,6 +68,9 @@ def test_a_kit_that_is_whole_does_not_differ() -> None:
     assert not compare(ANNAS, WHOLE)
     used = {"profile/places.sqlite": "", "profile/storage/x": "", ".DS_Store": "", "._x": ""}
     assert not compare(ANNAS, WHOLE | used)
+    root = {"System Volume Information/WPSettings.dat": "", ".Trashes/501/x": ""}
+    assert not compare(ANNAS, WHOLE | root), "a kit may be all that a stick has"
+    assert compare(ANNAS, WHOLE | {"lost+found": ""}).extra == ("lost+found",), "no folder"
 
 
 def test_what_is_missing_altered_or_extra_is_named() -> None:
