@@ -99,15 +99,13 @@ async def _certificates(command: Command, begun: Begun) -> list[CertificateRecor
 def _is_whole(begun: Begun, certificates: list[CertificateRecord]) -> bool:
     """Say whether all was done but to write down that it was."""
     known = {one.fingerprint for one in certificates}
-    if begun.renewal and begun.part.is_dir():
-        # The profile is the first thing that leaves this folder, and the manifest the last
-        # that came into it: the new profile is in its place.
-        moved = not (begun.part / PROFILE).exists()
-        manifest = manifest_in(begun.part)
-        return moved and manifest is not None and manifest.fingerprint in known
-    if begun.part.exists():
-        return False
     manifest = manifest_in(begun.folder)
+    if begun.renewal and not (begun.part / PROFILE).exists():
+        # The manifest is the last that came into this folder, and the last that leaves it; the
+        # profile is the first that leaves it. So the new profile is in its place.
+        manifest = manifest_in(begun.part) or manifest
+    elif begun.part.exists():
+        return False
     return manifest is not None and manifest.fingerprint in known
 
 
