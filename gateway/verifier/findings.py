@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from cryptography import x509
 
+from ca.foreign.certificates import UNREADABLE
 from ca.foreign.identities import NoIdentity, identity_of
 from ca.foreign.paths import InvalidPath, ValidPath, validate
 from ca.identity import shortened
@@ -70,7 +71,7 @@ def find(
 def _issuer_name(der: bytes) -> bytes:
     try:
         return x509.load_der_x509_certificate(der).issuer.public_bytes()
-    except ValueError:
+    except UNREADABLE:
         return b""
 
 
@@ -120,7 +121,7 @@ def refusal(
             not_after=certificate.not_valid_after_utc,
             issuer=issuer_of(certificate),
         )
-    except ValueError:
+    except UNREADABLE:
         return verdict
 
 

@@ -133,6 +133,14 @@ def test_what_cannot_be_read_has_no_face() -> None:
     assert refusal(CARD, b"", "too-costly", "why").words == "why"
 
 
+def test_a_certificate_of_no_known_version_has_no_face_either() -> None:
+    """It is one verdict more, and nothing that goes wrong."""
+    der = ANNA.der.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020107"), 1)
+    said = find(CARD, der, trust(), NOW)
+    assert isinstance(said, Verdict)
+    assert (said.fault, said.serial, said.not_after) == (PathFault.UNREADABLE, "", None)
+
+
 def test_names_of_issuers_end_somewhere() -> None:
     """A CA may write as much as it likes; what is kept of it fits on a screen."""
     long = make_root("x" * 60)
