@@ -104,6 +104,12 @@ def same_name(one: bytes, other: bytes) -> bool:
     return first.subject == second.subject
 
 
+def is_named_by(one: bytes, below: bytes) -> bool:
+    """Say whether the certificate *below* (DER) names the CA *one* (DER) as its issuer."""
+    first, second = (x509.load_der_x509_certificate(each) for each in (one, below))
+    return first.subject == second.issuer
+
+
 def _known(certificates: Sequence[bytes]) -> list[Foreign]:
     return [one for one in map(read_authority, certificates) if isinstance(one, Foreign)]
 

@@ -7,7 +7,14 @@ from pathlib import Path, PurePath
 from typing import Final
 from urllib.parse import urlsplit
 
-from ca.foreign.authorities import RefusedFile, read_authorities, same_authority, same_name
+from ca.foreign.authorities import (
+    RefusedFile,
+    is_named_by,
+    read_authorities,
+    same_authority,
+    same_name,
+)
+from ca.foreign.paths import is_signed
 from ca.serials import parse_serial
 from gateway.config.files import Problems, read_document
 from gateway.core.trusts import IdentityMap, PastEnd, Trust
@@ -27,9 +34,10 @@ _LONGEST_ADDRESS: Final = 2048
 def read_trusts(directory: Path, own: Collection[bytes] = ()) -> dict[str, Trust] | Problems:
     """Read every NAME.toml in *directory*, with the NAME.pem beside it; no directory, no trusts.
 
-    *own* are the certificates (DER) of the site's own CAs, which cannot be a trust as well. That
-    a CA has expired is no problem here, since nobody gets in with it anyway: a site must not
-    fail to start for it.
+    *own* are the certificates (DER) of the site's own CAs, which cannot be a trust as well, nor
+    can the CA above one of them: who asks the store is told of the issuing ones alone, and not of
+    the root. That a CA has expired is no problem here, since nobody gets in with it anyway: a site
+    must not fail to start for it.
     """
     problems: list[Problem] = []
     try:
@@ -229,9 +237,10 @@ def _refuse_same(
 ) -> None:
     """Record that a CA of *trust* is one of ours, or in another trust too."""
     place = f"{folder}/{trust.name}{CERTIFICATES_SUFFIX}"
-    if any(same_authority(one, ours) for one in trust.certificates for ours in own):
+    pairs = [(one, ours) for one in trust.certificates for ours in own]
+    if any(same_authority(one, ours) or is_signed(ours, one) for one, ours in pairs):
         problems.append(Problem(place, "holds a CA of this site itself, which is believed anyway"))
-    elif any(same_name(one, ours) for one in trust.certificates for ours in own):
+    elif any(same_name(one, ours) or is_named_by(one, ours) for one, ours in pairs):
         # Who issued a certificate is first told by the name, and it would be looked up as ours.
         problems.append(Problem(place, "holds a CA with the name of a CA of this site"))
     for other in others.values():

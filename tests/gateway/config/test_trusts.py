@@ -174,6 +174,17 @@ def test_a_ca_of_ours_is_no_trust(folder: Path) -> None:
     assert not isinstance(read_trusts(folder, [make_root("Ours").der]), Problems)
 
 
+def test_the_ca_above_ours_is_no_trust(folder: Path) -> None:
+    """Who knows our issuing CA alone knows our root by what it has signed, or by its name."""
+    write(folder, "a", EMAIL)
+    assert problems(folder, make_authority(ROOT, "Ours").der) == [
+        "trust/a.pem: holds a CA of this site itself, which is believed anyway"
+    ]
+    assert problems(folder, make_authority(make_root(), "Ours").der) == [
+        "trust/a.pem: holds a CA with the name of a CA of this site"
+    ]
+
+
 def test_a_ca_with_the_name_of_ours_is_no_trust(folder: Path) -> None:
     """What it issues would be looked up as if we had issued it, and never be known."""
     write(folder, "a", EMAIL)
