@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ca import lists
@@ -289,7 +288,7 @@ class Publisher:
             return await lists.take_number(connection, self._issuer.name, now)
 
     async def _sign(self, draft: CRLRecord, head: CRLHead, body: Sequence[bytes]) -> CRLRecord:
-        record = replace(draft, der=await asyncio.to_thread(_signed, self._issuer, head, body))
+        record = replace(draft, der=await asyncio.to_thread(sign_crl, self._issuer, head, body))
         async with self._begin() as connection:
             await lists.record_crl(connection, record)
             await self._witness.published(connection, record)
@@ -299,14 +298,23 @@ class Publisher:
         return self._publication.address + str(ListName(self._issuer.name, scope, kind))
 
 
-def _signed(issuer: Issuer, head: CRLHead, body: Sequence[bytes]) -> bytes:
-    return sign_crl(issuer, head, body).public_bytes(Encoding.DER)
-
-
 async def _encoded(slices: AsyncIterator[Sequence[Line]]) -> tuple[list[bytes], int]:
-    """Encode lines as they come, beside the event loop; return them and how many they are."""
-    body, entries = [], 0
-    async for lines in slices:
-        body.append(await asyncio.to_thread(encode_lines, lines))
-        entries += len(lines)
+    """Encode lines beside the event loop, each slice while the next one is being read.
+
+    Returns them, and how many they are.
+    """
+    body: list[bytes] = []
+    entries = 0
+    loop = asyncio.get_running_loop()
+    encoding: asyncio.Future[bytes] | None = None
+    try:
+        async for lines in slices:
+            if encoding is not None:
+                body.append(await encoding)
+            encoding = loop.run_in_executor(None, encode_lines, lines)
+            entries += len(lines)
+    finally:
+        # Also where reading fails: no thread is left behind.
+        if encoding is not None:
+            body.append(await encoding)
     return body, entries

@@ -4,7 +4,7 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -94,6 +94,13 @@ def make_ca(now: datetime = NOW, host: str = HOST) -> CA:
     return CA(root, Issuer(ISSUER_NAME, certificate, key, root.chain))
 
 
+def signed_list(
+    issuer: Issuer, head: CRLHead, lines: Sequence[bytes]
+) -> x509.CertificateRevocationList:
+    """Sign a list, and read it."""
+    return x509.load_der_x509_crl(sign_crl(issuer, head, lines))
+
+
 def build_crl(
     issuer: Issuer,
     lines: Iterable[Line],
@@ -103,7 +110,7 @@ def build_crl(
     next_update: datetime,
 ) -> x509.CertificateRevocationList:
     """Sign a full list of *lines*."""
-    return sign_crl(issuer, CRLHead(number, this_update, next_update), [encode_lines(lines)])
+    return signed_list(issuer, CRLHead(number, this_update, next_update), [encode_lines(lines)])
 
 
 def line_of(serial: int, at: datetime, reason: RevocationReason) -> Line:

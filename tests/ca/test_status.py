@@ -1,5 +1,7 @@
 """CRLs, judged by programs that nobody here wrote."""
 
+import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,6 +9,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ca.errors import StatusRefused
 from ca.issue import Issuer, issue
@@ -25,12 +29,15 @@ from tests.ca.makers import (
     judge,
     line_of,
     lint_with_pkilint,
+    make_ca,
+    signed_list,
     write_pem,
 )
 
 WEEK = timedelta(days=7)
 HOUR = timedelta(hours=1)
 KEY = make_key()
+ISSUER = make_ca().issuing
 ENTRIES = [
     line_of(serial, NOW - serial * HOUR, reason)
     for serial, reason in enumerate(RevocationReason, 1)
@@ -79,6 +86,45 @@ class TestContents:
             else:
                 flag = x509.ReasonFlags(reason.value)
                 assert reasons == [x509.CRLReason(flag)]
+
+    @given(st.datetimes(datetime(1950, 1, 1), datetime(2149, 12, 31), timezones=st.just(UTC)))  # noqa: DTZ001 - hypothesis adds the zone
+    def test_every_date_is_written_as_it_is(self, at: datetime) -> None:
+        """To the second, before and after the year in which the form changes."""
+        micros = (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+        (one,) = signed_list(
+            ISSUER, CRLHead(1, NOW, NOW + WEEK), [encode_lines([("4a", micros, "superseded")])]
+        )
+        assert one.revocation_date_utc == at.replace(microsecond=0)
+        form = b"\x18\x0f%Y" if at.year >= 2050 else b"\x17\x0d%y"
+        assert at.strftime(form.decode("latin-1")).encode("latin-1") in encode_lines(
+            [("4a", micros, "superseded")]
+        )
+
+
+class TestLength:
+    def test_a_long_list_keeps_no_other_thread_waiting(self) -> None:
+        """Deltas are signed, and everybody answered, while a full list is being signed."""
+        lines = [encode_lines((f"7{number:020x}", 0, "superseded") for number in range(200_000))]
+        head = CRLHead(1, NOW, NOW + WEEK)
+        crl = signed_list(ISSUER, head, lines)
+        begun = time.perf_counter()
+        # What the library does when it writes a list, which no other thread survives.
+        crl.public_bytes(Encoding.DER)
+        standstill = time.perf_counter() - begun
+        # Other programs make us wait too, but not three times in a row.
+        assert min(longest_wait(head, lines) for _ in range(3)) < standstill / 2
+
+
+def longest_wait(head: CRLHead, lines: list[bytes]) -> float:
+    """Sign, and return how long at most another thread did not get on meanwhile, in seconds."""
+    signing = threading.Thread(target=sign_crl, args=(ISSUER, head, lines))
+    longest, last = 0.0, time.perf_counter()
+    signing.start()
+    while signing.is_alive():
+        time.sleep(0.0005)
+        now = time.perf_counter()
+        longest, last = max(longest, now - last), now
+    return longest
 
 
 class TestRefusals:
@@ -180,7 +226,7 @@ class TestDeltasAndPartitions:
         """Which is critical, and which not, is as RFC 5280 has it."""
 
         def critical(head: CRLHead) -> dict[str, bool]:
-            crl = sign_crl(ca.issuing, head, [])
+            crl = signed_list(ca.issuing, head, [])
             return {type(one.value).__name__: one.critical for one in crl.extensions}
 
         assert critical(self.BASE) == {
@@ -206,20 +252,20 @@ class TestDeltasAndPartitions:
     def test_deltas_that_cannot_be_right(self, ca: CA, head: CRLHead) -> None:
         """One that begins at itself, or names another, is not signed."""
         with pytest.raises(StatusRefused):
-            sign_crl(ca.issuing, head, [])
+            signed_list(ca.issuing, head, [])
 
     @pytest.mark.parametrize("year, form", [(2049, b"4912"), (2050, b"205012")])
     def test_dates_of_this_century_and_later(self, ca: CA, year: int, form: bytes) -> None:
         """UTCTime through 2049, GeneralizedTime from 2050 on."""
         begin = datetime(year, 12, 1, tzinfo=UTC)
-        crl = sign_crl(ca.issuing, CRLHead(1, begin, begin + WEEK), [])
+        crl = signed_list(ca.issuing, CRLHead(1, begin, begin + WEEK), [])
         assert crl.last_update_utc == begin
         assert form + b"01000000Z" in crl.tbs_certlist_bytes
 
     @pytest.mark.parametrize("serial", ["1", "7f", "80", "ff" * 19, "7" + "f" * 39])
     def test_every_serial_is_written_as_it_is(self, ca: CA, serial: str) -> None:
         """Odd digits, a high bit, the longest there may be."""
-        crl = sign_crl(
+        crl = signed_list(
             ca.issuing, CRLHead(1, NOW, NOW + WEEK), [encode_lines([(serial, 0, "superseded")])]
         )
         assert [one.serial_number for one in crl] == [int(serial, 16)]
@@ -240,8 +286,8 @@ class TestDeltasAndPartitions:
                 line_of(people["bruno"].serial_number, NOW, RevocationReason.KEY_COMPROMISE),
             ]
         )
-        base = sign_crl(ca.issuing, self.BASE, [encode_lines([held])])
-        delta = sign_crl(ca.issuing, self.DELTA, [lines])
+        base = signed_list(ca.issuing, self.BASE, [encode_lines([held])])
+        delta = signed_list(ca.issuing, self.DELTA, [lines])
         both = tmp_path / "both.pem"
 
         def verdicts(*crls: x509.CertificateRevocationList) -> list[bool]:
@@ -265,6 +311,6 @@ class TestDeltasAndPartitions:
         """Pkilint finds nothing in either."""
         crl_file = tmp_path / "crl.pem"
         reason = "certificateHold" if head.base is None else REMOVE_FROM_CRL
-        crl = sign_crl(ca.issuing, head, [encode_lines([("4a" * 16, 0, reason)])])
+        crl = signed_list(ca.issuing, head, [encode_lines([("4a" * 16, 0, reason)])])
         crl_file.write_bytes(crl.public_bytes(Encoding.PEM))
         assert lint_with_pkilint("lint_crl", "-t", "CRL", "-p", "PKIX", crl_file) == []

@@ -25,7 +25,7 @@ from ca.issue import Issuer, issue, make_issuing, make_root
 from ca.kinds import KeyKind, PrivateKey, make_key
 from ca.ocsp import Issued, Question, Responder, answer, read_request
 from ca.scopes import REMOVE_FROM_CRL, Line
-from ca.status import CRLHead, encode_lines, sign_crl
+from ca.status import CRLHead, encode_lines
 from ca.trust import Revocation, RevocationReason
 from tests.ca.makers import (
     CA,
@@ -37,6 +37,7 @@ from tests.ca.makers import (
     judge,
     lint_with_pkilint,
     new_serial,
+    signed_list,
     write_pem,
 )
 
@@ -120,15 +121,15 @@ def _lists(ca: CA, anna: x509.Certificate) -> Iterator[tuple[str, x509.Certifica
     lines = [(f"{number:x}", 0, reason) for number, reason in enumerate(reasons, 1)]
     full = CRLHead(10, NOW, NOW + WEEK)
     everything = encode_lines([*lines, _line(anna, "keyCompromise")])
-    yield "empty", sign_crl(ca.issuing, full, [])
-    yield "full", sign_crl(ca.issuing, full, [everything])
-    yield "base", sign_crl(ca.issuing, replace(full, fresh=FRESH), [everything])
+    yield "empty", signed_list(ca.issuing, full, [])
+    yield "full", signed_list(ca.issuing, full, [everything])
+    yield "base", signed_list(ca.issuing, replace(full, fresh=FRESH), [everything])
     removed = encode_lines([("4a" * 16, 0, REMOVE_FROM_CRL), _line(anna, "keyCompromise")])
-    yield "delta", sign_crl(ca.issuing, replace(full, number=11, base=10), [removed])
+    yield "delta", signed_list(ca.issuing, replace(full, number=11, base=10), [removed])
     part = replace(full, point=PARTITION)
-    yield "partition", sign_crl(ca.issuing, part, [everything])
+    yield "partition", signed_list(ca.issuing, part, [everything])
     part = replace(part, number=11, base=10)
-    yield "partition's delta", sign_crl(ca.issuing, part, [removed])
+    yield "partition's delta", signed_list(ca.issuing, part, [removed])
 
 
 def _answers(ca: CA, by: Responder, of: x509.Certificate) -> Iterator[tuple[str, bytes]]:
