@@ -1,6 +1,8 @@
 """The ledger, on real databases."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -24,7 +26,7 @@ from ca.trust import (
     Unknown,
     judge,
 )
-from tests.ca.databases import Begin
+from tests.ca.databases import Begin, sqlite_engine
 
 NOW = datetime(2026, 11, 21, 9, 0, 0, 123456, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -345,6 +347,60 @@ class TestRevoking:
             record = await ledger.find_by_serial(connection, ISSUER, serial_of(1))
         assert record is not None
         assert record.state is CertificateState.VALID
+
+
+class TestLength:
+    """A certificate among many is found at once; others wait while one is being revoked."""
+
+    @pytest.fixture
+    async def crowd(self, tmp_path: Path) -> AsyncIterator[AsyncConnection]:
+        """Yield a transaction on a ledger of many, half of them revoked."""
+        engine = sqlite_engine(tmp_path / "crowd.sqlite3")
+        async with engine.begin() as connection:
+            await connection.run_sync(ledger.metadata.create_all)
+            await ledger.record_issuer(connection, name=ISSUER, der=b"issuing")
+            common = {"issuer": ISSUER, "device": "stick", "reserved_at": NOW, "not_before": NOW}
+            states = (CertificateState.VALID, CertificateState.REVOKED)
+            await connection.execute(
+                ledger.certificate.insert(),
+                [
+                    {
+                        **common,
+                        "serial": serial_of(number),
+                        "fingerprint": fingerprint_of(number),
+                        "username": f"user-{number}",
+                        "not_after": NOW + YEAR,
+                        "state": states[number % 2],
+                        "revoked_at": NOW if number % 2 else None,
+                    }
+                    for number in range(1, 10_001)
+                ],
+            )
+            yield connection
+        await engine.dispose()
+
+    @pytest.mark.parametrize("by", ["serial", "user"])
+    async def test_nothing_else_is_read(self, crowd: AsyncConnection, by: str) -> None:
+        """Held, released, revoked and revoked again, by serial or by user."""
+        driver = (await crowd.get_raw_connection()).driver_connection
+        assert driver is not None
+        serials = [serial_of(5_000)] if by == "serial" else None
+        user = "user-5000" if by == "user" else None
+        thousands: list[int] = []
+        await driver.set_progress_handler(lambda: thousands.append(1), 1000)
+        assert len(await ledger.hold(crowd, serials=serials, user=user, now=NOW)) == 1
+        assert len(await ledger.release(crowd, serials=serials, user=user)) == 1
+        for newly in (1, 0):
+            found = await ledger.revoke(
+                crowd,
+                serials=serials,
+                user=user,
+                reason=RevocationReason.KEY_COMPROMISE,
+                now=NOW,
+            )
+            assert (len(found.newly), len(found.already)) == (newly, 1 - newly)
+        # Steps of SQLite's machine; each certificate that is looked at takes some of them.
+        assert len(thousands) <= 2
 
 
 class TestStanding:
