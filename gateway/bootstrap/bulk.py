@@ -13,9 +13,15 @@ from typing import Final
 
 from ca.ledger import CertificateRecord, CertificateState
 from ca.trust import RevocationReason
-from gateway.bootstrap.certificates import AUTHORITY_SECONDS, Revocation, list_them
+from gateway.bootstrap.certificates import (
+    AUTHORITY_SECONDS,
+    Revocation,
+    block_here,
+    list_them,
+)
 from gateway.bootstrap.command import Command, CommandRefused
 from gateway.core.audit import AuditKind
+from gateway.core.foreign import Presented
 from gateway.core.ports import StoreUnavailable
 from policies.values import suggest
 
@@ -79,11 +85,13 @@ async def revoke_all(
 ) -> Revocation:
     """Revoke *records*, which *selection* has chosen, and see to it that the lists say so.
 
+    Certificates of other CAs that the people in its group have shown are blocked here too.
     When there are none nothing is told. When the store fails in between, `CommandRefused` says how many are revoked, for good.
     """
+    blocked = await _block_group(command, selection, reason)
     if not records:
         # What begins and never ends would stand for a command that was killed.
-        return Revocation((), (), None)
+        return Revocation((), (), None, blocked)
     plan = {"wanted": str(selection), "certificates": str(len(records))}
     await command.record(AuditKind.BULK_REVOCATION, detail=plan | {"stage": "begun"})
     revoked: list[CertificateRecord] = []
@@ -107,7 +115,23 @@ async def revoke_all(
     # Whoever lists the last one lists those before it too.
     marks = {(one.issuer, one.crl_partition): one for one in revoked}
     problem = await list_them(command, [*marks.values()], patience)
-    return Revocation(tuple(revoked), already, problem)
+    return Revocation(tuple(revoked), already, problem, blocked)
+
+
+async def _block_group(
+    command: Command, selection: Selection, reason: RevocationReason
+) -> tuple[Presented, ...]:
+    """Block what other CAs have issued to a group; to whom and when they did is not ours to say."""
+    narrower = (selection.device, selection.issued_before, selection.issuer)
+    if selection.group is None or any(one is not None for one in narrower):
+        return ()
+    people = await _people(command, selection) or set()
+    if selection.user is not None:
+        people &= {selection.user}
+    blocked: list[Presented] = []
+    for user in sorted(people):
+        blocked += await block_here(command, None, user, None, reason)
+    return tuple(blocked)
 
 
 async def _people(command: Command, selection: Selection) -> set[str] | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from gateway.bootstrap.signing import (
     publication_of,
     signing_issuers,
 )
+from gateway.core.foreign import Presented
 from gateway.core.people import Person
 from policies.values import suggest
 
@@ -56,12 +57,14 @@ class Wanted:
 class Revocation:
     """What a command revoked: by itself, and before it; and whether a CRL says so yet.
 
-    *unpublished* is why no CRL lists them yet, and None when one does.
+    *unpublished* is why no CRL lists them yet, and None when one does. *blocked* are certificates
+    of other CAs: they open nothing here any more, and only those CAs can revoke them elsewhere.
     """
 
     revoked: tuple[CertificateRecord, ...]
     already: tuple[CertificateRecord, ...]
     unpublished: str | None
+    blocked: tuple[Presented, ...] = ()
 
     def raise_unless_published(self) -> None:
         """Raise `CommandRefused`, which says what holds already, unless a CRL is published."""
@@ -167,9 +170,16 @@ async def revoke_certificates(
     """Revoke what fits every criterion, and see to it that a CRL says so.
 
     When this returns, the revocation is durable and on its way to every edge.
-    Whoever may not sign waits *patience* seconds for the running authority.
+    Whoever may not sign waits *patience* seconds for the running authority. Certificates of
+    other CAs that fit are blocked here; they are for no device.
     """
-    found = await fitting(command, serial, user, device)
+    blocked = await block_here(command, serial, user, device, reason)
+    try:
+        found = await fitting(command, serial, user, device)
+    except CommandRefused:
+        if blocked:
+            return Revocation((), (), None, blocked)
+        raise
     revoked = await command.store.revoke_certificates(
         serial=found[0].serial if serial is not None else None,
         user=user,
@@ -179,7 +189,25 @@ async def revoke_certificates(
     )
     new = {record.serial for record in revoked}
     already = [record for record in found if record.serial not in new]
-    return await _published(command, revoked, already, patience)
+    outcome = await _published(command, revoked, already, patience)
+    return replace(outcome, blocked=blocked)
+
+
+async def block_here(
+    command: Command,
+    serial: str | None,
+    user: str | None,
+    device: str | None,
+    reason: RevocationReason,
+) -> tuple[Presented, ...]:
+    """Block the certificates of other CAs that fit; there are none for a device."""
+    plain = None if serial is None else parse_serial(serial)
+    if device is not None or (plain is None and user is None):
+        return ()
+    blocked = await command.store.block_presented(
+        serial=plain, user=user, reason=reason, by=command.by
+    )
+    return tuple(blocked)
 
 
 async def remove_person(command: Command, user: str) -> Revocation:

@@ -5,16 +5,20 @@ cookies too; after the release the same certificate works, and the person signs 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ca.ledger import CertificateRecord, CertificateState
+from ca.serials import parse_serial
+from ca.trust import RevocationReason
 from gateway.bootstrap.certificates import (
     AUTHORITY_SECONDS,
+    block_here,
     fitting,
     list_them,
     refuse_unpublished,
 )
 from gateway.bootstrap.command import Command, CommandRefused
+from gateway.core.foreign import Presented
 
 _HELD = "on hold, and its connections are cut"
 _RELEASED = "released, and lets in again here"
@@ -30,12 +34,14 @@ _WHY_NOT = {
 class Changed:
     """What a command has put on hold or released; and whether the lists say so yet.
 
-    *unpublished* is why no CRL says so yet, and None when one does.
+    *unpublished* is why no CRL says so yet, and None when one does. *blocked* are certificates of
+    other CAs, for which that holds at this site alone.
     """
 
     records: tuple[CertificateRecord, ...]
     done: str
     unpublished: str | None
+    blocked: tuple[Presented, ...] = ()
 
     def raise_unless_published(self) -> None:
         """Raise `CommandRefused`, which says what holds already, unless a CRL is published."""
@@ -54,6 +60,20 @@ async def hold_certificates(
 
     Raises `CommandRefused` when nothing that fits can be put on hold.
     """
+    reason = RevocationReason.CERTIFICATE_HOLD
+    blocked = await block_here(command, serial, user, device, reason)
+    try:
+        changed = await _hold_ours(command, serial, user, device, patience)
+    except CommandRefused:
+        if blocked:
+            return Changed((), _HELD, None, blocked)
+        raise
+    return replace(changed, blocked=blocked)
+
+
+async def _hold_ours(
+    command: Command, serial: str | None, user: str | None, device: str | None, patience: float
+) -> Changed:
     found = await fitting(command, serial, user, device)
     now = command.clock()
     if all(one.state is CertificateState.VALID and one.not_after < now for one in found):
@@ -79,6 +99,28 @@ async def release_certificates(
 
     Raises `CommandRefused` when nothing that fits is on hold.
     """
+    released = await _release_foreign(command, serial, user, device)
+    try:
+        changed = await _release_ours(command, serial, user, device, patience)
+    except CommandRefused:
+        if released:
+            return Changed((), _RELEASED, None, released)
+        raise
+    return replace(changed, blocked=released)
+
+
+async def _release_foreign(
+    command: Command, serial: str | None, user: str | None, device: str | None
+) -> tuple[Presented, ...]:
+    plain = None if serial is None else parse_serial(serial)
+    if device is not None or (plain is None and user is None):
+        return ()
+    return tuple(await command.store.unblock_presented(serial=plain, user=user, by=command.by))
+
+
+async def _release_ours(
+    command: Command, serial: str | None, user: str | None, device: str | None, patience: float
+) -> Changed:
     found = await fitting(command, serial, user, device)
     released = await command.store.release_certificates(
         serial=None if serial is None else found[0].serial, user=user, device=device, by=command.by

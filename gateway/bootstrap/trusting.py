@@ -30,6 +30,7 @@ from gateway.config import Problems
 from gateway.config.trust_template import trust_text
 from gateway.config.trusts import check_trust_name, parse_trust, trust_names
 from gateway.core.audit import AuditKind
+from gateway.core.foreign import Presented
 from gateway.core.trusts import IdentityMap, PastEnd, Trust
 from policies.values import suggest
 
@@ -103,6 +104,19 @@ def known_trust(command: Command, name: str) -> Trust:
     if name not in known:
         raise CommandRefused(_no_trust(name, list(known)))
     return known[name]
+
+
+async def shown_certificates(
+    command: Command, name: str | None
+) -> tuple[datetime, list[Presented]]:
+    """Return the certificates of the trust *name*, or of all, and when we looked.
+
+    Those of a trust that was taken away are there too; a name that none has or had is refused.
+    """
+    found = await command.store.presented(trust=name)
+    if name is not None and not found:
+        known_trust(command, name)
+    return command.clock(), found
 
 
 async def add_trust(command: Command, new: NewTrust) -> Changed:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.facts import facts_of
+from gateway.cli.facts import facts_of, foreign_facts, named
 from gateway.cli.keys import passphrase_option
 from gateway.cli.output import ExampleCommand, json_option, say, say_json
 from gateway.cli.surroundings import Surroundings, pass_surroundings
@@ -79,10 +79,13 @@ def _answer(changed: "Changed", key: str, words: str, *, as_json: bool) -> None:
         say_json(
             {
                 key: [facts_of(record) for record in changed.records],
+                "of_other_cas": [foreign_facts(one) for one in changed.blocked],
                 "crl_published": changed.unpublished is None,
             }
         )
     else:
         for record in changed.records:
             say(f"{words}{record.serial} of {record.username} on {record.device}")
+        for one in changed.blocked:
+            say(f"{words}{named(one)}, here alone")
     changed.raise_unless_published()

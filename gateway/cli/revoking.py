@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ca.trust import RevocationReason
-from gateway.cli.facts import facts_of
+from gateway.cli.facts import facts_of, foreign_facts, named
 from gateway.cli.keys import passphrase_option
 from gateway.cli.output import ExampleCommand, json_option, local, say, say_json, say_table, warn
 from gateway.cli.surroundings import Surroundings, pass_surroundings
@@ -162,11 +162,12 @@ def _answer(outcome: "Revocation", *, as_json: bool) -> None:
             {
                 "revoked": [facts_of(record) for record in outcome.revoked],
                 "already": [facts_of(record) for record in outcome.already],
+                "of_other_cas": [foreign_facts(one) for one in outcome.blocked],
                 "crl_published": outcome.unpublished is None,
             }
         )
         return
-    if not outcome.revoked and not outcome.already:
+    if not outcome.revoked and not outcome.already and not outcome.blocked:
         say(_NOTHING)
     if len(outcome.revoked) > _NAMED_AT_MOST:
         people = len({record.username for record in outcome.revoked})
@@ -174,6 +175,8 @@ def _answer(outcome: "Revocation", *, as_json: bool) -> None:
     else:
         for record in outcome.revoked:
             say(f"revoked {record.serial} of {record.username} on {record.device}")
+    for one in outcome.blocked:
+        say(f"blocked {named(one)}: it opens nothing here; elsewhere only its own CA can say so")
     for record in outcome.already:
         say(
             f"{record.serial} of {record.username} on {record.device} was revoked already, "

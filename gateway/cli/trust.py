@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.cli.facts import foreign_facts, state_here
 from gateway.cli.output import (
     ExampleCommand,
     json_option,
@@ -207,6 +208,36 @@ def show(here: Surroundings, *, name: str, as_json: bool) -> None:
             sorted(found.people.items()),
             empty="nobody has a certificate; `pusterla ca trust assign` gives one to somebody",
         )
+
+
+@trust.command(cls=ExampleCommand, example="ca trust certificates office")
+@click.argument("name", required=False)
+@json_option
+@pass_surroundings
+def certificates(here: Surroundings, *, name: str | None, as_json: bool) -> None:
+    """List the certificates of other CAs that were shown here, and what was found of each."""
+    from gateway.bootstrap.trusting import shown_certificates
+
+    now, found = here.run(lambda command: shown_certificates(command, name))
+    if as_json:
+        say_json([foreign_facts(each) for each in found])
+        return
+    say_table(
+        ("SERIAL", "TRUST", "USER", "NAMES", "STATE", "GOOD UNTIL", "ENDS"),
+        [
+            (
+                each.verdict.serial or each.verdict.fingerprint,
+                each.verdict.trust,
+                each.user,
+                each.verdict.identity,
+                state_here(each, now),
+                local(each.verdict.good_until) if each.verdict.good_until else "",
+                local(each.verdict.not_after) if each.verdict.not_after else "",
+            )
+            for each in found
+        ],
+        empty="none was shown yet",
+    )
 
 
 @trust.command(cls=ExampleCommand, example="ca trust remove office")

@@ -279,11 +279,17 @@ def _states_email(email: str) -> ColumnElement[bool]:
 async def certificates_of(
     connection: AsyncConnection, *, serial: str | None, user: str | None
 ) -> list[Presented]:
-    """Return the accepted certificates with *serial*, or those whose holder is *user* now."""
-    wanted = selected(state=ForeignState.ACCEPTED)
+    """Return the certificates with *serial*, or the accepted ones whose holder is *user* now.
+
+    Raises `ValueError` without either.
+    """
+    wanted: list[ColumnElement[bool]] = []
     if serial is not None:
         wanted.append(_row.serial == serial)
+    elif user is None:
+        raise ValueError("name the certificates of other CAs: a serial or a user")
     if user is not None:
+        wanted += selected(state=ForeignState.ACCEPTED)
         email = await connection.scalar(select(person.c.email).where(person.c.username == user))
         wanted.append(or_(_states_user(user), _states_email(email or "")))
     found = await read_presented(connection, *wanted)

@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ca import ledger
 from ca.ledger import CertificateRecord
-from ca.trust import RevocationReason
+from ca.trust import Revocation, RevocationReason
 from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.changes import ChangeKind
-from gateway.core.foreign import ForeignState
+from gateway.core.foreign import ForeignState, Presented
 from gateway.core.sessions import Session
 from gateway.store import audit, certificates, feed, foreign, recovery, sessions
 from gateway.store.errors import NoSuchCertificate
@@ -162,6 +162,50 @@ class Step:
             await self.revoke(user=user, reason=RevocationReason.CESSATION_OF_OPERATION)
         await self.end_sessions(sessions.selected(user=user), reason=cause)
 
+    async def block(
+        self, *, serial: str | None = None, user: str | None = None, reason: RevocationReason
+    ) -> list[Presented]:
+        """Let certificates of other CAs open nothing here, and end what is bound to them.
+
+        Returns those that are blocked by this; a hold takes no place of what is final.
+        """
+        found = await foreign.certificates_of(self.connection, serial=serial, user=user)
+        newly = [one for one in found if _is_stronger(reason, one.blocked)]
+        fingerprints = [one.verdict.fingerprint for one in newly]
+        await foreign.block(self.connection, fingerprints, reason, self.now)
+        kind = AuditKind.CERTIFICATE_REVOKED if reason.is_final else AuditKind.CERTIFICATE_HELD
+        self._tell_of_blocked(kind, newly, reason)
+        if fingerprints:
+            await self.end_sessions(sessions.selected(fingerprints=fingerprints), reason=kind)
+        return newly
+
+    async def unblock(
+        self, *, serial: str | None = None, user: str | None = None
+    ) -> list[Presented]:
+        """End the holds of certificates of other CAs here; what was revoked here stays so."""
+        found = await foreign.certificates_of(self.connection, serial=serial, user=user)
+        held = [one for one in found if one.blocked and not one.blocked.reason.is_final]
+        fingerprints = [one.verdict.fingerprint for one in held]
+        await foreign.block(self.connection, fingerprints, None, self.now)
+        self._tell_of_blocked(AuditKind.CERTIFICATE_RELEASED, held)
+        return held
+
+    def _tell_of_blocked(
+        self, kind: AuditKind, blocked: Sequence[Presented], reason: str = ""
+    ) -> None:
+        for one in blocked:
+            verdict = one.verdict
+            self.note(
+                kind,
+                user=one.user,
+                serial=verdict.serial,
+                device=verdict.trust,
+                reason=reason,
+                trust=verdict.trust,
+                fingerprint=verdict.fingerprint,
+            )
+            self.change(ChangeKind.CERTIFICATE, verdict.fingerprint)
+
     async def look_who_holds(self, user: str, email: str) -> None:
         """Have certificates of other CAs looked up anew whose holder may be another now."""
         for fingerprint in await foreign.whose_may_change(self.connection, user, email):
@@ -202,6 +246,10 @@ class Step:
             await self.end_sessions(
                 sessions.selected(fingerprints=[verdict.fingerprint]), reason=kind
             )
+
+
+def _is_stronger(reason: RevocationReason, blocked: Revocation | None) -> bool:
+    return blocked is None or (reason.is_final and not blocked.reason.is_final)
 
 
 def _kind_of(judged: foreign.Judged) -> AuditKind | None:

@@ -489,6 +489,29 @@ class Store:
             judged = await foreign.write_verdicts(step.connection, verdicts, step.now)
             await step.follow_verdicts(judged)
 
+    async def block_presented(
+        self,
+        *,
+        serial: str | None = None,
+        user: str | None = None,
+        reason: RevocationReason,
+        by: str,
+    ) -> list[Presented]:
+        """Let certificates of other CAs open nothing here any more; return what is new.
+
+        Whatever their own CA says: they end here, at once, and for good unless *reason* is a
+        hold. Raises `ValueError` when neither *serial* nor *user* is given.
+        """
+        async with self._step(by) as step:
+            return await step.block(serial=serial, user=user, reason=reason)
+
+    async def unblock_presented(
+        self, *, serial: str | None = None, user: str | None = None, by: str
+    ) -> list[Presented]:
+        """End the holds that `block_presented` has made, and return of which certificates."""
+        async with self._step(by) as step:
+            return await step.unblock(serial=serial, user=user)
+
     async def forget_presented(self, before: datetime) -> int:
         """Take out certificates of other CAs that have ended or were refused before *before*."""
         async with self._step() as step:

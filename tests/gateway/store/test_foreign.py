@@ -295,3 +295,60 @@ async def test_lists_are_noted_as_a_whole(store: Store) -> None:
     assert await store.foreign_lists() == [other]
     await store.note_lists("lab", [])
     assert await store.foreign_lists() == []
+
+
+async def test_what_is_blocked_here_stays_so_whatever_its_ca_says(store: Store) -> None:
+    """By serial or by person; at once, told, and its sessions end."""
+    await store.add_person(new_person())
+    await shown(store, GOOD)
+    session = await sign_in(store)
+    before = await newest(store)
+    reason = RevocationReason.KEY_COMPROMISE
+    (blocked,) = await store.block_presented(user="anna", reason=reason, by="command")
+    assert (blocked.verdict.fingerprint, blocked.user) == (CARD, "anna")
+    assert await told(store, before) == [
+        (ChangeKind.CERTIFICATE, CARD),
+        (ChangeKind.SESSION, session.id),
+    ]
+    await store.judge([replace(GOOD, good_until=NOON + 2 * DAY)], by="verifier")
+    holder = await store.holder(CARD)
+    assert holder is not None
+    assert (holder.revoked_at, holder.reason) == (NOON, reason)
+    assert await store.block_presented(serial="4a0f", reason=reason, by="command") == []
+    assert await store.unblock_presented(serial="4a0f", by="command") == []
+    line = (await store.audit_tail(2))[0].event
+    assert (line.kind, line.user, line.reason) == (AuditKind.CERTIFICATE_REVOKED, "anna", reason)
+    # As long as the certificate could come in, the block is not forgotten.
+    assert await store.forget_presented(NOON + 100 * DAY) == 0
+
+
+async def test_a_hold_here_ends_with_its_release_here(store: Store) -> None:
+    """That of its CA is another one, and a revocation by its CA weighs more than a hold here."""
+    await store.add_person(new_person())
+    await shown(store, GOOD)
+    hold = RevocationReason.CERTIFICATE_HOLD
+    assert len(await store.block_presented(serial="4a0f", reason=hold, by="command")) == 1
+    holder = await store.holder(CARD)
+    assert holder is not None
+    assert holder.held
+    await store.judge([replace(GOOD, revocation=STOLEN)], by="verifier")
+    holder = await store.holder(CARD)
+    assert holder is not None
+    assert holder.reason == STOLEN.reason
+    await store.judge([GOOD], by="verifier")
+    assert len(await store.unblock_presented(user="anna", by="command")) == 1
+    holder = await store.holder(CARD)
+    assert holder is not None
+    assert holder.revoked_at is None
+    assert (await kinds(store))[-1] is AuditKind.CERTIFICATE_RELEASED
+
+
+async def test_nothing_named_blocks_nothing(store: Store) -> None:
+    """It must never mean everything; and who has none has none."""
+    await store.add_person(new_person())
+    await shown(store, GOOD)
+    reason = RevocationReason.KEY_COMPROMISE
+    with pytest.raises(ValueError, match="name the certificates"):
+        await store.block_presented(reason=reason, by="command")
+    assert await store.block_presented(user="berta", reason=reason, by="command") == []
+    assert await store.block_presented(serial="ff", reason=reason, by="command") == []
