@@ -26,7 +26,8 @@ from gateway.bootstrap.signing import (
     publication_of,
     signing_issuers,
 )
-from gateway.core.foreign import Presented
+from gateway.bootstrap.trust_lists import ForeignAge, age_of
+from gateway.core.foreign import ForeignList, Presented
 from gateway.core.people import Person
 from policies.values import suggest
 
@@ -255,6 +256,25 @@ async def published_crls(command: Command) -> list[PublishedCRL]:
     if not found:
         raise CommandRefused("no revocation list was ever published: pusterla crl publish")
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class KnownList:
+    """A list of another CA that this site goes by, or tries to get; and when we looked."""
+
+    found: ForeignList
+    now: datetime
+
+    @property
+    def age(self) -> ForeignAge:
+        """Return how it is."""
+        return age_of(self.found, self.now)
+
+
+async def foreign_lists(command: Command) -> list[KnownList]:
+    """Return the lists of other CAs."""
+    now = command.clock()
+    return [KnownList(one, now) for one in await command.store.foreign_lists()]
 
 
 def authority_of(command: Command, name: str) -> Authority:

@@ -20,6 +20,7 @@ from gateway.bootstrap.keypairs import examine_hosts, examine_keys, examine_secr
 from gateway.bootstrap.mail import examine_mail
 from gateway.bootstrap.signing import publication_of
 from gateway.bootstrap.trust_examination import examine_trusts
+from gateway.bootstrap.trust_lists import examine_foreign
 from gateway.config import Configuration, read_configuration
 from gateway.core.ports import StoreUnavailable
 from gateway.store import StoreError, migrate_store, open_store
@@ -70,6 +71,8 @@ async def _examine_store(
         async with open_store(folder.store_url(site.store_url), clock) as store:
             yield ok("store", "answers, and its tables are those of this Pusterla")
             async for finding in examine_store(store, publication_of(site), clock()):
+                yield finding
+            async for finding in examine_foreign(folder, store, clock()):
                 yield finding
     except (StoreError, StoreUnavailable, OSError, ValueError) as error:
         yield store_finding(error)

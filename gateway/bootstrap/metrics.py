@@ -220,6 +220,18 @@ def store_metrics(found: Mapping[str, Snapshot]) -> Iterator[Metric]:
         for crl in crls:
             family.add_metric([crl[label] for label in _CRL_LABELS], crl[key])
         yield family
+    yield from foreign_metrics(found)
+
+
+def foreign_metrics(found: Mapping[str, Snapshot]) -> Iterator[Metric]:
+    """Yield how the lists of other CAs stand; any worker that reaches the store may say so."""
+    lists = next((one["foreign_lists"] for one in found.values() if one["foreign_lists"]), ())
+    for key, words in _OF_FOREIGN:
+        family = GaugeMetricFamily(f"pusterla_foreign_list_{key}", words, labels=_FOREIGN_LABELS)
+        for each in lists:
+            if key in each:
+                family.add_metric([each[label] for label in _FOREIGN_LABELS], each[key])
+        yield family
 
 
 def _observe(
@@ -282,4 +294,11 @@ _OF_CRLS: Final = (
     ("number", "Number of the newest revocation list of its kind."),
     ("age_seconds", "Age of the newest revocation list of its kind."),
     ("seconds_to_next_update", "Until that revocation list ends; negative: it has."),
+)
+_FOREIGN_LABELS: Final = ("trust", "source")
+_OF_FOREIGN: Final = (
+    ("age_seconds", "Age of the revocation list of another CA that is gone by."),
+    ("seconds_to_next_update", "Until that list ends; negative: it has."),
+    ("entries", "How many certificates it revokes."),
+    ("failing", "Whether the last attempt to get the next one failed."),
 )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ca.scopes import CRLKind
+from gateway.core.foreign import ForeignList
 from gateway.core.ports import StoreUnavailable
 from gateway.edge.edge import Edge
 from gateway.store import Store
@@ -40,7 +41,8 @@ async def answering(
             return
         with suppress(ConnectionError):
             crls = await crl_snapshot(store, clock(), deltas=edge.site.crl.delta)
-            said = worker_snapshot(edge) | {"crls": crls}
+            foreign = await foreign_snapshot(store, clock())
+            said = worker_snapshot(edge) | {"crls": crls, "foreign_lists": foreign}
             writer.write(json.dumps(said).encode())
             await writer.drain()
         writer.close()
@@ -98,3 +100,27 @@ async def crl_snapshot(store: Store, now: datetime, *, deltas: bool) -> list[dic
         for one in found
         if deltas or one.kind is not CRLKind.DELTA
     ]
+
+
+async def foreign_snapshot(store: Store, now: datetime) -> list[dict[str, Any]]:
+    """Return how the lists of other CAs stand; of what is not known there is no key."""
+    try:
+        async with asyncio.timeout(STORE_SECONDS):
+            found = await store.foreign_lists()
+    except (StoreUnavailable, TimeoutError):
+        return []
+    return [_foreign_facts(one, now) for one in found]
+
+
+def _foreign_facts(one: ForeignList, now: datetime) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "trust": one.trust,
+        "source": one.source,
+        "entries": one.entries,
+        "failing": int(bool(one.failure)),
+    }
+    if one.this_update is not None:
+        facts["age_seconds"] = (now - one.this_update) / _SECOND
+    if one.next_update is not None:
+        facts["seconds_to_next_update"] = (one.next_update - now) / _SECOND
+    return facts

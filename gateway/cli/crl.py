@@ -1,5 +1,6 @@
 """pusterla crl: the certificate revocation lists that everybody may fetch."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,7 +21,7 @@ from gateway.cli.surroundings import Surroundings, pass_surroundings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.bootstrap.certificates import PublishedCRL
+    from gateway.bootstrap.certificates import KnownList, PublishedCRL
 
 
 @click.group()
@@ -43,10 +44,20 @@ def publish(here: Surroundings, *, as_json: bool) -> None:
 @json_option
 @pass_surroundings
 def show(here: Surroundings, *, as_json: bool) -> None:
-    """Show those that are published: number, size, until when each is good, and whether it is late."""
-    from gateway.bootstrap.certificates import published_crls
+    """Show those that are published: number, size, until when each is good, and whether it is late.
 
-    _say(here.run(published_crls), as_json=as_json)
+    And those of other CAs that this gateway goes by.
+    """
+    from gateway.bootstrap.certificates import foreign_lists, published_crls
+
+    published, foreign = here.run(published_crls), here.run(foreign_lists)
+    if as_json:
+        say_json([*map(_facts, published), *map(_foreign_facts, foreign)])
+        return
+    _say(published, as_json=False)
+    for each in foreign:
+        click.echo()
+        _say_foreign(each)
 
 
 def _say(published: "Sequence[PublishedCRL]", *, as_json: bool) -> None:
@@ -59,6 +70,44 @@ def _say(published: "Sequence[PublishedCRL]", *, as_json: bool) -> None:
     say(
         "This gateway refuses what is revoked at once, by its store; the lists tell everybody else."
     )
+
+
+def _say_foreign(known: "KnownList") -> None:
+    one = known.found
+    left = None if one.next_update is None else one.next_update - known.now
+    say_facts(
+        [
+            ("trust", one.trust),
+            ("from", one.source),
+            *([("issuer", one.issuer)] if one.issuer else []),
+            *([("number", one.number)] if one.number else []),
+            ("lists", f"{one.entries} revoked certificates"),
+            *([("since", local(one.this_update))] if one.this_update else []),
+            *([("until", local(one.next_update))] if one.next_update else []),
+            *([("left", spell(left) if left > timedelta(0) else "nothing")] if left else []),
+            *([("fetched", local(one.fetched_at))] if one.fetched_at else []),
+            ("state", known.age.value),
+            *([("last attempt", one.failure)] if one.failure else []),
+        ]
+    )
+
+
+def _foreign_facts(known: "KnownList") -> dict[str, Any]:
+    one = known.found
+    return {
+        "trust": one.trust,
+        "source": one.source,
+        "issuer": one.issuer or None,
+        "kind": "foreign",
+        "number": one.number or None,
+        "entries": one.entries,
+        "this_update": utc(one.this_update),
+        "next_update": utc(one.next_update),
+        "fetched_at": utc(one.fetched_at),
+        "failed_at": utc(one.failed_at),
+        "failure": one.failure or None,
+        "state": known.age.value,
+    }
 
 
 def _say_one(published: "PublishedCRL") -> None:

@@ -38,11 +38,17 @@ def snapshot() -> dict[str, Any]:
     others = ("connections", "connections_accepted", "feed_lag_seconds", "memory_bytes")
     more = ("cpu_seconds", "access_lines_dropped", "audit_waiting", "audit_lost")
     crl = {"issuer": "issuing-1", "number": 9, "age_seconds": 10, "seconds_to_next_update": -1.5}
+    office = {"trust": "office", "source": "a", "entries": 0, "failing": 1}
+    known = {"entries": 3, "failing": 0, "age_seconds": 20, "seconds_to_next_update": -5}
     lists = [
         crl | {"kind": "full", "partition": ""},
         crl | {"kind": "delta", "partition": "2-of-4", "seconds_to_next_update": 60},
     ]
-    return figures.snapshot() | dict.fromkeys((*others, *more), 0.5) | {"crls": lists}
+    return (
+        figures.snapshot()
+        | dict.fromkeys((*others, *more), 0.5)
+        | {"crls": lists, "foreign_lists": [office, office | {"source": "b"} | known]}
+    )
 
 
 @contextmanager
@@ -142,6 +148,12 @@ def test_all_that_is_counted_is_shown() -> None:
     left = "pusterla_crl_seconds_to_next_update"
     assert found[left + '{issuer="issuing-1",kind="full",partition=""}'] == -1.5
     assert found[left + '{issuer="issuing-1",kind="delta",partition="2-of-4"}'] == 60
+    foreign, labels = "pusterla_foreign_list_", '{source="%s",trust="office"}'
+    assert found[f"{foreign}failing{labels % 'a'}"] == 1
+    assert f"{foreign}seconds_to_next_update{labels % 'a'}" not in found
+    assert found[f"{foreign}seconds_to_next_update{labels % 'b'}"] == -5
+    assert found[f"{foreign}age_seconds{labels % 'b'}"] == 20
+    assert found[f"{foreign}entries{labels % 'b'}"] == 3
     assert [key for key in found if key.startswith("pusterla_build_info")]
 
 

@@ -7,7 +7,8 @@ import pytest
 from ca.ledger import record_issuer
 from ca.lists import CRLRecord, record_crl
 from ca.scopes import CRLKind
-from gateway.bootstrap.snapshot import crl_snapshot
+from gateway.bootstrap.snapshot import crl_snapshot, foreign_snapshot
+from gateway.core.foreign import ForeignList
 from gateway.store import Store, address_of, create_store, open_store
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -50,3 +51,15 @@ async def test_a_delta_that_nobody_signs_any_more_is_not_told(store: Store) -> N
     found = await crl_snapshot(store, NOW, deltas=False)
     assert found is not None
     assert [one["kind"] for one in found] == ["full"]
+
+
+async def test_lists_of_other_cas_are_told_as_far_as_they_are_known(store: Store) -> None:
+    """Where none was ever had there is no end, and that is a failure."""
+    end = NOW + timedelta(days=1)
+    had = ForeignList("corp", "http://a", "CN=Corp", "7", NOW, end, entries=3)
+    await store.note_lists("corp", [had, ForeignList("corp", "http://b", failure="no answer")])
+    facts = {"trust": "corp", "source": "http://a", "entries": 3, "failing": 0}
+    assert await foreign_snapshot(store, NOW + timedelta(days=2)) == [
+        facts | {"age_seconds": 2 * 86400, "seconds_to_next_update": -86400},
+        {"trust": "corp", "source": "http://b", "entries": 0, "failing": 1},
+    ]

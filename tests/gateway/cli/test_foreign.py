@@ -8,7 +8,7 @@ from typing import TypeVar
 import pytest
 
 from gateway.bootstrap.folder import clock, open_folder
-from gateway.core.foreign import ForeignState, PersonBy, Verdict
+from gateway.core.foreign import ForeignList, ForeignState, PersonBy, Verdict
 from gateway.core.people import Fingerprint
 from gateway.store import Store, open_store
 from tests.gateway.cli.runner import Runner
@@ -122,3 +122,20 @@ def test_a_device_is_one_of_ours(shown: Runner) -> None:
         "cert", "revoke", "--user", "anna", "--device", "stick-1", *REASON
     )
     assert state(shown) == (None, None)
+
+
+def test_lists_of_other_cas_are_shown_with_ours(pusterla: Runner) -> None:
+    """What this gateway goes by, and what of it cannot be had."""
+    lists = [
+        ForeignList("office", "http://a", "CN=Office CA", "7", NOW, NOW + DAY, 3),
+        ForeignList("office", "http://b", failure="no answer", failed_at=NOW),
+    ]
+    work(pusterla, lambda store: store.note_lists("office", lists))
+    ours, one, other = pusterla.json("crl", "show")
+    assert ours["kind"] == "full"
+    assert (one["kind"], one["number"], one["entries"]) == ("foreign", "7", 3)
+    assert (one["state"], other["state"]) == ("good", "missing")
+    assert (one["failure"], other["failure"]) == (None, "no answer")
+    said = pusterla.done("crl", "show").stdout
+    assert "http://a" in said
+    assert "no answer" in said
