@@ -6,6 +6,7 @@ learn no more than that they are good for longer.
 
 import asyncio
 import logging
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
@@ -91,6 +92,7 @@ class Desk:
             changes = _difference(self._trusts, trusts)
             for name in [one for one in self._known if trusts.get(one) != self._trusts[one]]:
                 await self._give_up(name)
+            await asyncio.to_thread(_clear, self._directory, set(trusts))
             self._trusts = dict(trusts)
             for name, trust in trusts.items():
                 if name not in self._known:
@@ -326,6 +328,13 @@ class Desk:
         self._found.pop(fingerprint, None)
         self._written.pop(fingerprint, None)
         self._again.pop(fingerprint, None)
+
+
+def _clear(directory: Path, trusts: set[str]) -> None:
+    """Keep nothing of a trust that was taken away: added again, it begins anew."""
+    for place in directory.iterdir() if directory.is_dir() else ():
+        if place.name not in trusts:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _slices(rows: Iterable[_T]) -> Iterator[list[_T]]:

@@ -246,6 +246,8 @@ async def test_a_trust_that_goes_takes_its_certificates_with_it(scene: Scene) ->
         assert await desk.believe({}) == ["trust corp removed"]
         assert (await scene.judged(ANNA, lambda verdict: verdict.fault)).fault == "no-trust"
         assert await scene.store.foreign_lists() == []
+        # A CA that was set up anew counts its lists from the beginning.
+        assert [*scene.directory.iterdir()] == []
         assert await desk.believe(scene.trust()) == ["trust corp added"]
         await scene.judged(ANNA, lambda verdict: verdict.state is ForeignState.ACCEPTED)
 
