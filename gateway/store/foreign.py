@@ -222,10 +222,27 @@ async def write_verdicts(
     verdicts = [_comparable(one) for one in verdicts]
     wanted = selected(fingerprints=[one.fingerprint for one in verdicts])
     before = {one.verdict.fingerprint: one for one in await read_presented(connection, *wanted)}
-    judged = [Judged(before[one.fingerprint], one) for one in verdicts if one.fingerprint in before]
+    judged = [
+        Judged(before[one.fingerprint], _lasting(before[one.fingerprint].verdict, one))
+        for one in verdicts
+        if one.fingerprint in before
+    ]
     for one in judged:
         await _write(connection, one.after, now)
     return judged
+
+
+def _lasting(old: Verdict, new: Verdict) -> Verdict:
+    """Return *new* with the revocation of *old* where there is no way back from that.
+
+    Several nodes have a verifier each, and one of them may go by an older list for a while.
+    Only a trust that was taken away takes it with it.
+    """
+    final = old.revocation is not None and old.revocation.reason.is_final
+    said = new.revocation is not None and new.revocation.reason.is_final
+    if not final or said or new.state is ForeignState.REFUSED:
+        return new
+    return replace(new, revocation=old.revocation)
 
 
 def _comparable(verdict: Verdict) -> Verdict:

@@ -79,6 +79,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *(f"app {verb}" for verb in ("add", "list", "show", "check", "remove")),
         *("session list", "session end", "crl publish", "crl show", "audit tail", "mail test"),
         *(f"ca trust {verb}" for verb in ("add", "list", "show", "remove", "assign")),
+        "ca trust certificates",
         *("ca encrypt", "ca decrypt", "ca list", "ca rollover", "ca retire"),
         *("ca root", "ca request", "ca sign", "ca install"),
     }

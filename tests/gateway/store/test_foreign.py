@@ -229,6 +229,21 @@ async def test_a_hold_by_its_ca_is_released(store: Store) -> None:
     ]
 
 
+async def test_what_is_revoked_for_good_stays_so(store: Store) -> None:
+    """Another node's verifier may go by an older list; only the end of trust is the end of it."""
+    await shown(store, replace(GOOD, revocation=STOLEN))
+    before = await newest(store)
+    for verdict in (GOOD, replace(GOOD, revocation=ON_HOLD)):
+        await store.judge([verdict], by="verifier")
+        (row,) = await store.presented()
+        assert row.verdict.revocation == STOLEN
+    assert await told(store, before) == []
+    await store.judge([replace(GOOD, state=ForeignState.REFUSED, fault="no-trust")], by="verifier")
+    await store.judge([GOOD], by="verifier")
+    (row,) = await store.presented()
+    assert row.verdict.revocation is None
+
+
 async def test_a_later_list_is_told_once_for_the_whole_trust(store: Store) -> None:
     """A row of the feed for each certificate would be thousands; what is the same is not told."""
     await shown(store, GOOD, replace(GOOD, fingerprint=OTHER))
@@ -335,11 +350,10 @@ async def test_a_hold_here_ends_with_its_release_here(store: Store) -> None:
     holder = await store.holder(CARD)
     assert holder is not None
     assert holder.reason == STOLEN.reason
-    await store.judge([GOOD], by="verifier")
     assert len(await store.unblock_presented(user="anna", by="command")) == 1
     holder = await store.holder(CARD)
     assert holder is not None
-    assert holder.revoked_at is None
+    assert holder.revoked_at == STOLEN.at
     assert (await kinds(store))[-1] is AuditKind.CERTIFICATE_RELEASED
 
 
