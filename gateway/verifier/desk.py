@@ -8,7 +8,7 @@ import asyncio
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -71,8 +71,9 @@ class Desk:
         self._group: asyncio.TaskGroup | None = None
         self._keeping: dict[str, asyncio.Task[None]] = {}
         self._changing = asyncio.Lock()
-        self._unjudged = False
-        """Whether the store could not be asked for what was judged by other trusts."""
+        self._unjudged = True
+        """Whether there is something in the store that was judged by other trusts."""
+        self._looking = asyncio.Event()
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Judge for ever; *ready* is called when it has begun."""
@@ -87,7 +88,10 @@ class Desk:
             ready()
 
     async def believe(self, trusts: Mapping[str, Trust]) -> list[str]:
-        """Judge by *trusts* from now on, and what was judged before anew; say what has changed."""
+        """Judge by *trusts* from now on, and soon what was judged before; say what has changed.
+
+        That may be thousands, for which nobody waits: the edge goes by the same CAs already.
+        """
         async with self._changing:
             changes = _difference(self._trusts, trusts)
             for name in [one for one in self._known if trusts.get(one) != self._trusts[one]]:
@@ -101,7 +105,8 @@ class Desk:
                     self._known[name] = knowledge
                     if self._group is not None:
                         self._keep_up(name)
-            await self._judge_all_or_later()
+            self._unjudged = self._unjudged or bool(changes)
+            self._looking.set()
             for knowledge in self._known.values():
                 # Whoever asks for a reload wants the newest of everything.
                 knowledge.hurry()
@@ -186,7 +191,7 @@ class Desk:
     async def _fetch_about(self, found: Found, knowledge: Knowledge) -> None:
         """Fetch what speaks of *found*, unless something is known already; not for long."""
         now = self._clock()
-        knowledge.learn(found)
+        await knowledge.take_up(found, now)
         until = knowledge.status(found, now).good_until
         if (until is not None and until > now) or self._group is None:
             return
@@ -254,19 +259,20 @@ class Desk:
         """Look at paths that have ended or begun, and at what the feed has not told."""
         looks = 0
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
             try:
                 if self._unjudged:
-                    async with self._changing:
-                        await self._judge_all()
+                    await self._judge_all()
                 await self._look_for_waiting()
-                async with self._changing:
-                    await self._judge_paths()
+                await self._judge_paths()
                 if looks % _TIDY_LOOKS == 0:
                     await self._store.forget_presented(self._clock() - KEPT)
                 looks += 1
             except (StoreError, StoreUnavailable) as error:
                 log.error("could not be looked at: %s", error)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._looking.wait()
+            self._looking.clear()
 
     async def _judge_paths(self) -> None:
         now = self._clock()
@@ -277,19 +283,12 @@ class Desk:
             for row in rows:
                 await self._write([self._verdict(await self._look_at(row))])
 
-    async def _judge_all_or_later(self) -> None:
-        try:
-            await self._judge_all()
-        except (StoreError, StoreUnavailable) as error:
-            # Nothing is believed that was not before, and the edge has the new CAs already.
-            log.error("what was judged before is judged anew when the store answers: %s", error)
-
     async def _judge_all(self) -> None:
         """Judge everything anew that was judged before: the trusts are others now."""
-        self._unjudged = True
+        trusts = self._trusts
         self._found.clear()
         self._again.clear()
-        await self._store.keep_lists([*self._trusts])
+        await self._store.keep_lists([*trusts])
         rows = [
             row
             for row in await self._store.presented()
@@ -297,14 +296,21 @@ class Desk:
         ]
         self._written = {row.verdict.fingerprint: row.verdict for row in rows}
         for some in _slices(rows):
-            verdicts = []
-            for row in some:
-                found = await self._look_at(row)
-                if isinstance(found, Found):
-                    self._known[found.trust].learn(found)
-                verdicts.append(self._verdict(found))
+            verdicts = [self._verdict(await self._look_again(row)) for row in some]
+            if trusts is not self._trusts:
+                # Once more, by those that there are by now; the next look does.
+                return
             await self._write(verdicts)
         self._unjudged = False
+        for knowledge in self._known.values():
+            knowledge.wake()
+
+    async def _look_again(self, row: Presented) -> Found | Verdict:
+        found = await self._look_at(row)
+        knowledge = None if isinstance(found, Verdict) else self._known.get(found.trust)
+        if isinstance(found, Found) and knowledge is not None:
+            await knowledge.take_up(found, self._clock())
+        return found
 
     def _verdict(self, found: Found | Verdict) -> Verdict:
         if isinstance(found, Verdict):

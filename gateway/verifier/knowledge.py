@@ -88,21 +88,27 @@ class Knowledge:
             if status.words:
                 log.warning("%s: OCSP: %s", self.trust.name, status.words)
 
-    def learn(self, found: Found) -> None:
-        """Take up where a certificate says that its lists are."""
+    async def take_up(self, found: Found, now: datetime) -> None:
+        """Take up where a certificate says that its lists are, and what was said of it before."""
         self._lists.learn(found.certificate)
+        if self._responders is not None:
+            await self._responders.recall(found.certificate, found.authority, now)
 
     def status(self, found: Found, now: datetime) -> Status:
         """Say what is known of a certificate; asks nobody.
 
         Each source is as good as the other, so it is known for as long as one of them says; and
-        it is revoked as soon as one of them says so, for good if one of them says that.
+        it is revoked as soon as one of them says so, for good if one of them says that. Where the
+        responder does not know it, nobody can say: somebody else may sign in the CA's name, of
+        which no list speaks.
         """
         lists = self._lists.status(found.certificate, now)
         responder = self._responder_status(found)
         said = [one for one in (lists.revocation, responder.revocation) if one is not None]
         final = [one for one in said if one.reason.is_final]
         ends = [one for one in (lists.good_until, responder.good_until) if one is not None]
+        if responder.unknown:
+            ends = []
         words = [one for one in (lists.words, responder.words) if one]
         return Status(next(iter([*final, *said]), None), max(ends, default=None), "; ".join(words))
 

@@ -56,6 +56,8 @@ class ResponderStatus:
     revocation: Revocation | None
     good_until: datetime | None
     words: str = ""
+    unknown: bool = False
+    """Whether the responder says that its CA has never issued it, which weighs more than a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,19 @@ class Responders:
             if _is_due(one, now):
                 await self._ask(fingerprint, one, now)
         return self._status_of(one)
+
+    async def recall(
+        self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime
+    ) -> None:
+        """Take up a certificate that was shown before: `refresh` asks about it when that is due.
+
+        What was kept of it counts; nobody is asked.
+        """
+        fingerprint = fingerprint_of(certificate)
+        one = self._asked.setdefault(fingerprint, _Asked(certificate, issuer, now))
+        async with one.busy:
+            if one.status is None and not one.failures:
+                await self._recall(fingerprint, one)
 
     def status(self, certificate: x509.Certificate) -> ResponderStatus:
         """Return what is known already; asks nobody."""
@@ -279,10 +294,10 @@ class Responders:
             self._last_failure = str(failed)
 
     def _status_of(self, one: _Asked) -> ResponderStatus:
-        if one.status is None:
-            return ResponderStatus(None, None, one.words)
         if one.unknown:
             # A responder that knows it no more has taken back that it is good.
+            return ResponderStatus(None, None, one.words, unknown=True)
+        if one.status is None:
             return ResponderStatus(None, None, one.words)
         return ResponderStatus(
             one.status.revocation, one.status.good_until + self._grace, one.words

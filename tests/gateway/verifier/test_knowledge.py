@@ -1,0 +1,199 @@
+"""What the lists and the responder of one trust say together."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import AuthorityInformationAccessOID
+
+from ca.trust import RevocationReason
+from gateway.core.foreign import PersonBy
+from gateway.core.people import Fingerprint
+from gateway.core.trusts import IdentityMap, Trust
+from gateway.verifier.fetching import Fetcher
+from gateway.verifier.findings import Found
+from gateway.verifier.knowledge import RESPONDER, Knowledge, Status, verdict_of
+from tests.ca.foreign.chains import make_person, make_root
+from tests.gateway.verifier.web import Web, answer, open_web
+
+DAY = timedelta(days=1)
+NOW = datetime.now(UTC).replace(microsecond=0)
+LONG: dict[str, Any] = {"begin": NOW - DAY, "end": NOW + 300 * DAY}
+ROOT = make_root("Corp", **LONG)
+GOOD, REVOKED = ocsp.OCSPCertStatus.GOOD, ocsp.OCSPCertStatus.REVOKED
+UNKNOWN = ocsp.OCSPCertStatus.UNKNOWN
+HELD = RevocationReason.CERTIFICATE_HOLD
+STOLEN = RevocationReason.KEY_COMPROMISE
+
+
+@dataclass
+class Corp:
+    """A CA with a list and a responder on one server, and somebody's card."""
+
+    web: Web
+    knowledge: Knowledge
+    found: Found
+
+    def publish(self, *, held: bool = False) -> None:
+        """Publish a list that is good for two days."""
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(ROOT.certificate.subject)
+            .last_update(NOW)
+            .next_update(NOW + 2 * DAY)
+            .add_extension(x509.CRLNumber(1), critical=False)
+        )
+        if held:
+            entry = (
+                x509.RevokedCertificateBuilder()
+                .serial_number(self.found.certificate.serial_number)
+                .revocation_date(NOW)
+                .add_extension(x509.CRLReason(x509.ReasonFlags.certificate_hold), critical=False)
+            )
+            builder = builder.add_revoked_certificate(entry.build())
+        crl = builder.sign(ROOT.key, hashes.SHA256())
+        self.web.answers["/corp.crl"] = answer(crl.public_bytes(Encoding.DER))
+
+    def say(self, status: ocsp.OCSPCertStatus) -> None:
+        """Let the responder say *status* of the card, for a day."""
+        revoked = status is REVOKED
+        builder = (
+            ocsp.OCSPResponseBuilder()
+            .add_response(
+                cert=self.found.certificate,
+                issuer=ROOT.certificate,
+                algorithm=hashes.SHA1(),  # noqa: S303 - as every client names a CA
+                cert_status=status,
+                this_update=NOW,
+                next_update=NOW + DAY,
+                revocation_time=NOW if revoked else None,
+                revocation_reason=x509.ReasonFlags.key_compromise if revoked else None,
+            )
+            .responder_id(ocsp.OCSPResponderEncoding.HASH, ROOT.certificate)
+        )
+        said = builder.sign(ROOT.key, hashes.SHA256()).public_bytes(Encoding.DER)
+        self.web.answers["/ocsp"] = answer(said)
+
+    async def ask(self) -> Status:
+        """Ask for what there is, and say what comes of it."""
+        await self.knowledge.refresh_about(self.found, NOW)
+        return self.knowledge.status(self.found, NOW)
+
+
+@pytest.fixture
+async def corp(tmp_path: Path) -> AsyncIterator[Corp]:
+    """Yield a CA of which neither is had yet."""
+    async with open_web() as web:
+        point = x509.AccessDescription(
+            AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(web.url("/ocsp"))
+        )
+        card = make_person(ROOT, more={x509.AuthorityInformationAccess([point]): False}, **LONG)
+        urls = (web.url("/corp.crl"),)
+        trust = Trust("corp", (ROOT.der,), IdentityMap.SAN_EMAIL, urls, ocsp=True)
+        found = Found(
+            fingerprint=Fingerprint(card.certificate.fingerprint(hashes.SHA256()).hex()),
+            trust="corp",
+            certificate=card.certificate,
+            authority=ROOT.certificate,
+            by=PersonBy.EMAIL,
+            identity="anna@example.com",
+            words="",
+            ends=NOW + 300 * DAY,
+        )
+        yield Corp(web, Knowledge(trust, tmp_path / "corp", Fetcher()), found)
+
+
+def reason(status: Status) -> RevocationReason | None:
+    """Return why the card is revoked."""
+    return None if status.revocation is None else status.revocation.reason
+
+
+async def test_it_is_known_for_as_long_as_one_of_them_says(corp: Corp) -> None:
+    """Either is enough; without both nobody can say."""
+    assert (await corp.ask()).good_until is None
+    corp.publish()
+    corp.knowledge.hurry()
+    assert (await corp.ask()).good_until == NOW + 2 * DAY
+
+
+async def test_the_responder_alone_is_enough(corp: Corp) -> None:
+    """Whose CA publishes no list any more."""
+    corp.say(GOOD)
+    status = await corp.ask()
+    assert (status.revocation, status.good_until) == (None, NOW + DAY)
+
+
+async def test_revoked_is_what_one_of_them_calls_so(corp: Corp) -> None:
+    """For good, if one of them says that."""
+    corp.publish(held=True)
+    corp.say(REVOKED)
+    assert reason(await corp.ask()) is STOLEN
+
+
+async def test_a_hold_on_the_list_stands_beside_a_responder(corp: Corp) -> None:
+    """Which may not have heard of it."""
+    corp.publish(held=True)
+    corp.say(GOOD)
+    assert reason(await corp.ask()) is HELD
+
+
+async def test_what_the_responder_does_not_know_is_not_good(corp: Corp) -> None:
+    """Though no list revokes it: somebody else may sign in the CA's name."""
+    corp.publish()
+    corp.say(UNKNOWN)
+    status = await corp.ask()
+    assert (status.revocation, status.good_until) == (None, None)
+
+
+async def test_a_restart_goes_on_with_what_was_said(corp: Corp, tmp_path: Path) -> None:
+    """Without asking anybody; and asks again when that is due."""
+    corp.say(GOOD)
+    first = await corp.ask()
+    asked = len(corp.web.asked)
+    again = Knowledge(corp.knowledge.trust, tmp_path / "corp", Fetcher())
+    await again.take_up(corp.found, NOW)
+    assert again.status(corp.found, NOW).good_until == first.good_until
+    assert len(corp.web.asked) == asked
+    corp.say(REVOKED)
+    await again.refresh(NOW + timedelta(hours=2))
+    assert reason(again.status(corp.found, NOW)) is STOLEN
+
+
+async def test_both_are_told_of(corp: Corp) -> None:
+    """For doctor and metrics, the responders as one."""
+    corp.publish()
+    corp.say(GOOD)
+    await corp.ask()
+    one, other = corp.knowledge.health()
+    assert (one.source, one.next_update) == (corp.web.url("/corp.crl"), NOW + 2 * DAY)
+    assert (other.source, other.next_update, other.entries) == (RESPONDER, NOW + DAY, 1)
+    assert (one.failure, other.failure) == ("", "")
+
+
+def ends(certificate: timedelta, authority: timedelta) -> Iterator[datetime | None]:
+    """Yield the end of a verdict whose information is good for 100 days."""
+    card = make_person(ROOT, begin=NOW - DAY, end=NOW + certificate)
+    found = Found(
+        fingerprint=Fingerprint("ca" * 32),
+        trust="corp",
+        certificate=card.certificate,
+        authority=ROOT.certificate,
+        by=PersonBy.EMAIL,
+        identity="anna@example.com",
+        words="",
+        ends=NOW + min(certificate, authority),
+    )
+    yield verdict_of(found, Status(None, NOW + 100 * DAY, "")).good_until
+
+
+def test_a_ca_that_ends_first_ends_the_verdict() -> None:
+    """The end of the certificate itself has a page of its own, so it does not shorten it."""
+    assert [*ends(50 * DAY, 200 * DAY)] == [NOW + 100 * DAY]
+    assert [*ends(200 * DAY, 50 * DAY)] == [NOW + 50 * DAY]
