@@ -193,7 +193,9 @@ class Desk:
         now = self._clock()
         await knowledge.take_up(found, now)
         until = knowledge.status(found, now).good_until
-        if (until is not None and until > now) or self._group is None:
+        known = until is not None and until > now
+        # A responder is asked about each certificate, whatever the lists say.
+        if (known and not knowledge.trust.ocsp) or self._group is None:
             return
         fetching = self._group.create_task(knowledge.refresh_about(found, now))
         # What takes longer goes on, and is a verdict of its own when it is done.

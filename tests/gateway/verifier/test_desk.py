@@ -12,6 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.ocsp import OCSPCertStatus
 
 from ca.foreign.paths import PathFault
 from ca.trust import RevocationReason
@@ -25,6 +26,7 @@ from gateway.verifier import desk as desk_module
 from gateway.verifier.desk import Desk
 from gateway.verifier.fetching import Fetcher
 from tests.ca.foreign.chains import Made, make_authority, make_person, make_root
+from tests.gateway.verifier.saying import say, told_by
 from tests.gateway.verifier.web import Web, answer, open_web
 
 DAY = timedelta(days=1)
@@ -217,6 +219,18 @@ async def test_without_a_list_nobody_can_say(scene: Scene) -> None:
         scene.web.answers[LIST] = good
         await desk.believe(scene.trust())
         await scene.judged(ANNA, lambda verdict: verdict.good_until)
+
+
+async def test_the_responder_is_asked_at_the_first_contact(scene: Scene) -> None:
+    """Though the list that is held has nothing against it."""
+    card = make_person(ROOT, more=told_by(scene.web.url("/ocsp")), **LONG)
+    said = say(ROOT, card.certificate, OCSPCertStatus.REVOKED, scene.clock().replace(microsecond=0))
+    scene.web.answers["/ocsp"] = answer(said)
+    async with judging(scene, scene.trust(ocsp=True)):
+        await scene.show(ANNA)
+        await scene.judged(ANNA)
+        await scene.show(card)
+        assert (await scene.judged(card)).revocation is not None
 
 
 async def test_the_path_is_looked_at(scene: Scene) -> None:

@@ -11,7 +11,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from ca.trust import RevocationReason
 from gateway.core.foreign import PersonBy
@@ -21,6 +20,7 @@ from gateway.verifier.fetching import Fetcher
 from gateway.verifier.findings import Found
 from gateway.verifier.knowledge import RESPONDER, Knowledge, Status, verdict_of
 from tests.ca.foreign.chains import make_person, make_root
+from tests.gateway.verifier.saying import say, told_by
 from tests.gateway.verifier.web import Web, answer, open_web
 
 DAY = timedelta(days=1)
@@ -63,22 +63,7 @@ class Corp:
 
     def say(self, status: ocsp.OCSPCertStatus) -> None:
         """Let the responder say *status* of the card, for a day."""
-        revoked = status is REVOKED
-        builder = (
-            ocsp.OCSPResponseBuilder()
-            .add_response(
-                cert=self.found.certificate,
-                issuer=ROOT.certificate,
-                algorithm=hashes.SHA1(),  # noqa: S303 - as every client names a CA
-                cert_status=status,
-                this_update=NOW,
-                next_update=NOW + DAY,
-                revocation_time=NOW if revoked else None,
-                revocation_reason=x509.ReasonFlags.key_compromise if revoked else None,
-            )
-            .responder_id(ocsp.OCSPResponderEncoding.HASH, ROOT.certificate)
-        )
-        said = builder.sign(ROOT.key, hashes.SHA256()).public_bytes(Encoding.DER)
+        said = say(ROOT, self.found.certificate, status, NOW)
         self.web.answers["/ocsp"] = answer(said)
 
     async def ask(self) -> Status:
@@ -91,10 +76,7 @@ class Corp:
 async def corp(tmp_path: Path) -> AsyncIterator[Corp]:
     """Yield a CA of which neither is had yet."""
     async with open_web() as web:
-        point = x509.AccessDescription(
-            AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(web.url("/ocsp"))
-        )
-        card = make_person(ROOT, more={x509.AuthorityInformationAccess([point]): False}, **LONG)
+        card = make_person(ROOT, more=told_by(web.url("/ocsp")), **LONG)
         urls = (web.url("/corp.crl"),)
         trust = Trust("corp", (ROOT.der,), IdentityMap.SAN_EMAIL, urls, ocsp=True)
         found = Found(
