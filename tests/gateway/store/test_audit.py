@@ -28,8 +28,14 @@ EVENT = AuditEvent(
     detail={"rule": "nobody"},
 )
 
+
+def no_pair_of_halves(words: str) -> bool:
+    """Say whether no two halves of a surrogate pair meet: JSON has one spelling for both forms."""
+    return words.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass") == words
+
+
 # Also what PostgreSQL's text could not hold: NUL, and halves of surrogate pairs.
-ANY_TEXT = st.text(st.characters())
+ANY_TEXT = st.text(st.characters()).filter(no_pair_of_halves)
 ANY_EVENT = st.builds(
     AuditEvent,
     kind=st.sampled_from(AuditKind),
