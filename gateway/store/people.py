@@ -1,8 +1,9 @@
 """Rows of persons and of what they prove themselves with."""
 
+import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,6 +12,9 @@ from gateway.core.people import Person
 from gateway.store.errors import NoSuchPerson, PersonExists
 from gateway.store.schema import person
 from policies.model import NAME, check_name
+
+_FIRST_VERSIONS: Final = 1 << 30
+"""Half of what the column holds, so that there is room to rise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,8 @@ class Credentials:
     """What a person proves themselves with.
 
     *version* rises with every change of them (and when the person is disabled
-    or enabled), so that a sign-in which was verified against older ones is found out.
+    or enabled), so that a sign-in which was verified against older ones is found out. It begins
+    anywhere: what was proved by somebody who was removed fits nobody who has the name after them.
     """
 
     password_hash: str
@@ -78,7 +83,7 @@ async def insert_person(connection: AsyncConnection, new: NewPerson, now: dateti
             password_hash=new.password_hash,
             sealed_totp=new.sealed_totp,
             totp_last_step=0,
-            version=1,
+            version=1 + secrets.randbelow(_FIRST_VERSIONS),
             added_at=now,
         )
     )

@@ -203,3 +203,13 @@ async def test_everything_is_also_what_other_cas_have_issued(store: Store) -> No
     await add_foreign(store, by=PersonBy.USER, identity="anna")
     assert len(await report(store, reporter, Lost())) == 2
     assert await store.belongings("anna") == []
+
+
+async def test_what_somebody_proved_who_is_gone_fits_nobody_of_that_name(store: Store) -> None:
+    """A token outlives its person for minutes, in which the name may be given to another."""
+    before = await anna(store)
+    await store.remove_person("anna")
+    after = await anna(store)
+    assert after != before
+    with pytest.raises(SignInOvertaken):
+        await report(store, before, Lost())
