@@ -38,10 +38,19 @@ class Pace:
             self._paid_at.popitem(last=False)
         return None
 
-    def give_back(self, key: bytes) -> None:
-        """Take back one attempt with *key*: it was no guess."""
-        if key in self._paid_at:
-            self._paid_at[key] -= self._step
+    def give_back(self, key: bytes, now: datetime) -> None:
+        """Take back one attempt with *key*: it was no guess.
+
+        Whoever owes nothing after that is not remembered: else attempts that cost nothing would
+        have those forgotten that did.
+        """
+        paid_at = self._paid_at.get(key)
+        if paid_at is None:
+            return
+        if paid_at - self._step <= now:
+            del self._paid_at[key]
+        else:
+            self._paid_at[key] = paid_at - self._step
 
     def __len__(self) -> int:
         """Return how many keys are remembered."""

@@ -223,13 +223,14 @@ class Identification:
             return until
         until = self._addresses.take(neighbourhood(claim.address), now)
         if until is not None:
-            self._pairs.give_back(pair)
+            self._pairs.give_back(pair, now)
         return until
 
     def _take_back(self, claim: Claim, digest: str | None) -> None:
         if digest is None:
-            self._addresses.give_back(neighbourhood(claim.address))
-            self._pairs.give_back(self._digest(claim.user, claim.password))
+            now = self._services.clock()
+            self._addresses.give_back(neighbourhood(claim.address), now)
+            self._pairs.give_back(self._digest(claim.user, claim.password), now)
 
     def _check_code(self, claim: Claim, credentials: Credentials | None) -> CodeResult:
         secret, last = self._nobodys_secret, 0

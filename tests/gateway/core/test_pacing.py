@@ -41,8 +41,25 @@ def test_what_was_no_guess_is_taken_back() -> None:
     pace = Pace(burst=2, step=STEP, keys=10)
     for _ in range(20):
         assert pace.take(b"a", NOW) is None
-        pace.give_back(b"a")
-    pace.give_back(b"nobody")
+        pace.give_back(b"a", NOW)
+    pace.give_back(b"nobody", NOW)
+    for _ in range(2):
+        assert pace.take(b"b", NOW) is None
+    pace.give_back(b"b", NOW)
+    assert pace.take(b"b", NOW) is None
+    assert pace.take(b"b", NOW) is not None
+
+
+def test_what_was_taken_back_has_nobody_forgotten() -> None:
+    """Attempts that cost nothing, under ever new keys, free nobody who has to wait."""
+    pace = Pace(burst=1, step=STEP, keys=10)
+    for guess in range(9):
+        assert pace.take(bytes([guess]), NOW) is None
+    for number in range(1000):
+        key = number.to_bytes(4)
+        assert pace.take(key, NOW) is None
+        pace.give_back(key, NOW)
+    assert all(pace.take(bytes([guess]), NOW) is not None for guess in range(9))
 
 
 def test_the_quietest_is_forgotten_first() -> None:
