@@ -63,7 +63,9 @@ async def post(server: MailServer, message: EmailMessage, to: tuple[str, ...]) -
         )
     except aiosmtplib.SMTPRecipientsRefused as error:
         words = "; ".join(f"{each.recipient}: {each.message}" for each in error.recipients)
-        raise PostFailed(f"{mail.server} refuses {words}", for_good=True) from error
+        # Greylisting refuses whom it will take a little later; nobody has the letter yet.
+        for_good = all(each.code >= _PERMANENT for each in error.recipients)
+        raise PostFailed(f"{mail.server} refuses {words}", for_good=for_good) from error
     except aiosmtplib.SMTPResponseException as error:
         words = f"{mail.server} answers {error.code} {error.message}"
         raise PostFailed(words, for_good=error.code >= _PERMANENT) from error

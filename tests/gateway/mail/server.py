@@ -33,6 +33,7 @@ class Letterbox:
     envelopes: list[Envelope] = field(default_factory=list)
     encrypted: list[bool] = field(default_factory=list)
     unwelcome: set[str] = field(default_factory=set)
+    unwelcome_with: str = "550 no such mailbox"
     came: int = 0
 
     @property
@@ -60,7 +61,7 @@ class Letterbox:
         """Refuse whom nobody knows."""
         del server, session, options
         if address in self.unwelcome:
-            return "550 no such mailbox"
+            return self.unwelcome_with
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

@@ -119,6 +119,16 @@ async def test_whom_the_server_refuses_is_named(tmp_path: Path, unwelcome: tuple
         assert len(box.envelopes) == (len(unwelcome) < len(TO))
 
 
+async def test_whoever_is_refused_for_a_while_is_tried_again(tmp_path: Path) -> None:
+    """As servers do with whom they do not know yet (greylisting, RFC 6647)."""
+    async with mail_server(tmp_path, kind="none") as box:
+        box.unwelcome.update(TO)
+        box.unwelcome_with = "450 come again"
+        with pytest.raises(PostFailed, match="come again") as raised:
+            await send(box.port, None, "none")
+        assert not raised.value.for_good
+
+
 async def test_a_server_that_is_away_is_named() -> None:
     """Another try may find it."""
     with socket.socket() as free:
