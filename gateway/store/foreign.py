@@ -229,6 +229,7 @@ async def write_verdicts(
     ]
     for one in judged:
         await _write(connection, one.after, now)
+        await _share_block(connection, one.after)
     return judged
 
 
@@ -273,6 +274,30 @@ async def _write(connection: AsyncConnection, verdict: Verdict, now: datetime) -
             good_until=verdict.good_until,
         )
     )
+
+
+async def _share_block(connection: AsyncConnection, verdict: Verdict) -> None:
+    """Let what was said here of a certificate hold for every other writing of it.
+
+    Of a signature by ECDSA anybody can make a second one that is as good, and so of a certificate
+    one with another fingerprint: it is the issuer and the serial that tell certificates apart.
+    """
+    if not verdict.serial:
+        return
+    same = and_(_row.issuer == verdict.issuer, _row.serial == verdict.serial)
+    said = await connection.execute(
+        select(_row.blocked_at, _row.block_reason)
+        .where(same, _row.blocked_at.is_not(None))
+        # What is final outweighs a hold.
+        .order_by(_row.block_reason == RevocationReason.CERTIFICATE_HOLD, _row.blocked_at)
+        .limit(1)
+    )
+    if (row := said.one_or_none()) is not None:
+        await connection.execute(
+            update(foreign_certificate)
+            .where(_row.fingerprint == verdict.fingerprint, _row.blocked_at.is_(None))
+            .values(blocked_at=row.blocked_at, block_reason=row.block_reason)
+        )
 
 
 async def whose_may_change(connection: AsyncConnection, user: str, email: str) -> list[Fingerprint]:

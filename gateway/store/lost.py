@@ -68,7 +68,7 @@ async def report(
     ):
         raise SignInOvertaken(user)
     before = await belongings(connection, user, step.now)
-    ended = [one for one in before if _is_meant(one, lost)]
+    ended = [one for one in before if _is_meant(one, lost, before)]
     if lost.everything or lost.device is not None:
         # What is being issued at this moment is revoked too, and nobody can see it yet.
         with suppress(NoSuchCertificate):
@@ -86,11 +86,13 @@ async def report(
     return ended
 
 
-def _is_meant(one: Belonging, lost: Lost) -> bool:
+def _is_meant(one: Belonging, lost: Lost, before: list[Belonging]) -> bool:
     if lost.everything:
         return True
     if one.trust:
-        return one.fingerprint == lost.foreign
+        # Another writing of the same certificate has another fingerprint.
+        named = [(each.trust, each.serial) for each in before if each.fingerprint == lost.foreign]
+        return (one.trust, one.serial) in named
     return one.device == lost.device
 
 

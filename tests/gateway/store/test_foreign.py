@@ -288,6 +288,28 @@ async def test_a_verdict_on_what_is_gone_is_dropped(store: Store) -> None:
     assert await told(store) == []
 
 
+@pytest.mark.parametrize(
+    "reason", [RevocationReason.KEY_COMPROMISE, RevocationReason.CERTIFICATE_HOLD]
+)
+async def test_a_block_holds_for_every_writing_of_a_certificate(
+    store: Store, reason: RevocationReason
+) -> None:
+    """A second signature that is as good gives it another fingerprint, and nothing else."""
+    await store.add_person(new_person())
+    await shown(store, GOOD)
+    async with store._step() as step:
+        await foreign.block(step.connection, [CARD], reason, NOON)
+    await shown(store, replace(GOOD, fingerprint=OTHER))
+    holder = await store.holder(OTHER)
+    assert holder is not None
+    assert (holder.revoked_at, holder.reason) == (NOON, reason)
+    third = Fingerprint("cc" * 32)
+    await shown(store, replace(GOOD, fingerprint=third, serial="4a10"))
+    holder = await store.holder(third)
+    assert holder is not None
+    assert holder.revoked_at is None
+
+
 async def test_what_has_ended_is_taken_out(store: Store) -> None:
     """And what was refused long ago; what is still good stays."""
     refused = replace(GOOD, fingerprint=OTHER, state=ForeignState.REFUSED, fault="no-trust")

@@ -41,11 +41,13 @@ async def lines(store: Store, kind: AuditKind) -> list[AuditEvent]:
     return [line.event for line in await store.audit_tail(100) if line.event.kind is kind]
 
 
-async def add_foreign(store: Store, *, by: PersonBy, identity: str) -> None:
+async def add_foreign(
+    store: Store, *, by: PersonBy, identity: str, fingerprint: Fingerprint = FOREIGN
+) -> None:
     """Let a certificate of another CA be accepted."""
-    await store.present(FOREIGN, b"der")
+    await store.present(fingerprint, b"der")
     verdict = Verdict(
-        fingerprint=FOREIGN,
+        fingerprint=fingerprint,
         state=ForeignState.ACCEPTED,
         trust="partner",
         issuer="CN=Partner",
@@ -194,6 +196,17 @@ async def test_a_certificate_of_another_ca_opens_nothing_here_any_more(store: St
     assert line.device == "partner"
     # Its own device of that name is another thing.
     assert await report(store, reporter, Lost(device="partner")) == []
+
+
+async def test_a_certificate_is_lost_in_every_writing_of_it(store: Store) -> None:
+    """One with a second signature that is as good has been shown too: it opens nothing either."""
+    reporter = await anna(store)
+    twin = Fingerprint("7d" * 32)
+    await add_foreign(store, by=PersonBy.EMAIL, identity="anna@example.it")
+    await add_foreign(store, by=PersonBy.EMAIL, identity="anna@example.it", fingerprint=twin)
+    ended = await report(store, reporter, Lost(foreign=FOREIGN))
+    assert {one.fingerprint for one in ended} == {FOREIGN, twin}
+    assert await store.belongings("anna") == []
 
 
 async def test_everything_is_also_what_other_cas_have_issued(store: Store) -> None:
