@@ -186,6 +186,8 @@ class Desk:
                 return
             verdict = self._verdict(found)
             log.info("%s: %s", _name_of(verdict), _words_of(verdict))
+            # Its row may have been taken out since the last time; what waits has no verdict.
+            self._written.pop(fingerprint, None)
             await self._write([verdict])
 
     async def _fetch_about(self, found: Found, knowledge: Knowledge) -> None:

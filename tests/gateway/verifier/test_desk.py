@@ -244,6 +244,17 @@ async def test_the_path_is_looked_at(scene: Scene) -> None:
     assert "Below" in verdict.words
 
 
+async def test_what_was_taken_out_and_is_shown_again_is_judged_again(scene: Scene) -> None:
+    """With the very same verdict: what was refused long ago is refused again, and waits not."""
+    stranger = make_person(make_root("Other", **LONG), **LONG)
+    async with judging(scene):
+        await scene.show(stranger)
+        first = await scene.judged(stranger)
+        assert await scene.store.forget_presented(scene.clock() + DAY) == 1
+        await scene.show(stranger)
+        assert await scene.judged(stranger) == first
+
+
 async def test_a_trust_that_goes_takes_its_certificates_with_it(scene: Scene) -> None:
     """And gives them back when it comes again; its lists are noted only while it is there."""
     async with judging(scene) as desk:
