@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from cryptography import x509
 
+from ca.foreign.authorities import issuing_of, same_authority
 from ca.foreign.certificates import UNREADABLE
 from ca.foreign.identities import NoIdentity, identity_of
 from ca.foreign.paths import InvalidPath, ValidPath, validate
@@ -90,8 +91,14 @@ def _found(fingerprint: Fingerprint, path: ValidPath, trust: Trust) -> Found:
     if isinstance(named, NoIdentity):
         words = named.words
     elif trust.identity is IdentityMap.SERIAL:
-        identity = trust.people.get(named.value, "")
-        if not identity:
+        ours = issuing_of(trust.certificates)
+        # CAs number each for itself, most of them from 1 on: another's 05 is another person.
+        known = same_authority(path.issuer, ours)
+        identity = trust.people.get(named.value, "") if known else ""
+        if not known:
+            name = _label(ours)
+            words = f"serial numbers are those of {name} here; its own CA needs a trust of its own"
+        elif not identity:
             words = f"its serial number {named.value} is given to nobody: pusterla ca trust assign"
     else:
         identity = named.value
@@ -105,6 +112,10 @@ def _found(fingerprint: Fingerprint, path: ValidPath, trust: Trust) -> Found:
         words=words,
         ends=path.ends,
     )
+
+
+def _label(authority: bytes) -> str:
+    return shortened(x509.load_der_x509_certificate(authority).subject.rfc4514_string())
 
 
 def refusal(

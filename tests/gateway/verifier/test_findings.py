@@ -94,6 +94,18 @@ def test_a_serial_is_given_to_somebody_here() -> None:
     assert "pusterla ca trust assign" in nobody.words
 
 
+def test_a_serial_of_another_ca_of_the_trust_is_nobodys() -> None:
+    """CAs number each for itself: the same number names somebody else there."""
+    second = make_authority(ROOT, "Corp Second")
+    both = (ISSUING, second, ROOT)
+    for other in (second, ROOT):
+        stranger = make_person(other)
+        serial = serial_text(stranger.certificate.serial_number)
+        one = found(stranger, trust(IdentityMap.SERIAL, *both, people={serial: "anna"}))
+        assert one.identity == ""
+        assert "Corp Issuing" in one.words
+
+
 def test_who_names_nobody_is_found_without_a_name() -> None:
     """Its path holds all the same, and its revocation is looked after."""
     one = found(make_person(ISSUING, without={x509.SubjectAlternativeName}), trust())
