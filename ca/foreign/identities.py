@@ -78,7 +78,17 @@ def _emails(certificate: x509.Certificate) -> set[str]:
 def _principals(certificate: x509.Certificate) -> set[str]:
     names = _alternative_names(certificate)
     found = [name for name in names if isinstance(name, x509.OtherName) and name.type_id == _UPN]
-    return {_utf8_string(name.value).lower() for name in found}
+    return {_folded(_utf8_string(name.value)) for name in found}
+
+
+def _folded(name: str) -> str:
+    """Write *name* in lower case, unless that would make another name of it.
+
+    The Kelvin sign, which no composed form has, is a plain k in lower case.
+    """
+    if unicodedata.normalize("NFC", name) != name:
+        raise _Malformed("it is not in Unicode's composed form (NFC)")
+    return name.lower()
 
 
 def _common_names(certificate: x509.Certificate) -> set[str]:

@@ -90,6 +90,7 @@ def test_who_is_not_named_at_all_is_nobody(kind: str) -> None:
         "anna @example.com",
         " ",
         "e\u0301lise@example.com",
+        "\u212aarl@example.com",
     ],
 )
 def test_names_that_deceive_are_nobody(text: str) -> None:
