@@ -8,6 +8,7 @@ Nothing here is for the event loop.
 import json
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,7 +70,9 @@ class KeptAnswers:
         for path in self._directory.glob("*"):
             kept = _read(path) if path.suffix == _SUFFIX else None
             if kept is None or kept.not_after < now:
-                path.unlink(missing_ok=True)
+                # What cannot be taken away takes room, and nothing else.
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
 
     def _path(self, fingerprint: str) -> Path:
         return self._directory / f"{fingerprint}{_SUFFIX}"

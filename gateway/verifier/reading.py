@@ -56,13 +56,17 @@ async def read_list(
         "now": now.isoformat(),
         "limits": asdict(limits),
     }
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "gateway.verifier.reading"),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        # Ctrl-C at a terminal is for who has started it. (uvloop knows no process_group.)
-        start_new_session=True,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "gateway.verifier.reading"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # Ctrl-C at a terminal is for who has started it. (uvloop knows no process_group.)
+            start_new_session=True,
+        )
+    except OSError as error:
+        # No process or descriptor is left, or this Python was exchanged for another.
+        raise FileFailed(f"{source}: its reader cannot be started: {error.strerror}") from error
     try:
         async with asyncio.timeout(limits.elapsed):
             said, _ = await process.communicate(json.dumps(order).encode())

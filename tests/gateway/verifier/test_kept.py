@@ -65,6 +65,9 @@ def test_tidying(tmp_path: Path) -> None:
     answers.tidy(NOW)
     assert [path.name for path in tmp_path.iterdir()] == [f"{NAME}.json"]
     KeptAnswers(tmp_path / "nowhere").tidy(NOW)
+    # What cannot be taken away is nobody's trouble.
+    (tmp_path / "gh").mkdir()
+    answers.tidy(NOW)
 
 
 def test_a_write_that_broke_off_is_in_nobodys_way(tmp_path: Path) -> None:

@@ -93,6 +93,17 @@ async def test_a_reader_that_is_not_waited_for_is_ended(tmp_path: Path, million:
     assert _children() == others
 
 
+async def test_a_reader_that_cannot_be_started_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Python that runs was taken away beneath it: nobody falls over that."""
+    source = tmp_path / "list"
+    source.write_bytes(make_crl(CA))
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    with pytest.raises(FileFailed, match=r"reader cannot be started: No such file"):
+        await read_list(source, tmp_path / "index", [der(CA)], NOW)
+
+
 async def test_a_list_that_is_not_there_is_said(tmp_path: Path) -> None:
     """Files that cannot be read or written are named."""
     with pytest.raises(FileFailed, match=r"missing: No such file"):
