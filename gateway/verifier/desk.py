@@ -27,10 +27,13 @@ from gateway.verifier.knowledge import Knowledge, verdict_of
 log = logging.getLogger("pusterla.verifier")
 
 BY: Final = "verifier"
-JUDGES: Final = 4
-"""How many certificates are judged at once."""
+JUDGES: Final = 64
+"""How many certificates are judged at once; most of them wait for somebody's server then."""
+LOOKS: Final = 4
+"""How many paths are looked at at once, which is what costs."""
 QUEUE: Final = 1000
 """How many wait in memory to be judged; the others wait in the store, to be found there."""
+COSTLY: Final = "too-costly"
 PATH_SECONDS: Final = 2.0
 """How long the path of one may take; what is validated is bounded to milliseconds."""
 FETCH_SECONDS: Final = 4.0
@@ -68,6 +71,7 @@ class Desk:
         self._noted: dict[str, tuple[ForeignList, ...]] = {}
         self._queue: asyncio.Queue[Fingerprint] = asyncio.Queue(QUEUE)
         self._queued: set[Fingerprint] = set()
+        self._looks = asyncio.Semaphore(LOOKS)
         self._group: asyncio.TaskGroup | None = None
         self._keeping: dict[str, asyncio.Task[None]] = {}
         self._changing = asyncio.Lock()
@@ -199,21 +203,26 @@ class Desk:
         # A responder is asked about each certificate, whatever the lists say.
         if (known and not knowledge.trust.ocsp) or self._group is None:
             return
-        fetching = self._group.create_task(knowledge.refresh_about(found, now))
+        fetching = self._group.create_task(_fetch(found, knowledge, now))
         # What takes longer goes on, and is a verdict of its own when it is done.
         fetching.add_done_callback(lambda _: knowledge.wake())
         await asyncio.wait([fetching], timeout=FETCH_SECONDS)
 
     async def _look_at(self, row: Presented) -> Found | Verdict:
         """Look at path and identity, outside the loop, and remember what is found."""
-        fingerprint, now = row.verdict.fingerprint, self._clock()
-        try:
-            async with asyncio.timeout(PATH_SECONDS):
-                found = await asyncio.to_thread(find, fingerprint, row.der, self._trusts, now)
-        except TimeoutError:
-            found = refusal(fingerprint, b"", "too-costly", "its path takes too long to validate")
+        async with self._looks:
+            now = self._clock()
+            found = await self._find(row, now)
         self._remember(found, now)
         return found
+
+    async def _find(self, row: Presented, now: datetime) -> Found | Verdict:
+        fingerprint = row.verdict.fingerprint
+        try:
+            async with asyncio.timeout(PATH_SECONDS):
+                return await asyncio.to_thread(find, fingerprint, row.der, self._trusts, now)
+        except TimeoutError:
+            return refusal(fingerprint, b"", COSTLY, "its path takes too long to validate")
 
     def _remember(self, found: Found | Verdict, now: datetime) -> None:
         fingerprint = found.fingerprint
@@ -223,7 +232,10 @@ class Desk:
             self._again[fingerprint] = found.ends
             return
         self._found.pop(fingerprint, None)
-        if found.not_before is not None and found.not_before > now:
+        if found.fault == COSTLY:
+            # Perhaps it was this machine that had no time.
+            self._again[fingerprint] = now
+        elif found.not_before is not None and found.not_before > now:
             self._again[fingerprint] = found.not_before
 
     # ---------------------------------------------------------------- whenever more is known
@@ -239,6 +251,12 @@ class Desk:
                 wait = _FIRST_WAIT
             except (StoreError, StoreUnavailable) as error:
                 log.error("%s: nothing could be noted: %s", knowledge.trust.name, error)
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, _LONGEST_WAIT)
+                continue
+            except Exception:
+                # What is wrong with one trust is nobody else's trouble, and ends no process.
+                log.exception("%s: could not be kept up", knowledge.trust.name)
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, _LONGEST_WAIT)
                 continue
@@ -345,6 +363,13 @@ def _clear(directory: Path, trusts: set[str]) -> None:
     for place in directory.iterdir() if directory.is_dir() else ():
         if place.name not in trusts:
             shutil.rmtree(place, ignore_errors=True)
+
+
+async def _fetch(found: Found, knowledge: Knowledge, now: datetime) -> None:
+    try:
+        await knowledge.refresh_about(found, now)
+    except Exception:
+        log.exception("%s: nothing could be fetched", knowledge.trust.name)
 
 
 def _slices(rows: Iterable[_T]) -> Iterator[list[_T]]:

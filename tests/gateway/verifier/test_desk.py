@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from gateway.verifier.desk import Desk
 from gateway.verifier.fetching import Fetcher
 from tests.ca.foreign.chains import Made, make_authority, make_person, make_root
 from tests.gateway.verifier.saying import say, told_by
-from tests.gateway.verifier.web import Web, answer, open_web
+from tests.gateway.verifier.web import Web, answer, open_web, silent
 
 DAY = timedelta(days=1)
 START = datetime.now(UTC).replace(microsecond=0)
@@ -242,6 +243,52 @@ async def test_the_path_is_looked_at(scene: Scene) -> None:
         verdict = await scene.judged(card)
     assert (verdict.state, verdict.fault) == (ForeignState.REFUSED, PathFault.UNKNOWN_ISSUER)
     assert "Below" in verdict.words
+
+
+async def test_a_server_that_hangs_makes_only_its_own_people_wait(scene: Scene) -> None:
+    """However many of them come before: those of another CA are judged meanwhile."""
+    lab = make_root("Lab", **LONG)
+    people = [make_person(lab, **LONG) for _ in range(20)]
+    scene.web.answers["/lab.crl"] = silent()
+    slow = replace(
+        scene.trust()["corp"],
+        name="lab",
+        certificates=(lab.der,),
+        crl_urls=(scene.web.url("/lab.crl"),),
+    )
+    async with judging(scene, {"lab": slow, **scene.trust()}):
+        for one in people:
+            await scene.show(one)
+        await scene.show(ANNA)
+        await scene.judged(ANNA)
+
+
+async def test_a_folder_that_nobody_can_work_in_ends_nothing(scene: Scene) -> None:
+    """The trust that it is of goes by what it knows; others are judged as ever."""
+    lab = make_root("Lab", **LONG)
+    other = replace(scene.trust()["corp"], name="lab", certificates=(lab.der,))
+    async with judging(scene, {"lab": other, **scene.trust()}):
+        lists = scene.directory / "lab" / "lists"
+        rmtree(lists)
+        lists.write_bytes(b"")
+        await scene.show(make_person(lab, **LONG))
+        await scene.show(ANNA)
+        assert (await scene.judged(ANNA)).state is ForeignState.ACCEPTED
+        # Long enough for both who work there to fall.
+        await asyncio.sleep(1)
+
+
+async def test_what_took_too_long_is_looked_at_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy machine refuses nobody for good."""
+    monkeypatch.setattr(desk_module, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(desk_module, "PATH_SECONDS", 0.0)
+    async with judging(scene):
+        await scene.show(ANNA)
+        assert (await scene.judged(ANNA)).fault == "too-costly"
+        monkeypatch.setattr(desk_module, "PATH_SECONDS", 2.0)
+        await scene.judged(ANNA, lambda verdict: verdict.state is ForeignState.ACCEPTED)
 
 
 async def test_what_was_taken_out_and_is_shown_again_is_judged_again(scene: Scene) -> None:
