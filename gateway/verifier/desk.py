@@ -21,7 +21,7 @@ from gateway.core.ports import StoreUnavailable
 from gateway.core.trusts import Trust
 from gateway.store import Store, StoreError
 from gateway.verifier.fetching import Fetcher
-from gateway.verifier.findings import Found, find, refusal
+from gateway.verifier.findings import Found, begins_to_hold, find, refusal
 from gateway.verifier.knowledge import Knowledge, verdict_of
 
 log = logging.getLogger("pusterla.verifier")
@@ -42,6 +42,8 @@ LOOK_SECONDS: Final = 60.0
 """How often it is looked for what the feed has not told, and for paths that have ended."""
 KEPT: Final = timedelta(days=30)
 """How long a certificate that has ended, or was refused, is still shown to operators."""
+MOST_AGAIN: Final = 10_000
+"""Of how many refused certificates it is remembered when their day comes; a reload knows all."""
 _TIDY_LOOKS: Final = 60
 _SLICE: Final = 200
 _BREATH: Final = 0.2
@@ -232,11 +234,11 @@ class Desk:
             self._again[fingerprint] = found.ends
             return
         self._found.pop(fingerprint, None)
-        if found.fault == COSTLY:
-            # Perhaps it was this machine that had no time.
-            self._again[fingerprint] = now
-        elif found.not_before is not None and found.not_before > now:
-            self._again[fingerprint] = found.not_before
+        # What cost too much may have cost it on a machine that had no time.
+        costly = found.fault == COSTLY
+        begins = now if costly else begins_to_hold(found, self._trusts, now)
+        if begins is not None and len(self._again) - len(self._found) < MOST_AGAIN:
+            self._again[fingerprint] = begins
 
     # ---------------------------------------------------------------- whenever more is known
 
@@ -303,7 +305,7 @@ class Desk:
             if not rows:
                 self._forget(fingerprint)
             for row in rows:
-                await self._write([self._verdict(await self._look_at(row))])
+                await self._write([self._verdict(await self._look_again(row))])
 
     async def _judge_all(self) -> None:
         """Judge everything anew that was judged before: the trusts are others now."""

@@ -13,7 +13,7 @@ from cryptography import x509
 from ca.foreign.authorities import issuing_of, same_authority
 from ca.foreign.certificates import UNREADABLE
 from ca.foreign.identities import NoIdentity, identity_of
-from ca.foreign.paths import InvalidPath, ValidPath, validate
+from ca.foreign.paths import InvalidPath, PathFault, ValidPath, validate
 from ca.identity import shortened
 from ca.serials import serial_text
 from gateway.core.foreign import ForeignState, PersonBy, Verdict
@@ -77,8 +77,13 @@ def _issuer_name(der: bytes) -> bytes:
 
 
 @lru_cache(maxsize=256)
+def _parsed(authority: bytes) -> x509.Certificate:
+    return x509.load_der_x509_certificate(authority)
+
+
+@lru_cache(maxsize=256)
 def _subject(authority: bytes) -> bytes:
-    return x509.load_der_x509_certificate(authority).subject.public_bytes()
+    return _parsed(authority).subject.public_bytes()
 
 
 def _names(trust: Trust) -> set[bytes]:
@@ -106,7 +111,7 @@ def _found(fingerprint: Fingerprint, path: ValidPath, trust: Trust) -> Found:
         fingerprint=fingerprint,
         trust=trust.name,
         certificate=path.certificate,
-        authority=x509.load_der_x509_certificate(path.issuer),
+        authority=_parsed(path.issuer),
         by=_BY[trust.identity],
         identity=identity,
         words=words,
@@ -134,6 +139,19 @@ def refusal(
         )
     except UNREADABLE:
         return verdict
+
+
+def begins_to_hold(refused: Verdict, trusts: Mapping[str, Trust], now: datetime) -> datetime | None:
+    """Return when a certificate that was refused at *now* may become good; None: not by itself.
+
+    Where a CA is not valid, that is the next day on which one of its trust begins: it may be the
+    successor of one that has expired.
+    """
+    begins = [] if refused.not_before is None else [refused.not_before]
+    trust = trusts.get(refused.trust)
+    if refused.fault == PathFault.AUTHORITY_DATES and trust is not None:
+        begins += [_parsed(one).not_valid_before_utc for one in trust.certificates]
+    return min((one for one in begins if one > now), default=None)
 
 
 def issuer_of(certificate: x509.Certificate) -> str:

@@ -26,7 +26,8 @@ from gateway.store.feed import rows_after
 from gateway.verifier import desk as desk_module
 from gateway.verifier.desk import Desk
 from gateway.verifier.fetching import Fetcher
-from tests.ca.foreign.chains import Made, make_authority, make_person, make_root
+from tests.ca.foreign.chains import Extensions, Made, make_authority, make_person, make_root
+from tests.ca.foreign.crl_makers import point_at
 from tests.gateway.verifier.saying import say, told_by
 from tests.gateway.verifier.web import Web, answer, open_web, silent
 
@@ -36,6 +37,11 @@ LONG: dict[str, Any] = {"begin": START - DAY, "end": START + 300 * DAY}
 ROOT = make_root("Corp", **LONG)
 ANNA, BERTA = make_person(ROOT, **LONG), make_person(ROOT, **LONG)
 LIST = "/corp.crl"
+
+
+def listed_at(url: str) -> Extensions:
+    """Let a certificate say that its list is at *url*."""
+    return {x509.CRLDistributionPoints([point_at(url)]): False}
 
 
 @dataclass(eq=False)
@@ -58,18 +64,25 @@ class Scene:
         one = Trust("corp", (ROOT.der,), IdentityMap.SAN_EMAIL, (self.web.url(LIST),))
         return {"corp": replace(one, **changes)}  # type: ignore[arg-type]
 
-    def publish(self, *revoked: Made, life: timedelta = DAY, hold: bool = False) -> datetime:
+    def publish(
+        self,
+        *revoked: Made,
+        life: timedelta = DAY,
+        hold: bool = False,
+        by: Made = ROOT,
+        path: str = LIST,
+    ) -> datetime:
         """Put a list that revokes *revoked* on the server; return when it ends."""
         self.numbers += 1
         begins = self.clock().replace(microsecond=0)
         builder = (
             x509.CertificateRevocationListBuilder()
-            .issuer_name(ROOT.certificate.subject)
+            .issuer_name(by.certificate.subject)
             .last_update(begins)
             .next_update(begins + life)
             .add_extension(x509.CRLNumber(self.numbers), critical=False)
             .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(ROOT.key.public_key()),
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(by.key.public_key()),
                 critical=False,
             )
         )
@@ -82,8 +95,8 @@ class Scene:
                 .add_extension(x509.CRLReason(reason), critical=False)
             )
             builder = builder.add_revoked_certificate(entry.build())
-        crl = builder.sign(ROOT.key, hashes.SHA256())
-        self.web.answers[LIST] = answer(crl.public_bytes(Encoding.DER))
+        crl = builder.sign(by.key, hashes.SHA256())
+        self.web.answers[path] = answer(crl.public_bytes(Encoding.DER))
         return begins + life
 
     async def show(self, made: Made) -> None:
@@ -385,3 +398,20 @@ async def test_one_that_is_not_valid_yet_is_looked_at_again(
         assert (await scene.judged(card)).fault == PathFault.NOT_YET_VALID
         scene.shift = 2 * DAY
         await scene.judged(card, lambda verdict: verdict.state is ForeignState.ACCEPTED)
+
+
+async def test_one_whose_ca_begins_tomorrow_is_looked_at_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As soon as it does, and without a reload; where its list is, is learnt then."""
+    monkeypatch.setattr(desk_module, "LOOK_SECONDS", 0.05)
+    issuing = make_authority(ROOT, "Next", begin=START + DAY, end=START + 300 * DAY)
+    card = make_person(issuing, more=listed_at(scene.web.url("/next.crl")), **LONG)
+    scene.shift = 2 * DAY
+    scene.publish(by=issuing, path="/next.crl", life=9 * DAY)
+    scene.shift = timedelta()
+    async with judging(scene, scene.trust(certificates=(issuing.der, ROOT.der), crl_urls=())):
+        await scene.show(card)
+        assert (await scene.judged(card)).fault == PathFault.AUTHORITY_DATES
+        scene.shift = 3 * DAY
+        await scene.judged(card, lambda verdict: verdict.good_until)

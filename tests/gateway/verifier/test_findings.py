@@ -10,7 +10,14 @@ from ca.serials import serial_text
 from gateway.core.foreign import ForeignState, PersonBy, Verdict
 from gateway.core.people import Fingerprint
 from gateway.core.trusts import IdentityMap, Trust
-from gateway.verifier.findings import LONGEST_NAME, Found, find, issuer_of, refusal
+from gateway.verifier.findings import (
+    LONGEST_NAME,
+    Found,
+    begins_to_hold,
+    find,
+    issuer_of,
+    refusal,
+)
 from tests.ca.foreign.chains import (
     DAY,
     NOW,
@@ -151,6 +158,22 @@ def test_a_certificate_of_no_known_version_has_no_face_either() -> None:
     said = find(CARD, der, trust(), NOW)
     assert isinstance(said, Verdict)
     assert (said.fault, said.serial, said.not_after) == (PathFault.UNREADABLE, "", None)
+
+
+def test_what_is_refused_for_a_date_is_told_when_to_look_again() -> None:
+    """Its own, or that of the next CA which begins; other faults do not go by themselves."""
+    soon, later = NOW + 2 * DAY, NOW + 9 * DAY
+    tomorrow = make_authority(ROOT, "Corp Next", begin=soon, end=NOW + 20 * DAY)
+    another = make_authority(ROOT, "Corp Last", begin=later, end=NOW + 20 * DAY)
+    trusts = trust(IdentityMap.SAN_EMAIL, tomorrow, another, ISSUING, ROOT)
+    said = refused(make_person(tomorrow), trusts)
+    assert said.fault == PathFault.AUTHORITY_DATES
+    assert begins_to_hold(said, trusts, NOW) == soon
+    assert begins_to_hold(said, trusts, soon) == later
+    assert begins_to_hold(said, {}, NOW) is None
+    early = refused(make_person(ISSUING, begin=soon, end=later), trusts)
+    assert begins_to_hold(early, trusts, NOW) == soon
+    assert begins_to_hold(refused(make_person(ISSUING, end=NOW - DAY), trusts), trusts, NOW) is None
 
 
 def test_names_of_issuers_end_somewhere() -> None:
