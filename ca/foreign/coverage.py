@@ -88,6 +88,18 @@ def points_of(certificate: x509.Certificate) -> Points:
     return Points(names, _urls(lists), _urls(deltas))
 
 
+def names_lists(certificate: x509.Certificate) -> bool:
+    """Say whether *certificate* names any distribution point, be it one that is of no use here."""
+    try:
+        certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints)
+    except x509.ExtensionNotFound:
+        return False
+    except _UNREADABLE:
+        # Something stands there, and whoever cannot read it does not know that it is nothing.
+        return True
+    return True
+
+
 def covers(facts: ListFacts, certificate: x509.Certificate, points: Points) -> bool:
     """Say whether a list of the CA of *certificate*, whose *points* these are, speaks for it."""
     if facts.points and points.names.isdisjoint(facts.points):

@@ -37,7 +37,8 @@ _BY = {
 class Found:
     """A certificate whose path holds until *ends* in the trust called *trust*.
 
-    *authority* is the CA that has issued it. *identity* is empty where it names nobody, which
+    *authority* is the CA that has issued it, and *above* are those over that one, up to the anchor
+    (none where it is the anchor itself). *identity* is empty where it names nobody, which
     *words* then explain.
     """
 
@@ -49,6 +50,12 @@ class Found:
     identity: str
     words: str
     ends: datetime
+    above: tuple[x509.Certificate, ...] = ()
+
+    @property
+    def authorities(self) -> tuple[tuple[x509.Certificate, x509.Certificate], ...]:
+        """The CAs that may be revoked, those below the anchor, each with the one that issued it."""
+        return tuple(zip((self.authority, *self.above), self.above, strict=False))
 
 
 def find(
@@ -116,6 +123,7 @@ def _found(fingerprint: Fingerprint, path: ValidPath, trust: Trust) -> Found:
         identity=identity,
         words=words,
         ends=path.ends,
+        above=tuple(map(_parsed, path.authorities[1:])),
     )
 
 

@@ -2,13 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from cryptography import x509
+
+from ca.foreign.coverage import names_lists
+from ca.foreign.ocsp import responder_urls
+from ca.identity import shortened
 from ca.serials import serial_text
-from ca.trust import Revocation
+from ca.trust import Revocation, RevocationReason
 from gateway.core.foreign import ForeignList, ForeignState, Verdict
 from gateway.core.trusts import Trust
 from gateway.verifier.fetching import Fetcher
@@ -82,28 +87,55 @@ class Knowledge:
 
     async def refresh_about(self, found: Found, now: datetime) -> None:
         """Fetch what may speak of a certificate that somebody shows for the first time."""
-        self._tell(await self._lists.refresh(now, about=found.certificate))
+        above = [authority for authority, _ in found.authorities]
+        self._tell(await self._lists.refresh(now, about=found.certificate, above=above))
         if self._responders is not None:
-            status = await self._responders.ask(found.certificate, found.authority, now)
-            if status.words:
-                log.warning("%s: OCSP: %s", self.trust.name, status.words)
+            asked = self._asked_about(found)
+            asking = [self._responders.ask(one, issuer, now) for one, issuer in asked]
+            for status in await asyncio.gather(*asking):
+                if status.words:
+                    log.warning("%s: OCSP: %s", self.trust.name, status.words)
 
     async def take_up(self, found: Found, now: datetime) -> None:
         """Take up where a certificate says that its lists are, and what was said of it before."""
+        for authority, _ in found.authorities:
+            self._lists.learn_authority(authority)
         self._lists.learn(found.certificate)
         if self._responders is not None:
-            await self._responders.recall(found.certificate, found.authority, now)
+            for one, issuer in self._asked_about(found):
+                await self._responders.recall(one, issuer, now)
 
     def status(self, found: Found, now: datetime) -> Status:
-        """Say what is known of a certificate; asks nobody.
+        """Say what is known of a certificate, and of the CAs above it; asks nobody.
+
+        It is revoked with any of them, and known for no longer than each of them (RFC 5280, 6.1.3,
+        a, 3). A CA of which its issuer says nowhere whether it is revoked is believed, since the
+        administrator named it; as the anchor is.
+        """
+        own = self._status_of(found.certificate, now)
+        above = [
+            (authority, status)
+            for authority, _ in found.authorities
+            if (status := self._status_above(authority, now)) is not None
+        ]
+        return _together(own, above)
+
+    def _status_above(self, authority: x509.Certificate, now: datetime) -> Status | None:
+        """Say what is known of a CA; None: nobody says anything of it, nor does it say who does."""
+        status = self._status_of(authority, now)
+        says = names_lists(authority) or (self.trust.ocsp and bool(responder_urls(authority)))
+        return status if says or status.good_until is not None else None
+
+    def _status_of(self, certificate: x509.Certificate, now: datetime) -> Status:
+        """Say what is known of one certificate.
 
         Each source is as good as the other, so it is known for as long as one of them says; and
         it is revoked as soon as one of them says so, for good if one of them says that. Where the
         responder does not know it, nobody can say: somebody else may sign in the CA's name, of
         which no list speaks.
         """
-        lists = self._lists.status(found.certificate, now)
-        responder = self._responder_status(found)
+        lists = self._lists.status(certificate, now)
+        responder = self._responder_status(certificate)
         said = [one for one in (lists.revocation, responder.revocation) if one is not None]
         final = [one for one in said if one.reason.is_final]
         ends = [one for one in (lists.good_until, responder.good_until) if one is not None]
@@ -112,10 +144,18 @@ class Knowledge:
         words = [one for one in (lists.words, responder.words) if one]
         return Status(next(iter([*final, *said]), None), max(ends, default=None), "; ".join(words))
 
-    def _responder_status(self, found: Found) -> ResponderStatus:
+    def _responder_status(self, certificate: x509.Certificate) -> ResponderStatus:
         if self._responders is None:
             return ResponderStatus(None, None)
-        return self._responders.status(found.certificate)
+        return self._responders.status(certificate)
+
+    @staticmethod
+    def _asked_about(found: Found) -> Iterator[tuple[x509.Certificate, x509.Certificate]]:
+        """Yield of whom responders are asked, each with its issuer: of CAs, where they name one."""
+        yield found.certificate, found.authority
+        for authority, issuer in found.authorities:
+            if responder_urls(authority):
+                yield authority, issuer
 
     def health(self) -> tuple[ForeignList, ...]:
         """Say how each source is, for doctor and metrics."""
@@ -138,6 +178,33 @@ class Knowledge:
     def _tell(events: Iterable[ListEvent]) -> None:
         for event in events:
             log.log(_LEVELS[event.kind], "%s", event.words)
+
+
+def _together(own: Status, above: Sequence[tuple[x509.Certificate, Status]]) -> Status:
+    """Return the status of a certificate, whose *own* is known, with those of the CAs *above* it."""
+    every = [own, *(status for _, status in above)]
+    revoked = [one for one in (own.revocation, *(_handed_down(each) for _, each in above)) if one]
+    final = [one for one in revoked if one.reason.is_final]
+    ends = [one.good_until for one in every if one.good_until is not None]
+    until = min(ends) if len(ends) == len(every) else None
+    told = [
+        (f"the CA {shortened(authority.subject.rfc4514_string())} above it: {status.words}", status)
+        for authority, status in above
+    ]
+    words = [text for text, status in told if status.revocation is not None]
+    if not words or own.revocation is not None:
+        # Also of which CA it is not known, or for the shortest time.
+        words = [own.words, *(text for text, one in told if one.good_until in {None, until})]
+    return Status(next(iter([*final, *revoked]), None), until, "; ".join(filter(None, words)))
+
+
+def _handed_down(status: Status) -> Revocation | None:
+    """Return what the revocation of a CA is for whom it has issued to."""
+    found = status.revocation
+    if found is not None and found.reason is RevocationReason.KEY_COMPROMISE:
+        # It is not the person's key that is known to others.
+        return Revocation(found.at, RevocationReason.CA_COMPROMISE)
+    return found
 
 
 def verdict_of(found: Found, status: Status) -> Verdict:

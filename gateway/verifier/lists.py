@@ -7,7 +7,7 @@ newer than what is held. Everything else is an event with words, and the last go
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
-from ca.foreign.coverage import ask_lists, covers, points_of
+from ca.foreign.coverage import HeldList, Points, ask_lists, covers, points_of
 from ca.foreign.facts import ListFacts, authority_of
 from gateway.core.foreign import ForeignList
 from gateway.core.trusts import Trust
@@ -66,7 +66,8 @@ class RevocationLists:
         asking = fetcher.believing(trust.certificates)
         self._supply = Supply(trust, asking, self._shelf, limits, chance)
         self._sources: dict[str, Source] = {}
-        self._take_up(read_sources(self._path))
+        self._kept = read_sources(self._path)
+        self._take_up(self._kept)
         self._saving = asyncio.Lock()
         self._ended: set[str] = set()
 
@@ -85,25 +86,39 @@ class RevocationLists:
         Its sources are returned. Nothing is learnt where the trust says itself where they are, and
         not of more than `MOST_SOURCES` points.
         """
-        if self._is_told():
+        return () if self._is_told() else self._learn(points_of(certificate))
+
+    def learn_authority(self, authority: x509.Certificate) -> tuple[Source, ...]:
+        """Take up where *authority*, a CA below the anchor, says that the lists of its issuer are.
+
+        Also where the trust says itself where lists are, since those mostly are of the CA that
+        issues to people; unless one that is held from there speaks for *authority* as well.
+        """
+        if self._is_told() and self._speaking_for(authority):
             return ()
-        points = points_of(certificate)
+        return self._learn(points_of(authority))
+
+    def _learn(self, points: Points) -> tuple[Source, ...]:
         named = [Source(urls) for urls in points.lists]
         named += [Source(urls, delta=True) for urls in points.deltas]
-        found = [self._add(source) for source in named]
+        found = [self._add(self._as_left(source)) for source in named]
         return tuple(source for source in found if source is not None)
 
     async def refresh(
-        self, now: datetime, *, about: x509.Certificate | None = None
+        self,
+        now: datetime,
+        *,
+        about: x509.Certificate | None = None,
+        above: Sequence[x509.Certificate] = (),
     ) -> tuple[ListEvent, ...]:
         """Ask for what is due, and put in force what may be; return what is to be logged.
 
-        *about* keeps it to what has not been had yet and may speak for this certificate: what is
-        wanted when somebody shows one for the first time. Several may be under way at once; no
+        *about* keeps it to what has not been had yet and may speak for this certificate, or for the
+        CAs *above* it: what is wanted when somebody shows one for the first time. Several may be under way at once; no
         source is asked twice.
         """
         events = await self._supply.mend(now)
-        learnt = None if about is None else {source.key for source in self.learn(about)}
+        learnt = None if about is None else self._learnt(about, above)
         # Full lists first: a delta is judged beside them, and they say where it is.
         for delta in (False, True):
             due = [
@@ -122,13 +137,9 @@ class RevocationLists:
 
     def status(self, certificate: x509.Certificate, now: datetime) -> ListStatus:
         """Say what the lists in force know of *certificate*, whose path is valid."""
-        authority = self._authority(certificate)
-        if authority is None:
+        lists = self._speaking_for(certificate)
+        if lists is None:
             return ListStatus(None, None, f"none of the CAs of {self._trust.name} has issued it")
-        points = points_of(certificate)
-        lists = [
-            one for one in self._shelf.of(authority) if covers(one.full.facts, certificate, points)
-        ]
         known = ask_lists(lists, certificate.serial_number)
         if known is None:
             return ListStatus(None, None, self._why_unknown())
@@ -148,6 +159,27 @@ class RevocationLists:
                 file = str(self._shelf.copy_of(held.full.facts))
                 told.append(in_force(ForeignList(self._trust.name, file), held.full))
         return tuple(told)
+
+    def _learnt(self, about: x509.Certificate, above: Sequence[x509.Certificate]) -> set[str]:
+        """Name the sources of *about*, with those of the CAs *above*; none where any may do."""
+        authorities = {source.key for one in above for source in self.learn_authority(one)}
+        learnt = {source.key for source in self.learn(about)}
+        return learnt | authorities if learnt else learnt
+
+    def _speaking_for(self, certificate: x509.Certificate) -> list[HeldList] | None:
+        """Return the lists in force that speak for *certificate*; None: its CA is not known."""
+        authority = self._authority(certificate)
+        if authority is None:
+            return None
+        points = points_of(certificate)
+        return [
+            one for one in self._shelf.of(authority) if covers(one.full.facts, certificate, points)
+        ]
+
+    def _as_left(self, source: Source) -> Source:
+        """Return *source* as it was left before the restart, if its list is still held."""
+        kept = self._kept.get(source.key)
+        return source if kept is None or self._supply.held(kept) is None else kept
 
     def _is_told(self) -> bool:
         return self._trust.crl_file is not None or bool(self._trust.crl_urls)

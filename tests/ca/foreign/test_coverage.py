@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509 import ReasonFlags
 
-from ca.foreign.coverage import HeldList, Known, ask_lists, covers, points_of
+from ca.foreign.coverage import HeldList, Known, ask_lists, covers, names_lists, points_of
 from ca.foreign.crls import ReadCRL, read_crl
 from ca.foreign.facts import Only, name_text
 from ca.foreign.revoked import HIGHEST_SERIAL, RevokedIndex, encode_index
@@ -182,3 +182,15 @@ class TestAnswer:
         assert known is not None
         assert known.until == NOW
         assert held.as_of == NOW - WEEK + timedelta(days=5)
+
+
+def test_who_names_a_point_says_that_it_may_be_revoked() -> None:
+    """Also one whose lists are of no use here; where a delta is alone says nothing."""
+    some = x509.DistributionPoint(
+        [x509.UniformResourceIdentifier(HTTP)], None, frozenset({KEY}), None
+    )
+    for point in (point_at(HTTP), point_at(LDAP), some):
+        assert names_lists(anna(listed_at(point)).certificate)
+    assert points_of(anna(listed_at(some)).certificate).lists == ()
+    assert not names_lists(anna().certificate)
+    assert not names_lists(anna(fresh_at(HTTP)).certificate)

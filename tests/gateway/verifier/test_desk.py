@@ -415,3 +415,31 @@ async def test_one_whose_ca_begins_tomorrow_is_looked_at_again(
         assert (await scene.judged(card)).fault == PathFault.AUTHORITY_DATES
         scene.shift = 3 * DAY
         await scene.judged(card, lambda verdict: verdict.good_until)
+
+
+async def test_a_ca_above_that_is_revoked_takes_its_people_with_it(scene: Scene) -> None:
+    """At the next list of the CA over it: on hold, back again, and for good."""
+    issuing = make_authority(ROOT, "Issuing", more=listed_at(scene.web.url(LIST)), **LONG)
+    card = make_person(issuing, more=listed_at(scene.web.url("/issuing.crl")), **LONG)
+    ends = scene.publish(by=issuing, path="/issuing.crl", life=2 * DAY)
+    above = scene.publish()
+    trusts = scene.trust(certificates=(issuing.der, ROOT.der), crl_urls=())
+    async with judging(scene, trusts) as desk:
+        await scene.show(card)
+        verdict = await scene.judged(card)
+        # Known for no longer than each of them.
+        assert (verdict.revocation, verdict.good_until) == (None, min(ends, above))
+        scene.publish(issuing, hold=True)
+        await desk.believe(trusts)
+        verdict = await scene.judged(card, lambda verdict: verdict.revocation)
+        assert verdict.revocation is not None
+        assert verdict.revocation.reason is RevocationReason.CERTIFICATE_HOLD
+        scene.publish()
+        await desk.believe(trusts)
+        await scene.judged(card, lambda verdict: verdict.revocation is None)
+        scene.publish(issuing)
+        await desk.believe(trusts)
+        verdict = await scene.judged(card, lambda verdict: verdict.revocation)
+        assert verdict.revocation is not None
+        assert verdict.revocation.reason is RevocationReason.CA_COMPROMISE
+        assert "Issuing,O=Example' above it: the CA has revoked it: keyCompromise" in verdict.words

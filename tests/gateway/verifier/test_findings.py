@@ -69,6 +69,9 @@ def test_a_path_that_holds_names_its_trust_and_its_issuer() -> None:
     one = found(ANNA, trust())
     assert (one.trust, one.by, one.identity) == ("corp", PersonBy.EMAIL, "anna@example.com")
     assert one.authority == ISSUING.certificate
+    assert one.above == (ROOT.certificate,)
+    assert one.authorities == ((ISSUING.certificate, ROOT.certificate),)
+    assert found(make_person(OTHER), trust(IdentityMap.SAN_EMAIL, OTHER)).authorities == ()
     assert one.certificate == ANNA.certificate
     assert one.ends == ANNA.certificate.not_valid_after_utc
     long = make_person(ISSUING, end=NOW + 25 * DAY)
