@@ -28,6 +28,8 @@ from gateway.store.schema import foreign_certificate, foreign_list, person
 
 WAITING_MAXIMUM = 1000
 """How many certificates may wait to be judged; whoever comes then is to come again."""
+REFUSED_MAXIMUM = 10_000
+"""How many that were refused are kept; of more, those that were judged last."""
 
 _row = foreign_certificate.c
 
@@ -355,6 +357,8 @@ async def block(
 async def forget_ended(connection: AsyncConnection, before: datetime) -> int:
     """Take out what has ended, or was refused, before *before*; return how many rows that were.
 
+    And what was refused beyond `REFUSED_MAXIMUM`.
+
     What was blocked here stays until its certificate has ended: shown again, it would come in.
     """
     ended = _row.not_after < before
@@ -362,7 +366,14 @@ async def forget_ended(connection: AsyncConnection, before: datetime) -> int:
         _row.state == ForeignState.REFUSED, _row.judged_at < before, _row.blocked_at.is_(None)
     )
     gone = await connection.execute(delete(foreign_certificate).where(or_(ended, refused)))
-    return gone.rowcount
+    # A CA below one that is believed may make as many as it likes, each of which is refused.
+    unblocked = and_(_row.state == ForeignState.REFUSED, _row.blocked_at.is_(None))
+    newest_first = select(_row.fingerprint).where(unblocked).order_by(_row.judged_at.desc())
+    surplus = newest_first.offset(REFUSED_MAXIMUM)
+    left_out = await connection.execute(
+        delete(foreign_certificate).where(_row.fingerprint.in_(surplus))
+    )
+    return gone.rowcount + left_out.rowcount
 
 
 async def write_lists(

@@ -44,7 +44,7 @@ KEPT: Final = timedelta(days=30)
 """How long a certificate that has ended, or was refused, is still shown to operators."""
 MOST_AGAIN: Final = 10_000
 """Of how many refused certificates it is remembered when their day comes; a reload knows all."""
-_TIDY_LOOKS: Final = 60
+_TIDY_LOOKS: Final = 5
 _SLICE: Final = 200
 _BREATH: Final = 0.2
 """The least time between two looks at what is due of one trust."""

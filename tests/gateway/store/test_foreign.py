@@ -320,6 +320,21 @@ async def test_what_has_ended_is_taken_out(store: Store) -> None:
     assert await store.forget_presented(NOON + 366 * DAY) == 1
 
 
+async def test_only_so_many_that_were_refused_are_kept(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may issue below a CA that is believed fills no disk; the newest stay."""
+    monkeypatch.setattr(foreign, "REFUSED_MAXIMUM", 2)
+    await shown(store, GOOD)
+    many = [Fingerprint(f"{number:064x}") for number in range(4)]
+    for one in many:
+        clock.now += timedelta(seconds=1)
+        await shown(store, replace(GOOD, fingerprint=one, state=ForeignState.REFUSED, fault="path"))
+    assert await store.forget_presented(NOON - DAY) == 2
+    kept = {one.verdict.fingerprint for one in await store.presented()}
+    assert kept == {CARD, *many[2:]}
+
+
 async def test_lists_are_noted_as_a_whole(store: Store) -> None:
     """Those of a trust replace those that were noted of it, and of no other."""
     one = ForeignList("corp", "http://ca.example/corp.crl", "CN=Corp CA", "7", NOON, NOON + DAY, 3)
