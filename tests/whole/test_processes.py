@@ -85,8 +85,8 @@ def ask_once(guest: Guest, cookie: tuple[str, str]) -> int:
         return wire.ask("GET", "/waited", cookie).status
 
 
-@pytest.mark.parametrize("name", ["portal", "authority"])
-def test_a_killed_portal_or_authority_is_replaced(
+@pytest.mark.parametrize("name", ["portal", "authority", "verifier"])
+def test_a_killed_process_behind_the_edge_is_replaced(
     site: LiveSite, inside: Guest, guests: Path, name: str
 ) -> None:
     """Applications are served on; signing in and revoking work again in a moment."""
@@ -137,7 +137,7 @@ def test_sigterm_lets_what_is_under_way_finish(
     guest = signed_in(own, add_person(own, "anna"), guests, "wiki")
     cookie, token = guest.cookie_field(WIKI), uuid4().hex
     pids = [*own.processes().values()]
-    assert len(pids) == 4
+    assert len(pids) == 5
     with wire_of(guest, WIKI) as idle, wire_of(guest, WIKI) as busy:
         assert idle.ask("GET", "/idle", cookie).status == 200
         busy.begin("GET", f"/hold?token={token}", cookie)
