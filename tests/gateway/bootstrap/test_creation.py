@@ -111,7 +111,9 @@ async def test_a_site_is_never_made_over_another(tmp_path: Path) -> None:
     with pytest.raises(CommandRefused, match="is a site already"):
         await make(folder.path)
     folder.settings.unlink()
-    with pytest.raises(CommandRefused, match="apps, store, keys, run, log in it and no pusterla"):
+    with pytest.raises(
+        CommandRefused, match="apps, store, keys, foreign, run, log in it and no pusterla"
+    ):
         await make(folder.path)
     assert folder.root_key.is_file()
 

@@ -1,9 +1,11 @@
 """Making a store, and bringing an older one up to date, on both databases."""
 
 import asyncio
+import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -133,7 +135,10 @@ async def test_two_that_migrate_at_once_take_turns(empty_url: str, clock: Clock)
     file = file_of(parse_address(empty_url))
     if file is not None:
         file.parent.mkdir()
-        file.touch()
+        with closing(sqlite3.connect(file)) as connection:
+            # As a store's file is from its first connection on. To make it so SQLite waits for
+            # nobody, and two at once would be refused for that.
+            connection.execute("PRAGMA journal_mode=WAL")
     await asyncio.gather(migrate_store(empty_url), migrate_store(empty_url))
     await opened(empty_url, clock)
 
