@@ -32,6 +32,8 @@ _CHUNK: Final = 1 << 20
 _MOST: Final = 4 * MOST_FILES
 """More than a kit and what a browser leaves in its profile."""
 
+_SHOWN: Final = 200
+
 SOON: Final = timedelta(days=30)
 
 
@@ -163,7 +165,7 @@ def _found(folder: Path, manifest: Manifest, progress: Progress) -> dict[str, st
     """List what is below *folder*, with checksums where they matter; links are not followed."""
     found: dict[str, str | None] = {}
     total = len(manifest.files)
-    for top, folders, files in os.walk(folder):
+    for top, folders, files in os.walk(folder, onerror=_refuse):
         links = [name for name in folders if (Path(top) / name).is_symlink()]
         for name in (*files, *links):
             path = Path(top) / name
@@ -174,6 +176,12 @@ def _found(folder: Path, manifest: Manifest, progress: Progress) -> dict[str, st
                 raise CommandRefused(f"{folder} has more than {_MOST} files: that is no kit")
             progress("comparing", min(len(found), total), total)
     return found
+
+
+def _refuse(error: OSError) -> None:
+    # What cannot be looked into may hold anything.
+    where = os.fsdecode(error.filename)[-_SHOWN:]
+    raise CommandRefused(f"{where!a} cannot be looked into: {error.strerror}") from error
 
 
 def _kind(path: Path) -> str | None:

@@ -30,7 +30,13 @@ async def clean_up(command: Command) -> None:
     """Undo, or bring to an end, what killed commands have left behind."""
     with left_behind(command.folder) as found:
         for record, begun in found:
-            if not await settle(command, begun):
+            try:
+                finished = await settle(command, begun)
+            except OSError as error:
+                # A stick that cannot be written keeps nobody from the other kits.
+                command.say(f"{begun.folder} is neither finished nor undone: {_in_words(error)}")
+                continue
+            if not finished:
                 command.say(
                     f"a kit for {begun.user} on {begun.device} in {begun.folder} was never finished:"
                     " what there was of it is gone, and nothing opens with it"
@@ -110,9 +116,15 @@ def _is_whole(begun: Begun, certificates: list[CertificateRecord]) -> bool:
 
 
 def manifest_in(folder: Path) -> Manifest | None:
-    """Return the manifest in *folder*, None if there is none that can be read."""
+    """Return the manifest in *folder*, None if there is none that can be read.
+
+    No link is followed, and nobody is waited for who would fill a pipe.
+    """
+    path = folder / manifests.FILE
+    if folder.is_symlink() or path.is_symlink() or not path.is_file():
+        return None
     try:
-        with (folder / manifests.FILE).open("rb") as file:
+        with path.open("rb") as file:
             return read_manifest(file.read(manifests.LARGEST))
     except (OSError, ManifestUnreadable):
         return None
@@ -128,7 +140,8 @@ def _restore(begun: Begun) -> None:
 def finish(folder: Path) -> None:
     """Move the rest of a renewal to its place, the manifest last, and remove what was there."""
     part = folder / RENEWAL
-    if part.is_dir():
+    # The stick may have been in other hands since: no link of theirs is followed.
+    if part.is_dir() and not part.is_symlink():
         files = [path for path in part.rglob("*") if path.is_file()]
         for path in sorted(files, key=lambda path: path.name == manifests.FILE):
             path.replace(folder / path.relative_to(part))
