@@ -317,11 +317,16 @@ def make_site_in(directory: Path, store_url: str) -> LiveSite:
 
 
 def choose(folder: SiteFolder, *settings: tuple[str, str]) -> None:
-    """Set keys in pusterla.toml, which names every key, behind a # where it is at its default."""
+    """Set keys in pusterla.toml, which names every key, behind a # where it is at its default.
+
+    A key that several tables have is named with its table, as in ``metrics.port``.
+    """
     text = folder.settings.read_text(encoding="utf-8")
-    for key, value in settings:
-        text, count = re.subn(rf"(?m)^# {key} = .*$", f"{key} = {value}", text)
-        assert count == 1, f"{key} is not in the settings that init writes"
+    for name, value in settings:
+        table, _, key = name.rpartition(".")
+        place = rf"^\[{table}\]\n(?:(?!\[).*\n)*?" if table else ""
+        text, count = re.subn(rf"(?m)({place})^# {key} = .*$", rf"\g<1>{key} = {value}", text)
+        assert count == 1, f"{name} is not in the settings that init writes"
     folder.settings.write_text(text, encoding="utf-8")
 
 

@@ -37,7 +37,7 @@ def measured(
     """Run a site of two workers that shows metrics, on the port that comes with it."""
     site = make_site(tmp_path_factory.mktemp("measured") / "site")
     (port,) = free_ports(1)
-    choose(site.folder, ("port", str(port)))
+    choose(site.folder, ("metrics.port", str(port)))
     put_behind(site, wiki=applications.wiki.upstream)
     with running(site):
         yield site, port
