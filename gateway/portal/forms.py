@@ -13,7 +13,7 @@ _FIELDS_MAXIMUM: Final = 16
 
 
 async def read_form(request: web.Request) -> dict[str, str]:
-    """Return the fields of a form, or raise `Refused`: each name comes once, in UTF-8."""
+    """Return the fields of a form, or raise `Refused`: each name comes once, in UTF-8, no NUL."""
     if request.content_type != _FORM_TYPE:
         raise Refused(Refusal.BAD_REQUEST)
     body = await request.read()
@@ -29,5 +29,8 @@ async def read_form(request: web.Request) -> dict[str, str]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
         # Two readings of one form: which of the two names would count?
+        raise Refused(Refusal.BAD_REQUEST)
+    if any("\0" in text for pair in pairs for text in pair):
+        # No browser sends one, and PostgreSQL has no place for it in a text.
         raise Refused(Refusal.BAD_REQUEST)
     return fields

@@ -221,7 +221,13 @@ class TestFailing:
 
     @pytest.mark.parametrize(
         "body",
-        [b"user=anna&user=bruno", b"code=%FF", b"user=\xc3\xa0", b"&".join([b"a=1"] * 40)],
+        [
+            b"user=anna&user=bruno",
+            b"code=%FF",
+            b"user=\xc3\xa0",
+            b"user=anna%00",
+            b"&".join([b"a=1"] * 40),
+        ],
     )
     async def test_refuses_a_form_with_two_readings(self, house: House, body: bytes) -> None:
         """Doubled fields and broken encodings are no sign-in, and no attempt either."""
