@@ -38,6 +38,7 @@ HARDENING = {
     "SystemCallArchitectures": "native",
     "SystemCallErrorNumber": "EPERM",
     "UMask": "0007",
+    "LimitCORE": "0",  # keys are in memory
     "KillMode": "mixed",  # the supervisor ends its own children, in order
     "Type": "notify",
     "Restart": "always",
