@@ -6,15 +6,17 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
-# A busy machine is not a failure: only pytest's own time limit ends a test.
-settings.register_profile("house", deadline=None)
-settings.load_profile("house")
 
 # A PostgreSQL for whoever asks for one; only the root's conftest may name plugins.
 pytest_plugins = ("tests.postgres",)
 
 # Where every program is installed, a skip means that something was not tested.
 NO_SKIP = os.environ.get("PUSTERLA_NO_SKIP") == "1"
+
+# A busy machine is not a failure: only pytest's own time limit ends a test. CI draws the same
+# examples each time, so that what it says of a commit stays true of it; developers draw new ones.
+settings.register_profile("house", deadline=None, derandomize=NO_SKIP)
+settings.load_profile("house")
 
 
 def reason_of(report: pytest.TestReport | pytest.CollectReport) -> str:

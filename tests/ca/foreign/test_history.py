@@ -38,14 +38,18 @@ def live(changes: list[tuple[int, str]]) -> list[State]:
 
 
 def publish(states: list[State], number: int, base: int | None) -> RevokedIndex:
-    """Make the list of a number: all of a state, or what changed in it since its base."""
+    """Make the list of a number: all of a state, or what changed in it since its base.
+
+    A delta goes with its base and with every full list after it (RFC 5280, 5.2.4). So a
+    certificate that was released and held again since is in it, though it stands as in the base.
+    """
     now = states[number]
     if base is None:
         said = now
     else:
-        touched = {one for state in states[base : number + 1] for one in state}
+        since = states[base:number]
+        touched = {one for one in SERIALS if any(now.get(one) != old.get(one) for old in since)}
         said = {one: now.get(one, REMOVE_FROM_CRL) for one in touched}
-        said = {one: why for one, why in said.items() if states[base].get(one) != why}
     records = [make_record(serial, NOW, why) for serial, why in said.items()]
     sort_records(records)
     facts = replace(FACTS, number=number, base=base, digest=f"{number} {base}")
