@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import stat
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -285,7 +286,8 @@ def _make_directory(directory: Path) -> None:
         directory.mkdir(DIRECTORY_MODE)
     except FileExistsError:
         return
-    directory.chmod(DIRECTORY_MODE)
+    # Whatever the umask; and setgid, which is inherited, hands the group on to the files.
+    directory.chmod(DIRECTORY_MODE | (directory.stat().st_mode & stat.S_ISGID))
     _sync(directory.parent)
 
 

@@ -65,6 +65,12 @@ class TestAdd:
             line["detail"]["cas"] == "CN=Example Root,O=Example; CN=Example Office CA 1,O=Example"
         )
 
+    def test_the_group_of_the_site_is_handed_on(self, pusterla: Runner, cas: str) -> None:
+        """Root adds it, and processes with users of their own read it by their group."""
+        pusterla.site.chmod(0o2750)
+        add(pusterla, cas, *MAIL, "--name", "office")
+        assert (pusterla.site / "trust").stat().st_mode & 0o7777 == 0o2750
+
     def test_all_that_can_be_said_is_read_back(self, pusterla: Runner, cas: str) -> None:
         """As a site reads it."""
         lists = ("--crl-url", "http://crl.example/a.crl", "--crl-url", "http://crl.example/b.crl")
