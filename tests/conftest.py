@@ -6,7 +6,6 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
-
 # A PostgreSQL for whoever asks for one; only the root's conftest may name plugins.
 pytest_plugins = ("tests.postgres",)
 
