@@ -91,7 +91,7 @@ def _examine(one: ForeignList, trust: Trust | None, now: datetime) -> Finding:
 def _past_end(one: ForeignList, trust: Trust | None, now: datetime) -> str:
     if trust is None or trust.past_end is PastEnd.REFUSE or one.next_update is None:
         return "so nobody whom it speaks for gets in"
-    until = one.next_update + trust.grace
+    until = trust.good_until(one.next_update)
     if now > until:
         return f"and its grace at {until:%F %T} UTC: nobody whom it speaks for gets in"
     return f"and is gone by until {until:%F %T} UTC all the same: whoever was revoked since gets in"

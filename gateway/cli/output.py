@@ -91,8 +91,17 @@ def printable(text: str) -> str:
 
 
 def local(moment: datetime | None) -> str:
-    """Write *moment* in the zone of this machine, with its offset; nothing for None."""
-    return "" if moment is None else moment.astimezone().isoformat(" ", "seconds")
+    """Write *moment* in the zone of this machine, with its offset; nothing for None.
+
+    In UTC where it is in no year here: what never ends, ends in the last second of 9999.
+    """
+    if moment is None:
+        return ""
+    try:
+        here = moment.astimezone()
+    except OverflowError:
+        here = moment.astimezone(UTC)
+    return here.isoformat(" ", "seconds")
 
 
 def utc(moment: datetime | None) -> str | None:

@@ -5,9 +5,12 @@ Only values; `gateway.config` reads them from trust/NAME.toml and trust/NAME.pem
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import PurePath
+from typing import Final
+
+_LATEST: Final = datetime.max.replace(microsecond=0, tzinfo=UTC)
 
 
 class IdentityMap(StrEnum):
@@ -50,3 +53,13 @@ class Trust:
     """How long it goes on past the end; only with `PastEnd.GO_ON`."""
     people: Mapping[str, str] = field(default_factory=dict)
     """Serial numbers in lower-case hexadecimal, each with its user; for `IdentityMap.SERIAL`."""
+
+    def good_until(self, ends: datetime) -> datetime:
+        """Return until when it is gone by what is known of revocation until *ends*.
+
+        The last second that can be written where that would be later: "without an end" is
+        99991231235959Z (RFC 5280, 4.1.2.5).
+        """
+        if self.past_end is PastEnd.REFUSE:
+            return ends
+        return ends + min(self.grace, max(_LATEST - ends, timedelta(0)))

@@ -54,9 +54,7 @@ class ListStatus:
 
 def status_of(known: Known, trust: Trust, now: datetime) -> ListStatus:
     """Say what *known* means under the rules of *trust*."""
-    until = known.until
-    if trust.past_end is PastEnd.GO_ON:
-        until += trust.grace
+    until = trust.good_until(known.until)
     if known.revocation is not None:
         at, reason = known.revocation.at, known.revocation.reason
         words = f"the CA has revoked it: {reason}, {time_text(at)}"
@@ -76,8 +74,8 @@ def ended_words(facts: ListFacts, trust: Trust) -> str:
     """Say that a list in force has ended, and what comes of it."""
     words = f"{facts.name} of {facts.issuer} ended on {time_text(facts.next_update)}: "
     if trust.past_end is PastEnd.GO_ON:
-        until = facts.next_update + trust.grace
-        return f"{words}it is gone by until {time_text(until)}, and then nobody gets in"
+        until = time_text(trust.good_until(facts.next_update))
+        return f"{words}it is gone by until {until}, and then nobody gets in"
     return f"{words}nobody whom it speaks for gets in"
 
 

@@ -28,7 +28,7 @@ from ca.foreign.ocsp import (
     responder_urls,
 )
 from ca.trust import Revocation
-from gateway.core.trusts import PastEnd, Trust
+from gateway.core.trusts import Trust
 from gateway.verifier.fetching import Fetcher, FetchFailed
 from gateway.verifier.files import FileFailed
 from gateway.verifier.kept import KeptAnswer, KeptAnswers
@@ -117,7 +117,7 @@ class Responders:
     ) -> None:
         """Keep answers in *directory*, of this trust alone; *draw* spreads the times of asking."""
         self._kept = KeptAnswers(directory)
-        self._grace = trust.grace if trust.past_end is PastEnd.GO_ON else timedelta(0)
+        self._trust = trust
         self._fetcher = fetcher
         self._draw = draw
         self._asked: dict[str, _Asked] = {}
@@ -299,9 +299,8 @@ class Responders:
             return ResponderStatus(None, None, one.words, unknown=True)
         if one.status is None:
             return ResponderStatus(None, None, one.words)
-        return ResponderStatus(
-            one.status.revocation, one.status.good_until + self._grace, one.words
-        )
+        until = self._trust.good_until(one.status.good_until)
+        return ResponderStatus(one.status.revocation, until, one.words)
 
 
 def fingerprint_of(certificate: x509.Certificate) -> str:

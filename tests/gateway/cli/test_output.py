@@ -39,6 +39,16 @@ def test_columns_are_aligned_and_nothing_is_cut_off() -> None:
     assert table(rows) == "USER  NAME\nanna  Anna Rossi\nb     -"
 
 
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Lima"])
+def test_what_never_ends_can_be_written(
+    zone: str, rome: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last second of the year 9999 in UTC is in no year further east."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    assert local(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)).startswith("9999-12-31 ")
+
+
 @given(st.text())
 def test_nothing_that_is_printed_moves_the_cursor(text: str) -> None:
     """Whatever people are called."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -590,6 +590,15 @@ class TestEnd:
         (event,) = await due(lists, later)
         assert event.kind is ENDED
         assert "it is gone by until 2026-11-29 18:00:00 UTC" in event.words
+
+    async def test_a_list_that_never_ends_has_no_time_for_a_grace(self, bench: Bench) -> None:
+        """Its nextUpdate is the last second that can be written, and nothing comes after that."""
+        never = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+        bench.publish(lifetime=never - NOW)
+        trust = trust_in(CA, urls=[bench.url])
+        lists = bench.open(replace(trust, past_end=PastEnd.GO_ON, grace=timedelta(hours=12)))
+        await only_event(lists, TAKEN)
+        assert status(lists).good_until == never
 
     async def test_who_was_revoked_stays_so(self, bench: Bench) -> None:
         """A revocation stands, however old the list."""

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.ocsp import OCSPCertStatus
@@ -28,6 +27,7 @@ from tests.ca.foreign.makers import (
     FOR_ANSWERING,
     NO_CHECK,
     certify,
+    digest_for,
     index_line,
     make_foreign_ca,
     told_at,
@@ -58,6 +58,7 @@ class Oracle:
         self.as_of = NOW
         self.lasts = DAY
         self.echoes = True
+        self.by = RESPONDER
         self._web = web
         web.answers[path] = self._answer
 
@@ -87,13 +88,13 @@ class Oracle:
                 revocation_time=None if said is None else said.at,
                 revocation_reason=None if said is None else x509.ReasonFlags(said.reason.value),
             )
-            .responder_id(ocsp.OCSPResponderEncoding.HASH, RESPONDER.certificate)
-            .certificates([RESPONDER.certificate])
+            .responder_id(ocsp.OCSPResponderEncoding.HASH, self.by.certificate)
+            .certificates([self.by.certificate])
         )
         if self.echoes:
             for extension in request.extensions:
                 builder = builder.add_extension(extension.value, critical=False)
-        signed = builder.sign(RESPONDER.key, hashes.SHA256())
+        signed = builder.sign(self.by.key, digest_for(self.by.key))
         await answer(signed.public_bytes(Encoding.DER))(asked, writer)
 
 
@@ -179,6 +180,19 @@ class TestAnswers:
         responders = make_responders(tmp_path, past_end)
         found = await responders.ask(anna_of(oracle.url), ISSUER, NOW)
         assert found.good_until == NOW + DAY + grace
+
+    async def test_an_answer_that_never_ends_has_no_time_for_a_grace(
+        self, oracle: Oracle, tmp_path: Path
+    ) -> None:
+        """Its nextUpdate is the last second that can be written, as is its signer's end."""
+        never = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+        oracle.lasts = never - NOW
+        oracle.by = certify(
+            "responder", FOREIGN, NOW, [FOR_ANSWERING, NO_CHECK], lifetime=never - NOW + DAY
+        )
+        responders = make_responders(tmp_path, PastEnd.GO_ON)
+        found = await responders.ask(anna_of(oracle.url), ISSUER, NOW)
+        assert found.good_until == never
 
     async def test_a_nonce_is_sent_and_need_not_come_back(
         self, oracle: Oracle, responders: Responders, web: Web
