@@ -31,6 +31,8 @@ class Refusal(StrEnum):
     TICKET_REFUSED = "ticket-refused"
     """A hand-over ticket that is forged, too old, or for another place."""
     NOT_ALLOWED = "not-allowed"
+    OUTSIDE_HOURS = "outside-hours"
+    """The rules would let the person in at another hour, or on another day."""
     OUTSIDE_CERTIFICATE_SCOPE = "outside-certificate-scope"
     CROSS_SITE_REQUEST = "cross-site-request"
     NOT_FOUND = "not-found"
@@ -71,6 +73,7 @@ STATUS: Final = {
     Refusal.SESSION_OF_ANOTHER_CERTIFICATE: HTTPStatus.FORBIDDEN,
     Refusal.TICKET_REFUSED: HTTPStatus.FORBIDDEN,
     Refusal.NOT_ALLOWED: HTTPStatus.FORBIDDEN,
+    Refusal.OUTSIDE_HOURS: HTTPStatus.FORBIDDEN,
     Refusal.OUTSIDE_CERTIFICATE_SCOPE: HTTPStatus.FORBIDDEN,
     Refusal.CROSS_SITE_REQUEST: HTTPStatus.FORBIDDEN,
     Refusal.NOT_FOUND: HTTPStatus.NOT_FOUND,

@@ -23,11 +23,15 @@ class Way(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """One refusal in one language; *then* is one paragraph for each line."""
+    """One refusal in one language; *then* is one paragraph for each line.
+
+    Where browsers differ in what is to be done, *browsers* says it for each, by its name.
+    """
 
     title: str
     happened: str
     then: tuple[str, ...]
+    browsers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,8 @@ class Frame:
     nobody_named: str
     say_this: str
     request: str
+    opens: str
+    """When it opens again; `{when}` is that moment."""
     again: str
     to_portal: str
     lost: str
@@ -60,6 +66,7 @@ WAYS: Final = {
     Refusal.SESSION_OF_ANOTHER_CERTIFICATE: Way.PORTAL,
     Refusal.TICKET_REFUSED: Way.PORTAL,
     Refusal.NOT_ALLOWED: Way.PORTAL,
+    Refusal.OUTSIDE_HOURS: Way.PORTAL,
     Refusal.OUTSIDE_CERTIFICATE_SCOPE: Way.PORTAL,
     Refusal.CROSS_SITE_REQUEST: Way.PORTAL,
     Refusal.NOT_FOUND: Way.PORTAL,
@@ -90,6 +97,7 @@ FRAMES: Final[dict[Language, Frame]] = {
         nobody_named="If this does not help, ask the people who gave you access.",
         say_this="Tell them this:",
         request="Request id",
+        opens="It opens to you again on {when}.",
         again="Try again",
         to_portal="Go to the start page",
         lost="Is the stick lost or stolen?",
@@ -100,6 +108,7 @@ FRAMES: Final[dict[Language, Frame]] = {
         nobody_named="Se non basta, chiedi a chi ti ha dato l’accesso.",
         say_this="Riferisci questo:",
         request="Numero della richiesta",
+        opens="Per te riapre {when}.",
         again="Riprova",
         to_portal="Vai alla pagina iniziale",
         lost="La chiavetta è stata persa o rubata?",
@@ -114,12 +123,31 @@ _ENGLISH: Final = {
         "browser, or yours has expired: browsers do not offer expired certificates.",
         (
             (
-                "To choose again: in Firefox, close every window and start it once more; in Chrome, "
-                "Edge and Chromium, try again."
-            ),
-            (
                 "If you carry your browser on a stick, start that one, and type its primary password "
                 "when it asks."
+            ),
+            "If you were asked, and chose none, this is how you are asked again:",
+        ),
+        (
+            (
+                "Firefox",
+                (
+                    "Close every window and start it again: to load this page once more is not enough. "
+                    "If it still does not ask, it was told to remember the choice: look for "
+                    "“certificates” in its settings, open them, and delete this site under "
+                    "Authentication Decisions."
+                ),
+            ),
+            (
+                "Chrome, Edge, Chromium",
+                "Try again. If it does not ask, close every window and start it again.",
+            ),
+            (
+                "Safari",
+                (
+                    "Quit it (⌘Q) and start it again. If it still does not ask, look for this site in "
+                    "Keychain Access and delete the identity preference."
+                ),
             ),
         ),
     ),
@@ -207,6 +235,12 @@ _ENGLISH: Final = {
         "This is not open to you",
         "You are signed in, but the rules of this application do not let you in.",
         ("The start page shows what you may open.",),
+    ),
+    Refusal.OUTSIDE_HOURS: Words(
+        "This is closed to you at this hour",
+        "You are signed in, and this application opens to you at certain times only. This is not "
+        "one of them.",
+        ("The start page shows what is open now.",),
     ),
     Refusal.OUTSIDE_CERTIFICATE_SCOPE: Words(
         "Not with this certificate",
@@ -314,12 +348,30 @@ _ITALIAN: Final = {
         "in questo browser oppure è scaduto: i browser non propongono i certificati scaduti.",
         (
             (
-                "Per scegliere di nuovo: con Firefox chiudi tutte le finestre e riavvialo; con "
-                "Chrome, Edge e Chromium basta riprovare."
-            ),
-            (
                 "Se hai il browser su una chiavetta, avvia quello e scrivi la password principale "
                 "quando la chiede."
+            ),
+            "Se ti è stato chiesto e non ne hai scelto nessuno, ecco come farselo chiedere di nuovo:",
+        ),
+        (
+            (
+                "Firefox",
+                (
+                    "Chiudi tutte le finestre e riavvialo: ricaricare questa pagina non basta. Se non "
+                    "lo chiede ancora, la scelta è stata memorizzata: nelle impostazioni cerca "
+                    "«certificati», aprili, e cancella questo sito tra le decisioni di autenticazione."
+                ),
+            ),
+            (
+                "Chrome, Edge, Chromium",
+                "Riprova. Se non lo chiede, chiudi tutte le finestre e riavvialo.",
+            ),
+            (
+                "Safari",
+                (
+                    "Esci (⌘Q) e riavvialo. Se non lo chiede ancora, in Accesso Portachiavi cerca "
+                    "questo sito e cancella la preferenza d’identità."
+                ),
             ),
         ),
     ),
@@ -404,6 +456,12 @@ _ITALIAN: Final = {
         "Qui non puoi entrare",
         "Hai effettuato l’accesso, ma le regole di questa applicazione non ti lasciano entrare.",
         ("La pagina iniziale mostra che cosa puoi aprire.",),
+    ),
+    Refusal.OUTSIDE_HOURS: Words(
+        "A quest’ora per te è chiuso",
+        "Hai effettuato l’accesso, ma questa applicazione per te si apre solo in certi orari, e "
+        "adesso è fuori orario.",
+        ("La pagina iniziale mostra che cosa è aperto adesso.",),
     ),
     Refusal.OUTSIDE_CERTIFICATE_SCOPE: Words(
         "Non con questo certificato",

@@ -9,6 +9,7 @@ fetches nothing, so it also works where everything else is refused.
 import re
 from base64 import b64encode
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
 from html import escape
@@ -17,6 +18,7 @@ from typing import assert_never
 from urllib.parse import urlsplit
 
 from gateway.core.look import GATE, STYLE
+from gateway.core.moments import opening_in_words
 from gateway.core.refusal_kinds import STATUS, Refusal
 from gateway.core.refusal_words import FRAMES, LOST, WAYS, WORDS, Frame, Language, Way
 from gateway.core.request_ids import REQUEST_ID
@@ -43,6 +45,9 @@ _STYLE = (
     STYLE
     + """\
 .ways{margin:1.5rem 0}
+dl{margin:0 0 .75rem}
+dt{font-weight:600}
+dd{margin:.1rem 0 .6rem}
 .whom{margin-top:1.75rem;padding-top:1.1rem;border-top:1px solid var(--line);font-size:.94rem}
 .whom p{margin:0 0 .3rem}
 code{font:.94em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
@@ -69,8 +74,8 @@ _HTML = """\
 <p class="name">{gate}<span>{site}</span></p>
 <h1>{title}</h1>
 <p>{happened}</p>
-{then}
-{way}{lost}<div class="whom soft">
+{opens}{then}
+{browsers}{way}{lost}<div class="whom soft">
 <p>{ask}</p>
 <p>{say_this} <code>{status} {refusal}</code></p>
 {request}</div>
@@ -82,6 +87,7 @@ _HTML = """\
 
 # No text of an operator can hold it: names and contacts are printable.
 _REQUEST = b"\0request\0"
+_OPENS = b"\0opens\0"
 
 _FURTHER = {
     # RFC 9110, section 15.5.2, wants a challenge; browsers ignore a scheme they do not know.
@@ -139,6 +145,7 @@ def refusal_page(
     portal_origin: str,
     lost_page: str = "",
     request: str = "",
+    opens_at: datetime | None = None,
 ) -> Page:
     """Return the page of *refusal* in *language*.
 
@@ -146,17 +153,21 @@ def refusal_page(
     *portal_origin* is linked only where the certificate was found good; *lost_page*, where a lost
     stick is reported, only where that may have happened.
     *request* is the id that leads from the page to the logs; left out where it is "".
+    *opens_at*, in the time zone that people here live by, is when it will not be refused any more.
     """
     page = _template(refusal, language, site_name, contact, portal_origin, lost_page)
-    line, words = "", ""
+    line, words, opens, opening = "", "", "", ""
+    if opens_at is not None:
+        opening = FRAMES[language].opens.format(when=opening_in_words(opens_at, language))
+        opens, opening = f"<p><strong>{escape(opening)}</strong></p>\n", f". {opening}"
     if request:
         line = f"<p>{escape(FRAMES[language].request)} <code>{escape(request)}</code></p>\n"
         words = f" ({FRAMES[language].request} {request})"
     fields = (*page.fields, (REQUEST_ID, request)) if request else page.fields
     return replace(
         page,
-        html=page.html.replace(_REQUEST, line.encode()),
-        text=page.text.replace(_REQUEST, words.encode()),
+        html=page.html.replace(_REQUEST, line.encode()).replace(_OPENS, opens.encode()),
+        text=page.text.replace(_REQUEST, words.encode()).replace(_OPENS, opening.encode()),
         fields=fields,
     )
 
@@ -172,7 +183,7 @@ def _template(
     portal_origin: str,
     lost_page: str,
 ) -> Page:
-    """Return the page with `_REQUEST` where the id goes."""
+    """Return the page with `_REQUEST` where the id goes, and `_OPENS` where the opening does."""
     words, frame, status = WORDS[language][refusal], FRAMES[language], STATUS[refusal]
     html = _HTML.format(
         language=language,
@@ -182,6 +193,8 @@ def _template(
         gate=GATE,
         happened=escape(words.happened),
         then="\n".join(f"<p>{escape(line)}</p>" for line in words.then),
+        opens=_OPENS.decode(),
+        browsers=_by_browser(words.browsers),
         way=_way_out(WAYS[refusal], frame, portal_origin),
         lost=_where_to_report(frame, lost_page) if refusal in LOST and lost_page else "",
         ask=_whom_to_ask(frame, contact),
@@ -200,7 +213,8 @@ def _template(
         *hsts(portal_origin),
         *_FURTHER.get(status, ()),
     )
-    text = b"%b%b\n" % (f"{status.value} {refusal.value}: {words.title}".encode(), _REQUEST)
+    line = f"{status.value} {refusal.value}: {words.title}".encode()
+    text = b"%b%b%b\n" % (line, _OPENS, _REQUEST)
     return Page(status.value, status.phrase, html.encode(), text, _POLICY, fields)
 
 
@@ -216,6 +230,14 @@ def _way_out(way: Way, frame: Frame, portal_origin: str) -> str:
         case _:
             assert_never(way)
     return f'<p class="ways"><a class="button" href="{escape(target)}">{escape(text)}</a></p>\n'
+
+
+def _by_browser(browsers: tuple[tuple[str, str], ...]) -> str:
+    """Return what is to be done in each browser, as a list of names and what to do."""
+    if not browsers:
+        return ""
+    lines = "".join(f"<dt>{escape(name)}</dt><dd>{escape(do)}</dd>\n" for name, do in browsers)
+    return f"<dl>\n{lines}</dl>\n"
 
 
 def _where_to_report(frame: Frame, lost_page: str) -> str:

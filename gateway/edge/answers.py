@@ -3,6 +3,7 @@
 Everything here is small and complete, so that it goes out in one write.
 """
 
+from datetime import datetime
 from typing import Final
 
 from gateway.core.refusal_kinds import Refusal
@@ -29,11 +30,18 @@ def is_navigation(head: RequestHead) -> bool:
 
 
 def refuse(
-    refusal: Refusal, head: RequestHead | None, site: Site, *, request: bytes, close: bool
+    refusal: Refusal,
+    head: RequestHead | None,
+    site: Site,
+    *,
+    request: bytes,
+    close: bool,
+    opens_at: datetime | None = None,
 ) -> bytes:
     """Return the whole response that refuses: a page for a person, a line for a program.
 
     *head* is None where no request could be read; *request* is its id all the same.
+    *opens_at* is when the same will not be refused any more.
     """
     accepts = b"" if head is None else head.first(b"accept-language") or b""
     page = refusal_page(
@@ -44,6 +52,7 @@ def refuse(
         portal_origin=site.origin(site.host),
         lost_page=site.lost_page,
         request=request.decode(),
+        opens_at=opens_at,
     )
     if head is not None and is_navigation(head):
         content, kind = page.html, "text/html; charset=utf-8"

@@ -259,11 +259,11 @@ class Downstream(Stream):
         # A body that nobody reads cannot be told from the next request.
         stay = head.keep_alive and head.body is NO_BODY and not self.closing
         match verdict:
-            case Refuse(refusal, _, close):
+            case Refuse(refusal, _, close, opens_at):
                 if close or not stay:
-                    self._refuse(refusal, head, str(refusal))
+                    self._refuse(refusal, head, str(refusal), opens_at)
                 else:
-                    self._answer_refusal(refusal, head, close=False)
+                    self._answer_refusal(refusal, head, opens_at, close=False)
                     self._await_request()
             case Redirect(location, set_cookie):
                 number = self.meter.id
@@ -409,17 +409,31 @@ class Downstream(Stream):
 
     # Ends -------------------------------------------------------------------
 
-    def _refuse(self, refusal: Refusal, head: RequestHead | None, why: str) -> None:
+    def _refuse(
+        self,
+        refusal: Refusal,
+        head: RequestHead | None,
+        why: str,
+        opens_at: datetime | None = None,
+    ) -> None:
         """Answer with a refusal and close."""
         if not self.meter.id:
             self.meter.begin(next(self.edge.telemetry.ids), len(self._buffer))
         number = self.meter.id.decode()
         self.edge.note("%s: %s: %s: %s", number, self.peer.address, refusal, why)
-        self._answer_refusal(refusal, head, close=True)
+        self._answer_refusal(refusal, head, opens_at, close=True)
         self._linger()
 
-    def _answer_refusal(self, refusal: Refusal, head: RequestHead | None, *, close: bool) -> None:
-        self.write(refuse(refusal, head, self.edge.site, request=self.meter.id, close=close))
+    def _answer_refusal(
+        self,
+        refusal: Refusal,
+        head: RequestHead | None,
+        opens_at: datetime | None,
+        *,
+        close: bool,
+    ) -> None:
+        site, number = self.edge.site, self.meter.id
+        self.write(refuse(refusal, head, site, request=number, close=close, opens_at=opens_at))
         self.edge.telemetry.refused(refusal)
         self._account(head, STATUS[refusal], refusal.encode())
 

@@ -99,11 +99,15 @@ class Forward:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Answer with a refusal; with *close* nothing more is to be expected of the connection."""
+    """Answer with a refusal; with *close* nothing more is to be expected of the connection.
+
+    *opens_at*, in the site's zone, is when the same will not be refused any more, if that is known.
+    """
 
     refusal: Refusal
     event: AuditEvent | None = None
     close: bool = False
+    opens_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

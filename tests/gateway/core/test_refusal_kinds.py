@@ -42,6 +42,7 @@ def test_names_stay_what_they_were() -> None:
         "session-of-another-certificate": 403,
         "ticket-refused": 403,
         "not-allowed": 403,
+        "outside-hours": 403,
         "outside-certificate-scope": 403,
         "cross-site-request": 403,
         "not-found": 404,

@@ -13,7 +13,8 @@ BOTH: list[Language] = ["en", "it"]
 
 def sentences(words: Words) -> list[str]:
     """Return everything that a refusal says."""
-    return [words.title, words.happened, *words.then]
+    told = [do for _, do in words.browsers]
+    return [words.title, words.happened, *words.then, *told]
 
 
 @pytest.mark.parametrize("language", BOTH)
@@ -24,7 +25,11 @@ def test_each_says_what_happened_and_what_to_do(language: Language, refusal: Ref
     assert all(sentences(words))
     assert words.then
     assert not words.title.endswith(".")
-    assert all(sentence.endswith(".") for sentence in sentences(words)[1:])
+    *whole, last = sentences(words)[1 : 2 + len(words.then)]
+    assert all(sentence.endswith(".") for sentence in whole)
+    # What leads to a list ends as such.
+    assert last.endswith(":" if words.browsers else ".")
+    assert all(do.endswith(".") for _, do in words.browsers)
 
 
 @pytest.mark.parametrize("language", BOTH)
@@ -46,14 +51,16 @@ def test_italian_is_not_english() -> None:
 @pytest.mark.parametrize(
     "language,words",
     [
-        ("en", ["expired", "not chosen", "Firefox", "start it once more", "try again", "stick"]),
-        ("it", ["scaduto", "non è stato scelto", "Firefox", "riavvialo", "riprovare", "chiavetta"]),
+        ("en", ["expired", "not chosen", "is not enough", "start it again", "Try again", "stick"]),
+        ("it", ["scaduto", "non è stato scelto", "non basta", "riavvialo", "Riprova", "chiavetta"]),
     ],
 )
 def test_no_certificate_is_no_dead_end(language: Language, words: list[str]) -> None:
     """Browsers hide expired certificates and remember a Cancel: the page says so."""
     said = " ".join(sentences(WORDS[language][Refusal.NO_CERTIFICATE]))
     assert [word for word in words if word not in said] == []
+    named = [name for name, _ in WORDS[language][Refusal.NO_CERTIFICATE].browsers]
+    assert named == ["Firefox", "Chrome, Edge, Chromium", "Safari"]
 
 
 def test_the_way_out_is_open() -> None:

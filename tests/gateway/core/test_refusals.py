@@ -2,13 +2,16 @@
 
 import re
 from base64 import b64encode
+from datetime import datetime
 from hashlib import sha256
 from html.parser import HTMLParser
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.core.moments import opening_in_words
 from gateway.core.refusal_words import WAYS, Way
 from gateway.core.refusals import (
     Language,
@@ -27,7 +30,12 @@ LOST_PAGE = "https://public.pusterla.example/lost"
 EVERY = [(refusal, language) for refusal in Refusal for language in BOTH]
 
 
-def page_of(refusal: Refusal, language: Language = "en", **change: str) -> Page:
+def page_of(
+    refusal: Refusal,
+    language: Language = "en",
+    opens_at: datetime | None = None,
+    **change: str,
+) -> Page:
     """Make the page of a site."""
     site = {
         "site_name": "Pusterla",
@@ -36,7 +44,7 @@ def page_of(refusal: Refusal, language: Language = "en", **change: str) -> Page:
         "lost_page": LOST_PAGE,
         **change,
     }
-    return refusal_page(refusal, language=language, **site)
+    return refusal_page(refusal, language=language, opens_at=opens_at, **site)
 
 
 class Reader(HTMLParser):
@@ -143,6 +151,30 @@ class TestPages:
         assert page.text.startswith(f"{page.status} {refusal.value}: ".encode())
         assert page.text.endswith(b"\n")
         assert page.text.count(b"\n") == 1
+
+    @pytest.mark.parametrize("refusal, language", EVERY)
+    def test_say_when_it_opens(self, refusal: Refusal, language: Language) -> None:
+        """In both forms, by the clock of the site; and nothing of it where nobody knows."""
+        opens_at = datetime(2026, 11, 23, 8, 30, tzinfo=ZoneInfo("Europe/Rome"))
+        said = {
+            "en": "It opens to you again on Monday 23 November at 08:30 (CET).",
+            "it": f"Per te riapre {opening_in_words(opens_at, 'it')}.",
+        }[language]
+        page = page_of(refusal, language, opens_at)
+        assert f"<p><strong>{said}</strong></p>".encode() in page.html
+        assert f". {said}\n".encode() in page.text
+        without = page_of(refusal, language)
+        assert b"opens to you again" not in without.html + without.text
+        assert b"riapre" not in without.html + without.text
+
+    @pytest.mark.parametrize("language", BOTH)
+    def test_tell_how_each_browser_asks_again(self, language: Language) -> None:
+        """A list of names and what to do, where the browser showed no certificate."""
+        reader = Reader(page_of(Refusal.NO_CERTIFICATE, language).html)
+        assert reader.open == []
+        assert "Firefox" in reader.text["dt"]
+        assert "Safari" in reader.text["dt"]
+        assert "⌘Q" in reader.text["dd"]
 
     def test_are_never_kept(self) -> None:
         """A refusal may end at any moment; and it differs by language and kind of client."""

@@ -1,0 +1,31 @@
+"""When something opens again."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from gateway.core.moments import opening_in_words
+from gateway.core.refusal_words import Language
+
+ROME = ZoneInfo("Europe/Rome")
+
+
+@pytest.mark.parametrize(
+    "language, words",
+    [
+        ("en", "Friday 3 July at 07:05 (CEST)"),
+        ("it", "venerdì 3 luglio alle ore 07:05 (CEST)"),
+    ],
+)
+def test_is_said_in_both_languages(language: Language, words: str) -> None:
+    """Weekday, day, month, hour, and the zone that it is meant in."""
+    assert opening_in_words(datetime(2026, 7, 3, 7, 5, tzinfo=ROME), language) == words
+
+
+def test_the_hour_that_comes_twice_is_told_apart() -> None:
+    """When clocks are set back, the name of the zone says which of the two is meant."""
+    first = datetime(2026, 10, 25, 2, 30, tzinfo=ROME)
+    second = first.replace(fold=1)
+    assert opening_in_words(first, "en").endswith("at 02:30 (CEST)")
+    assert opening_in_words(second, "en").endswith("at 02:30 (CET)")
