@@ -52,10 +52,6 @@ class Pace:
         else:
             self._paid_at[key] = paid_at - self._step
 
-    def __len__(self) -> int:
-        """Return how many keys are remembered."""
-        return len(self._paid_at)
-
 
 def neighbourhood(address: str) -> bytes:
     """Return whom *address* stands for: itself, or with IPv6 the network of its customer.

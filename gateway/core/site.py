@@ -263,10 +263,12 @@ class Site:
     limits: Limits
     certificates: Lifetimes = Lifetimes()
     ca_passphrase_file: PurePath | None = None
-    """Holds the passphrase of the CA's keys; or a folder with a file for each of them."""
+    """Holds the passphrase of the CA's keys, or is a folder with a file for each of them.
+
+    Relative to the site's folder.
+    """
     ca_pin_file: PurePath | None = None
     """The same for the PIN of the token that a key is in."""
-    """Holds the passphrase of the CA's keys; relative to the site's folder."""
     certificate: Demand = Demand.PAGE
     balancers: tuple[IPv4Network | IPv6Network, ...] = ()
     """From where connections begin with a PROXY header, which says who the client is."""

@@ -117,7 +117,6 @@ MESSAGES: Final[dict[str, dict[Language, str]]] = {
         "en": "No certificate, or anything else that does not go as it should? Ask",
         "it": "Non hai un certificato, o qualcos’altro non va come dovrebbe? Chiedi a",
     },
-    "lost-link": {"en": "Report a lost stick", "it": "Segnala una chiavetta persa"},
     "lost-stick": {"en": "Report a lost stick", "it": "Segnala una chiavetta persa"},
     "lost-what": {
         "en": "Say who you are, and you can end the certificate on it at once: whoever finds the "
