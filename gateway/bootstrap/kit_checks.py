@@ -27,10 +27,14 @@ from gateway.kit.manifest import (
     needs_digest,
     read_manifest,
 )
+from gateway.kit.names import as_found
 
 _CHUNK: Final = 1 << 20
 _MOST: Final = 4 * MOST_FILES
 """More than a kit and what a browser leaves in its profile."""
+
+_DEEPEST: Final = 64
+"""Far more than any browser has; `os.walk` calls itself for each."""
 
 _SHOWN: Final = 200
 
@@ -164,18 +168,26 @@ async def _remarks(
 def _found(folder: Path, manifest: Manifest, progress: Progress) -> dict[str, str | None]:
     """List what is below *folder*, with checksums where they matter; links are not followed."""
     found: dict[str, str | None] = {}
-    total = len(manifest.files)
+    known = {as_found(name) for name in manifest.files}
+    total = len(known)
     for top, folders, files in os.walk(folder, onerror=_refuse):
+        if len(Path(top).relative_to(folder).parts) > _DEEPEST:
+            raise CommandRefused(f"{folder} has folders in folders in folders: that is no kit")
         links = [name for name in folders if (Path(top) / name).is_symlink()]
         for name in (*files, *links):
             path = Path(top) / name
-            known = path.relative_to(folder).as_posix()
-            wanted = known in manifest.files and needs_digest(known)
-            found[known] = _digest(path) if wanted else _kind(path)
+            there = _printable(path.relative_to(folder))
+            wanted = as_found(there) in known and needs_digest(there)
+            found[there] = _digest(path) if wanted else _kind(path)
             if len(found) > _MOST:
                 raise CommandRefused(f"{folder} has more than {_MOST} files: that is no kit")
             progress("comparing", min(len(found), total), total)
     return found
+
+
+def _printable(path: Path) -> str:
+    """Return *path* with slashes; octets that are no UTF-8, which no kit of ours has, escaped."""
+    return os.fsencode(path.as_posix()).decode(errors="backslashreplace")
 
 
 def _refuse(error: OSError) -> None:

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from ca.errors import FileRefused
 from ca.keys import read_handed_in, write_new
+from ca.serials import parse_serial
 from gateway.bootstrap.folder import SECRET_DIRECTORY_MODE, SECRET_FILE_MODE, SiteFolder
 
 _BEGUN: Final = ".begun"
@@ -126,9 +127,11 @@ def keep(site: SiteFolder, serial: str, manifest: str) -> None:
 
 def kept(site: SiteFolder, serial: str) -> str | None:
     """Return the SHA-256 of the manifest that the kit with *serial* was built with, if known."""
-    path = site.kits / f"{serial}{_BUILT}"
     # The serial comes from a stick that was in other hands.
-    if not serial.isalnum() or not path.is_file():
+    if parse_serial(serial) != serial:
+        return None
+    path = site.kits / f"{serial}{_BUILT}"
+    if not path.is_file():
         return None
     try:
         found = json.loads(read_handed_in(path, _LONGEST))["manifest"]

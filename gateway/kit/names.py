@@ -30,11 +30,16 @@ def fault_of(path: str) -> str | None:
     return None
 
 
+def as_found(path: str) -> str:
+    """Return *path* in the form by which a stick finds it: FAT32 and exFAT know no case."""
+    return path.casefold()
+
+
 def same_but_for_case(paths: Iterable[str]) -> tuple[str, str] | None:
     """Return two of *paths* that are one file on a stick, or None."""
     seen: dict[str, str] = {}
     for path in paths:
-        other = seen.setdefault(path.casefold(), path)
+        other = seen.setdefault(as_found(path), path)
         if other != path:
             return other, path
     return None

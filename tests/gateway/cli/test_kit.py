@@ -300,6 +300,10 @@ def test_a_folder_that_is_no_kit_is_told_apart(anna: Runner, pusterla: Runner) -
     serial = json.loads(text)["serial"]
     manifest.write_text(text.replace(serial, "\\u0000' OR 1"))
     assert "did not issue" in refused_check(anna, folder)
+    manifest.write_text(text.replace(serial, "a" * 4000))
+    assert "did not issue" in refused_check(anna, folder)
+    (folder / os.fsdecode(b"\xff")).touch()
+    assert json.loads(anna.run("kit", "verify", str(folder), "--json").stdout)["extra"] == [r"\xff"]
     manifest.write_bytes(b"\x00" * 100)
     assert "damaged" in anna.refused("kit", "verify", str(folder))
     manifest.unlink()

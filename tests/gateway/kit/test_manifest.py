@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -48,6 +49,17 @@ def test_what_is_written_is_read() -> None:
         ANNAS.text().replace(b'"aa"', b"null"),
         ANNAS.text().replace(b'"files": {', b'"files": [{').replace(b"}\n}", b"}]}"),
         ANNAS.text().replace(b"Z", b""),
+        ANNAS.text().replace(b"stick-1", rb"\ud800"),
+        ANNAS.text().replace(b"start.cmd", rb"\udcff"),
+        ANNAS.text().replace(b"stick-1", b"x" * 5000),
+        ANNAS.text().replace(b'"4a"', b"9" * 5000),
+        ANNAS.text().replace(b'"4a"', b"74"),
+        ANNAS.text().replace(b'"start.cmd"', b'"BROWSER/Firefox"'),
+        *(
+            ANNAS.text().replace(b"2027-", year)
+            for year in (b"0001-", b"9999-", b"1969-", b"10000-")
+        ),
+        re.sub(rb'"not_after": "[^"]+"', b'"not_after": "0001-01-01T00:00:00+23:59"', ANNAS.text()),
     ],
 )
 def test_whatever_else_is_told_apart(data: bytes) -> None:
@@ -82,6 +94,27 @@ def test_what_is_missing_altered_or_extra_is_named() -> None:
     assert differences.missing == ("start.cmd", "profile/key4.db")
     assert differences.altered == ("browser/firefox", "profile/cert9.db")
     assert differences.extra == ("autorun.inf", "browser/evil.dll")
+
+
+def test_a_name_in_other_letters_is_the_same_file() -> None:
+    """FAT32 has no case: what some system writes in capitals is what the kit has, or hides there."""
+    moved = {name.upper(): digest for name, digest in WHOLE.items()}
+    assert not compare(ANNAS, moved)
+    assert compare(ANNAS, moved | {"START.CMD": "xx", "BROWSER/FIREFOX": None}).altered == (
+        *("browser/firefox", "start.cmd"),
+    )
+    assert needs_digest("PROFILE/USER.JS")
+    assert not needs_digest("Profile/Key4.db")
+    for name in ("profile/Extensions/x.xpi", "PROFILE/chrome/userChrome.css"):
+        assert compare(ANNAS, WHOLE | {name: ""}).extra == (name,)
+
+
+def test_two_names_for_one_file_are_one_too_many() -> None:
+    """Where there is case they are two; on a stick one takes the place of the other."""
+    for name in ("Start.cmd", "profile/KEY4.db", "Manifest.json", "BROWSER/firefox"):
+        differences = compare(ANNAS, WHOLE | {name: "xx"})
+        assert (differences.altered, differences.extra) == ((), (name,))
+        assert compare(ANNAS, {name: "xx"} | WHOLE) == differences
 
 
 @pytest.mark.parametrize("name", ["profile/extensions/x.xpi", "profile/chrome/userChrome.css"])
