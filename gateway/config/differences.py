@@ -23,6 +23,7 @@ KEYS: Final = {
     "access_log": "log.access",
     "log_queries": "log.queries",
     "metrics_port": "metrics.port",
+    "time_zone": "site.time_zone",
 }
 """The key of each field of `Site` but those of `SECTIONS`."""
 

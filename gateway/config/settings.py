@@ -5,11 +5,13 @@ from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import PurePath
 from typing import Final
+from zoneinfo import ZoneInfo, available_timezones
 
 from gateway.core.addresses import check_address
 from gateway.core.routes import normalise_host
 from gateway.core.site import (
     DEFAULT_ACCESS_LOG,
+    DEFAULT_TIME_ZONE,
     MAIL_PORTS,
     Demand,
     Encryption,
@@ -20,6 +22,7 @@ from gateway.core.site import (
     Site,
 )
 from policies.reading import Section
+from policies.values import suggest
 
 DEFAULT_PORT: Final = 8443
 DEFAULT_NAME: Final = "Pusterla"
@@ -54,7 +57,9 @@ def read_settings(document: Section, cores: int) -> Site | None:
 
     *cores* is how many workers there are when the file does not say.
     """
-    host, port, http_port, name, contact = _read_site(document.section("site"))
+    named = document.section("site")
+    time_zone = _read_time_zone(named)
+    host, port, http_port, name, contact = _read_site(named)
     listen = _read_listen(document.section("listen"), cores)
     sessions = document.section("sessions")
     session_lifetime = sessions.duration(
@@ -97,6 +102,7 @@ def read_settings(document: Section, cores: int) -> Site | None:
         log_queries=log_queries,
         metrics_port=metrics_port,
         mail=mail,
+        time_zone=time_zone,
     )
 
 
@@ -147,6 +153,11 @@ def _read_site(section: Section) -> tuple[str | None, int, int, str, str]:
     contact = section.text("contact", default="", check=check_line)
     section.finish()
     return host, port, http_port, name, contact
+
+
+def _read_time_zone(section: Section) -> ZoneInfo:
+    name = section.text("time_zone", default=DEFAULT_TIME_ZONE.key, check=_check_time_zone)
+    return ZoneInfo(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +335,13 @@ def _read_mail(section: Section) -> Mail:
 
 def _is_this_machine(server: str) -> bool:
     return server == "localhost" or (_is_address(server) and ip_address(server).is_loopback)
+
+
+def _check_time_zone(text: str) -> None:
+    known = available_timezones()
+    if text not in known:
+        hint = suggest(text, known) or "; write one such as Europe/Rome or UTC"
+        raise ValueError(f"{text!r} is not a time zone of the tz database{hint}")
 
 
 def _check_mail_server(text: str) -> None:

@@ -20,7 +20,14 @@ from gateway.config.settings import (
     DEFAULT_SESSION_LIFETIME,
     default_http_port,
 )
-from gateway.core.site import DEFAULT_ACCESS_LOG, MAIL_PORTS, Demand, Encryption, HealthCheck
+from gateway.core.site import (
+    DEFAULT_ACCESS_LOG,
+    DEFAULT_TIME_ZONE,
+    MAIL_PORTS,
+    Demand,
+    Encryption,
+    HealthCheck,
+)
 from policies.durations import show_duration
 from policies.parse import SubjectKind, SubjectTerm
 
@@ -197,6 +204,12 @@ def _site_settings(
             toml_text("help@example.org"),
             "Whom people turn to when they are refused, shown on every refusal: an\n"
             "address, a number, a room. Left out: none.",
+        ),
+        Setting(
+            "time_zone",
+            toml_text(DEFAULT_TIME_ZONE.key),
+            "Whose clock people read, as the tz database calls it (Europe/Rome): dates and\n"
+            "times on pages and in letters.",
         ),
     )
 

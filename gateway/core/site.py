@@ -10,6 +10,7 @@ from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Address, IPv6Network
 from pathlib import PurePath
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from policies.model import AppPolicy
 
@@ -23,6 +24,7 @@ _PORT_MAXIMUM = 65535
 _NAME_MAXIMUM = 253
 _LABEL_MAXIMUM = 63
 DEFAULT_ACCESS_LOG = "log/access.jsonl"
+DEFAULT_TIME_ZONE: Final = ZoneInfo("UTC")
 LOST_PATH = "/lost"
 """Where a lost stick is reported, on the public host."""
 
@@ -279,6 +281,8 @@ class Site:
     metrics_port: int | None = None
     """The port on 127.0.0.1 where metrics are read; None: they are not."""
     mail: Mail = Mail()
+    time_zone: ZoneInfo = DEFAULT_TIME_ZONE
+    """Whose clock people read: on pages, in letters, and in what policies say of hours."""
 
     @property
     def public_host(self) -> str:

@@ -6,7 +6,7 @@ settings is made one line before it goes into a field (RFC 5322, section 2.2).
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -131,8 +131,8 @@ def letters_of(site: Site, report: Report, language: Language) -> list[Letter]:
         "user": report.person.user,
         "site": site.name,
         "host": site.host,
-        "certificates": "\n".join(map(_in_words, report.ended)),
-        "at": f"{report.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        "certificates": "\n".join(_in_words(one, site.time_zone) for one in report.ended),
+        "at": f"{report.at.astimezone(site.time_zone):%Y-%m-%d %H:%M:%S %Z}",
         "address": report.address or "?",
         "request": report.request or "?",
     }
@@ -175,9 +175,10 @@ def message_of(letter: Letter, site: Site, now: datetime, number: str) -> EmailM
     return message
 
 
-def _in_words(one: Belonging) -> str:
+def _in_words(one: Belonging, zone: tzinfo) -> str:
     name = one.device or one.trust
-    return f"  {name}: {one.serial}, {one.since:%Y-%m-%d} - {one.until:%Y-%m-%d}"
+    since, until = one.since.astimezone(zone), one.until.astimezone(zone)
+    return f"  {name}: {one.serial}, {since:%Y-%m-%d} - {until:%Y-%m-%d}"
 
 
 def _line(text: str) -> str:

@@ -30,7 +30,9 @@ async def show_home(request: web.Request, visitor: Visitor) -> web.StreamRespons
     values: dict[str, object] = {
         "visitor": visitor,
         "applications": openable(services.applications().values(), visitor, session.level, now),
-        "certificate_date": date_in_words(visitor.holder.not_after, language),
+        "certificate_date": date_in_words(
+            visitor.holder.not_after, language, services.site.time_zone
+        ),
         "certificate_left": span_in_words(left, language) if left < WARN_BEFORE else None,
         "session_left": span_in_words(session.expires_at - now, language),
     }

@@ -8,7 +8,7 @@ import os
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from math import ceil
 from typing import Final
 
@@ -220,14 +220,16 @@ async def _choose(  # one page, before and after
 ) -> web.Response:
     services, language = request.app[SERVICES], language_of(request)
     now = services.clock()
-    choices = choices_of(await services.store.belongings(reporter.user), now, language)
+    choices = choices_of(
+        await services.store.belongings(reporter.user), now, language, services.site.time_zone
+    )
     values: dict[str, object] = {
         "person": await services.store.person(reporter.user),
         "token": token,
         "choices": choices,
         "everything": EVERYTHING,
         "done": done,
-        "revoked": choices_of(revoked, now, language),
+        "revoked": choices_of(revoked, now, language, services.site.time_zone),
         "problem": problem,
         "request_number": request_id(request),
     }
@@ -235,7 +237,7 @@ async def _choose(  # one page, before and after
 
 
 def choices_of(
-    belongings: Iterable[Belonging], now: datetime, language: Language
+    belongings: Iterable[Belonging], now: datetime, language: Language, zone: tzinfo
 ) -> tuple[Choice, ...]:
     """Return what there is to choose from, each device once, in the order of *belongings*."""
     together: dict[str, list[Belonging]] = {}
@@ -245,16 +247,16 @@ def choices_of(
         Choice(
             value,
             ones[0].device or ones[0].trust,
-            tuple(_in_words(one, now, language) for one in ones),
+            tuple(_in_words(one, now, language, zone) for one in ones),
         )
         for value, ones in together.items()
     )
 
 
-def _in_words(one: Belonging, now: datetime, language: Language) -> str:
+def _in_words(one: Belonging, now: datetime, language: Language, zone: tzinfo) -> str:
     words = [
         say("lost-serial", language, serial=one.serial[-_SERIAL_SHOWN:]),
-        say("lost-since", language, date=date_in_words(one.since, language)),
+        say("lost-since", language, date=date_in_words(one.since, language, zone)),
     ]
     if one.last_sign_in is not None:
         span = span_in_words(max(now - one.last_sign_in, timedelta(seconds=1)), language)

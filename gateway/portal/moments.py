@@ -1,10 +1,6 @@
-"""Dates and durations in the words of a language, without a time zone to get wrong.
+"""Dates, times and durations in the words of a language, by the clock of the site's time zone."""
 
-A span of time is the same everywhere, and a date is said as it stands in the
-certificate, in UTC.
-"""
-
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 from gateway.core.refusals import Language
@@ -29,10 +25,22 @@ _SECONDS: Final = (86_400, 3_600, 60, 1)
 _AND: Final[dict[Language, str]] = {"en": "and", "it": "e"}
 
 
-def date_in_words(moment: datetime, language: Language) -> str:
-    """Return the day of *moment* in UTC, such as `21 November 2026`."""
-    day = moment.astimezone(UTC)
+def date_in_words(moment: datetime, language: Language, zone: tzinfo) -> str:
+    """Return the day that *moment* falls on in *zone*, such as `21 November 2026`."""
+    day = moment.astimezone(zone)
     return f"{day.day} {_MONTHS[language][day.month - 1]} {day.year}"
+
+
+def moment_in_words(moment: datetime, language: Language, zone: tzinfo) -> str:
+    """Return day and minute of *moment* in *zone*, such as `21 November 2026, 14:05`.
+
+    Of an hour that comes twice, when the clocks go back, it says which one is meant.
+    """
+    local = moment.astimezone(zone)
+    words = f"{date_in_words(moment, language, zone)}, {local:%H:%M}"
+    if local.utcoffset() == local.replace(fold=1 - local.fold).utcoffset():
+        return words
+    return f"{words} ({local:%Z})"
 
 
 def span_in_words(span: timedelta, language: Language) -> str:

@@ -1,5 +1,6 @@
 from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -49,6 +50,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         port = 443
         name = "Officina"
         contact = "room 12"
+        time_zone = "Europe/Rome"
         [listen]
         address = "::"
         workers = 3
@@ -95,6 +97,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         http_port=80,
         name="Officina",
         contact="room 12",
+        time_zone=ZoneInfo("Europe/Rome"),
         listen="::",
         workers=3,
         store_url="postgresql+asyncpg://gate:secret@db/gate",
@@ -126,6 +129,30 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
             administrators=("helpdesk@example.org", "giulia@example.org"),
         ),
     )
+
+
+@pytest.mark.parametrize(
+    "value, expected",
+    [
+        ('"Europe/Rom"', "not a time zone of the tz database; did you mean 'Europe/Rome'?"),
+        ('"europe/rome"', "did you mean 'Europe/Rome'?"),
+        ('"Europe"', "not a time zone of the tz database"),
+        ('"../../etc/passwd"', "not a time zone of the tz database"),
+        ('"+01:00"', "write one such as Europe/Rome or UTC"),
+        ("1", "expected text, found a whole number"),
+    ],
+)
+def test_a_time_zone_is_one_of_the_tz_database(tmp_path: Path, value: str, expected: str) -> None:
+    """An offset would be wrong for half of the year."""
+    text = f'[site]\nhost = "gate.example.org"\ntime_zone = {value}\n'
+    [problem] = problems(tmp_path, text)
+    assert problem.startswith("pusterla.toml: site.time_zone: ")
+    assert expected in problem
+
+
+def test_times_are_told_in_utc_where_nobody_said_otherwise(tmp_path: Path) -> None:
+    """Not in the zone of the machine, of which a site of several nodes has several."""
+    assert site(tmp_path, '[site]\nhost = "gate.example.org"\n').time_zone == ZoneInfo("UTC")
 
 
 MAIL = '[site]\nhost = "gate.example.org"\n[mail]\n'

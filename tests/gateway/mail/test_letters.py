@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.policy import default
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -64,6 +65,13 @@ def test_administrators_and_the_person_are_told() -> None:
         assert words in to_all.text
     assert "ask help@example.it" in to_her.text
     assert "pusterla " not in to_her.text
+
+
+def test_times_are_those_of_the_sites_zone() -> None:
+    """With the name of the zone, for letters are read anywhere."""
+    rome = replace(MAIL_SITE, time_zone=ZoneInfo("Europe/Rome"))
+    for letter in letters_of(rome, REPORT, "en"):
+        assert "2026-11-24 13:30:00 CET" in letter.text
 
 
 def test_the_person_is_told_in_the_language_of_the_page() -> None:

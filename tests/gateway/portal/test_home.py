@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from gateway.core.headers import Listener
 from policies.model import AppPolicy, Effect, Rule
@@ -67,6 +68,14 @@ class TestWhoAmI:
         text = await text_of(await house.ask("GET", "/", stick="ending", session=session))
         assert "Your certificate ends in 11 days and 23 hours, on 3 December 2026." in text
         assert "Ask here: help@example.it" in text
+
+    async def test_dates_are_those_of_the_sites_zone(self, house: House) -> None:
+        """Where it is late in the evening, a certificate ends the next morning."""
+        house.site = replace(house.site, time_zone=ZoneInfo("Pacific/Auckland"))
+        await house.add_stick("anna", "late", days=366.2)
+        session = await house.signed_in("late")
+        text = await text_of(await house.ask("GET", "/", stick="late", session=session))
+        assert "valid until 23 November 2027" in text
 
     async def test_names_are_escaped(self, house: House) -> None:
         """A person's name, a device and a title are text, whatever is in them."""
