@@ -36,23 +36,20 @@ _row = foreign_certificate.c
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a verdict has changed: the row as it was, None for a new one, and as it is."""
+    """What a verdict has changed: the row as it was, and what is found of it now."""
 
-    before: Presented | None
+    before: Presented
     after: Verdict
 
     @property
     def stands_otherwise(self) -> bool:
         """Whether anything is other than it was, but for how long the information is good."""
-        if self.before is None:
-            return True
-        old, new = self.before.verdict, self.after
-        return _standing(old) != _standing(new)
+        return _standing(self.before.verdict) != _standing(self.after)
 
     @property
     def reaches(self) -> bool:
         """Whether the information is good for another time than it was."""
-        return self.before is None or self.before.verdict.good_until != self.after.good_until
+        return self.before.verdict.good_until != self.after.good_until
 
 
 def _standing(verdict: Verdict) -> tuple[object, ...]:

@@ -234,7 +234,7 @@ class Step:
             reason = verdict.revocation.reason
         self.note(
             kind,
-            user=judged.before.user if judged.before is not None else "",
+            user=judged.before.user,
             serial=verdict.serial,
             device=verdict.trust,
             reason=reason,
@@ -254,16 +254,15 @@ def _is_stronger(reason: RevocationReason, blocked: Revocation | None) -> bool:
 
 def _kind_of(judged: foreign.Judged) -> AuditKind | None:
     """Return what has become of a certificate of another CA, where that is worth a line."""
-    old = None if judged.before is None else judged.before.verdict
-    new = judged.after
+    old, new = judged.before.verdict, judged.after
     if new.state is not ForeignState.ACCEPTED:
         # As long as it opened nothing, the edge tells of each time that somebody shows it.
-        fell = old is not None and old.state is ForeignState.ACCEPTED
+        fell = old.state is ForeignState.ACCEPTED
         return AuditKind.CERTIFICATE_REFUSED if fell else None
-    before = None if old is None else old.revocation
-    if new.revocation is not None and new.revocation != before:
+    if new.revocation is not None and new.revocation != old.revocation:
         final = new.revocation.reason.is_final
         return AuditKind.CERTIFICATE_REVOKED if final else AuditKind.CERTIFICATE_HELD
-    if old is None or old.state is not ForeignState.ACCEPTED:
+    if old.state is not ForeignState.ACCEPTED:
         return AuditKind.CERTIFICATE_ADOPTED
-    return AuditKind.CERTIFICATE_RELEASED if before is not None and new.revocation is None else None
+    released = old.revocation is not None and new.revocation is None
+    return AuditKind.CERTIFICATE_RELEASED if released else None
