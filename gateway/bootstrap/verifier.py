@@ -97,7 +97,7 @@ class Judging:
     async def _has_judged(self) -> bool:
         """Say whether there may be verdicts of trusts that have been taken away."""
         try:
-            return bool(await self._store.foreign_lists() or await self._store.presented())
+            return bool(await self._store.foreign_lists()) or await self._store.has_presented()
         except (StoreError, StoreUnavailable):
             return True
 

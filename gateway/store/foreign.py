@@ -23,6 +23,7 @@ from ca.trust import Revocation, RevocationReason
 from gateway.core.foreign import ForeignList, ForeignState, PersonBy, Presented, Verdict
 from gateway.core.people import Fingerprint, Holder, Person
 from gateway.core.ports import StoreUnavailable
+from gateway.store.naming import users_of
 from gateway.store.people import PERSON, find_person, read_person
 from gateway.store.schema import foreign_certificate, foreign_list, person
 
@@ -144,24 +145,23 @@ async def read_presented(
     connection: AsyncConnection, *wanted: ColumnElement[bool]
 ) -> list[Presented]:
     """Return the certificates of which *wanted* holds, in the order in which they were shown."""
-    by_user: dict[str, str] = {}
-    by_email: dict[str, list[str]] = {}
-    for user, email in await connection.execute(select(person.c.username, person.c.email)):
-        by_user[user] = user
-        by_email.setdefault(email.lower(), []).append(user)
-
-    def whose(row: Row[*tuple[Any, ...]]) -> str:
-        if row.state != ForeignState.ACCEPTED or not row.identity:
-            return ""
-        if row.person_by == PersonBy.USER:
-            return by_user.get(row.identity, "")
-        users = by_email.get(row.identity, [])
-        return users[0] if len(users) == 1 else ""
-
-    rows = await connection.execute(
+    found = await connection.execute(
         select(foreign_certificate).where(*wanted).order_by(_row.presented_at, _row.fingerprint)
     )
+    rows = found.all()
+    users = await users_of(connection, {(row.person_by, row.identity) for row in rows})
+
+    def whose(row: Row[*tuple[Any, ...]]) -> str:
+        if row.state != ForeignState.ACCEPTED:
+            return ""
+        return users.get((row.person_by, row.identity), "")
+
     return [_presented(row, whose(row)) for row in rows]
+
+
+async def is_any_presented(connection: AsyncConnection) -> bool:
+    """Say whether any certificate of another CA was ever shown and is still known."""
+    return await connection.scalar(select(_row.fingerprint).limit(1)) is not None
 
 
 def _presented(row: Row[*tuple[Any, ...]], user: str) -> Presented:

@@ -480,6 +480,11 @@ class Store:
         async with self._database.read() as connection:
             return await foreign.read_presented(connection, *wanted)
 
+    async def has_presented(self) -> bool:
+        """Say whether there is a certificate of another CA; cheap, however many there are."""
+        async with self._database.read() as connection:
+            return await foreign.is_any_presented(connection)
+
     async def judge(self, verdicts: Sequence[Verdict], *, by: str) -> None:
         """Write down what was found of certificates of other CAs, at most some hundreds at once.
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event
 
 from ca.trust import Revocation, RevocationReason
 from gateway.core.audit import AuditKind
@@ -12,7 +13,7 @@ from gateway.core.foreign import ForeignList, ForeignState, PersonBy, Verdict
 from gateway.core.people import Fingerprint
 from gateway.core.ports import StoreUnavailable
 from gateway.core.sessions import Session, SessionId
-from gateway.store import SignInOvertaken, Store, foreign
+from gateway.store import SignInOvertaken, Store, foreign, naming
 from gateway.store.feed import rows_after
 from policies.model import Level
 from tests.gateway.store.scenes import DAY, NOON, Clock, new_person
@@ -77,8 +78,10 @@ async def sign_in(store: Store, user: str = "anna") -> Session:
 
 async def test_what_was_shown_waits_until_it_is_judged(store: Store) -> None:
     """It has no holder before; who judges hears of it in the feed, each time that it is shown."""
+    assert not await store.has_presented()
     await store.present(CARD, b"der")
     await store.present(CARD, b"der")
+    assert await store.has_presented()
     assert await store.holder(CARD) is None
     (waiting,) = await store.presented(state=ForeignState.WAITING)
     assert (waiting.der, waiting.presented_at, waiting.judged_at) == (b"der", NOON, None)
@@ -125,6 +128,34 @@ async def test_a_name_is_compared_as_it_stands(store: Store) -> None:
     holder = await store.holder(OTHER)
     assert holder is not None
     assert (holder.user, holder.person) == ("", None)
+
+
+async def test_only_people_who_are_named_are_read(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some at a time, however many there are; whoever is not named is not looked at."""
+    monkeypatch.setattr(naming, "AT_ONCE", 1)
+    for user in ("anna", "berta", "carla", "dora"):
+        await store.add_person(new_person(user, email=f"{user}@example.it"))
+    by_name = [replace(GOOD, by=PersonBy.USER, identity=user) for user in ("anna", "berta")]
+    by_mail = [replace(GOOD, identity=f"{user}@example.it") for user in ("Berta", "carla")]
+    verdicts = [
+        replace(one, fingerprint=Fingerprint(f"{number:02x}" * 32))
+        for number, one in enumerate([*by_name, *by_mail])
+    ]
+    await shown(store, *verdicts)
+    asked: list[str] = []
+    async with store.read() as connection:
+        event.listen(
+            connection.sync_connection,
+            "before_cursor_execute",
+            lambda _connection, _cursor, statement, *_: asked.append(statement),
+        )
+        found = await foreign.read_presented(connection)
+    assert [one.user for one in found] == ["anna", "berta", "berta", "carla"]
+    of_people = [statement for statement in asked if "FROM person" in statement]
+    assert len(of_people) == 4
+    assert all("WHERE" in statement for statement in of_people)
 
 
 @pytest.mark.parametrize("identity", ["", "berta@example.it"])
