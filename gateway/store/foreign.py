@@ -1,6 +1,6 @@
 """Rows of certificates that other CAs have issued, and of what is known of their lists."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,7 @@ from ca.trust import Revocation, RevocationReason
 from gateway.core.foreign import ForeignList, ForeignState, PersonBy, Presented, Verdict
 from gateway.core.people import Fingerprint, Holder, Person
 from gateway.core.ports import StoreUnavailable
-from gateway.store.naming import users_of
+from gateway.store.naming import Named, users_of
 from gateway.store.people import PERSON, find_person, read_person
 from gateway.store.schema import foreign_certificate, foreign_list, person
 
@@ -37,10 +37,14 @@ _row = foreign_certificate.c
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a verdict has changed: the row as it was, and what is found of it now."""
+    """What a verdict has changed: the row as it was, and what is found of it now.
+
+    *user* is whose it is; that of before where it is nobody's now, since it was refused.
+    """
 
     before: Presented
     after: Verdict
+    user: str
 
     @property
     def stands_otherwise(self) -> bool:
@@ -221,8 +225,9 @@ async def write_verdicts(
     verdicts = [_comparable(one) for one in verdicts]
     wanted = selected(fingerprints=[one.fingerprint for one in verdicts])
     before = {one.verdict.fingerprint: one for one in await read_presented(connection, *wanted)}
+    users = await users_of(connection, {(one.by, one.identity) for one in verdicts})
     judged = [
-        Judged(before[one.fingerprint], _lasting(before[one.fingerprint].verdict, one))
+        _judged(before[one.fingerprint], one, users)
         for one in verdicts
         if one.fingerprint in before
     ]
@@ -230,6 +235,13 @@ async def write_verdicts(
         await _write(connection, one.after, now)
         await _share_block(connection, one.after)
     return judged
+
+
+def _judged(before: Presented, verdict: Verdict, users: Mapping[Named, str]) -> Judged:
+    after = _lasting(before.verdict, verdict)
+    if after.state is not ForeignState.ACCEPTED:
+        return Judged(before, after, before.user)
+    return Judged(before, after, users.get((after.by, after.identity), ""))
 
 
 def _lasting(old: Verdict, new: Verdict) -> Verdict:

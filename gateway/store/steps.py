@@ -234,7 +234,7 @@ class Step:
             reason = verdict.revocation.reason
         self.note(
             kind,
-            user=judged.before.user,
+            user=judged.user,
             serial=verdict.serial,
             device=verdict.trust,
             reason=reason,

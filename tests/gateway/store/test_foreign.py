@@ -114,7 +114,8 @@ async def test_a_verdict_leads_to_its_person(store: Store) -> None:
     assert (holder.issuer, holder.serial, holder.fault) == ("CN=Corp CA", "4a0f", "")
     assert (holder.not_after, holder.good_until) == (GOOD.not_after, GOOD.good_until)
     assert (holder.revoked_at, holder.scope) == (None, None)
-    assert await kinds(store) == [AuditKind.USER_ADDED, AuditKind.CERTIFICATE_ADOPTED]
+    _, adopted = [line.event for line in await store.audit_tail(100)]
+    assert (adopted.kind, adopted.user) == (AuditKind.CERTIFICATE_ADOPTED, "anna")
 
 
 async def test_a_name_is_compared_as_it_stands(store: Store) -> None:
@@ -241,6 +242,21 @@ async def test_revoked_by_its_ca_ends_sessions_and_is_told(store: Store) -> None
     assert (await kinds(store))[-2:] == [AuditKind.CERTIFICATE_REVOKED, AuditKind.SESSION_ENDED]
     with pytest.raises(SignInOvertaken):
         await sign_in(store)
+
+
+async def test_the_audit_log_names_whose_it_was(store: Store) -> None:
+    """Also where it is revoked when it is first shown, and where its trust goes."""
+    await store.add_person(new_person())
+    await shown(store, replace(GOOD, revocation=STOLEN), replace(GOOD, fingerprint=OTHER))
+    await store.judge(
+        [replace(GOOD, fingerprint=OTHER, state=ForeignState.REFUSED, fault="no-trust")], by="test"
+    )
+    told = [line.event for line in await store.audit_tail(100)][1:]
+    assert [(one.kind, one.user) for one in told] == [
+        (AuditKind.CERTIFICATE_REVOKED, "anna"),
+        (AuditKind.CERTIFICATE_ADOPTED, "anna"),
+        (AuditKind.CERTIFICATE_REFUSED, "anna"),
+    ]
 
 
 async def test_a_hold_by_its_ca_is_released(store: Store) -> None:
