@@ -7,7 +7,7 @@ learn no more than that they are good for longer.
 import asyncio
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from itertools import islice
@@ -22,22 +22,21 @@ from gateway.core.trusts import Trust
 from gateway.store import Store, StoreError
 from gateway.verifier.fetching import Fetcher
 from gateway.verifier.findings import Found, begins_to_hold, find, refusal
+from gateway.verifier.keeping import Keeping
 from gateway.verifier.knowledge import Knowledge, verdict_of
 
 log = logging.getLogger("pusterla.verifier")
 
 BY: Final = "verifier"
-JUDGES: Final = 64
-"""How many certificates are judged at once; most of them wait for somebody's server then."""
+JUDGES: Final = 8
+"""How many certificates are judged at once; those that wait for somebody's server are apart."""
 LOOKS: Final = 4
 """How many paths are looked at at once, which is what costs."""
 QUEUE: Final = 1000
-"""How many wait in memory to be judged; the others wait in the store, to be found there."""
+"""How many wait in memory to be judged, or for a server; the others are found in the store."""
 COSTLY: Final = "too-costly"
 PATH_SECONDS: Final = 2.0
 """How long the path of one may take; what is validated is bounded to milliseconds."""
-FETCH_SECONDS: Final = 4.0
-"""How long a first contact waits for a list: less than the edge waits for the verdict."""
 LOOK_SECONDS: Final = 60.0
 """How often it is looked for what the feed has not told, and for paths that have ended."""
 KEPT: Final = timedelta(days=30)
@@ -46,8 +45,6 @@ MOST_AGAIN: Final = 10_000
 """Of how many refused certificates it is remembered when their day comes; a reload knows all."""
 _TIDY_LOOKS: Final = 5
 _SLICE: Final = 200
-_BREATH: Final = 0.2
-"""The least time between two looks at what is due of one trust."""
 _FIRST_WAIT: Final = 0.5
 _LONGEST_WAIT: Final = 30.0
 _T = TypeVar("_T")  # PEP 695 is not in Python 3.11
@@ -73,9 +70,12 @@ class Desk:
         self._noted: dict[str, tuple[ForeignList, ...]] = {}
         self._queue: asyncio.Queue[Fingerprint] = asyncio.Queue(QUEUE)
         self._queued: set[Fingerprint] = set()
+        self._concluding: set[Fingerprint] = set()
+        """Those that have been looked at, and wait for a server."""
         self._looks = asyncio.Semaphore(LOOKS)
         self._group: asyncio.TaskGroup | None = None
-        self._keeping: dict[str, asyncio.Task[None]] = {}
+        self._keeping: dict[str, Keeping] = {}
+        self._kept_up: dict[str, asyncio.Task[None]] = {}
         self._changing = asyncio.Lock()
         self._unjudged = True
         """Whether there is something in the store that was judged by other trusts."""
@@ -120,16 +120,19 @@ class Desk:
 
     def _keep_up(self, name: str) -> None:
         assert self._group is not None  # noqa: S101 - only while it runs
-        self._keeping[name] = self._group.create_task(self._keep_for_ever(self._known[name]))
+        keeping = Keeping(self._known[name], self._clock, self._keep_up_with, lambda: LOOK_SECONDS)
+        self._keeping[name] = keeping
+        self._kept_up[name] = self._group.create_task(keeping.run())
 
     async def _give_up(self, name: str) -> None:
         """Stop what works in the directory of a trust, which somebody else is to work in."""
         self._noted.pop(name, None)
         del self._known[name]
-        keeping = self._keeping.pop(name, None)
-        if keeping is not None:
-            keeping.cancel()
-            await asyncio.wait([keeping])
+        self._keeping.pop(name, None)
+        kept_up = self._kept_up.pop(name, None)
+        if kept_up is not None:
+            kept_up.cancel()
+            await asyncio.wait([kept_up])
 
     # ---------------------------------------------------------------- first contact
 
@@ -169,46 +172,51 @@ class Desk:
         while True:
             fingerprint = await self._queue.get()
             self._queued.discard(fingerprint)
-            try:
-                await self._judge_first(fingerprint)
-            except (StoreError, StoreUnavailable) as error:
-                log.error("%s could not be judged: %s", fingerprint, error)
-            except Exception:
-                # It stays unjudged, so it opens nothing; the others are not to wait for it.
-                log.exception("%s could not be judged", fingerprint)
+            if fingerprint not in self._concluding:
+                await self._sparing(fingerprint, self._judge_first(fingerprint))
+
+    async def _sparing(self, fingerprint: Fingerprint, judging: Awaitable[None]) -> None:
+        try:
+            await judging
+        except (StoreError, StoreUnavailable) as error:
+            log.error("%s could not be judged: %s", fingerprint, error)
+        except Exception:
+            # It stays unjudged, so it opens nothing; the others are not to wait for it.
+            log.exception("%s could not be judged", fingerprint)
 
     async def _judge_first(self, fingerprint: Fingerprint) -> None:
-        """Judge a certificate that waits for it."""
+        """Judge a certificate that waits for it, or let it wait for what others have to say."""
         trusts = self._trusts
-        rows = await self._store.presented(state=ForeignState.WAITING, fingerprint=fingerprint)
-        for row in rows:
+        for row in await self._store.presented(state=ForeignState.WAITING, fingerprint=fingerprint):
             found = await self._look_at(row)
-            knowledge = None if isinstance(found, Verdict) else self._known.get(found.trust)
-            if isinstance(found, Found) and knowledge is not None:
-                await self._fetch_about(found, knowledge)
-            if trusts is not self._trusts:
-                # By those of before; what is judged by the present ones is not to be undone.
-                self._enqueue(fingerprint)
-                return
-            verdict = self._verdict(found)
-            log.info("%s: %s", _name_of(verdict), _words_of(verdict))
-            # Its row may have been taken out since the last time; what waits has no verdict.
-            self._written.pop(fingerprint, None)
-            await self._write([verdict])
+            keeping = None if isinstance(found, Verdict) else self._keeping.get(found.trust)
+            if isinstance(found, Verdict) or keeping is None or self._group is None:
+                await self._conclude(found, trusts)
+            elif len(self._concluding) < QUEUE:
+                self._concluding.add(fingerprint)
+                # Not here: those who need nobody's word are not to wait behind this one.
+                conclusion = self._conclude_after(keeping.ask_about(found), found, trusts)
+                self._group.create_task(self._sparing(fingerprint, conclusion))
 
-    async def _fetch_about(self, found: Found, knowledge: Knowledge) -> None:
-        """Fetch what speaks of *found*, unless something is known already; not for long."""
-        now = self._clock()
-        await knowledge.take_up(found, now)
-        until = knowledge.status(found, now).good_until
-        known = until is not None and until > now
-        # A responder is asked about each certificate, whatever the lists say.
-        if (known and not knowledge.trust.ocsp) or self._group is None:
+    async def _conclude_after(
+        self, asking: Awaitable[None], found: Found, trusts: Mapping[str, Trust]
+    ) -> None:
+        try:
+            await asking
+        finally:
+            self._concluding.discard(found.fingerprint)
+        await self._conclude(found, trusts)
+
+    async def _conclude(self, found: Found | Verdict, trusts: Mapping[str, Trust]) -> None:
+        if trusts is not self._trusts:
+            # By those of before; what is judged by the present ones is not to be undone.
+            self._enqueue(found.fingerprint)
             return
-        fetching = self._group.create_task(_fetch(found, knowledge, now))
-        # What takes longer goes on, and is a verdict of its own when it is done.
-        fetching.add_done_callback(lambda _: knowledge.wake())
-        await asyncio.wait([fetching], timeout=FETCH_SECONDS)
+        verdict = self._verdict(found)
+        log.info("%s: %s", _name_of(verdict), _words_of(verdict))
+        # Its row may have been taken out since the last time; what waits has no verdict.
+        self._written.pop(found.fingerprint, None)
+        await self._write([verdict])
 
     async def _look_at(self, row: Presented) -> Found | Verdict:
         """Look at path and identity, outside the loop, and remember what is found."""
@@ -242,34 +250,18 @@ class Desk:
 
     # ---------------------------------------------------------------- whenever more is known
 
-    async def _keep_for_ever(self, knowledge: Knowledge) -> None:
-        """Fetch what is due of one trust, and judge its certificates by it."""
-        wait = _FIRST_WAIT
-        while True:
-            try:
-                await knowledge.refresh(self._clock())
-                await self._judge_known(knowledge.trust.name)
-                await self._note(knowledge)
-                wait = _FIRST_WAIT
-            except (StoreError, StoreUnavailable) as error:
-                log.error("%s: nothing could be noted: %s", knowledge.trust.name, error)
-                await asyncio.sleep(wait)
-                wait = min(2 * wait, _LONGEST_WAIT)
-                continue
-            except Exception:
-                # What is wrong with one trust is nobody else's trouble, and ends no process.
-                log.exception("%s: could not be kept up", knowledge.trust.name)
-                await asyncio.sleep(wait)
-                wait = min(2 * wait, _LONGEST_WAIT)
-                continue
-            await asyncio.sleep(_BREATH)
-            await knowledge.wait(self._clock(), LOOK_SECONDS)
+    async def _keep_up_with(self, knowledge: Knowledge) -> None:
+        """Judge by what is known of one trust by now, and tell how that is."""
+        await self._judge_known(knowledge.trust.name)
+        await self._note(knowledge)
 
     async def _judge_known(self, trust: str) -> None:
         """Judge the certificates of *trust* by what is known of them now."""
         mine = [found for found in self._found.values() if found.trust == trust]
         for some in _slices(mine):
-            await self._write([self._verdict(found) for found in some])
+            # Those who wait for their first verdict are given one that has heard their server.
+            told = [found for found in some if found.fingerprint not in self._concluding]
+            await self._write([self._verdict(found) for found in told])
             await asyncio.sleep(0)
 
     async def _note(self, knowledge: Knowledge) -> None:
@@ -365,13 +357,6 @@ def _clear(directory: Path, trusts: set[str]) -> None:
     for place in directory.iterdir() if directory.is_dir() else ():
         if place.name not in trusts:
             shutil.rmtree(place, ignore_errors=True)
-
-
-async def _fetch(found: Found, knowledge: Knowledge, now: datetime) -> None:
-    try:
-        await knowledge.refresh_about(found, now)
-    except Exception:
-        log.exception("%s: nothing could be fetched", knowledge.trust.name)
 
 
 def _slices(rows: Iterable[_T]) -> Iterator[list[_T]]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from gateway.verifier.fetching import Fetcher
 from gateway.verifier.findings import Found, issuer_of
 from gateway.verifier.list_words import ListEvent, ListEventKind
 from gateway.verifier.lists import RevocationLists
-from gateway.verifier.responder import Responders, ResponderStatus
+from gateway.verifier.responder import ResponderEvent, Responders, ResponderStatus
 
 log = logging.getLogger("pusterla.verifier")
 
@@ -53,10 +53,22 @@ class Knowledge:
         self._lists = RevocationLists(directory / "lists", trust, fetcher)
         self._responders = Responders(directory / "ocsp", trust, fetcher) if trust.ocsp else None
         self._woken = asyncio.Event()
+        self._news = asyncio.Event()
 
     def wake(self) -> None:
         """Have everything of this trust judged anew soon, and fetched what is due."""
         self._woken.set()
+        self.announce()
+
+    @property
+    def news(self) -> asyncio.Event:
+        """Set as soon as more may be known than at the moment at which it was asked for."""
+        return self._news
+
+    def announce(self) -> None:
+        """Tell whoever waits for news that there may be some."""
+        self._news.set()
+        self._news = asyncio.Event()
 
     def hurry(self) -> None:
         """Have every list fetched soon, due or not."""
@@ -76,25 +88,53 @@ class Knowledge:
             self._woken.clear()
 
     async def refresh(self, now: datetime) -> None:
-        """Fetch what is due, and tell the log what came of it."""
-        self._tell(await self._lists.refresh(now))
-        if self._responders is None:
-            return
-        for event in await self._responders.refresh(now):
-            if event.words:
-                serial = serial_text(event.serial)
-                log.warning("%s: OCSP of %s: %s", self.trust.name, serial, event.words)
+        """Fetch what is due, and tell the log what comes of it, and whoever waits for news.
+
+        Returns when the slowest has answered. Whoever is being asked already is left alone.
+        """
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._lists.refresh(now, tell=self._hear))
+            if self._responders is not None:
+                group.create_task(self._responders.refresh(now, tell=self._hear_responder))
 
     async def refresh_about(self, found: Found, now: datetime) -> None:
         """Fetch what may speak of a certificate that somebody shows for the first time."""
         above = [authority for authority, _ in found.authorities]
-        self._tell(await self._lists.refresh(now, about=found.certificate, above=above))
-        if self._responders is not None:
-            asked = self._asked_about(found)
-            asking = [self._responders.ask(one, issuer, now) for one, issuer in asked]
-            for status in await asyncio.gather(*asking):
-                if status.words:
-                    log.warning("%s: OCSP: %s", self.trust.name, status.words)
+        about = found.certificate
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._lists.refresh(now, about=about, above=above, tell=self._hear))
+            if self._responders is not None:
+                for one, issuer in self._asked_about(found):
+                    group.create_task(self._ask(self._responders, one, issuer, now))
+
+    async def _ask(
+        self,
+        responders: Responders,
+        certificate: x509.Certificate,
+        issuer: x509.Certificate,
+        now: datetime,
+    ) -> None:
+        status = await responders.ask(certificate, issuer, now)
+        if status.words:
+            log.warning("%s: OCSP: %s", self.trust.name, status.words)
+        self.announce()
+
+    def is_enough(self, found: Found, now: datetime) -> bool:
+        """Say whether a certificate that is shown for the first time need wait for nobody.
+
+        Some source that speaks of it has been had, and its own responder was asked, whatever lists
+        say, and so was every delta of those; what others have still to say is nothing to it.
+        """
+        until = self.status(found, now).good_until
+        if until is None or until <= now:
+            return False
+        certificates = [found.certificate, *(one for one, _ in found.authorities)]
+        if any(self._lists.awaits_news(one) for one in certificates):
+            return False
+        responders = self._responders
+        return responders is None or not any(
+            responders.is_due(one, now) for one, _ in self._asked_about(found)
+        )
 
     async def take_up(self, found: Found, now: datetime) -> None:
         """Take up where a certificate says that its lists are, and what was said of it before."""
@@ -174,10 +214,15 @@ class Knowledge:
             ),
         )
 
-    @staticmethod
-    def _tell(events: Iterable[ListEvent]) -> None:
-        for event in events:
-            log.log(_LEVELS[event.kind], "%s", event.words)
+    def _hear(self, event: ListEvent) -> None:
+        log.log(_LEVELS[event.kind], "%s", event.words)
+        self.announce()
+
+    def _hear_responder(self, event: ResponderEvent) -> None:
+        if event.words:
+            serial = serial_text(event.serial)
+            log.warning("%s: OCSP of %s: %s", self.trust.name, serial, event.words)
+        self.announce()
 
 
 def _together(own: Status, above: Sequence[tuple[x509.Certificate, Status]]) -> Status:

@@ -7,7 +7,7 @@ newer than what is held. Everything else is an event with words, and the last go
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -72,8 +72,12 @@ class RevocationLists:
         self._ended: set[str] = set()
 
     def due(self) -> datetime | None:
-        """Return when `refresh` is next of use, in the past for at once; None: nowhere to ask."""
-        return min((source.due for source in self._sources.values()), default=None)
+        """Return when `refresh` is next of use, in the past for at once; None: nowhere to ask.
+
+        What is being asked at this moment is left out.
+        """
+        free = (source for source in self._sources.values() if self._is_free(source))
+        return min((source.due for source in free), default=None)
 
     def hurry(self) -> None:
         """Have `refresh` ask everywhere the next time: somebody says that there is news."""
@@ -110,30 +114,81 @@ class RevocationLists:
         *,
         about: x509.Certificate | None = None,
         above: Sequence[x509.Certificate] = (),
+        tell: Callable[[ListEvent], None] = lambda _: None,
     ) -> tuple[ListEvent, ...]:
         """Ask for what is due, and put in force what may be; return what is to be logged.
 
+        That takes as long as the slowest source, so *tell* hears of each event when it happens.
         *about* keeps it to what has not been had yet and may speak for this certificate, or for the
-        CAs *above* it: what is wanted when somebody shows one for the first time. Several may be under way at once; no
-        source is asked twice.
+        CAs *above* it: what is wanted when somebody shows one for the first time. Several may be
+        under way at once; no source is asked twice.
         """
-        events = await self._supply.mend(now)
+        events: list[ListEvent] = []
+
+        def note(news: Iterable[ListEvent]) -> None:
+            for event in news:
+                events.append(event)
+                tell(event)
+
+        note(await self._supply.mend(now))
         learnt = None if about is None else self._learnt(about, above)
-        # Full lists first: a delta is judged beside them, and they say where it is.
-        for delta in (False, True):
-            due = [
-                source
-                for source in self._sources.values()
-                if source.delta is delta and source.is_due(now) and _is_wanted(source, learnt)
-            ]
-            async with asyncio.TaskGroup() as group:
-                asked = [group.create_task(self._supply.ask(source, now)) for source in due]
-            events += [event for one in asked if (event := one.result()) is not None]
-            for _, held in self._shelf.all():
-                self._learn_fresh(held.full.facts, {})
-            if due:
-                events += await self._save()
-        return (*events, *self._find_ended(now))
+        asked: set[str] = set()
+        under_way: dict[asyncio.Task[ListEvent | None], Source] = {}
+        async with asyncio.TaskGroup() as group:
+            while True:
+                due = self._askable(now, learnt, under_way.values())
+                for source in [one for one in due if one.key not in asked]:
+                    asked.add(source.key)
+                    under_way[group.create_task(self._supply.ask(source, now))] = source
+                if not under_way:
+                    break
+                done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                note(event for one in done if (event := one.result()) is not None)
+                for one in done:
+                    del under_way[one]
+        if asked:
+            note(await self._save())
+        note(self._find_ended(now))
+        return tuple(events)
+
+    def _askable(
+        self, now: datetime, learnt: set[str] | None, under_way: Iterable[Source]
+    ) -> list[Source]:
+        """Return what is due, wanted, and need wait for nothing that is *under_way*.
+
+        Full lists first: a delta is judged beside its own, which says where the delta is. What is
+        kept up asks nobody who is being asked already: who has begun that puts in force what comes.
+        """
+        for _, held in self._shelf.all():
+            self._learn_fresh(held.full.facts, {})
+        due = [
+            source
+            for source in self._sources.values()
+            if source.is_due(now) and _is_wanted(source, learnt)
+        ]
+        if learnt is None:
+            due = [source for source in due if not source.asking.locked()]
+        full = [source for source in due if not source.delta]
+        beside = [*full, *under_way]
+        return [*full, *(one for one in due if one.delta and not self._awaits_full(one, beside))]
+
+    def _awaits_full(self, delta: Source, under_way: Iterable[Source] = ()) -> bool:
+        """Say whether a list beside which *delta* is judged, or may be, is on its way."""
+        busy = [one for one in self._sources.values() if one.asking.locked()]
+        coming = {one.scope for one in (*busy, *under_way) if not one.delta}
+        its = {scope for scope, held in self._shelf.all() if delta.urls in held.full.facts.fresh}
+        return bool(coming & its) if its else bool(coming)
+
+    def _is_free(self, source: Source) -> bool:
+        return not source.asking.locked() and not (source.delta and self._awaits_full(source))
+
+    def awaits_news(self, certificate: x509.Certificate) -> bool:
+        """Say whether a delta that may speak of *certificate* was not asked for yet."""
+        held = self._speaking_for(certificate) or []
+        named = [urls for one in held for urls in one.full.facts.fresh]
+        keys = {Source(urls).key for urls in (*named, *points_of(certificate).deltas)}
+        deltas = (one for one in self._sources.values() if one.delta and one.key in keys)
+        return any(one.fetched_at is None and not one.failures for one in deltas)
 
     def status(self, certificate: x509.Certificate, now: datetime) -> ListStatus:
         """Say what the lists in force know of *certificate*, whose path is valid."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
+from weakref import WeakValueDictionary
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -121,7 +122,8 @@ class Responders:
         self._fetcher = fetcher
         self._draw = draw
         self._asked: dict[str, _Asked] = {}
-        self._room = asyncio.Semaphore(_AT_ONCE)
+        # For each responder its own: who waits for one that hangs is in nobody else's way.
+        self._rooms = WeakValueDictionary[str, asyncio.Semaphore]()
         self._silent: dict[str, _Silent] = {}
         self._last_failure = ""
         self._tidied = False
@@ -166,13 +168,22 @@ class Responders:
         return self._status_of(one)
 
     def due(self) -> datetime | None:
-        """Return when `refresh` has something to ask; None when never."""
-        return min((one.due for one in self._asked.values() if not _is_final(one)), default=None)
+        """Return when `refresh` has something to ask, but for what it is asking; None when never."""
+        free = (one for one in self._asked.values() if not one.busy.locked())
+        return min((one.due for one in free if not _is_final(one)), default=None)
 
-    async def refresh(self, now: datetime) -> tuple[ResponderEvent, ...]:
+    def is_due(self, certificate: x509.Certificate, now: datetime) -> bool:
+        """Say whether `ask` would ask somebody about *certificate*, or somebody is being asked."""
+        one = self._asked.get(fingerprint_of(certificate))
+        return one is None or _is_due(one, now)
+
+    async def refresh(
+        self, now: datetime, tell: Callable[[ResponderEvent], None] = lambda _: None
+    ) -> tuple[ResponderEvent, ...]:
         """Ask again about every certificate for which that is due; what has ended is forgotten.
 
-        One event for each that was asked about. Its status may be as it was, but holds longer.
+        One event for each that was asked about. Its status may be as it was, but holds longer. That
+        takes as long as the slowest responder, so *tell* hears of each event when it happens.
         """
         if not self._tidied:
             self._tidied = True
@@ -180,13 +191,14 @@ class Responders:
         for fingerprint, one in [*self._asked.items()]:
             if one.certificate.not_valid_after_utc < now:
                 await self.forget(fingerprint)
-        due = [(name, one) for name, one in self._asked.items() if _is_due(one, now)]
+        due = [
+            (name, one)
+            for name, one in self._asked.items()
+            if _is_due(one, now) and not one.busy.locked()
+        ]
         async with asyncio.TaskGroup() as group:
-            for fingerprint, one in due:
-                group.create_task(self._ask_again(fingerprint, one, now))
-        return tuple(
-            ResponderEvent(name, one.certificate.serial_number, one.words) for name, one in due
-        )
+            asked = [group.create_task(self._ask_again(*one, now, tell)) for one in due]
+        return tuple(one.result() for one in asked)
 
     async def forget(self, fingerprint: str) -> None:
         """Ask no more about the certificate with *fingerprint*, and keep nothing of it."""
@@ -207,10 +219,15 @@ class Responders:
             next_end=min(ends, default=None),
         )
 
-    async def _ask_again(self, fingerprint: str, one: _Asked, now: datetime) -> None:
+    async def _ask_again(
+        self, fingerprint: str, one: _Asked, now: datetime, tell: Callable[[ResponderEvent], None]
+    ) -> ResponderEvent:
         async with one.busy:
             if _is_due(one, now):
                 await self._ask(fingerprint, one, now)
+        event = ResponderEvent(fingerprint, one.certificate.serial_number, one.words)
+        tell(event)
+        return event
 
     async def _ask(self, fingerprint: str, one: _Asked, now: datetime) -> None:
         """Ask the certificate's responders in their order until one of them says something."""
@@ -254,7 +271,7 @@ class Responders:
 
     async def _fetch(self, url: str, request: bytes, now: datetime) -> bytes | FetchFailed:
         """Ask at *url*, unless nothing was had there a moment ago, about whatever certificate."""
-        async with self._room:
+        async with self._rooms.setdefault(url, asyncio.Semaphore(_AT_ONCE)):
             silent = self._silent.get(url)
             if silent is not None and silent.since <= now < silent.since + OFTEN:
                 return silent.failed

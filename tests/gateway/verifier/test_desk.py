@@ -26,6 +26,7 @@ from gateway.store.feed import rows_after
 from gateway.verifier import desk as desk_module
 from gateway.verifier.desk import Desk
 from gateway.verifier.fetching import Fetcher
+from gateway.verifier.keeping import FETCH_SECONDS
 from tests.ca.foreign.chains import Extensions, Made, make_authority, make_person, make_root
 from tests.ca.foreign.crl_makers import point_at
 from tests.gateway.verifier.saying import say, told_by
@@ -274,6 +275,56 @@ async def test_a_server_that_hangs_makes_only_its_own_people_wait(scene: Scene) 
             await scene.show(one)
         await scene.show(ANNA)
         await scene.judged(ANNA)
+
+
+async def test_a_list_that_hangs_holds_up_nobody_whom_another_covers(scene: Scene) -> None:
+    """Of one trust: at the first contact, and when a list is new."""
+    hanging = scene.web.url("/hangs.crl")
+    scene.web.answers["/hangs.crl"] = silent()
+    trusts = scene.trust(crl_urls=(hanging, scene.web.url(LIST)))
+    ends = scene.publish()
+    async with judging(scene, trusts) as desk, asyncio.timeout(FETCH_SECONDS - 1):
+        await scene.show(ANNA)
+        assert (await scene.judged(ANNA)).good_until == ends
+        scene.publish(ANNA)
+        await desk.believe(trusts)
+        await scene.judged(ANNA, lambda verdict: verdict.revocation)
+        # Nor is what has come the last of it, as long as the other hangs.
+        scene.publish(ANNA, life=2 * DAY)
+        await desk.believe(trusts)
+        await scene.judged(ANNA, lambda verdict: verdict.good_until != ends)
+        assert [one.target for one in scene.web.asked].count("/hangs.crl") == 1
+
+
+async def test_a_list_that_hangs_holds_up_no_responder(scene: Scene) -> None:
+    """Whose word is enough; and of one that hangs, nobody waits whom another tells."""
+    card = make_person(ROOT, more=told_by(scene.web.url("/ocsp")), **LONG)
+    other = make_person(ROOT, more=told_by(scene.web.url("/hangs")), **LONG)
+    said = say(ROOT, card.certificate, OCSPCertStatus.GOOD, scene.clock().replace(microsecond=0))
+    scene.web.answers |= {"/ocsp": answer(said), "/hangs": silent(), LIST: silent()}
+    async with judging(scene, scene.trust(ocsp=True)), asyncio.timeout(FETCH_SECONDS - 1):
+        await scene.show(other)
+        await scene.show(card)
+        assert (await scene.judged(card)).good_until
+
+
+async def test_those_who_wait_for_a_server_keep_nobody_from_being_judged(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though they are more than are judged at once."""
+    monkeypatch.setattr(desk_module, "JUDGES", 1)
+    lab = make_root("Lab", **LONG)
+    scene.web.answers["/lab.crl"] = silent()
+    urls = (scene.web.url("/lab.crl"),)
+    slow = replace(scene.trust()["corp"], name="lab", certificates=(lab.der,), crl_urls=urls)
+    async with (
+        judging(scene, {"lab": slow, **scene.trust()}),
+        asyncio.timeout(FETCH_SECONDS - 1),
+    ):
+        for _ in range(3):
+            await scene.show(make_person(lab, **LONG))
+        await scene.show(ANNA)
+        assert (await scene.judged(ANNA)).good_until
 
 
 async def test_a_folder_that_nobody_can_work_in_ends_nothing(scene: Scene) -> None:
