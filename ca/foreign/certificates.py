@@ -114,8 +114,15 @@ class Foreign:
     def label(self) -> str:
         """Name it for people: the common name, or all of the subject; in ASCII, and not long."""
         common = self.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        text = common[0].value if common else self.certificate.subject.rfc4514_string()
+        if not common:
+            return name_in_words(self.certificate.subject)
+        text = common[0].value
         return shortened(text if isinstance(text, str) else text.hex())
+
+
+def name_in_words(name: x509.Name) -> str:
+    """Write *name* for people: who made it chose its length, and characters that are not seen."""
+    return shortened(name.rfc4514_string())
 
 
 def read_certificate(der: bytes, largest: int = LARGEST_LEAF) -> Foreign | Unreadable:

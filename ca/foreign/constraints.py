@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from ca.foreign.certificates import MOST_SUBTREES, Foreign
+from ca.foreign.certificates import MOST_SUBTREES, Foreign, name_in_words
 from ca.identity import shortened
 
 _SMTP_UTF8 = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.9")
@@ -169,7 +169,7 @@ def _folded(value: str | bytes) -> str | bytes:
 def _shown(name: x509.GeneralName) -> str:
     match name:
         case x509.DirectoryName():
-            return shortened(name.value.rfc4514_string())
+            return name_in_words(name.value)
         case x509.OtherName():
             return f"a name of the kind {name.type_id.dotted_string}"
         case _:

@@ -21,10 +21,12 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
+from ca.foreign.certificates import name_in_words
 from ca.foreign.delegates import name_of
 from ca.foreign.facts import ListFacts, Only, authority_of, name_text, urls_of
 from ca.foreign.revoked import HIGHEST_SERIAL, make_record, sort_records
 from ca.foreign.signatures import is_right
+from ca.identity import shortened
 from ca.scopes import REMOVE_FROM_CRL
 from ca.trust import CLOCK_SLACK, RevocationReason
 
@@ -116,7 +118,8 @@ def read_crl(data: bytes, issuers: Sequence[bytes], now: datetime) -> ReadCRL | 
     except _Refused as refused:
         return refused.refusal
     except _UNREADABLE as error:
-        return RefusedCRL(CRLFault.UNREADABLE, f"is no revocation list to be read: {error}")
+        why = shortened(str(error))
+        return RefusedCRL(CRLFault.UNREADABLE, f"is no revocation list to be read: {why}")
 
 
 def _read(data: bytes, issuers: Sequence[bytes], now: datetime) -> ReadCRL:
@@ -165,7 +168,7 @@ def _signer(
         one for one in map(x509.load_der_x509_certificate, issuers) if one.subject == crl.issuer
     ]
     if not candidates:
-        name = repr(crl.issuer.rfc4514_string())
+        name = name_in_words(crl.issuer)
         raise _Refused(
             CRLFault.ISSUER, f"is a list of {name}, and the trust has no CA of that name"
         )

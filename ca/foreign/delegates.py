@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from ca.foreign.certificates import name_in_words
 from ca.foreign.signatures import StrongHash
 
 MOST_UNCHECKED = timedelta(days=93)
@@ -64,4 +65,4 @@ def _why_not_for_answering(certificate: x509.Certificate) -> str | None:
 
 def name_of(certificate: x509.Certificate) -> str:
     """Name the holder of *certificate*, for people."""
-    return repr(certificate.subject.rfc4514_string())
+    return name_in_words(certificate.subject)

@@ -20,6 +20,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 from ca.der import elements, encode
 from ca.foreign.delegates import name_of, why_no_delegate
 from ca.foreign.signatures import is_right
+from ca.identity import shortened
 from ca.ocsp import IssuerId, issuer_ids
 from ca.trust import CLOCK_SLACK, Revocation, RevocationReason
 
@@ -127,7 +128,8 @@ def read_response(
     except _Refused as refused:
         return refused.refusal
     except _UNREADABLE as error:
-        return RefusedResponse(OCSPFault.UNREADABLE, f"is no OCSP response to be read: {error}")
+        why = shortened(str(error))
+        return RefusedResponse(OCSPFault.UNREADABLE, f"is no OCSP response to be read: {why}")
 
 
 def _read(

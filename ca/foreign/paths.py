@@ -23,6 +23,7 @@ from ca.foreign.certificates import (
     Unreadable,
     key_of,
     may_have_signed,
+    name_in_words,
     read_authority,
     read_certificate,
     signature_fault,
@@ -31,7 +32,6 @@ from ca.foreign.certificates import (
 )
 from ca.foreign.constraints import constraint_faults, constraints_of, violation
 from ca.foreign.policies import policy_fault
-from ca.identity import shortened
 
 LONGEST_PATH: Final = 8
 """CAs above a certificate; hierarchies that there are have one to four."""
@@ -108,7 +108,7 @@ def validate(
     authorities = _readable(trust_certificates)
     named = [one for one in authorities if may_have_signed(found, one)]
     if not named:
-        issuer = shortened(found.certificate.issuer.rfc4514_string())
+        issuer = name_in_words(found.certificate.issuer)
         words = f"the trust has no CA {issuer} that {found.label} names as its issuer: add its certificate"
         return InvalidPath(PathFault.UNKNOWN_ISSUER, words)
     signers = [one for one in named if signed_by(found, one)]

@@ -22,6 +22,7 @@ from urllib.parse import urljoin
 import aiohttp
 from aiohttp.hdrs import ETAG, LAST_MODIFIED, LOCATION
 
+from ca.identity import shortened
 from gateway.verifier.addresses import why_not_asked, why_not_reached
 from gateway.verifier.files import FileFailed, NewFile, read_pieces, signature_of
 
@@ -32,6 +33,8 @@ _REDIRECTING: Final = frozenset({301, 302, 303, 307, 308})
 _OK: Final = 200
 _NOT_MODIFIED: Final = 304
 _CHUNK: Final = 2**18
+_QUOTED: Final = 200
+"""Characters of what a server says that are told to people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +315,8 @@ def _make_socket(info: aiohttp.AddrInfoType) -> socket.socket:
 
 
 def _by_way_of(first: str, url: str) -> str:
-    return url if first == url else f"{first} leads to {url}, which"
+    # Where it leads a server has written, which is believed in nothing.
+    return url if first == url else f"{first} leads to {shortened(url, _QUOTED)}, which"
 
 
 def _refuse_length(name: str, limit: int) -> NoReturn:
@@ -327,4 +331,5 @@ def _words_of(error: Exception) -> str:
         return "nobody listens there"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error) or type(error).__name__
+    # What cannot be understood is told in the server's own words.
+    return shortened(str(error), _QUOTED) if str(error) else type(error).__name__

@@ -11,7 +11,7 @@ from functools import lru_cache
 from cryptography import x509
 
 from ca.foreign.authorities import issuing_of, same_authority
-from ca.foreign.certificates import UNREADABLE
+from ca.foreign.certificates import UNREADABLE, name_in_words
 from ca.foreign.identities import NoIdentity, identity_of
 from ca.foreign.paths import InvalidPath, PathFault, ValidPath, validate
 from ca.identity import shortened
@@ -128,7 +128,7 @@ def _found(fingerprint: Fingerprint, path: ValidPath, trust: Trust) -> Found:
 
 
 def _label(authority: bytes) -> str:
-    return shortened(x509.load_der_x509_certificate(authority).subject.rfc4514_string())
+    return name_in_words(_parsed(authority).subject)
 
 
 def refusal(

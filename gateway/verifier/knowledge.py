@@ -9,9 +9,9 @@ from pathlib import Path
 
 from cryptography import x509
 
+from ca.foreign.certificates import name_in_words
 from ca.foreign.coverage import names_lists
 from ca.foreign.ocsp import responder_urls
-from ca.identity import shortened
 from ca.serials import serial_text
 from ca.trust import Revocation, RevocationReason
 from gateway.core.foreign import ForeignList, ForeignState, Verdict
@@ -233,7 +233,7 @@ def _together(own: Status, above: Sequence[tuple[x509.Certificate, Status]]) -> 
     ends = [one.good_until for one in every if one.good_until is not None]
     until = min(ends) if len(ends) == len(every) else None
     told = [
-        (f"the CA {shortened(authority.subject.rfc4514_string())} above it: {status.words}", status)
+        (f"the CA {name_in_words(authority.subject)} above it: {status.words}", status)
         for authority, status in above
     ]
     words = [text for text, status in told if status.revocation is not None]

@@ -1,5 +1,6 @@
 """Lists of another CA, read as they were received."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from tests.ca.foreign.crl_makers import (
     make_crl_with_openssl,
     scope,
 )
-from tests.ca.foreign.makers import Holder, Key, certify, index_line, make_foreign_ca
+from tests.ca.foreign.makers import Holder, Key, certify, index_line, make_foreign_ca, new_key
 
 URL = "http://ca.example.it/one.crl"
 HOUR = timedelta(hours=1)
@@ -48,6 +49,13 @@ def with_other(old: bytes, new: bytes, *entries: Entry, sha1: bool = False) -> b
     digest = hashes.SHA1() if sha1 else hashes.SHA256()  # noqa: S303 - it is to be refused
     signature = CA.key.sign(signed, ec.ECDSA(digest))
     return encode(SEQUENCE, signed, SHA1 if sha1 else SHA256, encode(3, b"\0", signature))
+
+
+def with_subject(name: x509.Name) -> Holder:
+    """Return a CA of this name."""
+    key = new_key()
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, NOW - WEEK, NOW + WEEK)
+    return Holder(builder.sign(key, hashes.SHA256()), key)
 
 
 def der(holder: Holder) -> bytes:
@@ -389,3 +397,21 @@ class TestRefused:
         other = make_foreign_ca(NOW, "Evil\r\nCA\u202e")
         words = refused(make_crl(other)).words
         assert words.isprintable()
+
+    def test_long_names_of_the_ca_are_shown_in_part(self) -> None:
+        """Who refuses a list, and who tells that it was taken, does not repeat a page of it."""
+        units = [
+            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, f"{n:064}") for n in range(99)
+        ]
+        long = with_subject(x509.Name([*units, *CA.certificate.subject]))
+        assert len(refused(make_crl(long)).words) < 300
+        assert len(refused(make_crl(replace(long, key=new_key())), long).words) < 300
+        issuer = read(make_crl(long), long).facts.issuer
+        assert issuer.startswith("'CN=Foreign CA,OU=")
+        assert len(issuer) < 100
+
+    def test_what_the_library_says_is_shown_in_part(self) -> None:
+        """It quotes from what it could not read."""
+        words = refused(b"-----BEGIN X509 CRL-----\n" + b"A" * 4000).words
+        assert words.isprintable()
+        assert len(words) < 300

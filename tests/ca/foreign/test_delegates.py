@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from ca.foreign.delegates import MOST_UNCHECKED, name_of, why_no_delegate
 from tests.ca.foreign.makers import (
@@ -15,6 +16,7 @@ from tests.ca.foreign.makers import (
     Extension,
     certify,
     make_foreign_ca,
+    new_key,
     write_holder,
 )
 from tests.ca.makers import CA, NOW, judge
@@ -115,6 +117,19 @@ def test_before_its_beginning() -> None:
     why = why_no_delegate(one.certificate, FOREIGN.certificate, NOW)
     assert why is not None
     assert "not yet at its beginning" in why
+
+
+def test_names_are_shown_in_part_and_visibly() -> None:
+    """A responder is called what its CA has written, or who sends an answer."""
+    name = name_of(certify("Evil\r\n\u202e" + "x" * 50, None, NOW).certificate)
+    assert name.isascii()
+    assert name.isprintable()
+    units = [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "x" * 64)] * 99
+    key = new_key()
+    long = x509.CertificateBuilder(
+        x509.Name(units), x509.Name(units), key.public_key(), 1, NOW, NOW + DAY
+    )
+    assert len(name_of(long.sign(key, hashes.SHA256()))) < 100
 
 
 def test_pusterlas_own_responder_may(ca: CA) -> None:

@@ -21,7 +21,16 @@ from gateway.verifier.fetching import (
 from tests.ca.foreign.crl_makers import NOW
 from tests.ca.foreign.makers import certify, make_foreign_ca, write_holder
 from tests.gateway.edge.authority import make_authority
-from tests.gateway.verifier.web import Web, answer, broken_off, dripping, open_web, silent, unending
+from tests.gateway.verifier.web import (
+    Answer,
+    Web,
+    answer,
+    broken_off,
+    dripping,
+    open_web,
+    silent,
+    unending,
+)
 
 SHORT = Patience(whole=1.5, silence=0.8)
 LIMIT = 10_000
@@ -150,6 +159,27 @@ async def test_what_is_not_http_is_said(web: Web, fetcher: Fetcher, tmp_path: Pa
     """Another protocol's words end the question with a sentence."""
     web.answers["/"] = silent(after=b"220 mail.example.it ESMTP\r\n\r\n")
     assert await words_of(fetcher, web.url("/"), tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        silent(after=b"\x1b[2J" + b"x" * 5000 + b"\r\n\r\n"),
+        silent(after=b"HTTP/1.1 200 OK\r\n\x1b[2J" + b"y" * 5000 + b": z\r\n\r\n"),
+        answer(b"", 301, Location="ldap://" + "x" * 5000),
+        answer(b"", 301, Location="gopher://\N{RIGHT-TO-LEFT OVERRIDE}"),
+    ],
+    ids=["no-status", "no-field", "long-address", "hidden-address"],
+)
+async def test_the_words_of_a_server_are_told_in_a_few_and_visible_ones(
+    web: Web, fetcher: Fetcher, tmp_path: Path, said: Answer
+) -> None:
+    """They stand in the log and before an operator, whatever they are."""
+    web.answers["/"] = said
+    words = await words_of(fetcher, web.url("/"), tmp_path / "x")
+    assert words.isprintable()
+    assert words.isascii()
+    assert len(words) < 500
 
 
 async def test_what_was_squeezed_is_refused(web: Web, fetcher: Fetcher, tmp_path: Path) -> None:
