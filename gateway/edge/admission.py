@@ -124,9 +124,11 @@ class Admission:
     def believe(self, elsewhere: Elsewhere) -> None:
         """Have the certificates that *elsewhere* means judged when they are shown."""
         self._elsewhere = elsewhere
-        # What was looked up before is perhaps one of them.
-        for fingerprint in [one for one, holder in self._holders.items() if holder is None]:
-            del self._holders[fingerprint]
+        # What was looked up before is perhaps one of them, and what was refused good by now; of
+        # what the verifier has forgotten meanwhile no feed would tell.
+        for fingerprint, holder in [*self._holders.items()]:
+            if holder is None or holder.fault:
+                del self._holders[fingerprint]
 
     # Certificates -----------------------------------------------------------
 
@@ -135,9 +137,13 @@ class Admission:
     ) -> Holder | HolderMissing | None:
         """Return who holds the certificate; None: no CA that we believe has issued it."""
         try:
-            return self._holders[fingerprint]
+            holder = self._holders[fingerprint]
         except KeyError:
             return HolderMissing(fingerprint, certificate)
+        if holder is None and self._elsewhere.issued(certificate):
+            # Looked up by somebody who did not have the certificate itself, to have it judged.
+            return HolderMissing(fingerprint, certificate)
+        return holder
 
     def judge_holder(self, holder: Holder | None, now: datetime) -> Refusal | None:
         """Say why the certificate opens nothing at *now*, or None where it is good."""

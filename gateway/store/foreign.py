@@ -363,26 +363,24 @@ async def block(
     )
 
 
-async def forget_ended(connection: AsyncConnection, before: datetime) -> int:
-    """Take out what has ended, or was refused, before *before*; return how many rows that were.
+async def forget_ended(connection: AsyncConnection, before: datetime) -> list[str]:
+    """Take out what has ended, or was refused, before *before*; return their fingerprints.
 
     And what was refused beyond `REFUSED_MAXIMUM`.
 
     What was blocked here stays until its certificate has ended: shown again, it would come in.
     """
     ended = _row.not_after < before
-    refused = and_(
-        _row.state == ForeignState.REFUSED, _row.judged_at < before, _row.blocked_at.is_(None)
-    )
-    gone = await connection.execute(delete(foreign_certificate).where(or_(ended, refused)))
-    # A CA below one that is believed may make as many as it likes, each of which is refused.
     unblocked = and_(_row.state == ForeignState.REFUSED, _row.blocked_at.is_(None))
+    refused = and_(unblocked, _row.judged_at < before)
+    # A CA below one that is believed may make as many as it likes, each of which is refused.
     newest_first = select(_row.fingerprint).where(unblocked).order_by(_row.judged_at.desc())
-    surplus = newest_first.offset(REFUSED_MAXIMUM)
-    left_out = await connection.execute(
-        delete(foreign_certificate).where(_row.fingerprint.in_(surplus))
-    )
-    return gone.rowcount + left_out.rowcount
+    surplus = _row.fingerprint.in_(newest_first.offset(REFUSED_MAXIMUM))
+    gone: list[str] = []
+    for forgotten in (or_(ended, refused), surplus):
+        rows = delete(foreign_certificate).where(forgotten).returning(_row.fingerprint)
+        gone += (await connection.execute(rows)).scalars()
+    return gone
 
 
 async def write_lists(

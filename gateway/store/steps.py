@@ -211,6 +211,14 @@ class Step:
         for fingerprint in await foreign.whose_may_change(self.connection, user, email):
             self.change(ChangeKind.CERTIFICATE, fingerprint)
 
+    async def forget_ended(self, before: datetime) -> int:
+        """Take out what `foreign.forget_ended` says; return how many certificates that were."""
+        gone = await foreign.forget_ended(self.connection, before)
+        for fingerprint in gone:
+            # Who remembers what it was hears of no later verdict, unless it asks anew.
+            self.change(ChangeKind.CERTIFICATE, fingerprint)
+        return len(gone)
+
     async def follow_verdicts(self, judged: Sequence[foreign.Judged]) -> None:
         """Tell of what the verifier has found, and end what rests on a certificate that fell.
 

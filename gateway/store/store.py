@@ -520,7 +520,7 @@ class Store:
     async def forget_presented(self, before: datetime) -> int:
         """Take out certificates of other CAs that have ended or were refused before *before*."""
         async with self._step() as step:
-            return await foreign.forget_ended(step.connection, before)
+            return await step.forget_ended(before)
 
     async def note_lists(self, trust: str, states: Sequence[ForeignList]) -> None:
         """Note how the lists of *trust* stand, for doctor and metrics on every node."""

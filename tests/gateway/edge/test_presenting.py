@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca.trust import Revocation, RevocationReason
 from gateway.core.audit import AuditKind
+from gateway.core.changes import Batch
 from gateway.core.foreign import ForeignState, PersonBy, Presented, Verdict
 from gateway.core.people import Fingerprint, Holder
 from gateway.core.refusal_kinds import Refusal
@@ -165,6 +166,19 @@ async def test_a_store_that_takes_nothing_is_said(trusting: Stage, corp: Corp) -
     trusting.held.fail(Question.PRESENT)
     wire = await trusting.connect(WIKI, corp.card())
     assert (await soon(wire.ask(GET))).refusal == Refusal.STORE_UNAVAILABLE
+
+
+async def test_looked_up_before_it_was_shown_it_is_shown_all_the_same(
+    trusting: Stage, corp: Corp
+) -> None:
+    """After a gap in the feed connections are judged by what the store says: not yet a word."""
+    card = corp.card()
+    wire = await trusting.connect(WIKI, card)
+    await until(lambda: bool(trusting.connections))
+    trusting.held.put(Batch((), gap=True))
+    await until(lambda: Fingerprint(card.fingerprint) in trusting.edge.admission._holders)
+    wire.close()
+    await first_contact(trusting, card, good(trusting, card))
 
 
 async def test_what_was_judged_on_another_node_is_known_here(trusting: Stage, corp: Corp) -> None:

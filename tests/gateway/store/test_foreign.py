@@ -358,11 +358,14 @@ async def test_a_block_holds_for_every_writing_of_a_certificate(
 
 
 async def test_what_has_ended_is_taken_out(store: Store) -> None:
-    """And what was refused long ago; what is still good stays."""
+    """And what was refused long ago; what is still good stays. Who remembers it is told."""
     refused = replace(GOOD, fingerprint=OTHER, state=ForeignState.REFUSED, fault="no-trust")
     await shown(store, GOOD, refused)
+    before = await newest(store)
     assert await store.forget_presented(NOON) == 0
+    assert await told(store, before) == []
     assert await store.forget_presented(NOON + DAY) == 1
+    assert await told(store, before) == [(ChangeKind.CERTIFICATE, OTHER)]
     assert [one.verdict.fingerprint for one in await store.presented()] == [CARD]
     assert await store.forget_presented(NOON + 366 * DAY) == 1
 
