@@ -117,19 +117,23 @@ def claims_identity(name: str) -> bool:
     return plain in _IDENTITY or plain.startswith(_IDENTITY_PREFIXES)
 
 
-def session_cookies(cookie: str) -> list[str]:
-    """Return the values of our cookie in a Cookie field, in their order."""
-    pairs = (pair.partition("=") for pair in cookie.split(";"))
-    return [value.strip(_OWS) for name, _, value in pairs if name.strip(_OWS) == COOKIE_NAME]
+def part_cookies(cookie: str) -> tuple[list[str], str]:
+    """Return the values of our cookie in a Cookie field, and the field without them.
 
-
-def without_session_cookie(cookie: str) -> str:
-    """Return a Cookie field without ours, everything else untouched."""
+    The values are in their order; everything else is untouched.
+    """
     if COOKIE_NAME not in cookie:
-        return cookie
-    pairs = cookie.split(";")
-    kept = [pair for pair in pairs if pair.partition("=")[0].strip(_OWS) != COOKIE_NAME]
-    return ";".join(kept).strip(_OWS)
+        return [], cookie
+    ours, others = [], []
+    for pair in cookie.split(";"):
+        # Most pairs are somebody else's, and are told by a look into them.
+        if COOKIE_NAME in pair:
+            name, _, value = pair.partition("=")
+            if name.strip(_OWS) == COOKIE_NAME:
+                ours.append(value.strip(_OWS))
+                continue
+        others.append(pair)
+    return ours, ";".join(others).strip(_OWS)
 
 
 def field_value(text: str) -> str:

@@ -20,7 +20,6 @@ TOKEN_LIFETIME: Final = timedelta(minutes=10)
 
 # No person can be called so: names have no blanks.
 _OWNER: Final = "reporting a lost stick"
-_EVERYTHING: Final = "everything"
 _DEVICE: Final = "device "
 _FOREIGN: Final = "certificate "
 
@@ -68,7 +67,7 @@ class Lost:
         return self.device is None and self.foreign is None
 
 
-EVERYTHING: Final = _EVERYTHING
+EVERYTHING: Final = "everything"
 """What stands for all of it in a form."""
 
 

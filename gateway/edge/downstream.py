@@ -189,7 +189,7 @@ class Downstream(Stream):
         if (
             lines is not None
             and manner is not None
-            and lines.telling == manner.telling
+            and manner.fits(lines)
             and self._still_good(manner.grant)
         ):
             self._in_manner(manner, lines, block)

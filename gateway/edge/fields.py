@@ -16,8 +16,8 @@ from gateway.core.cookies import COOKIE_NAME
 from gateway.core.headers import (
     HOP_BY_HOP,
     claims_identity,
+    part_cookies,
     plain_name,
-    without_session_cookie,
 )
 from gateway.core.request_ids import REQUEST_ID
 
@@ -67,6 +67,7 @@ class Field:
     *name* is in lower case and *value* without blanks around it; *wire* is the
     line as it was sent, with its end. *to_application* and *to_client* are what
     goes on of it, each way: the line, the line without our cookie, or nothing.
+    *said* is what of the line anybody here may ask: of the cookies only our own, else all.
     *special* and *odd* are those of its *kind*, at hand for `filter`.
     """
 
@@ -74,6 +75,7 @@ class Field:
         "kind",
         "name",
         "odd",
+        "said",
         "special",
         "to_application",
         "to_client",
@@ -91,7 +93,7 @@ class Field:
         self.kind = known
         self.special = known.special
         self.odd = known.odd
-        self.to_application = self.to_client = wire
+        self.to_application = self.to_client = self.said = wire
         if known.odd:
             self._hold_back()
 
@@ -118,16 +120,19 @@ class Field:
         if self.name == b"te" and takes_trailers(self.value):
             # Said anew, as it is between neighbours: we keep what the client keeps.
             self.to_application = b"TE: trailers\r\nConnection: TE\r\n"
-        elif _COOKIE_BYTES in self.value:
-            self._take_out_ours()
-
-    def _take_out_ours(self) -> None:
-        # Our cookie is between the browser and us.
-        if self.name == b"cookie":
-            kept = without_session_cookie(self.value.decode("latin-1")).encode("latin-1")
-            self.to_application = b"Cookie: %b\r\n" % kept if kept else b""
+        elif self.name == b"cookie":
+            self._part_cookies()
         elif self.name == b"set-cookie" and self.value.startswith(_COOKIE_BYTES):
             self.to_client = b""
+
+    def _part_cookies(self) -> None:
+        # Our cookie is between the browser and us, and the others are not.
+        ours, others = part_cookies(self.value.decode("latin-1"))
+        if ours:
+            kept = others.encode("latin-1")
+            self.to_application = b"Cookie: %b\r\n" % kept if kept else b""
+        # No value has a semicolon in it, so this is said by no other cookies.
+        self.said = b"cookie:" + "".join([f";{value}" for value in ours]).encode("latin-1")
 
 
 def takes_trailers(value: bytes) -> bool:
@@ -139,6 +144,7 @@ is_odd: Final[Callable[[Field], bool]] = attrgetter("odd")
 """For `filter`, which asks all fields of a head in less time than a loop asks two."""
 is_special: Final[Callable[[Field], bool]] = attrgetter("special")
 """For `filter` and `filterfalse` as well."""
+said: Final[Callable[[Field], bytes]] = attrgetter("said")
 to_application: Final[Callable[[Field], bytes]] = attrgetter("to_application")
 to_client: Final[Callable[[Field], bytes]] = attrgetter("to_client")
 
@@ -160,7 +166,8 @@ class _Lines(dict[bytes, Field]):
 
 # Names and lines are up to strangers, so these memories are small, and emptied when full.
 _REMEMBERED: Final = 4096
-_LONGEST_REMEMBERED: Final = 256
+# The cookies of a browser are one line, and often half of a head.
+_LONGEST_REMEMBERED: Final = 1024
 _names: dict[bytes, Name] = {}
 _lines = _Lines()
 # Only a line that comes again is worth its memory: of each the hash is kept first.

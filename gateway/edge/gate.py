@@ -20,7 +20,7 @@ from gateway.core.headers import (
     EDGE_LISTENER,
     EDGE_SESSION,
     Listener,
-    session_cookies,
+    part_cookies,
 )
 from gateway.core.people import Fingerprint, Holder
 from gateway.core.refusal_kinds import Refusal
@@ -363,7 +363,7 @@ class Gate:
     def _read_cookies(self, value: bytes, host: str) -> _Numbers:
         numbers = tuple(
             read_cookie(self._cookie_key, cookie, host)
-            for cookie in session_cookies(value.decode("latin-1"))
+            for cookie in part_cookies(value.decode("latin-1"))[0]
         )
         if len(value) <= _LONGEST_REMEMBERED:
             if len(self._cookies) >= _REMEMBERED_COOKIES:

@@ -1,15 +1,17 @@
 """What one connection asks again and again, while other fields of its requests change.
 
-A browser's requests differ in their targets and in fields of which nobody asks anything: where
-it came from, what it has in its cache. Whatever the gate and the access log ask about is in the
-fields that do not pass unseen. So where these are the ones of an earlier request, and the grant
-that it was given is still good, the answer is the same, and only the new fields have to be read.
+A browser's requests differ in their targets, in fields of which nobody asks anything (where it
+came from, what it has in its cache), and in the application's own cookies. Whatever the gate and
+the access log ask about is said by the fields that do not pass unseen. So where these say what
+those of an earlier request said, and the grant that it was given is still good, the answer is the
+same, and only the new fields have to be read.
 """
 
+from itertools import filterfalse
 from typing import TYPE_CHECKING
 
 from gateway.edge.admission import Grant
-from gateway.edge.fields import Field, to_application
+from gateway.edge.fields import is_special, said, to_application
 from gateway.edge.forwarding import host_line
 from gateway.edge.gate import Forward
 from gateway.edge.heads import RequestHead
@@ -31,30 +33,34 @@ class Manner:
         "_authority",
         "_first",
         "_host",
-        "_odd",
         "_ours",
+        "_said",
         "_service",
         "_session",
         "account",
         "grant",
-        "telling",
     )
 
     def __init__(
-        self, head: RequestHead, telling: list[Field], ours: bytes, shape: Shape, grant: Grant
+        self, head: RequestHead, told: list[bytes], ours: bytes, shape: Shape, grant: Grant
     ) -> None:
-        """*telling* are all fields that do not pass unseen; *ours* as in `request_tail`."""
-        self.telling = telling
+        """*told* is what all fields say that do not pass unseen; *ours* as in `request_tail`."""
+        self._said = told
         self.grant = grant
         self.account: Account | None = None
         """What `Telemetry` remembers of its requests."""
-        self._host, self._authority, self._odd = head.host, head.authority, head.odd
+        self._host, self._authority = head.host, head.authority
         self._first, self._ours = host_line(head.authority), ours
         self._service, self._session = shape.service, shape.session
 
+    def fits(self, lines: Lines) -> bool:
+        """Say whether *lines* tell what those of the earlier request told."""
+        return [*map(said, lines.telling)] == self._said
+
     def shape(self, lines: Lines) -> Shape:
-        """Return the shape of the request of *lines*, whose telling fields are the same."""
-        head = lines.head(self._host, self._authority, self._odd)
+        """Return the shape of the request of *lines*, which must fit."""
+        odd = [*filterfalse(is_special, lines.telling)]
+        head = lines.head(self._host, self._authority, odd)
         # `request_tail`, of a request without a body.
         tail = b"".join((self._first, *map(to_application, head.fields), self._ours, b"\r\n"))
         return Shape(head, tail, self._service, self.grant, self._session, self.account)
@@ -69,4 +75,4 @@ def learn_manner(head: RequestHead, verdict: Forward, shape: Shape, address: str
         # Any field may claim the one, and be rewritten for the other.
         return None
     ours = grant.wholes.get((address, head.authority))
-    return None if ours is None else Manner(head, telling, ours, shape, grant)
+    return None if ours is None else Manner(head, [*map(said, telling)], ours, shape, grant)

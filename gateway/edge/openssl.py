@@ -37,7 +37,8 @@ class Unreachable(Exception):
 def send_names(context: ssl.SSLContext, clients: Path, more: Sequence[bytes] = ()) -> str | None:
     """Send the names of the CAs in the PEM file *clients* whenever a certificate is asked for.
 
-    And those of *more*, in DER. Returns None when a handshake in memory has shown the names, else why they are not sent.
+    And those of *more*, in DER. Returns None when a handshake in memory has shown the names, else
+    why they are not sent.
     """
     before = _first_flight(context)
     try:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from itertools import filterfalse
 from typing import Final
 
-from gateway.core.refusal_kinds import Refusal
 from gateway.core.routes import PLAIN_TARGET, Target
 from gateway.core.site import Limits
 from gateway.edge.fields import Field, is_odd, is_special, read_lines
@@ -26,7 +25,6 @@ from gateway.edge.heads import (
     ResponseBody,
     ResponseHead,
     host_and_authority,
-    parse_request,
     parse_response,
     read_length,
 )
@@ -74,17 +72,6 @@ class Lines:
             False,
             self.telling,
         )
-
-
-def read_request(head: bytes, limits: Limits) -> RequestHead | Refusal:
-    """Read one request head as `heads.parse_request` does."""
-    return read_plain_request(head, limits) or parse_request(head, limits)
-
-
-def read_plain_request(head: bytes, limits: Limits) -> RequestHead | None:
-    """Read a head that is certain to have one reading; None says only that llhttp must look."""
-    lines = read_request_lines(head, limits)
-    return None if lines is None else understand(lines)
 
 
 def read_request_lines(head: bytes, limits: Limits) -> Lines | None:

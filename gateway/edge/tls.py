@@ -269,7 +269,7 @@ class Channel:
         der = tls.getpeercert(binary_form=True)
         if der:
             self.certificate, self.fingerprint = der, _fingerprint(der)
-        self.established = True
+        self.established, self.shown = True, b""
 
     @property
     def version(self) -> str:

@@ -17,12 +17,25 @@ import sys
 import time
 from collections.abc import Callable
 from email.utils import formatdate
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from tests.bench.load import client_context, request_bytes
 
 CONNECTIONS: Final = 32
+
+
+class Unlike(StrEnum):
+    """In what no request is like another."""
+
+    NOTHING = "nothing"
+    FIELD = "field"
+    """One field of which nobody asks anything."""
+    COOKIES = "cookies"
+    """And the field in which the session is looked for."""
+
+
 UNLIKE_PATH: Final = "/unlike/1k.txt"
 """No two answers to requests for it have the same head."""
 
@@ -141,8 +154,12 @@ class Load:
         self._watch = watch
         host, port, path, cookie = (told[name] for name in ("host", "port", "path", "cookie"))
         self._plain = request_bytes(host, port, path, cookie, None)
-        marked = request_bytes(host, port, path, cookie, _STAND_IN).replace(b"%", b"%%")
-        self._marked = marked.replace(b"%d" % _STAND_IN, b"%d") if told["unlike"] else b""
+        unlike = Unlike(told["unlike"])
+        visit = unlike is Unlike.COOKIES
+        marked = request_bytes(host, port, path, cookie, _STAND_IN, visit=visit)
+        self._marked = b""
+        if unlike is not Unlike.NOTHING:
+            self._marked = marked.replace(b"%", b"%%").replace(b"%d" % _STAND_IN, b"%(number)d")
         # Unlike those of all loads before.
         self._number = time.time_ns()
         self.left = 0
@@ -169,7 +186,7 @@ class Load:
         if not self._marked:
             return self._plain
         self._number += 1
-        return self._marked % self._number
+        return self._marked % {b"number": self._number}
 
     def close(self) -> None:
         """End all connections."""

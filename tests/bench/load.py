@@ -85,8 +85,15 @@ class Client(asyncio.Protocol):
             self._transport.write(request)
 
 
-def request_bytes(host: str, port: int, path: str, cookie: str, number: int | None) -> bytes:
-    """Return a request; with *number* its fields are like those of no other request."""
+def request_bytes(
+    host: str, port: int, path: str, cookie: str, number: int | None, *, visit: bool = False
+) -> bytes:
+    """Return a request; with *number* its fields are like those of no other request.
+
+    With *visit* its cookies too: one of the application's counts every page, as some do.
+    """
+    if visit:
+        cookie += f"; visit={number}"
     fields = [("Host", f"{host}:{port}"), *BROWSER_FIELDS, ("Cookie", cookie)]
     if number is not None:
         fields.append(("If-None-Match", f'"{number}"'))

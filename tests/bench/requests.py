@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.counterpart import CONNECTIONS, UNLIKE_PATH
+from tests.bench.counterpart import CONNECTIONS, UNLIKE_PATH, Unlike
 from tests.bench.measuring import ratios, spread, take_turns
 from tests.bench.peers import (
     Peer,
@@ -27,7 +27,8 @@ PATH = "/1k.txt"
 NGINX = "nginx, authorises nothing"
 OURS = "pusterla"
 STRANGE = "pusterla, no request like another"
-UNLIKE = "pusterla, every memo missing"
+UNLIKE = "pusterla, nor any answer"
+COOKIES = "pusterla, nor any cookie: every memo missing"
 AUTH_REQUEST = "nginx + auth_request to aiohttp"
 AUTH_REQUEST_UVLOOP = "nginx + auth_request to aiohttp on uvloop"
 ENVOY = "Envoy + ext_authz to an nginx"
@@ -39,7 +40,7 @@ class Case:
 
     name: str
     peer: Peer
-    unlike: bool = False
+    unlike: Unlike = Unlike.NOTHING
     path: str = PATH
 
 
@@ -50,7 +51,7 @@ def measure_requests(directory: Path, *, quick: bool) -> Section:
         spent: dict[str, list[Spent]] = {case.name: [] for case in cases}
 
         def measure(case: Case) -> float:
-            found = spend(counterpart, site, case.peer, case.path, requests, unlike=case.unlike)
+            found = spend(counterpart, site, case.peer, case.path, requests, case.unlike)
             spent[case.name].append(found)
             return found.microseconds
 
@@ -76,8 +77,9 @@ def _cases(directory: Path) -> Iterator[tuple[Counterpart, BenchSite, list[Case]
         cases = [
             Case(NGINX, front),
             Case(OURS, gateway),
-            Case(STRANGE, gateway, unlike=True),
-            Case(UNLIKE, gateway, unlike=True, path=UNLIKE_PATH),
+            Case(STRANGE, gateway, Unlike.FIELD),
+            Case(UNLIKE, gateway, Unlike.FIELD, UNLIKE_PATH),
+            Case(COOKIES, gateway, Unlike.COOKIES, UNLIKE_PATH),
         ]
         for name, loop in ((AUTH_REQUEST, "asyncio"), (AUTH_REQUEST_UVLOOP, "uvloop")):
             service = up.enter_context(auth_service(directory, site.sticks[0].session, loop))
@@ -101,7 +103,8 @@ def _section(
     figures = [
         at_most("authorised GET / plain nginx", _middle(ours, plain), 1.5, " ×"),
         at_most("… no request like another", _middle(found[STRANGE], plain), 1.9, " ×"),
-        at_most("… nor any answer: every memo missing", _middle(found[UNLIKE], plain), 1.9, " ×"),
+        at_most("… nor any answer", _middle(found[UNLIKE], plain), 1.9, " ×"),
+        at_most("… nor any cookie: every memo missing", _middle(found[COOKIES], plain), 1.9, " ×"),
         at_most("… / nginx + auth_request", _middle(ours, found[AUTH_REQUEST]), 0.35, " ×"),
         at_most(
             "… / nginx + auth_request, on uvloop",
@@ -124,11 +127,14 @@ def _section(
         "browser's thirteen fields and three cookies. Plain nginx verifies certificate and CRL and "
         "authorises nothing and writes no log; the gateway does that and certificate, session and "
         "policy as well, with audit, metrics and access log. It remembers what came before: whole "
-        "header blocks of a connection, whole heads of answers, single field lines. Where no "
-        "request is like another, each has a field that none had before; with every memo "
-        "missing, so has each answer: no block and no head is known. The other twelve fields of "
-        "a request and seven of an answer are the same each time, as those of a browser and an "
-        "application are. "
+        "header blocks of a connection, the answer to the fields of which anything is asked, whole "
+        "heads of answers, what frames an answer, single field lines. Where no request is like "
+        "another, each has a field that none had before, of which nobody asks anything; where no "
+        "answer is either, so has each answer; where no cookie is, an application's cookie counts "
+        "the pages, so that the session is looked for and the gate asked anew: no block, no head "
+        "and no request's answer is known. The other eleven fields of a request, and of an answer "
+        "seven and its length, are the same each time, as those of a browser and an application "
+        "are, and their lines are known. "
         "auth_request asks an aiohttp service that looks the cookie up in a dict, on the event "
         "loop that aiohttp takes by itself and on uvloop; ext_authz asks an nginx that "
         "always answers 200. Their time counts with that of the front. Connections are open and all "

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests.bench.counterpart import CONNECTIONS
+from tests.bench.counterpart import CONNECTIONS, Unlike
 from tests.bench.measuring import cpu_seconds, load_command
 from tests.bench.peers import Peer
 from tests.bench.sites import BenchSite
@@ -51,7 +51,7 @@ class Counterpart:
         return float(line)
 
     @contextmanager
-    def load(self, site: BenchSite, port: int, path: str, *, unlike: bool) -> Iterator[None]:
+    def load(self, site: BenchSite, port: int, path: str, unlike: Unlike) -> Iterator[None]:
         """Open connections to the server on *port*, and warm it and them up."""
         stick = site.sticks[0]
         files = {"ca": site.root, "certificate": stick.certificate, "key": stick.key}
@@ -82,10 +82,10 @@ def standing_by(port: int) -> Iterator[Counterpart]:
 
 
 def spend(
-    counterpart: Counterpart, site: BenchSite, peer: Peer, path: str, requests: int, *, unlike: bool
+    counterpart: Counterpart, site: BenchSite, peer: Peer, path: str, requests: int, unlike: Unlike
 ) -> Spent:
     """Return what a request costs *peer*, all its processes together."""
-    with counterpart.load(site, peer.port, path, unlike=unlike):
+    with counterpart.load(site, peer.port, path, unlike):
         before = cpu_seconds(peer.pids)
         seconds = counterpart.run(requests)
         spent = cpu_seconds(peer.pids) - before

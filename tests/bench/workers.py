@@ -109,7 +109,8 @@ def _section(found: list[list[Round]], *, free: bool) -> Section:
     return Section(
         "workers",
         "Two workers",
-        f"The GET of the first part, by two loads of {CONNECTIONS} connections each.",
+        f"The GET of the first part, by two loads of {CONNECTIONS} connections each. Unlike there, "
+        "load and application sleep when there is nothing to do, and are woken at the worker's cost.",
         ("workers", "requests a second", "CPU µs a request"),
         [
             (name, spread(per_second, 0), spread(microseconds, 1))

@@ -87,6 +87,14 @@ def test_a_line_that_came_twice_is_read_no_more() -> None:
     assert one(b"X-Once: 1") is one(b"X-Once: 1")
 
 
+def test_the_cookies_of_a_browser_are_a_line_like_others() -> None:
+    """Eight hundred bytes of them are no rarity, and come with every request."""
+    cookies = b"Cookie: " + b"; ".join(b"name-%d=%032d" % (number, number) for number in range(20))
+    assert len(cookies) > 800
+    assert one(cookies) is not one(cookies)
+    assert one(cookies) is one(cookies)
+
+
 def test_memory_of_lines_and_names_is_bounded() -> None:
     """Strangers cannot fill it: it is emptied when full, and long lines are not kept."""
     long = b"X-Long: " + b"x" * fields._LONGEST_REMEMBERED

@@ -37,7 +37,7 @@ async def test_what_passes_unseen_is_read_and_the_rest_is_known(stage: Stage) ->
     assert manner is not None
     assert manner.account is not None
     assert lines is not None
-    assert lines.telling == manner.telling
+    assert manner.fits(lines)
     shape, head = manner.shape(lines), understand(lines)
     assert head is not None
     verdict = stage.edge.gate.judge(connection.peer, head)
@@ -51,6 +51,30 @@ async def test_what_passes_unseen_is_read_and_the_rest_is_known(stage: Stage) ->
     assert [getattr(shape.head, slot) for slot in head.__slots__] == [
         getattr(head, slot) for slot in head.__slots__
     ]
+
+
+async def test_of_cookies_only_ours_is_asked_about(stage: Stage) -> None:
+    """One that an application changes with each page costs no question; another session does."""
+    anna = await season(stage)
+    (connection,) = stage.connections
+    manner = connection._manner
+    assert manner is not None
+
+    def fits(cookie: bytes) -> bool:
+        request = replace(anna, cookie=cookie + b"\r\n").request("/", "GET", *BROWSER)
+        lines = read_request_lines(request, Limits())
+        assert lines is not None
+        return manner.fits(lines)
+
+    mine = anna.cookie.removeprefix(b"Cookie: ").removesuffix(b"\r\n")
+    assert fits(b"Cookie: " + mine)
+    assert fits(b"Cookie: visit=1; " + mine + b"; theme=dark")
+    for other in (b"visit=1", mine + b"x", mine + b"; " + mine, mine + b"; " + mine[:-9] + b"="):
+        assert not fits(b"Cookie: " + other)
+    visiting = replace(anna, cookie=b"Cookie: visit=2; " + mine + b"\r\n")
+    assert (await visiting.ask("/", "GET", *BROWSER)).status == 200
+    assert connection._manner is manner
+    assert stage.wiki.requests[-1].values("cookie") == ["visit=2"]
 
 
 @pytest.mark.parametrize(
