@@ -1,20 +1,19 @@
 """What one connection has moved, and the request that is under way on it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
 from time import perf_counter
 
-from gateway.core.request_ids import NODE_BYTES, node_prefix
+from gateway.core.request_ids import second_part
 
 
-def request_ids(entropy: Callable[[int], bytes]) -> Iterator[bytes]:
-    """Yield the ids of one worker's requests, in their order.
+def request_ids(second: int, node: str) -> Iterator[bytes]:
+    """Yield the ids of the requests that one worker takes from *second* on, in their order.
 
-    *entropy* gives so many random bytes, which tell this start of this worker from
-    all others. Every request takes an id, so none of this runs as Python code.
+    *node* is the worker's `node_part`. Every request takes an id, so none of this runs as
+    Python code.
     """
-    prefix = node_prefix(entropy(NODE_BYTES)).encode()
-    return map((prefix + b"-%x").__mod__, count(1))
+    return map(f"{second_part(second)}-{node}-%x".encode().__mod__, count(1))
 
 
 class Meter:

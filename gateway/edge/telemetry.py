@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.core.people import Holder
 from gateway.core.refusal_kinds import Refusal
+from gateway.core.request_ids import NODE_BYTES, node_part
 from gateway.core.site import Site
 from gateway.edge.access_log import AccessLog, constant_part
 from gateway.edge.admission import Grant, HolderMissing
@@ -53,7 +54,9 @@ class Telemetry:
         """*entropy* makes ids unlike those of all other workers; without *log* none is written."""
         if log is not None:
             log.set_time(now)
-        self.ids = request_ids(entropy)
+        self._node = node_part(entropy(NODE_BYTES))
+        self._second = int(now.timestamp())
+        self.ids = request_ids(self._second, self._node)
         self.figures = Figures()
         self.log = log
 
@@ -125,7 +128,12 @@ class Telemetry:
             self.log.queries = site.log_queries
 
     def sweep(self, now: datetime) -> None:
-        """Write what has come together since the last sweep."""
+        """Write what has come together since the last sweep, and let ids say the time of it."""
+        second = int(now.timestamp())
+        if second > self._second:
+            # A clock that was set back waits: the same second twice would give an id twice.
+            self._second = second
+            self.ids = request_ids(second, self._node)
         if self.log is not None:
             self.log.set_time(now)
             self.log.flush()

@@ -30,7 +30,7 @@ NOW = datetime(2026, 3, 29, 1, 59, 59, 987_654, tzinfo=UTC)
 CONSTANT = constant_part({"user": "anna", "user_agent": b"curl/8"})
 
 
-def add(log: AccessLog, target: bytes = b"/", number: bytes = b"k3v7qh2a-1f") -> None:
+def add(log: AccessLog, target: bytes = b"/", number: bytes = b"bvqflyq-k3v7qh2-1f") -> None:
     """Add a line."""
     meter = Meter()
     meter.id, meter.begun, meter.answered = number, 1.0, 1.25
@@ -88,7 +88,7 @@ async def test_a_line_says_all_of_an_exchange(tmp_path: Path) -> None:
     assert lines(path) == [
         {
             "time": "2026-03-29T01:59:59.987Z",
-            "id": "k3v7qh2a-1f",
+            "id": "bvqflyq-k3v7qh2-1f",
             "status": 200,
             "reason": "",
             "method": "GET",

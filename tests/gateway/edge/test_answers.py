@@ -23,7 +23,7 @@ SITE = Site(
     feed_grace=timedelta(seconds=5),
     limits=Limits(),
 )
-NUMBER = b"k3v7qh2a-1f"
+NUMBER = b"bvqflyq-k3v7qh2-1f"
 PAGE = b"Sec-Fetch-Mode: navigate"
 
 

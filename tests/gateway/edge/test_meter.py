@@ -1,13 +1,14 @@
 import secrets
 from itertools import islice
 
-from gateway.core.request_ids import is_request_id
+from gateway.core.request_ids import NODE_BYTES, is_request_id, node_part
 from gateway.edge.meter import Meter, request_ids
 
 
 def test_ids_are_unique_among_workers_and_starts() -> None:
     """Each start of each worker has random bytes of its own, each request a number."""
-    workers = [request_ids(secrets.token_bytes) for _ in range(50)]
+    nodes = [node_part(secrets.token_bytes(NODE_BYTES)) for _ in range(50)]
+    workers = [request_ids(second, node) for node in nodes for second in (7, 8)]
     numbers = [number.decode() for worker in workers for number in islice(worker, 100)]
     assert len({*numbers}) == len(numbers)
     assert all(is_request_id(number) for number in numbers)

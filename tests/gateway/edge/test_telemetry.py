@@ -1,14 +1,17 @@
 import re
+import secrets
 import ssl
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gateway.core.audit import AuditKind
 from gateway.core.refusal_kinds import Refusal
-from gateway.core.request_ids import is_request_id
+from gateway.core.request_ids import is_request_id, made_at
 from gateway.core.site import Demand, Upstream
 from gateway.edge.cut_reasons import CutReason
+from gateway.edge.telemetry import Telemetry
 from tests.gateway.edge.recorder import Line, ok
 from tests.gateway.edge.site import HOST, PUBLIC_HOST, WIKI, MadeSite
 from tests.gateway.edge.stage import Stage, open_stage
@@ -361,3 +364,16 @@ async def test_of_several_upstreams_the_one_is_named_that_had_the_request(stage:
     await second.wire.send(second.request("/"))
     lines = await stage.access(2)
     assert {line["upstream"] for line in lines} == {*map(str, both)}
+
+
+def test_an_id_says_when_its_request_came() -> None:
+    """By the clock as of the last sweep; and no id comes twice, though the clock be set back."""
+    begun = datetime(2026, 11, 22, 9, 0, 0, 900_000, tzinfo=UTC)
+    telemetry = Telemetry(secrets.token_bytes, None, begun)
+    seen = []
+    for after in (0.0, 0.5, 1.0, -3600.0, 1.5, 2.5):
+        telemetry.sweep(begun + timedelta(seconds=after))
+        seen += [next(telemetry.ids).decode() for _ in range(3)]
+    assert len({*seen}) == len(seen)
+    seconds = [(made_at(request) - begun.replace(microsecond=0)).seconds for request in seen[::3]]
+    assert seconds == [0, 1, 1, 1, 2, 3]

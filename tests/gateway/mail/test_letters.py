@@ -42,7 +42,7 @@ STICK = Belonging(
     held=False,
     last_sign_in=None,
 )
-REPORT = Report(ANNA, (STICK,), NOW, "192.0.2.7", "k3v7qh2a-1f")
+REPORT = Report(ANNA, (STICK,), NOW, "192.0.2.7", "bvqflyq-k3v7qh2-1f")
 
 
 def read(octets: bytes) -> EmailMessage:
@@ -60,7 +60,12 @@ def test_administrators_and_the_person_are_told() -> None:
     assert to_all.subject == "Pusterla: anna has lost stick-1, which is revoked"
     for words in (
         *("Anna Rossi (anna)", "stick-1: 4a0f66c1d2e3", "2026-11-24 12:30:00 UTC", "192.0.2.7"),
-        *("k3v7qh2a-1f", "pusterla cert issue anna", "pusterla user passwd anna", "revocato"),
+        *(
+            "bvqflyq-k3v7qh2-1f",
+            "pusterla cert issue anna",
+            "pusterla user passwd anna",
+            "revocato",
+        ),
     ):
         assert words in to_all.text
     assert "ask help@example.it" in to_her.text

@@ -56,7 +56,7 @@ SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 ADDRESS = "192.0.2.7"
 SITE_KEY, COOKIE_KEY = b"s" * 32, b"c" * 32
 
-NUMBER = "k3v7qh2a-1f"
+NUMBER = "bvqflyq-k3v7qh2-1f"
 SITE = Site(
     host="pusterla.localhost",
     port=8443,

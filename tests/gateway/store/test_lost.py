@@ -32,7 +32,7 @@ async def proved(store: Store, user: str = "anna") -> Reporter:
 async def report(store: Store, reporter: Reporter, lost: Lost) -> list[Belonging]:
     """Report something from somewhere."""
     return await store.report_lost(
-        reporter, lost, address="192.0.2.7", request="k3v7qh2a-1f", by="portal"
+        reporter, lost, address="192.0.2.7", request="bvqflyq-k3v7qh2-1f", by="portal"
     )
 
 
@@ -106,7 +106,7 @@ async def test_a_device_is_lost_with_everything_on_it(store: Store) -> None:
     assert (line.user, line.device, line.address) == ("anna", "stick-1", "192.0.2.7")
     assert line.detail == {
         "by": "portal",
-        "request": "k3v7qh2a-1f",
+        "request": "bvqflyq-k3v7qh2-1f",
         "serials": " ".join(sorted((old.serial, new.serial))),
     }
     assert len(await lines(store, AuditKind.CERTIFICATE_REVOKED)) == 2
