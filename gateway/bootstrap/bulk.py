@@ -17,11 +17,13 @@ from gateway.bootstrap.certificates import (
     AUTHORITY_SECONDS,
     Revocation,
     block_here,
+    find_certificate,
     list_them,
 )
 from gateway.bootstrap.command import Command, CommandRefused
+from gateway.bootstrap.serials import meant_by
 from gateway.core.audit import AuditKind
-from gateway.core.foreign import Presented
+from gateway.core.foreign import ForeignState, Presented
 from gateway.core.ports import StoreUnavailable
 from policies.values import suggest
 
@@ -43,6 +45,11 @@ class Selection:
     issued_before: datetime | None = None
     issuer: str | None = None
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether more is said than whose they are, and on which device."""
+        return any(one is not None for one in (self.group, self.issued_before, self.issuer))
+
     def __str__(self) -> str:
         """Name the criteria, for people and the audit log."""
         named = {
@@ -55,10 +62,72 @@ class Selection:
         return " ".join(f"{name}={value}" for name, value in named.items() if value is not None)
 
 
-async def chosen(command: Command, selection: Selection) -> list[CertificateRecord]:
-    """Return what *selection* means and what is neither revoked nor over, oldest first.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a revocation means: certificates of ours, and those of other CAs that it blocks."""
+
+    records: tuple[CertificateRecord, ...]
+    foreign: tuple[Presented, ...]
+
+    @property
+    def people(self) -> list[str]:
+        """Whose they are, by name."""
+        theirs = {one.user for one in self.foreign if one.user}
+        return sorted({one.username for one in self.records} | theirs)
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self.records) + len(self.foreign)
+
+
+async def choose(command: Command, selection: Selection, reason: RevocationReason) -> Choice:
+    """Return all that is revoked or blocked for *reason* when *selection* is.
 
     Raises `CommandRefused` for a user, group or issuer that is not there.
+    """
+    records = await chosen(command, selection)
+    if reason is RevocationReason.KEY_COMPROMISE:
+        records += await sharing_keys(command, records)
+    return Choice(tuple(records), tuple(await _chosen_foreign(command, selection, reason)))
+
+
+async def choose_one(
+    command: Command, serial: str, trust: str | None, reason: RevocationReason
+) -> Choice:
+    """Return what is revoked or blocked for *reason* when *serial* is, whether that is new or not.
+
+    Raises `CommandRefused` where it means none, or several.
+    """
+    meant = await meant_by(command, serial, trust)
+    if meant.foreign:
+        return Choice((), meant.foreign)
+    records = [meant.ours or await find_certificate(command, serial)]
+    if reason is RevocationReason.KEY_COMPROMISE:
+        records += await sharing_keys(command, records)
+    return Choice(tuple(records), ())
+
+
+async def sharing_keys(
+    command: Command, records: Sequence[CertificateRecord]
+) -> list[CertificateRecord]:
+    """Return what else is revoked when the keys of *records* are compromised; in slices."""
+    known = {(one.issuer, one.serial) for one in records}
+    found: list[CertificateRecord] = []
+    # All that somebody has is looked at for each slice with one of theirs.
+    ordered = sorted(records, key=lambda one: one.username)
+    for start in range(0, len(ordered), AT_ONCE):
+        others = await command.store.sharing_keys(ordered[start : start + AT_ONCE])
+        new = [one for one in others if (one.issuer, one.serial) not in known]
+        known |= {(one.issuer, one.serial) for one in new}
+        found += new
+    return found
+
+
+async def chosen(command: Command, selection: Selection) -> list[CertificateRecord]:
+    """Return which of ours *selection* means: what is neither revoked nor over, oldest first.
+
+    All that somebody has, or has on a device, is revoked in one step and whether it is over or
+    not. Raises `CommandRefused` for a user, group or issuer that is not there.
     """
     people = await _people(command, selection)
     if selection.issuer is not None:
@@ -69,10 +138,28 @@ async def chosen(command: Command, selection: Selection) -> list[CertificateReco
         one
         for one in await command.store.certificates(user=selection.user, device=selection.device)
         if one.state is not CertificateState.REVOKED
-        and one.not_after > now
+        and (one.not_after > now or not selection.is_wide)
         and (people is None or one.username in people)
         and selection.issuer in {None, one.issuer}
         and (selection.issued_before is None or one.reserved_at < selection.issued_before)
+    ]
+
+
+async def _chosen_foreign(
+    command: Command, selection: Selection, reason: RevocationReason
+) -> list[Presented]:
+    """Return which of other CAs *selection* means; when they were issued is not ours to say."""
+    narrower = (selection.device, selection.issued_before, selection.issuer)
+    if any(one is not None for one in narrower):
+        return []
+    people = await _people(command, selection)
+    return [
+        one
+        for one in await command.store.presented(state=ForeignState.ACCEPTED)
+        if one.user
+        and (people is None or one.user in people)
+        and selection.user in {None, one.user}
+        and not one.is_blocked_for(reason)
     ]
 
 
@@ -85,8 +172,9 @@ async def revoke_all(
 ) -> Revocation:
     """Revoke *records*, which *selection* has chosen, and see to it that the lists say so.
 
-    Certificates of other CAs that the people in its group have shown are blocked here too.
-    When there are none nothing is told. When the store fails in between, `CommandRefused` says how many are revoked, for good.
+    Certificates of other CAs that it means (`choose`) are blocked here too. When there are none
+    of ours nothing is told. When the store fails in between, `CommandRefused` says how many are
+    revoked, for good.
     """
     blocked = await _block_group(command, selection, reason)
     if not records:
@@ -121,16 +209,10 @@ async def revoke_all(
 async def _block_group(
     command: Command, selection: Selection, reason: RevocationReason
 ) -> tuple[Presented, ...]:
-    """Block what other CAs have issued to a group; to whom and when they did is not ours to say."""
-    narrower = (selection.device, selection.issued_before, selection.issuer)
-    if selection.group is None or any(one is not None for one in narrower):
-        return ()
-    people = await _people(command, selection) or set()
-    if selection.user is not None:
-        people &= {selection.user}
+    """Block what other CAs have issued to the people who are meant."""
     blocked: list[Presented] = []
-    for user in sorted(people):
-        blocked += await block_here(command, None, user, None, reason)
+    for user in sorted({one.user for one in await _chosen_foreign(command, selection, reason)}):
+        blocked += await block_here(command, user, reason)
     return tuple(blocked)
 
 

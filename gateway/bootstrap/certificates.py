@@ -19,6 +19,7 @@ from ca.trust import RevocationReason
 from gateway.bootstrap.applications import refuse_unknown_application
 from gateway.bootstrap.command import Command, CommandRefused
 from gateway.bootstrap.published import PublishedList, published_lists
+from gateway.bootstrap.serials import Meant, meant_by, number_of
 from gateway.bootstrap.signing import (
     active_issuer,
     list_address,
@@ -166,15 +167,23 @@ async def revoke_certificates(
     user: str | None,
     device: str | None,
     reason: RevocationReason,
+    trust: str | None = None,
     patience: float = AUTHORITY_SECONDS,
 ) -> Revocation:
     """Revoke what fits every criterion, and see to it that a CRL says so.
 
     When this returns, the revocation is durable and on its way to every edge.
     Whoever may not sign waits *patience* seconds for the running authority. Certificates of
-    other CAs that fit are blocked here; they are for no device.
+    other CAs that fit are blocked here; they are for no device. A serial means one certificate,
+    of *trust* if that is given; raises what `gateway.bootstrap.serials.meant_by` raises.
     """
-    blocked = await block_here(command, serial, user, device, reason)
+    blocked: tuple[Presented, ...] = ()
+    if serial is not None:
+        meant = await meant_by(command, serial, trust)
+        if meant.foreign:
+            return Revocation((), (), None, await block_meant(command, meant, reason))
+    elif user is not None and device is None:
+        blocked = await block_here(command, user, reason)
     try:
         found = await fitting(command, serial, user, device)
     except CommandRefused:
@@ -195,19 +204,17 @@ async def revoke_certificates(
 
 
 async def block_here(
-    command: Command,
-    serial: str | None,
-    user: str | None,
-    device: str | None,
-    reason: RevocationReason,
+    command: Command, user: str, reason: RevocationReason
 ) -> tuple[Presented, ...]:
-    """Block the certificates of other CAs that fit; there are none for a device."""
-    plain = None if serial is None else parse_serial(serial)
-    if device is not None or (plain is None and user is None):
-        return ()
-    blocked = await command.store.block_presented(
-        serial=plain, user=user, reason=reason, by=command.by
-    )
+    """Block the certificates of other CAs that are *user*'s; return what is new."""
+    return tuple(await command.store.block_presented(user=user, reason=reason, by=command.by))
+
+
+async def block_meant(
+    command: Command, meant: Meant, reason: RevocationReason
+) -> tuple[Presented, ...]:
+    """Block a certificate of another CA, in each of its writings; return what is new."""
+    blocked = await command.store.block_presented(reason=reason, by=command.by, **number_of(meant))
     return tuple(blocked)
 
 

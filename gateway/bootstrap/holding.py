@@ -6,18 +6,20 @@ cookies too; after the release the same certificate works, and the person signs 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ca.ledger import CertificateRecord, CertificateState
-from ca.serials import parse_serial
 from ca.trust import RevocationReason
 from gateway.bootstrap.certificates import (
     AUTHORITY_SECONDS,
     block_here,
+    block_meant,
     fitting,
     list_them,
     refuse_unpublished,
 )
 from gateway.bootstrap.command import Command, CommandRefused
+from gateway.bootstrap.serials import Meant, meant_by, number_of
 from gateway.core.foreign import Presented
 
 _HELD = "on hold, and its connections are cut"
@@ -54,14 +56,23 @@ async def hold_certificates(
     serial: str | None,
     user: str | None,
     device: str | None,
+    trust: str | None = None,
     patience: float = AUTHORITY_SECONDS,
 ) -> Changed:
     """Put what fits on hold, cut it, and see to it that a CRL says so.
 
-    Raises `CommandRefused` when nothing that fits can be put on hold.
+    A serial means one certificate, of *trust* if that is given. Raises `CommandRefused` when
+    nothing that fits can be put on hold, and what `gateway.bootstrap.serials.meant_by` raises.
     """
     reason = RevocationReason.CERTIFICATE_HOLD
-    blocked = await block_here(command, serial, user, device, reason)
+    blocked: tuple[Presented, ...] = ()
+    if serial is not None:
+        meant = await meant_by(command, serial, trust)
+        if meant.foreign:
+            held = await block_meant(command, meant, reason)
+            return _unless_nothing(meant, held, _HELD, "is on hold or revoked here already")
+    elif user is not None and device is None:
+        blocked = await block_here(command, user, reason)
     try:
         changed = await _hold_ours(command, serial, user, device, patience)
     except CommandRefused:
@@ -93,13 +104,23 @@ async def release_certificates(
     serial: str | None,
     user: str | None,
     device: str | None,
+    trust: str | None = None,
     patience: float = AUTHORITY_SECONDS,
 ) -> Changed:
     """End the hold of what fits, and see to it that the lists drop it.
 
-    Raises `CommandRefused` when nothing that fits is on hold.
+    A serial means one certificate, of *trust* if that is given. Raises `CommandRefused` when
+    nothing that fits is on hold, and what `gateway.bootstrap.serials.meant_by` raises.
     """
-    released = await _release_foreign(command, serial, user, device)
+    released: tuple[Presented, ...] = ()
+    unblock = partial(command.store.unblock_presented, by=command.by)
+    if serial is not None:
+        meant = await meant_by(command, serial, trust)
+        if meant.foreign:
+            released = tuple(await unblock(**number_of(meant)))
+            return _unless_nothing(meant, released, _RELEASED, "is not on hold here")
+    elif user is not None and device is None:
+        released = tuple(await unblock(user=user))
     try:
         changed = await _release_ours(command, serial, user, device, patience)
     except CommandRefused:
@@ -109,13 +130,15 @@ async def release_certificates(
     return replace(changed, blocked=released)
 
 
-async def _release_foreign(
-    command: Command, serial: str | None, user: str | None, device: str | None
-) -> tuple[Presented, ...]:
-    plain = None if serial is None else parse_serial(serial)
-    if device is not None or (plain is None and user is None):
-        return ()
-    return tuple(await command.store.unblock_presented(serial=plain, user=user, by=command.by))
+def _unless_nothing(
+    meant: Meant, changed: tuple[Presented, ...], done: str, why_not: str
+) -> Changed:
+    if not changed:
+        verdict = meant.foreign[0].verdict
+        raise CommandRefused(
+            f"nothing was done: {verdict.serial} by the trust {verdict.trust} {why_not}"
+        )
+    return Changed((), done, None, changed)
 
 
 async def _release_ours(

@@ -1,6 +1,5 @@
 """pusterla cert revoke: one certificate, those of somebody, or many at once."""
 
-import sys
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -8,13 +7,14 @@ import click
 
 from ca.trust import RevocationReason
 from gateway.cli.facts import facts_of, foreign_facts, named
+from gateway.cli.holds import trust_option
 from gateway.cli.keys import passphrase_option
 from gateway.cli.output import ExampleCommand, json_option, local, say, say_json, say_table, warn
+from gateway.cli.questions import confirm
 from gateway.cli.surroundings import Surroundings, pass_surroundings
 
 if TYPE_CHECKING:
-    from ca.ledger import CertificateRecord
-    from gateway.bootstrap.bulk import Selection
+    from gateway.bootstrap.bulk import Choice, Selection
     from gateway.bootstrap.certificates import Revocation
 
 _NOTHING = "nothing that is not revoked or over fits"
@@ -37,6 +37,7 @@ _DATES = ["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S%z"]
     help="All that were issued before DATE, as in 2026-11-24 or '2026-11-24 08:30', here.",
 )
 @click.option("--issuer", help="Only those of this issuing CA.")
+@trust_option
 @click.option(
     "--reason",
     type=click.Choice(
@@ -59,6 +60,7 @@ def revoke(
     group: str | None,
     issued_before: datetime | None,
     issuer: str | None,
+    trust: str | None,
     reason: str,
     yes: bool,
     dry_run: bool,
@@ -73,32 +75,30 @@ def revoke(
     With keyCompromise every certificate of the same key is revoked too, and what was
     revoked for another reason and is named by its serial is listed with this one.
     """
-    from gateway.bootstrap.bulk import Selection, chosen, revoke_all
-    from gateway.bootstrap.certificates import find_certificate, revoke_certificates
+    from gateway.bootstrap.bulk import Selection, choose, choose_one, revoke_all
+    from gateway.bootstrap.certificates import revoke_certificates
 
     why = RevocationReason(reason)
     wide = group is not None or issued_before is not None
-    _check(serial, user, device, wide=wide, issuer=issuer)
+    _check(serial, user, device, trust, wide=wide, issuer=issuer)
     when = None if issued_before is None else issued_before.astimezone()
     selection = Selection(user, device, group, when, issuer)
-    found: list[CertificateRecord] = []
-    if serial is None:
-        found = here.run(lambda command: chosen(command, selection))
-    elif dry_run:
-        found = [here.run(lambda command: find_certificate(command, serial))]
-    if why is RevocationReason.KEY_COMPROMISE and (dry_run or serial is None):
-        found += here.run(lambda command: command.store.sharing_keys(found))
-    if dry_run:
-        _show(found, as_json=as_json)
+    if serial is not None and dry_run:
+        _show(here.run(lambda command: choose_one(command, serial, trust, why)), as_json=as_json)
         return
-    if len(found) > 1 and device is None:
-        _ask(found, selection, yes=yes)
-    if wide or issuer is not None:
-        outcome = here.run(lambda command: revoke_all(command, found, selection, why))
+    if serial is None:
+        found = here.run(lambda command: choose(command, selection, why))
+        if dry_run:
+            _show(found, as_json=as_json)
+            return
+        if len(found) > 1 and device is None:
+            _ask(found, selection, yes=yes)
+    if serial is None and selection.is_wide:
+        outcome = here.run(lambda command: revoke_all(command, found.records, selection, why))
     else:
         outcome = here.run(
             lambda command: revoke_certificates(
-                command, serial=serial, user=user, device=device, reason=why
+                command, serial=serial, user=user, device=device, reason=why, trust=trust
             )
         )
     _answer(outcome, as_json=as_json)
@@ -112,7 +112,13 @@ def revoke(
 
 
 def _check(
-    serial: str | None, user: str | None, device: str | None, *, wide: bool, issuer: str | None
+    serial: str | None,
+    user: str | None,
+    device: str | None,
+    trust: str | None,
+    *,
+    wide: bool,
+    issuer: str | None,
 ) -> None:
     if (serial is not None) is (user is not None or wide):
         raise click.UsageError(
@@ -123,37 +129,42 @@ def _check(
         raise click.UsageError("--device goes with --user")
     if issuer is not None and serial is not None:
         raise click.UsageError("--serial names one certificate; leave --issuer out")
+    if trust is not None and serial is None:
+        raise click.UsageError("--trust goes with --serial")
 
 
-def _ask(found: "list[CertificateRecord]", selection: "Selection", *, yes: bool) -> None:
-    from gateway.bootstrap.command import CommandRefused
-
-    people = sorted({record.username for record in found})
+def _ask(found: "Choice", selection: "Selection", *, yes: bool) -> None:
+    people = found.people
     named = ", ".join(people[:_NAMED_AT_MOST]) + (" ..." if len(people) > _NAMED_AT_MOST else "")
-    words = f"{len(found)} certificates of {_people(len(people))} ({named}) fit {selection}"
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise CommandRefused(
-            f"{words}: nothing was done, since there is no terminal to ask at;"
-            " say --yes if they are all meant"
-        )
-    if not click.confirm(f"{words}. Revoke them for good?", err=True):
-        raise CommandRefused("nothing was done")
+    others = f" ({len(found.foreign)} by other CAs)" if found.foreign else ""
+    words = f"{len(found)} certificates{others} of {_people(len(people))} ({named}) fit {selection}"
+    confirm(words, "Revoke them for good?", yes=yes)
 
 
-def _show(found: "list[CertificateRecord]", *, as_json: bool) -> None:
+def _show(found: "Choice", *, as_json: bool) -> None:
     if as_json:
-        say_json({"would_revoke": [facts_of(record) for record in found]})
+        say_json(
+            {
+                "would_revoke": [facts_of(record) for record in found.records],
+                "would_block": [foreign_facts(one) for one in found.foreign],
+            }
+        )
         return
-    say_table(
-        ("SERIAL", "USER", "DEVICE", "STATE", "ENDS"),
-        [
-            (one.serial, one.username, one.device, one.state.value, local(one.not_after))
-            for one in found
-        ],
-        empty=_NOTHING,
-    )
+    ours = [
+        (one.serial, one.username, one.device, one.state.value, local(one.not_after))
+        for one in found.records
+    ]
+    others = [
+        (
+            one.verdict.serial,
+            one.user,
+            one.verdict.trust,
+            "of another CA",
+            local(one.verdict.not_after) if one.verdict.not_after else "",
+        )
+        for one in found.foreign
+    ]
+    say_table(("SERIAL", "USER", "DEVICE", "STATE", "ENDS"), [*ours, *others], empty=_NOTHING)
 
 
 def _answer(outcome: "Revocation", *, as_json: bool) -> None:

@@ -1,6 +1,5 @@
 """pusterla ca trust: CAs that are not ours and that the site believes."""
 
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from gateway.cli.output import (
     utc,
     warn,
 )
+from gateway.cli.questions import confirm
 from gateway.cli.reload import say_taken_up, warn_unless_taken_up
 from gateway.cli.surroundings import Surroundings, pass_surroundings
 from gateway.config.trusts import LONGEST_GRACE, check_address, check_trust_name
@@ -247,20 +247,12 @@ def certificates(here: Surroundings, *, name: str | None, as_json: bool) -> None
 @pass_surroundings
 def remove(here: Surroundings, *, name: str, yes: bool, as_json: bool) -> None:
     """Believe the CAs of a trust no more; connections that rest on them are cut."""
-    from gateway.bootstrap.command import CommandRefused
     from gateway.bootstrap.trusting import refuse_unknown, remove_trust
 
     folder = here.folder()
     refuse_unknown(folder, name)
-    if not yes:
-        words = f"nobody gets in any more with a certificate of {name}"
-        if not sys.stdin.isatty():
-            raise CommandRefused(
-                f"{words}: nothing was done, since there is no terminal to ask at; say --yes if"
-                " that is meant"
-            )
-        if not click.confirm(f"From now on {words}. Remove it?", err=True):
-            raise CommandRefused("nothing was done")
+    words = f"from now on nobody gets in any more with a certificate of {name}"
+    confirm(words, "Remove it?", yes=yes)
     asked = here.run(lambda command: remove_trust(command, name))
     if as_json:
         say_json({"name": name} | _taken(asked))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from ca.trust import Revocation
+from ca.trust import Revocation, RevocationReason
 from gateway.core.people import Fingerprint
 from gateway.core.refusal_kinds import Refusal
 
@@ -82,6 +82,10 @@ class Presented:
     """Whether somebody here has revoked or held it, whatever its own CA says."""
     user: str
     """Whose it is at present; empty: nobody's."""
+
+    def is_blocked_for(self, reason: RevocationReason) -> bool:
+        """Say whether to block it for *reason* changes nothing: only what is final tops a hold."""
+        return self.blocked is not None and (self.blocked.reason.is_final or not reason.is_final)
 
 
 @dataclass(frozen=True, slots=True)

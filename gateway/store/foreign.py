@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import (
     ColumnElement,
@@ -203,6 +203,8 @@ def selected(
     trust: str | None = None,
     state: ForeignState | None = None,
     fingerprints: Sequence[str] | None = None,
+    issuer: str | None = None,
+    serial: str | None = None,
 ) -> list[ColumnElement[bool]]:
     """Return what a row must fulfil to fit every criterion given."""
     wanted: list[ColumnElement[bool]] = []
@@ -212,6 +214,10 @@ def selected(
         wanted.append(_row.state == state)
     if fingerprints is not None:
         wanted.append(_row.fingerprint.in_(fingerprints))
+    if issuer is not None:
+        wanted.append(_row.issuer == issuer)
+    if serial is not None:
+        wanted.append(_row.serial == serial)
     return wanted
 
 
@@ -329,18 +335,24 @@ def _states_email(email: str) -> ColumnElement[bool]:
     return and_(_row.person_by == PersonBy.EMAIL, _row.identity == email.lower())
 
 
-async def certificates_of(
-    connection: AsyncConnection, *, serial: str | None, user: str | None
-) -> list[Presented]:
-    """Return the certificates with *serial*, or the accepted ones whose holder is *user* now.
+class Naming(TypedDict, total=False):
+    """What names certificates of other CAs: a serial or a user, and of which CA they are."""
+
+    serial: str | None
+    user: str | None
+    trust: str
+    issuer: str
+
+
+async def certificates_of(connection: AsyncConnection, **named: Unpack[Naming]) -> list[Presented]:
+    """Return the certificates with this serial, or the accepted ones whose holder is *user* now.
 
     Raises `ValueError` without either.
     """
-    wanted: list[ColumnElement[bool]] = []
-    if serial is not None:
-        wanted.append(_row.serial == serial)
-    elif user is None:
+    serial, user = named.get("serial"), named.get("user")
+    if serial is None and user is None:
         raise ValueError("name the certificates of other CAs: a serial or a user")
+    wanted = selected(serial=serial, trust=named.get("trust"), issuer=named.get("issuer"))
     if user is not None:
         wanted += selected(state=ForeignState.ACCEPTED)
         email = await connection.scalar(select(person.c.email).where(person.c.username == user))

@@ -7,13 +7,14 @@ its end, in the same transaction, so none can be forgotten between two effects.
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
+from typing import Unpack
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ca import ledger
 from ca.ledger import CertificateRecord
-from ca.trust import Revocation, RevocationReason
+from ca.trust import RevocationReason
 from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.changes import ChangeKind
 from gateway.core.foreign import ForeignState, Presented
@@ -163,14 +164,14 @@ class Step:
         await self.end_sessions(sessions.selected(user=user), reason=cause)
 
     async def block(
-        self, *, serial: str | None = None, user: str | None = None, reason: RevocationReason
+        self, *, reason: RevocationReason, **named: Unpack[foreign.Naming]
     ) -> list[Presented]:
         """Let certificates of other CAs open nothing here, and end what is bound to them.
 
         Returns those that are blocked by this; a hold takes no place of what is final.
         """
-        found = await foreign.certificates_of(self.connection, serial=serial, user=user)
-        newly = [one for one in found if _is_stronger(reason, one.blocked)]
+        found = await foreign.certificates_of(self.connection, **named)
+        newly = [one for one in found if not one.is_blocked_for(reason)]
         fingerprints = [one.verdict.fingerprint for one in newly]
         await foreign.block(self.connection, fingerprints, reason, self.now)
         kind = AuditKind.CERTIFICATE_REVOKED if reason.is_final else AuditKind.CERTIFICATE_HELD
@@ -179,11 +180,9 @@ class Step:
             await self.end_sessions(sessions.selected(fingerprints=fingerprints), reason=kind)
         return newly
 
-    async def unblock(
-        self, *, serial: str | None = None, user: str | None = None
-    ) -> list[Presented]:
+    async def unblock(self, **named: Unpack[foreign.Naming]) -> list[Presented]:
         """End the holds of certificates of other CAs here; what was revoked here stays so."""
-        found = await foreign.certificates_of(self.connection, serial=serial, user=user)
+        found = await foreign.certificates_of(self.connection, **named)
         held = [one for one in found if one.blocked and not one.blocked.reason.is_final]
         fingerprints = [one.verdict.fingerprint for one in held]
         await foreign.block(self.connection, fingerprints, None, self.now)
@@ -254,10 +253,6 @@ class Step:
             await self.end_sessions(
                 sessions.selected(fingerprints=[verdict.fingerprint]), reason=kind
             )
-
-
-def _is_stronger(reason: RevocationReason, blocked: Revocation | None) -> bool:
-    return blocked is None or (reason.is_final and not blocked.reason.is_final)
 
 
 def _kind_of(judged: foreign.Judged) -> AuditKind | None:

@@ -9,6 +9,7 @@ stands in the audit line.
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
+from typing import Unpack
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -473,10 +474,13 @@ class Store:
         trust: str | None = None,
         state: ForeignState | None = None,
         fingerprint: Fingerprint | None = None,
+        serial: str | None = None,
     ) -> list[Presented]:
         """Return the certificates of other CAs that fit every criterion given, oldest first."""
         fingerprints = None if fingerprint is None else [fingerprint]
-        wanted = foreign.selected(trust=trust, state=state, fingerprints=fingerprints)
+        wanted = foreign.selected(
+            trust=trust, state=state, fingerprints=fingerprints, serial=serial
+        )
         async with self._database.read() as connection:
             return await foreign.read_presented(connection, *wanted)
 
@@ -495,27 +499,22 @@ class Store:
             await step.follow_verdicts(judged)
 
     async def block_presented(
-        self,
-        *,
-        serial: str | None = None,
-        user: str | None = None,
-        reason: RevocationReason,
-        by: str,
+        self, *, reason: RevocationReason, by: str, **named: Unpack[foreign.Naming]
     ) -> list[Presented]:
         """Let certificates of other CAs open nothing here any more; return what is new.
 
         Whatever their own CA says: they end here, at once, and for good unless *reason* is a
-        hold. Raises `ValueError` when neither *serial* nor *user* is given.
+        hold. Raises `ValueError` when neither a serial nor a user is named.
         """
         async with self._step(by) as step:
-            return await step.block(serial=serial, user=user, reason=reason)
+            return await step.block(reason=reason, **named)
 
     async def unblock_presented(
-        self, *, serial: str | None = None, user: str | None = None, by: str
+        self, *, by: str, **named: Unpack[foreign.Naming]
     ) -> list[Presented]:
         """End the holds that `block_presented` has made, and return of which certificates."""
         async with self._step(by) as step:
-            return await step.unblock(serial=serial, user=user)
+            return await step.unblock(**named)
 
     async def forget_presented(self, before: datetime) -> int:
         """Take out certificates of other CAs that have ended or were refused before *before*."""

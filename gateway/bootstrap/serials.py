@@ -1,0 +1,101 @@
+"""Which certificate somebody means by a serial: one of ours, or one that another CA has issued.
+
+Our own serials are random. Other CAs number as they like, and many begin with 1, so two of them
+may well have given the same: then nothing is guessed.
+"""
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+from ca.ledger import CertificateRecord
+from ca.serials import parse_serial
+from gateway.bootstrap.command import Command, CommandRefused
+from gateway.core.foreign import ForeignState, Presented
+from gateway.core.people import Fingerprint
+
+_FINGERPRINT_DIGITS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """A certificate of ours, or one of another CA; neither where there is none.
+
+    *foreign* is one certificate, however often it was shown: of a signature by ECDSA anybody can
+    make a second one that is as good, and that has another fingerprint.
+    """
+
+    ours: CertificateRecord | None
+    foreign: tuple[Presented, ...] = ()
+
+
+async def meant_by(command: Command, serial: str, trust: str | None) -> Meant:
+    """Return what *serial* means: by the trust, or by our issuing CA, called *trust* if one is.
+
+    The fingerprint of a certificate of another CA may stand in place of its serial. Raises
+    `CommandRefused` where it means several, and names them; or none by *trust*.
+    """
+    plain = parse_serial(serial)
+    if plain is None:
+        return Meant(None, await _by_fingerprint(command, serial, trust))
+    ours = await command.store.certificate(plain)
+    rows = await command.store.presented(serial=plain)
+    if trust is not None:
+        everything = _named(ours, _numbers(rows))
+        ours = ours if ours is not None and ours.issuer == trust else None
+        rows = [one for one in rows if one.verdict.trust == trust]
+        if everything and ours is None and not rows:
+            raise CommandRefused(f"{trust} has not given the serial {plain}; it is {everything}")
+    accepted = [one for one in rows if one.verdict.state is ForeignState.ACCEPTED]
+    # What was refused opens nothing, and whoever shows it is not to stand between us and what does.
+    numbers = _numbers(accepted or ([] if ours else rows))
+    if len(numbers) + (ours is not None) > 1:
+        raise CommandRefused(
+            f"the serial {plain} is that of several certificates, so nothing was done:"
+            f" {_named(ours, numbers)}; say with --trust NAME whose is meant, or name one of"
+            " another CA by its fingerprint in place of the serial"
+        )
+    return Meant(ours, next(iter(numbers.values()), ()))
+
+
+class Number(TypedDict):
+    """What tells certificates of other CAs apart, as `Store.block_presented` takes it."""
+
+    trust: str
+    issuer: str
+    serial: str
+
+
+def number_of(meant: Meant) -> Number:
+    """Return the number of the certificate of another CA that is meant."""
+    verdict = meant.foreign[0].verdict
+    return Number(trust=verdict.trust, issuer=verdict.issuer, serial=verdict.serial)
+
+
+_Numbers = dict[tuple[str, str], tuple[Presented, ...]]
+"""Rows by trust and issuer, all of one serial."""
+
+
+async def _by_fingerprint(command: Command, text: str, trust: str | None) -> tuple[Presented, ...]:
+    plain = text.strip().lower().replace(":", "").replace(" ", "")
+    if len(plain) != _FINGERPRINT_DIGITS:
+        return ()
+    found = await command.store.presented(fingerprint=Fingerprint(plain))
+    return tuple(one for one in found if one.verdict.serial and trust in {None, one.verdict.trust})
+
+
+def _numbers(rows: list[Presented]) -> _Numbers:
+    found: _Numbers = {}
+    for one in rows:
+        number = (one.verdict.trust, one.verdict.issuer)
+        found[number] = (*found.get(number, ()), one)
+    return found
+
+
+def _named(ours: CertificateRecord | None, numbers: _Numbers) -> str:
+    own = [] if ours is None else [f"{ours.username}'s on {ours.device} by {ours.issuer}"]
+    others = [
+        f"{rows[0].user or 'nobody'}'s by the trust {trust or 'that was taken away'}"
+        f" ({issuer}, {rows[0].verdict.fingerprint})"
+        for (trust, issuer), rows in numbers.items()
+    ]
+    return "; ".join([*own, *others])
