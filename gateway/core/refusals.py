@@ -206,7 +206,7 @@ def _template(
     fields = (
         ("Content-Security-Policy", _POLICY),
         ("Content-Language", language),
-        ("Vary", "Accept, Accept-Language"),
+        ("Vary", "Accept, Accept-Language, Cookie"),
         ("Cache-Control", "no-store"),
         ("X-Content-Type-Options", "nosniff"),
         ("Referrer-Policy", "no-referrer"),

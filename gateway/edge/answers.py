@@ -6,8 +6,9 @@ Everything here is small and complete, so that it goes out in one write.
 from datetime import datetime
 from typing import Final
 
+from gateway.core.languages import preferred_language
 from gateway.core.refusal_kinds import Refusal
-from gateway.core.refusals import Page, choose_language, refusal_page
+from gateway.core.refusals import Page, refusal_page
 from gateway.core.request_ids import REQUEST_ID
 from gateway.core.site import Site
 from gateway.edge.heads import RequestHead
@@ -44,9 +45,10 @@ def refuse(
     *opens_at* is when the same will not be refused any more.
     """
     accepts = b"" if head is None else head.first(b"accept-language") or b""
+    cookie = b"" if head is None else head.first(b"cookie") or b""
     page = refusal_page(
         refusal,
-        language=choose_language(accepts.decode("latin-1")),
+        language=preferred_language(accepts.decode("latin-1"), cookie.decode("latin-1")),
         site_name=site.name,
         contact=site.contact,
         portal_origin=site.origin(site.host),

@@ -16,6 +16,8 @@ up the rest itself. Way of a request, from top to bottom:
 - `forms`       forms as browsers send them
 - `home`        the applications that this person may open
 - `public`      help, CRLs, CA certificates and keys, for everybody
+- `languages`   choosing the language of all pages
+- `navigation`  the way between the pages for those who are signed in            pure
 - `targets`     where somebody goes after signing in: to this site only           pure
 - `pages`       templates, style sheet and header fields
 - `messages`    every sentence, in English and Italian                            pure

@@ -13,7 +13,7 @@ from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.headers import Listener
 from gateway.core.refusals import Refusal
 from gateway.core.site import LOST_PATH
-from gateway.portal import home, lost, ocsp, pages, public, sign_in
+from gateway.portal import home, languages, lost, ocsp, pages, public, sign_in
 from gateway.portal.callers import Caller, Visitor, admit, read_caller
 from gateway.portal.provenance import is_foreign
 from gateway.portal.refuse import Refused
@@ -29,6 +29,16 @@ async def _show_asset(request: web.Request, visitor: Visitor) -> web.StreamRespo
     return await pages.show_asset(request)
 
 
+async def _choose_language(request: web.Request, visitor: Visitor) -> web.StreamResponse:
+    del visitor
+    return await languages.choose(request)
+
+
+async def _go_back(request: web.Request, visitor: Visitor) -> web.StreamResponse:
+    del visitor
+    return await languages.go_back(request)
+
+
 # A path that ends with * stands for one more segment, one with ** for any further ones.
 PORTAL: Final[Mapping[str, Mapping[str, VisitorPage]]] = {
     "/": {"GET": home.show_home},
@@ -36,6 +46,7 @@ PORTAL: Final[Mapping[str, Mapping[str, VisitorPage]]] = {
     "/continue": {"GET": sign_in.go_on},
     "/sign-out": {"POST": sign_in.sign_out},
     "/signed-out": {"GET": sign_in.show_signed_out},
+    languages.LANGUAGE_PATH: {"GET": _go_back, "POST": _choose_language},
     "/static/*": {"GET": _show_asset},
 }
 PUBLIC: Final[Mapping[str, Mapping[str, OpenPage]]] = {
@@ -48,6 +59,7 @@ PUBLIC: Final[Mapping[str, Mapping[str, OpenPage]]] = {
     "/.well-known/jwks.json": {"GET": public.show_keys},
     LOST_PATH: {"GET": lost.show_lost, "POST": lost.identify},
     lost.REVOKE_PATH: {"GET": lost.go_to_lost, "POST": lost.revoke},
+    languages.LANGUAGE_PATH: {"GET": languages.go_back, "POST": languages.choose_in_public},
     "/static/*": {"GET": pages.show_asset},
 }
 PLAIN_HTTP: Final[Mapping[str, Mapping[str, OpenPage]]] = {

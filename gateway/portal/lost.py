@@ -23,7 +23,7 @@ from gateway.core.lost import (
     read_choice,
     read_token,
 )
-from gateway.core.refusals import Language, Refusal
+from gateway.core.refusals import Language
 from gateway.core.sealing import NONCE_BYTES
 from gateway.core.site import LOST_PATH
 from gateway.mail.letters import Report, letters_of
@@ -31,8 +31,8 @@ from gateway.portal.forms import read_form
 from gateway.portal.messages import say
 from gateway.portal.moments import date_in_words, span_in_words
 from gateway.portal.pages import language_of, render, see_other
-from gateway.portal.provenance import is_foreign
-from gateway.portal.refuse import Refused, request_id
+from gateway.portal.public import refuse_foreign
+from gateway.portal.refuse import request_id
 from gateway.portal.reporting import (
     Busy,
     Claim,
@@ -76,7 +76,7 @@ async def go_to_lost(request: web.Request) -> web.StreamResponse:
 
 async def identify(request: web.Request) -> web.StreamResponse:
     """Take name, password and code; show what can be revoked, or say what did not hold."""
-    _refuse_foreign(request)
+    refuse_foreign(request)
     fields = await read_form(request)
     claim = Claim(
         # Telephones begin with a capital, whatever the field asks for; no name of ours does.
@@ -99,7 +99,7 @@ async def identify(request: web.Request) -> web.StreamResponse:
 
 async def revoke(request: web.Request) -> web.StreamResponse:
     """Revoke what was chosen, at once and everywhere, and say so."""
-    _refuse_foreign(request)
+    refuse_foreign(request)
     fields = await read_form(request)
     services, language = request.app[SERVICES], language_of(request)
     token = fields.get("token", "")
@@ -151,13 +151,6 @@ async def _tell(request: web.Request, reporter: Reporter, revoked: list[Belongin
     )
     for letter in letters_of(site, report, language_of(request)):
         services.post(letter)
-
-
-def _refuse_foreign(request: web.Request) -> None:
-    site, fields = request.app[SERVICES].site, request.headers
-    own = site.origin(site.public_host)
-    if is_foreign(request.method, fields.get("Sec-Fetch-Site"), fields.get("Origin"), own):
-        raise Refused(Refusal.CROSS_SITE_REQUEST)
 
 
 def _ask(

@@ -75,6 +75,10 @@ MESSAGES: Final[dict[str, dict[Language, str]]] = {
     "ask-here": {"en": "Ask here:", "it": "Chiedi qui:"},
     "session": {"en": "Signed in", "it": "Accesso"},
     "session-ends": {"en": "for another {span}", "it": "ancora per {span}"},
+    "language": {"en": "Language", "it": "Lingua"},
+    "skip": {"en": "Skip to the content", "it": "Vai al contenuto"},
+    "places": {"en": "Pages", "it": "Pagine"},
+    "applications": {"en": "Applications", "it": "Applicazioni"},
     "sign-out": {"en": "Sign out", "it": "Esci"},
     "signed-out": {"en": "You are signed out", "it": "Hai effettuato l’uscita"},
     "signed-out-everywhere": {

@@ -6,6 +6,7 @@ browsers keep them for good; pages themselves are never kept.
 
 from dataclasses import dataclass
 from hashlib import sha256
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -14,10 +15,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from gateway.core.headers import EDGE_LISTENER, Listener
+from gateway.core.languages import LANGUAGES, preferred_language
 from gateway.core.look import GATE, STYLE
-from gateway.core.refusals import Language, choose_language, contact_address, hsts
+from gateway.core.refusals import Language, contact_address, hsts
 from gateway.core.site import Site
 from gateway.portal.messages import say
+from gateway.portal.navigation import PLACES
+from gateway.portal.provenance import SAFE_METHODS
 from gateway.portal.services import SERVICES
 
 _FOLDER: Final = Path(__file__).parent
@@ -85,7 +89,8 @@ def render(
     """Return the page that *template* makes of *values*, in the language of *request*.
 
     Templates say sentences with `say(key, name=value)`; what is put in is
-    escaped there, as everything is.
+    escaped there, as everything is. *values* may bring `back`, where the choice of another
+    language leads, None for nowhere.
     """
     site = request.app[SERVICES].site
     language = language_of(request)
@@ -97,12 +102,14 @@ def render(
         gate=Markup(GATE),  # noqa: S704 - our own drawing
         style=STYLE_SHEET.path,
         icon=ICON.path,
-        **values,
+        languages=LANGUAGES,
+        places=PLACES,
+        **{"back": _way_back(request, status), **values},
     )
     headers = {
         "Content-Security-Policy": CONTENT_SECURITY_POLICY,
         "Content-Language": language,
-        "Vary": "Accept-Language",
+        "Vary": "Accept-Language, Cookie",
         "Cache-Control": "no-store",
         **(fields or {}),
     }
@@ -113,7 +120,19 @@ def render(
 
 def language_of(request: web.Request) -> Language:
     """Return the language in which *request* is answered."""
-    return choose_language(request.headers.get("Accept-Language", ""))
+    fields = request.headers
+    return preferred_language(fields.get("Accept-Language", ""), fields.get("Cookie", ""))
+
+
+def _way_back(request: web.Request, status: int) -> str | None:
+    """Return where to go on in another language: the page itself, if it can be asked for again.
+
+    What a form has done is shown once; only the page that says what was wrong with the form
+    leads back to where the form is.
+    """
+    if request.method in SAFE_METHODS:
+        return request.raw_path
+    return request.rel_url.raw_path if status >= HTTPStatus.BAD_REQUEST else None
 
 
 def contact_link(site: Site) -> Markup:

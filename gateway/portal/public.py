@@ -15,6 +15,7 @@ from gateway.core.assertion import JWKS_PATH, key_set
 from gateway.core.refusals import Refusal
 from gateway.core.routes import normalise_host
 from gateway.portal.pages import render
+from gateway.portal.provenance import is_foreign
 from gateway.portal.refuse import Refused
 from gateway.portal.services import SERVICES
 from gateway.portal.shelf import SHELF, send_slices
@@ -91,6 +92,14 @@ def to_https(request: web.Request) -> web.Response:
     # 308 keeps the method (RFC 9110, section 15.4.9), so that nothing is repeated as GET.
     location = site.origin(host) + request.raw_path
     return web.Response(status=308, headers={"Location": location, "Cache-Control": "no-store"})
+
+
+def refuse_foreign(request: web.Request) -> None:
+    """Raise `Refused` where another site had a hand in a form of the public host."""
+    site, fields = request.app[SERVICES].site, request.headers
+    own = site.origin(site.public_host)
+    if is_foreign(request.method, fields.get("Sec-Fetch-Site"), fields.get("Origin"), own):
+        raise Refused(Refusal.CROSS_SITE_REQUEST)
 
 
 def _issuer(path: re.Pattern[str], request: web.Request) -> str:

@@ -11,8 +11,9 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from gateway.core.languages import preferred_language
 from gateway.core.ports import StoreUnavailable
-from gateway.core.refusals import Refusal, choose_language, refusal_page
+from gateway.core.refusals import Refusal, refusal_page
 from gateway.core.request_ids import REQUEST_ID, is_request_id
 from gateway.portal.services import SERVICES
 
@@ -63,7 +64,9 @@ def answer(
     site = request.app[SERVICES].site
     page = refusal_page(
         refusal,
-        language=choose_language(request.headers.get("Accept-Language", "")),
+        language=preferred_language(
+            request.headers.get("Accept-Language", ""), request.headers.get("Cookie", "")
+        ),
         site_name=site.name,
         contact=site.contact,
         portal_origin=site.origin(site.host),

@@ -159,6 +159,8 @@ def _form_page(  # one page, three states of it
         "to": "" if target == START else address_of(target, site),
         "problem": problem,
         "alarm": alarm,
+        # Of a form that failed, the way is in the form and not in the address.
+        "back": _with_target("/sign-in", request, target),
     }
     return render(request, "sign_in.html", values, status=status, fields=fields)
 

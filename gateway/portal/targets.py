@@ -20,12 +20,11 @@ TO_MAXIMUM = 4096
 
 # No userinfo, no control or non-ASCII character and no fragment gets past this, and a
 # backslash, which browsers take for a slash, only behind the question mark.
-_URL = re.compile(
-    r"(?P<origin>https://[a-z0-9.:\[\]-]+)"
-    r"(?P<target>/[!\"$->@-\[\]-~]*(?:\?[!\"$-~]*)?)"
-)
+_PATH_AND_QUERY = r"/[!\"$->@-\[\]-~]*(?:\?[!\"$-~]*)?"
+_TARGET = re.compile(_PATH_AND_QUERY)
+_URL = re.compile(rf"(?P<origin>https://[a-z0-9.:\[\]-]+)(?P<target>{_PATH_AND_QUERY})")
 # Paths of the portal that lead back here, or that are not pages.
-_NO_DESTINATION = ("/sign-in", "/sign-out", "/signed-out", "/continue")
+_NO_DESTINATION = ("/sign-in", "/sign-out", "/signed-out", "/continue", "/language")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +56,31 @@ def find_target(to: str, site: Site, applications: Mapping[str, Application]) ->
     if match is None:
         return START
     origin, target = match["origin"], match["target"]
-    normal = normalise_target(target.encode())
-    # Two slashes at the start would be read as the name of another host.
-    if normal is None or target.startswith("//") or normal.path.startswith(b"//"):
+    path = _path_of(target)
+    if path is None:
         return START
-    path = normal.path.decode()
     if origin == site.origin(site.host):
         return START if path in _NO_DESTINATION else PortalTarget(target)
     for application in applications.values():
         if origin == site.origin(application.host) and not path.startswith(RESERVED_PREFIX):
             return ApplicationTarget(application, target)
     return START
+
+
+def local_target(text: str) -> str:
+    """Return *text* if it is path and query of a page on the very host that it came from, or "/"."""
+    if len(text) > TO_MAXIMUM or not _TARGET.fullmatch(text) or _path_of(text) is None:
+        return START.target
+    return text
+
+
+def _path_of(target: str) -> str | None:
+    """Return the normal form of the path of *target*; None where it has none, or two readings."""
+    normal = normalise_target(target.encode())
+    # Two slashes at the start would be read as the name of another host.
+    if normal is None or target.startswith("//") or normal.path.startswith(b"//"):
+        return None
+    return normal.path.decode()
 
 
 def address_of(target: Target, site: Site) -> str:

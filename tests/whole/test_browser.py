@@ -127,6 +127,25 @@ def test_without_a_certificate_a_page_says_so(
         chromium.wait_for_url(site.portal("/sign-in"))
 
 
+def test_a_language_is_chosen_in_a_browser(site: LiveSite, anna: Person, tmp_path: Path) -> None:
+    """By the form at the foot, on the way to an application; refusals of the portal follow."""
+    home = Home(site, tmp_path / "home")
+    home.take(issue_bundle(site, anna, tmp_path))
+    with browser(home, tmp_path / "browser", "en") as chromium:
+        chromium.go(site.url(WIKI, "/notes"))
+        chromium.press('button[lang="it"]')
+        chromium.wait_for_text("h1", "Ciao")
+        assert chromium.element('input[name="to"]').get_attribute("value") == site.url(
+            WIKI, "/notes"
+        )
+        chromium.go(site.portal("/nothing"))
+        assert chromium.element("html").get_attribute("lang") == "it"
+        site.command(*("cert", "revoke", "--user", anna.user, "--reason", "superseded", "--yes"))
+        chromium.go(site.portal())
+        chromium.wait_for_text("h1", REVOKED["it"])
+        assert chromium.violations() == []
+
+
 def test_signing_out_in_a_browser_ends_it_everywhere(
     site: LiveSite, anna: Person, tmp_path: Path
 ) -> None:

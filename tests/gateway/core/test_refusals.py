@@ -181,7 +181,7 @@ class TestPages:
         fields = dict(page_of(Refusal.NOT_ALLOWED, "it").fields)
         assert fields["Cache-Control"] == "no-store"
         assert fields["Content-Language"] == "it"
-        assert fields["Vary"] == "Accept, Accept-Language"
+        assert fields["Vary"] == "Accept, Accept-Language, Cookie"
 
     def test_say_what_http_wants(self) -> None:
         """401 names a challenge, 503 a time to come back; others neither."""

@@ -103,6 +103,15 @@ def test_a_refusal_speaks_the_persons_language() -> None:
     assert values(response, "content-language") == ["it"]
 
 
+def test_a_refusal_speaks_the_language_that_was_chosen_at_the_portal() -> None:
+    """Whatever the browser prefers."""
+    chosen = head(PAGE, b"Accept-Language: en", b"Cookie: a=b; __Host-pusterla-language=it")
+    response, _ = read_answer(
+        refuse(Refusal.NOT_ALLOWED, chosen, SITE, request=NUMBER, close=False)
+    )
+    assert values(response, "content-language") == ["it"]
+
+
 def test_a_refusal_of_head_has_the_head_alone() -> None:
     """RFC 9110, section 9.3.2; the length is that of the body that GET would bring."""
     asked = head(PAGE, line=b"HEAD / HTTP/1.1")
