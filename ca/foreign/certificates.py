@@ -54,12 +54,14 @@ _UNDERSTOOD: Final = {
 UNREADABLE: Final = (
     ValueError,
     TypeError,
+    NotImplementedError,
     UnsupportedAlgorithm,
     x509.InvalidVersion,
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
 )
-"""All that `cryptography` raises for what is malformed, or unknown to it."""
+"""All that `cryptography` raises for what is malformed, or unknown to it: in a certificate, a list
+or an answer."""
 
 PublicKey = (
     rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey

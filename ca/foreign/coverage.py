@@ -10,13 +10,13 @@ from typing import Final
 
 from cryptography import x509
 
+from ca.foreign.certificates import UNREADABLE
 from ca.foreign.facts import ListFacts, Only, name_text, urls_of
 from ca.foreign.ordering import applies
 from ca.foreign.revoked import HIGHEST_SERIAL, Removed, RevokedIndex
 from ca.trust import Revocation
 
 _MOST_POINTS: Final = 16
-_UNREADABLE: Final = (ValueError, x509.DuplicateExtension)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def names_lists(certificate: x509.Certificate) -> bool:
         certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints)
     except x509.ExtensionNotFound:
         return False
-    except _UNREADABLE:
+    except UNREADABLE:
         # Something stands there, and whoever cannot read it does not know that it is nothing.
         return True
     return True
@@ -133,7 +133,7 @@ def _extension(
 ) -> Iterable[x509.DistributionPoint]:
     try:
         return certificate.extensions.get_extension_for_class(kind).value
-    except (x509.ExtensionNotFound, *_UNREADABLE):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return ()
 
 
@@ -150,5 +150,5 @@ def _urls(points: list[tuple[x509.GeneralName, ...]]) -> tuple[tuple[str, ...], 
 def _is_authority(certificate: x509.Certificate) -> bool:
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, *_UNREADABLE):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return False

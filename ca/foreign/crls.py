@@ -19,9 +19,8 @@ from enum import StrEnum
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 
-from ca.foreign.certificates import name_in_words
+from ca.foreign.certificates import UNREADABLE, name_in_words
 from ca.foreign.delegates import name_of
 from ca.foreign.facts import ListFacts, Only, authority_of, name_text, urls_of
 from ca.foreign.revoked import HIGHEST_SERIAL, make_record, sort_records
@@ -35,13 +34,6 @@ _HIGHEST_NUMBER: Final = 2**159 - 1
 _MOST_NAMES: Final = 32
 _LONG_FORM: Final = 0x80
 _PEM: Final = re.compile(rb"-----BEGIN X509 CRL-----\s([A-Za-z0-9+/=\s]+)-----END X509 CRL-----\s*")
-_UNREADABLE: Final = (
-    ValueError,
-    UnsupportedAlgorithm,
-    NotImplementedError,
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-)
 # What may be critical: what is understood here, and what changes nothing.
 _KNOWN: Final = (
     x509.AuthorityInformationAccess,
@@ -117,7 +109,7 @@ def read_crl(data: bytes, issuers: Sequence[bytes], now: datetime) -> ReadCRL | 
         return _read(data, issuers, now)
     except _Refused as refused:
         return refused.refusal
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         why = shortened(str(error))
         return RefusedCRL(CRLFault.UNREADABLE, f"is no revocation list to be read: {why}")
 

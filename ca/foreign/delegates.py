@@ -6,10 +6,10 @@ RFC 6960, section 4.2.2.2. The CA answers as itself, too; that needs no judging.
 from datetime import datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from ca.foreign.certificates import name_in_words
+from ca.foreign.certificates import UNREADABLE, name_in_words
 from ca.foreign.signatures import StrongHash
 
 MOST_UNCHECKED = timedelta(days=93)
@@ -31,7 +31,7 @@ def why_no_delegate(
         return "has a certificate that was signed with SHA-1 or MD5"
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, TypeError, ValueError, UnsupportedAlgorithm):
+    except (*UNREADABLE, InvalidSignature):
         return f"is not certified by {name_of(issuer)} itself"
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
         return "is past its end, or not yet at its beginning"

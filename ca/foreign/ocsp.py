@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
@@ -18,6 +17,7 @@ from cryptography.x509.ocsp import OCSPCertStatus, OCSPResponseStatus
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from ca.der import elements, encode
+from ca.foreign.certificates import UNREADABLE
 from ca.foreign.delegates import name_of, why_no_delegate
 from ca.foreign.signatures import is_right
 from ca.identity import shortened
@@ -33,7 +33,6 @@ UNDATED = timedelta(hours=1)
 _MOST_CERTIFICATES = 8
 
 _SHA1 = hashes.SHA1()  # noqa: S303 - it names the issuer, and proves nothing
-_UNREADABLE = (ValueError, UnsupportedAlgorithm, NotImplementedError, x509.DuplicateExtension)
 
 
 class OCSPFault(StrEnum):
@@ -86,7 +85,7 @@ def responder_urls(certificate: x509.Certificate) -> tuple[str, ...]:
     """Return where *certificate* says that its status is told (RFC 5280, section 4.2.2.1)."""
     try:
         access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess)
-    except (x509.ExtensionNotFound, *_UNREADABLE):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return ()
     return tuple(
         one.access_location.value
@@ -127,7 +126,7 @@ def read_response(
         return _read(data, certificate, issuer, nonce, now)
     except _Refused as refused:
         return refused.refusal
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         why = shortened(str(error))
         return RefusedResponse(OCSPFault.UNREADABLE, f"is no OCSP response to be read: {why}")
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 
+from ca.foreign.certificates import UNREADABLE
 from ca.foreign.coverage import HeldList, Points, ask_lists, covers, points_of
 from ca.foreign.facts import ListFacts, authority_of
 from gateway.core.foreign import ForeignList
@@ -320,6 +321,6 @@ def _is_wanted(source: Source, learnt: set[str] | None) -> bool:
 def _has_issued(ca: x509.Certificate, certificate: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(ca)
-    except (InvalidSignature, TypeError, ValueError, UnsupportedAlgorithm):
+    except (*UNREADABLE, InvalidSignature):
         return False
     return True

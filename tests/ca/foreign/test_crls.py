@@ -392,6 +392,12 @@ class TestRefused:
         )
         assert refused(crl.public_bytes(Encoding.DER)).reason is fault
 
+    def test_a_name_that_the_library_does_not_know(self) -> None:
+        """What it raises for that is another exception than for what is malformed."""
+        address = bytes.fromhex("3004a3023000")  # an x400Address
+        strange = x509.UnrecognizedExtension(x509.IssuerAlternativeName.oid, address)
+        assert refused(make_crl(CA, extensions=[(strange, False)])).reason is CRLFault.UNREADABLE
+
     def test_names_of_the_ca_are_shown_without_their_control_characters(self) -> None:
         """What stands in a log is one line, whatever a CA is called."""
         other = make_foreign_ca(NOW, "Evil\r\nCA\u202e")

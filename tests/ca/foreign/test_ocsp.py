@@ -49,6 +49,8 @@ ANNA = certify("anna", FOREIGN, NOW)
 BRUNO = certify("bruno", FOREIGN, NOW)
 RESPONDER = certify("responder", FOREIGN, NOW, [FOR_ANSWERING, NO_CHECK])
 NONCE = b"n" * 32
+# An x400Address and an ediPartyName (RFC 5280, section 4.2.1.6).
+STRANGE_NAMES = (bytes.fromhex("3004a3023000"), bytes.fromhex("3007a505a1030c0178"))
 
 
 def respond(
@@ -279,6 +281,13 @@ class TestRefused:
         """Beyond what clocks differ."""
         begins = NOW + CLOCK_SLACK + timedelta(seconds=1)
         assert refused(respond(this_update=begins, next_update=NOW + DAY)).fault is OCSPFault.FUTURE
+
+    @pytest.mark.parametrize("name", STRANGE_NAMES)
+    def test_a_signer_with_a_name_that_the_library_does_not_know(self, name: bytes) -> None:
+        """What it raises for that is another exception than for what is malformed."""
+        strange = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, name)
+        by = certify("responder", FOREIGN, NOW, [FOR_ANSWERING, (strange, False)])
+        assert refused(respond(by=by)).fault is OCSPFault.UNREADABLE
 
     def test_past_its_end(self) -> None:
         """Its nextUpdate is the first moment at which it says nothing."""
