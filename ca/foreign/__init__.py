@@ -8,7 +8,7 @@ policies      a path -> does a certificate policy hold for it where one must
 identities    certificate + what names people there -> who holds it
 ocsp          certificate + issuer -> OCSP request; answer + time -> revoked or not, until when
 delegates     who may answer OCSP for a CA
-signatures    which signatures are believed
+signatures    which keys and signatures are believed
 facts         what a revocation list says of itself
 crls          a list as it was received + CAs -> facts and entries, or what is wrong with it
 revoked       its entries as a file in which serials are looked up

@@ -12,9 +12,9 @@ from typing import Final, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import ExtensionOID, NameOID
 
+from ca.foreign.signatures import PublicKey, believed_key, digest_fault
 from ca.identity import shortened
 
 LARGEST_LEAF: Final = 16 * 1024
@@ -26,13 +26,6 @@ LONGEST_NAME: Final = 512
 """Characters of one attribute of a name: to bring a name into its normal form costs by the square."""
 MOST_SUBTREES: Final = 128
 """Name constraints in one CA's certificate."""
-
-_SHORTEST_RSA: Final = 2048
-_LONGEST_RSA: Final = 8192
-_LARGEST_EXPONENT: Final = 1 << 32
-_CURVES: Final = {"secp256r1", "secp384r1", "secp521r1"}
-_DIGESTS: Final = {"sha256", "sha384", "sha512"}
-KEYS_IN_WORDS: Final = "RSA with 2048 to 8192 bits, P-256, P-384, P-521, Ed25519 or Ed448"
 
 _OID = ExtensionOID
 _UNDERSTOOD: Final = {
@@ -62,10 +55,6 @@ UNREADABLE: Final = (
 )
 """All that `cryptography` raises for what is malformed, or unknown to it: in a certificate, a list
 or an answer."""
-
-PublicKey = (
-    rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
-)
 
 E = TypeVar("E", bound=x509.ExtensionType)
 
@@ -184,23 +173,7 @@ def key_of(found: Foreign) -> PublicKey | str:
         key = found.certificate.public_key()
     except UNREADABLE as error:
         return f"its key cannot be read: {shortened(str(error))}"
-    match key:
-        case rsa.RSAPublicKey():
-            exponent = key.public_numbers().e
-            if not _SHORTEST_RSA <= key.key_size <= _LONGEST_RSA:
-                return f"its key of RSA has {key.key_size} bits; it must be {KEYS_IN_WORDS}"
-            if exponent % 2 == 0 or not 1 < exponent < _LARGEST_EXPONENT:
-                return f"its key of RSA has the exponent {shortened(str(exponent))}"
-            return key
-        case ec.EllipticCurvePublicKey():
-            if key.curve.name not in _CURVES:
-                return f"its key is on the curve {key.curve.name}; it must be {KEYS_IN_WORDS}"
-            return key
-        case ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey():
-            return key
-        case _:
-            kind = type(key).__name__.removesuffix("PublicKey")
-            return f"its key is of the kind {kind}; it must be {KEYS_IN_WORDS}"
+    return believed_key(key)
 
 
 def signature_fault(found: Foreign) -> str | None:
@@ -209,9 +182,7 @@ def signature_fault(found: Foreign) -> str | None:
         digest = found.certificate.signature_hash_algorithm
     except UNREADABLE as error:
         return f"it is signed in a way that is not known: {shortened(str(error))}"
-    if digest is not None and digest.name not in _DIGESTS:
-        return f"it is signed with {digest.name.upper()}, which shows nothing today"
-    return None
+    return digest_fault(digest)
 
 
 def signed_by(child: Foreign, parent: Foreign) -> bool:

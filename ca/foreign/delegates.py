@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ca.foreign.certificates import UNREADABLE, name_in_words
-from ca.foreign.signatures import StrongHash
+from ca.foreign.signatures import believed_key, digest_fault
 
 MOST_UNCHECKED = timedelta(days=93)
 """The longest life of a responder's certificate that neither says `id-pkix-ocsp-nocheck` nor is
@@ -27,8 +27,12 @@ def why_no_delegate(
     The words go behind its name. Raises what the library raises for extensions that cannot be
     read.
     """
-    if not isinstance(certificate.signature_hash_algorithm, StrongHash | None):
-        return "has a certificate that was signed with SHA-1 or MD5"
+    for fault in (
+        digest_fault(certificate.signature_hash_algorithm),
+        believed_key(certificate.public_key()),
+    ):
+        if isinstance(fault, str):
+            return f"has a certificate that is not relied on: {fault}"
     try:
         certificate.verify_directly_issued_by(issuer)
     except (*UNREADABLE, InvalidSignature):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from ca.foreign.delegates import MOST_UNCHECKED, name_of, why_no_delegate
@@ -97,7 +98,16 @@ def test_signed_with_sha_1(tmp_path: Path) -> None:
     certificate = x509.load_pem_x509_certificate(weak.read_bytes())
     why = why_no_delegate(certificate, FOREIGN.certificate, certificate.not_valid_before_utc)
     assert why is not None
-    assert "SHA-1" in why
+    assert "SHA1" in why
+
+
+def test_a_key_that_is_not_relied_on() -> None:
+    """As for the certificates of a path: a responder's may be no weaker, and cost no more."""
+    key = ec.generate_private_key(ec.SECP256K1())
+    one = certify("responder", FOREIGN, NOW, [FOR_ANSWERING, NO_CHECK], key=key)
+    why = why_no_delegate(one.certificate, FOREIGN.certificate, NOW)
+    assert why is not None
+    assert "secp256k1" in why
 
 
 def test_only_the_ca_itself_appoints() -> None:

@@ -1,5 +1,7 @@
 """Signatures of other CAs."""
 
+import math
+
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -10,7 +12,7 @@ from cryptography.x509.oid import NameOID
 from cryptography.x509.oid import SignatureAlgorithmOID as Algorithm
 
 from ca.der import elements, encode
-from ca.foreign.signatures import is_right
+from ca.foreign.signatures import believed_key, is_right
 from tests.ca.makers import NOW
 
 DATA = b"good"
@@ -91,6 +93,41 @@ def test_weak_keys_are_not_believed() -> None:
     small = ec.generate_private_key(ec.SECP224R1())
     signature = small.sign(DATA, ec.ECDSA(hashes.SHA256()))
     assert not is_right(small.public_key(), Algorithm.ECDSA_WITH_SHA256, b"", signature, DATA)
+
+
+@pytest.mark.parametrize(
+    "curve", [ec.SECP256K1(), ec.BrainpoolP256R1(), ec.BrainpoolP384R1(), ec.SECP224R1()]
+)
+def test_curves_that_no_path_is_believed_by(curve: ec.EllipticCurve) -> None:
+    """A list or an answer is not signed by a key that no certificate could have."""
+    key = ec.generate_private_key(curve)
+    signature = key.sign(DATA, ec.ECDSA(hashes.SHA256()))
+    assert not is_right(key.public_key(), Algorithm.ECDSA_WITH_SHA256, b"", signature, DATA)
+
+
+def test_an_exponent_that_makes_it_slow() -> None:
+    """Nothing is verified with a key that says how long that takes, though it would be right."""
+    numbers = RSA.private_numbers()
+    exponent = next(
+        each
+        for each in range(2**64 + 1, 2**65, 2)
+        if math.gcd(each, (numbers.p - 1) * (numbers.q - 1)) == 1
+    )
+    private = pow(exponent, -1, (numbers.p - 1) * (numbers.q - 1))
+    key = rsa.RSAPrivateNumbers(
+        numbers.p, numbers.q, private,
+        rsa.rsa_crt_dmp1(private, numbers.p), rsa.rsa_crt_dmq1(private, numbers.q), numbers.iqmp,
+        rsa.RSAPublicNumbers(exponent, numbers.public_numbers.n),
+    ).private_key()  # fmt: skip
+    signature = key.sign(DATA, padding.PKCS1v15(), hashes.SHA256())
+    key.public_key().verify(signature, DATA, padding.PKCS1v15(), hashes.SHA256())
+    assert not is_right(key.public_key(), Algorithm.RSA_WITH_SHA256, b"", signature, DATA)
+
+
+def test_keys_that_are_too_long() -> None:
+    """Whoever asks for 16,384 bits asks for time."""
+    key = rsa.RSAPublicNumbers(65537, 2**16383 + 1).public_key()
+    assert isinstance(believed_key(key), str)
 
 
 def test_what_is_no_key_for_signing() -> None:
