@@ -5,7 +5,7 @@ hostile until its signature is verified: by the key of the CA that issued the ce
 one that this CA has certified for answering and for now (RFC 6960, section 4.2.2.2).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -53,6 +53,11 @@ class OCSPFault(StrEnum):
     PAST = "past"
 
 
+AsOf = tuple[datetime, datetime]
+"""By what answers about one certificate follow each other: thisUpdate, and producedAt between two of
+the same. Two that are equal in both say nothing of which is newer."""
+
+
 @dataclass(frozen=True, slots=True)
 class OCSPStatus:
     """What the responder knows of one certificate: revoked or not, as of when, and until when.
@@ -63,22 +68,33 @@ class OCSPStatus:
     revocation: Revocation | None
     this_update: datetime
     good_until: datetime
+    produced_at: datetime = field(compare=False)
+    """When it was signed, which changes nothing of what it says."""
+
+    @property
+    def as_of(self) -> AsOf:
+        """Its place among other answers."""
+        return self.this_update, self.produced_at
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedResponse:
-    """An answer that says nothing, and why in words."""
+    """An answer that says nothing, and why in words.
+
+    But *unknown* is said by who may, and *as_of* when: no answer from before is believed after it.
+    """
 
     fault: OCSPFault
     words: str
+    as_of: AsOf | None = None
 
 
 class _Refused(Exception):
     """What `read_response` returns as a value; never leaves this module."""
 
-    def __init__(self, fault: OCSPFault, words: str) -> None:
+    def __init__(self, fault: OCSPFault, words: str, as_of: AsOf | None = None) -> None:
         super().__init__(words)
-        self.refusal = RefusedResponse(fault, words)
+        self.refusal = RefusedResponse(fault, words, as_of)
 
 
 def responder_urls(certificate: x509.Certificate) -> tuple[str, ...]:
@@ -120,7 +136,7 @@ def read_response(
 
     That *issuer* is who issued it, and believed, is the caller's to know. A nonce is compared
     where both sides have one: many responders sign beforehand and send none back (RFC 5019,
-    section 4), so a caller must not let an answer replace one that is newer.
+    section 4), so a caller must not let an answer replace one that is newer: `AsOf`.
     """
     try:
         return _read(data, certificate, issuer, nonce, now)
@@ -160,7 +176,9 @@ def _read(
     until = _good_until(response, now)
     if signer is not issuer:
         until = min(until, signer.not_valid_after_utc)
-    return OCSPStatus(_revocation(response), response.this_update_utc, until)
+    return OCSPStatus(
+        _revocation(response), response.this_update_utc, until, response.produced_at_utc
+    )
 
 
 _NO_ANSWER = {
@@ -262,6 +280,7 @@ def _revocation(response: ocsp.OCSPResponse) -> Revocation | None:
             OCSPFault.UNKNOWN,
             "the responder does not know this certificate (unknown): either it does not get to "
             "hear what its CA issues, or somebody else has signed in the CA's name",
+            (response.this_update_utc, response.produced_at_utc),
         )
     if response.certificate_status is OCSPCertStatus.GOOD:
         return None

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from ca.foreign.ocsp import AsOf
 from gateway.verifier.files import FileFailed, NewFile, read_pieces
 
 _SUFFIX: Final = ".json"
@@ -21,11 +22,15 @@ _SUFFIX: Final = ".json"
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
-    """A response as it came, when it was read, and when the certificate that it is about ends."""
+    """A response as it came, when it was read, and when the certificate that it is about ends.
+
+    *newest* is the place of the newest answer about that certificate, be it another than this.
+    """
 
     response: bytes
     read_at: datetime
     not_after: datetime
+    newest: AsOf
 
 
 class KeptAnswers:
@@ -83,6 +88,7 @@ def _encode(answer: KeptAnswer) -> bytes:
         {
             "read_at": answer.read_at.timestamp(),
             "not_after": answer.not_after.timestamp(),
+            "newest": [one.timestamp() for one in answer.newest],
             "response": b64encode(answer.response).decode(),
         }
     ).encode()
@@ -91,10 +97,15 @@ def _encode(answer: KeptAnswer) -> bytes:
 def _read(path: Path) -> KeptAnswer | None:
     try:
         kept = json.loads(b"".join(read_pieces(path)))
+        this_update, produced_at = kept["newest"]
         return KeptAnswer(
             b64decode(kept["response"], validate=True),
             datetime.fromtimestamp(kept["read_at"], UTC),
             datetime.fromtimestamp(kept["not_after"], UTC),
+            (
+                datetime.fromtimestamp(this_update, UTC),
+                datetime.fromtimestamp(produced_at, UTC),
+            ),
         )
     except (FileFailed, ValueError, KeyError, TypeError, OverflowError, OSError, NotBase64):
         return None

@@ -9,7 +9,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes
 from ca.foreign.ocsp import (
     MOST_BYTES,
     NONCE_BYTES,
-    OCSPFault,
+    AsOf,
     OCSPStatus,
     RefusedResponse,
     read_response,
@@ -44,6 +44,7 @@ _JITTER: Final = 0.1
 _AT_ONCE: Final = 8
 _MOST_URLS: Final = 4
 _MEDIA_TYPE: Final = "application/ocsp-request"
+_OLDER: Final = "an answer that is older than one that came before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,8 @@ class _Asked:
     due: datetime
     status: OCSPStatus | None = None
     unknown: bool = False
+    newest: AsOf | None = None
+    """Of all that was said of it, also that it is not known: nothing from before counts any more."""
     failures: int = 0
     words: str = ""
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -253,21 +256,42 @@ class Responders:
             return data.words
         found = read_response(data, one.certificate, one.issuer, nonce, now)
         if isinstance(found, RefusedResponse):
-            if found.fault is OCSPFault.UNKNOWN and not _is_revoked(one):
-                one.unknown = True
-                await self._keep(fingerprint, None)
+            if found.as_of is None:
+                return f"{url}: {found.words}"
+            if one.newest is not None and found.as_of < one.newest:
+                return f"{url}: {_OLDER}"
+            await self._take_unknown(fingerprint, one, found.as_of, data, now)
             return f"{url}: {found.words}"
-        held = one.status
-        if held is None or found.this_update >= held.this_update:
+        if _may_follow(found, one):
+            one.newest = found.as_of
             self._take(one, found, now)
-            kept = KeptAnswer(data, now, one.certificate.not_valid_after_utc)
-            await self._keep(fingerprint, kept)
+            await self._keep(fingerprint, _kept(one, found.as_of, data, now))
             return None
-        if one.unknown or found.revocation != held.revocation or held.good_until <= now:
-            return f"{url}: an answer that is older than the one that is held"
+        held = one.status
+        if (
+            held is None
+            or one.unknown
+            or found.revocation != held.revocation
+            or held.good_until <= now
+        ):
+            return f"{url}: {_OLDER}"
         # Of several responders behind one name, one may be a little behind the others.
         self._take(one, held, now)
         return None
+
+    async def _take_unknown(
+        self, fingerprint: str, one: _Asked, as_of: AsOf, data: bytes, now: datetime
+    ) -> None:
+        """Take that the responder does not know the certificate; what is revoked stays so."""
+        one.newest = as_of
+        if not _is_revoked(one):
+            one.unknown = True
+            await self._keep(fingerprint, _kept(one, as_of, data, now))
+            return
+        # What is revoked is known by the answer before, which must not be lost.
+        kept = await asyncio.to_thread(self._kept.read, fingerprint)
+        if kept is not None:
+            await self._keep(fingerprint, replace(kept, newest=as_of))
 
     async def _fetch(self, url: str, request: bytes, now: datetime) -> bytes | FetchFailed:
         """Ask at *url*, unless nothing was had there a moment ago, about whatever certificate."""
@@ -297,8 +321,13 @@ class Responders:
         if kept is None:
             return
         found = read_response(kept.response, one.certificate, one.issuer, None, kept.read_at)
+        if found.as_of is None:
+            return
+        one.newest = max(found.as_of, kept.newest)
         if isinstance(found, OCSPStatus):
             self._take(one, found, kept.read_at)
+        else:
+            one.unknown, one.words = True, found.words
 
     async def _keep(self, fingerprint: str, answer: KeptAnswer | None) -> None:
         """Keep *answer* on disk, or nothing; that it cannot be kept stops no certificate."""
@@ -323,6 +352,18 @@ class Responders:
 def fingerprint_of(certificate: x509.Certificate) -> str:
     """Return the SHA-256 of *certificate* in hexadecimal."""
     return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def _kept(one: _Asked, as_of: AsOf, data: bytes, now: datetime) -> KeptAnswer:
+    return KeptAnswer(data, now, one.certificate.not_valid_after_utc, as_of)
+
+
+def _may_follow(found: OCSPStatus, one: _Asked) -> bool:
+    """Say whether *found* comes after all that was said before; where nobody can tell, no *good*."""
+    if one.newest is None or found.as_of > one.newest:
+        return True
+    frees = found.revocation is None and (one.unknown or _is_revoked(one))
+    return found.as_of == one.newest and not frees
 
 
 def _is_revoked(one: _Asked) -> bool:

@@ -139,7 +139,7 @@ class TestBelieved:
     ) -> None:
         """From the CA or its delegate, named by key or by name, the CA named by any hash."""
         found = read(respond(by=by, encoding=encoding, algorithm=algorithm))
-        assert found == OCSPStatus(None, NOW - HOUR, NOW + HOUR)
+        assert found == OCSPStatus(None, NOW - HOUR, NOW + HOUR, found.produced_at)
 
     def test_the_ca_needs_no_certificate_in_its_answer(self) -> None:
         """It is known."""
@@ -201,7 +201,9 @@ class TestBelieved:
         for issued in (Issued(), Issued(revocation)):
             data, until = answer(responder, asked, issued, NOW)
             found = read_response(data, anna, ca.issuing.certificate, NONCE, NOW)
-            assert found == OCSPStatus(issued.revocation, NOW, until)
+            assert isinstance(found, OCSPStatus)
+            assert found == OCSPStatus(issued.revocation, NOW, until, NOW)
+            assert found.as_of == (NOW, found.produced_at)
         data, _ = answer(responder, asked, None, NOW)
         found = read_response(data, anna, ca.issuing.certificate, NONCE, NOW)
         assert isinstance(found, RefusedResponse)
@@ -214,12 +216,15 @@ class TestRefused:
         """Each excuse has words of its own."""
         data = ocsp.OCSPResponseBuilder.build_unsuccessful(status).public_bytes(Encoding.DER)
         found = refused(data)
-        assert found.fault is OCSPFault.NO_ANSWER
+        assert (found.fault, found.as_of) == (OCSPFault.NO_ANSWER, None)
         assert found.words.startswith("the responder ")
 
     def test_a_certificate_that_is_not_known(self) -> None:
         """Neither good nor revoked, and never taken for either."""
-        assert refused(respond(status=OCSPCertStatus.UNKNOWN)).fault is OCSPFault.UNKNOWN
+        found = refused(respond(status=OCSPCertStatus.UNKNOWN))
+        assert found.fault is OCSPFault.UNKNOWN
+        assert found.as_of is not None
+        assert found.as_of[0] == NOW - HOUR
 
     @pytest.mark.parametrize("length", [0, 1, 100, MOST_BYTES + 1])
     def test_what_is_no_response(self, length: int) -> None:

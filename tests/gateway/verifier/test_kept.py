@@ -10,7 +10,7 @@ from gateway.verifier.kept import KeptAnswer, KeptAnswers
 from tests.ca.makers import NOW
 
 NAME = "ab" * 32
-KEPT = KeptAnswer(b"\x30\x00", NOW, NOW + timedelta(days=1))
+KEPT = KeptAnswer(b"\x30\x00", NOW, NOW + timedelta(days=1), (NOW, NOW + timedelta(hours=1)))
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -18,7 +18,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     answers = KeptAnswers(tmp_path / "a" / "ocsp")
     assert answers.read(NAME) is None
     answers.write(NAME, KEPT)
-    newer = KeptAnswer(b"\x30\x01\x00", NOW + timedelta(hours=1, microseconds=5), KEPT.not_after)
+    later = NOW + timedelta(hours=1, microseconds=5)
+    newer = KeptAnswer(b"\x30\x01\x00", later, KEPT.not_after, (later, later))
     answers.write(NAME, newer)
     assert KeptAnswers(tmp_path / "a" / "ocsp").read(NAME) == newer
     (file,) = (tmp_path / "a" / "ocsp").iterdir()
@@ -41,9 +42,12 @@ def test_what_is_removed_is_gone(tmp_path: Path) -> None:
         b"",
         b"[]",
         b'{"read_at": 1}',
-        b'{"read_at": "x", "not_after": 1, "response": ""}',
-        b'{"read_at": 1e300, "not_after": 1, "response": ""}',
-        b'{"read_at": 1, "not_after": 1, "response": "%"}',
+        b'{"read_at": "x", "not_after": 1, "response": "", "newest": [1, 1]}',
+        b'{"read_at": 1e300, "not_after": 1, "response": "", "newest": [1, 1]}',
+        b'{"read_at": 1, "not_after": 1, "response": "%", "newest": [1, 1]}',
+        b'{"read_at": 1, "not_after": 1, "response": "", "newest": [1]}',
+        b'{"read_at": 1, "not_after": 1, "response": "", "newest": [1, null]}',
+        b'{"read_at": 1, "not_after": 1, "response": ""}',
         b"\xff",
     ],
 )
@@ -60,7 +64,7 @@ def test_tidying(tmp_path: Path) -> None:
     """Certificates that have ended are forgotten, and a write that broke off; others are not."""
     answers = KeptAnswers(tmp_path)
     answers.write(NAME, KEPT)
-    answers.write("cd" * 32, KeptAnswer(b"", NOW, NOW - timedelta(seconds=1)))
+    answers.write("cd" * 32, KeptAnswer(b"", NOW, NOW - timedelta(seconds=1), KEPT.newest))
     (tmp_path / "ef.new").write_bytes(b"{")
     answers.tidy(NOW)
     assert [path.name for path in tmp_path.iterdir()] == [f"{NAME}.json"]

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.ocsp import OCSPCertStatus
 
+from ca.foreign.ocsp import request_for
 from ca.trust import Revocation, RevocationReason
 from gateway.core.trusts import IdentityMap, PastEnd, Trust
 from gateway.verifier.fetching import Fetcher, Patience
@@ -73,7 +74,10 @@ class Oracle:
 
     async def _answer(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
         assert (asked.method, asked.header["content-type"]) == ("POST", "application/ocsp-request")
-        request = ocsp.load_der_ocsp_request(asked.body)
+        await answer(self.sign(ocsp.load_der_ocsp_request(asked.body)))(asked, writer)
+
+    def sign(self, request: ocsp.OCSPRequest) -> bytes:
+        """Sign an answer to *request* now."""
         said = self.revocation
         builder = (
             ocsp.OCSPResponseBuilder()
@@ -95,7 +99,7 @@ class Oracle:
             for extension in request.extensions:
                 builder = builder.add_extension(extension.value, critical=False)
         signed = builder.sign(self.by.key, digest_for(self.by.key))
-        await answer(signed.public_bytes(Encoding.DER))(asked, writer)
+        return signed.public_bytes(Encoding.DER)
 
 
 @pytest.fixture
@@ -129,6 +133,11 @@ def make_responders(directory: Path, past_end: PastEnd = PastEnd.REFUSE) -> Resp
 def responders(tmp_path: Path) -> Responders:
     """Return what is tested."""
     return make_responders(tmp_path)
+
+
+def produced_at(data: bytes) -> datetime:
+    """Return when an answer was signed, to the second."""
+    return ocsp.load_der_ocsp_response(data).produced_at_utc
 
 
 def anna_of(*urls: str, lifetime: timedelta = 30 * DAY) -> x509.Certificate:
@@ -380,8 +389,76 @@ class TestOrder:
         oracle.as_of -= timedelta(seconds=1)
         oracle.echoes = False
         (event,) = await responders.refresh(NOW + HOUR)
-        assert event.words == f"{oracle.url}: an answer that is older than the one that is held"
+        assert event.words == f"{oracle.url}: an answer that is older than one that came before"
         assert responders.status(anna).revocation == HELD
+
+    @pytest.mark.parametrize("restart", [False, True])
+    @pytest.mark.parametrize("before", [None, OCSPCertStatus.GOOD, OCSPCertStatus.REVOKED])
+    async def test_nothing_from_before_unknown_is_believed_after_it(
+        self, restart: bool, before: OCSPCertStatus | None, oracle: Oracle, tmp_path: Path
+    ) -> None:
+        """A *good* that is newer than what was held then, and older than *unknown*."""
+        oracle.echoes = False
+        responders = make_responders(tmp_path)
+        anna = anna_of(oracle.url)
+        if before is not None:
+            oracle.revoke(HELD if before is OCSPCertStatus.REVOKED else None)
+            await responders.ask(anna, ISSUER, NOW)
+        oracle.revoke(None)
+        oracle.status, oracle.as_of = OCSPCertStatus.UNKNOWN, NOW + HOUR
+        await responders.ask(anna, ISSUER, NOW + HOUR)
+        if restart:
+            responders = make_responders(tmp_path)
+        oracle.status, oracle.as_of = OCSPCertStatus.GOOD, NOW + HOUR / 2
+        found = await responders.ask(anna, ISSUER, NOW + 3 * HOUR)
+        if before is OCSPCertStatus.REVOKED:
+            assert found.revocation == HELD
+        else:
+            assert (found.good_until, found.unknown) == (None, True)
+        oracle.as_of = NOW + 2 * HOUR
+        found = await responders.ask(anna, ISSUER, NOW + 5 * HOUR)
+        assert (found.revocation, found.good_until) == (None, NOW + 2 * HOUR + DAY)
+
+    async def test_an_unknown_from_before_takes_nothing_back(
+        self, oracle: Oracle, responders: Responders
+    ) -> None:
+        """Of a time when the responder had not heard of the certificate yet."""
+        anna = anna_of(oracle.url)
+        good = await responders.ask(anna, ISSUER, NOW)
+        oracle.status, oracle.as_of = OCSPCertStatus.UNKNOWN, NOW - HOUR
+        (event,) = await responders.refresh(NOW + HOUR)
+        assert "older" in event.words
+        assert responders.status(anna).good_until == good.good_until
+
+    @pytest.mark.parametrize("status", [OCSPCertStatus.REVOKED, OCSPCertStatus.UNKNOWN])
+    @pytest.mark.parametrize("good_first", [False, True])
+    async def test_of_two_of_the_same_moment_the_worse_counts(
+        self,
+        status: OCSPCertStatus,
+        good_first: bool,
+        oracle: Oracle,
+        responders: Responders,
+        web: Web,
+    ) -> None:
+        """Whichever came first: nobody can tell which is true."""
+        anna = anna_of(oracle.url)
+        request = ocsp.load_der_ocsp_request(request_for(anna, ISSUER, None))
+        good = worse = b""
+        for _ in range(50):
+            oracle.revoke(None)
+            good = oracle.sign(request)
+            oracle.status = status
+            oracle.revocation = HELD if status is OCSPCertStatus.REVOKED else None
+            worse = oracle.sign(request)
+            if produced_at(good) == produced_at(worse):
+                break
+        first, second = (good, worse) if good_first else (worse, good)
+        web.answers[oracle.path] = answer(first)
+        await responders.ask(anna, ISSUER, NOW)
+        web.answers[oracle.path] = answer(second)
+        found = await responders.ask(anna, ISSUER, NOW + 2 * HOUR)
+        assert found.revocation == (HELD if status is OCSPCertStatus.REVOKED else None)
+        assert found.unknown is (status is OCSPCertStatus.UNKNOWN)
 
     async def test_a_responder_that_is_a_little_behind(
         self, oracle: Oracle, responders: Responders
