@@ -16,7 +16,7 @@ from gateway.core.credentials import (
     totp_uri,
 )
 from gateway.core.people import Person
-from gateway.core.recovery import CODE_BYTES, CODES, code_digest, new_codes, plain_code
+from gateway.core.recovery import CODE_BYTES, CODES, code_digests, new_codes
 from gateway.core.sealing import NONCE_BYTES, seal
 from gateway.core.sessions import Session, SessionId
 from gateway.store import NewPerson
@@ -84,7 +84,7 @@ async def make_recovery_codes(command: Command, user: str) -> tuple[Person, tupl
     person = await command.person(user)
     key = read_site_key(command.folder)
     codes = new_codes(os.urandom(CODES * CODE_BYTES))
-    digests = [code_digest(key, person.user, plain_code(code) or "") for code in codes]
+    digests = code_digests(key, person.user, codes)
     await command.store.set_recovery_codes(person.user, digests, by=command.by)
     return person, codes
 

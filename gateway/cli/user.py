@@ -1,6 +1,8 @@
 """pusterla user: people, and what they sign in with."""
 
 import sys
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,7 +22,9 @@ from gateway.cli.output import (
 )
 from gateway.cli.secret import read_secret_line
 from gateway.cli.surroundings import Surroundings, pass_surroundings
+from gateway.cli.tickets import lifetime_option, say_ticket, ticket
 from gateway.core.people import Person
+from gateway.core.tickets import Ticket
 
 if TYPE_CHECKING:
     from ca.ledger import CertificateRecord
@@ -37,6 +41,9 @@ def user() -> None:
     """People, and what they sign in with."""
 
 
+user.add_command(ticket)
+
+
 @user.command(
     cls=ExampleCommand,
     example='user add anna --name "Anna Rossi" --email anna@example.it --group technicians',
@@ -51,6 +58,10 @@ def user() -> None:
     metavar="NAME",
     help="A group they are in; may be given several times.",
 )
+@click.option(
+    "--ticket", "with_ticket", is_flag=True, help="They set up password and codes themselves."
+)
+@lifetime_option
 @password_stdin
 @json_option
 @pass_surroundings
@@ -61,16 +72,31 @@ def add(
     name: str | None,
     email: str,
     groups: tuple[str, ...],
+    with_ticket: bool,
+    lifetime: str | None,
     password_stdin: bool,
     as_json: bool,
 ) -> None:
     """Add a person, and answer with the otpauth:// URI for their authenticator application.
 
     The URI holds the secret of their one-time codes, and is shown this once.
+
+    With --ticket no password is asked for, and the answer is a ticket to hand over: the person
+    chooses a password, scans the secret and gets recovery codes at their first sign-in.
     """
     from gateway.bootstrap.accounts import Wishes, add_account
 
     wishes = Wishes(user, name or user, email, frozenset(groups))
+    if with_ticket:
+        if password_stdin:
+            raise click.UsageError("with --ticket the person chooses the password: leave it out")
+        from gateway.bootstrap.tickets import add_with_ticket
+
+        handed = here.run(lambda command: add_with_ticket(command, wishes, lifetime))
+        say_ticket(user, handed, f"{user} added", as_json)
+        return
+    if lifetime is not None:
+        raise click.UsageError("--lifetime is that of a ticket: say --ticket too")
     password = _password(user, from_stdin=password_stdin)
     uri = here.run(lambda command: add_account(command, wishes, password))
     _say_uri(user, uri, f"{user} added", as_json=as_json)
@@ -110,20 +136,27 @@ def show(here: Surroundings, *, user: str, as_json: bool) -> None:
 
     async def look(
         command: "Command",
-    ) -> "tuple[Person, int, list[CertificateRecord], list[Session]]":
+    ) -> "tuple[Person, _SignIn, int, list[CertificateRecord], list[Session]]":
         person = await command.person(user)
         return (
             person,
+            _SignIn(
+                await command.store.credentials(user) is not None,
+                await command.store.ticket(user),
+                command.clock(),
+            ),
             await command.store.recovery_codes_left(user),
             await command.store.certificates(user=user),
             await command.store.sessions(user=user),
         )
 
-    person, codes, certificates, sessions = here.run(look)
+    person, sign_in, codes, certificates, sessions = here.run(look)
     if as_json:
         say_json(
             _facts(person)
             | {
+                "password_set": sign_in.is_set,
+                "ticket_ends_at": utc(sign_in.ticket_ends_at),
                 "recovery_codes": codes,
                 "certificates": [
                     {
@@ -147,6 +180,7 @@ def show(here: Surroundings, *, user: str, as_json: bool) -> None:
             ("email", person.email),
             ("groups", names(person.groups, everything="")),
             ("state", _state(person)),
+            ("sign-in", sign_in.words),
             ("recovery codes", f"{codes} left" if codes else "none"),
         ]
     )
@@ -295,6 +329,31 @@ def _say_uri(user: str, uri: str, done: str, *, as_json: bool) -> None:
         note("to be scanned now with an authenticator application; it is not shown again:")
         segno.make(uri, error="m").terminal(compact=True)
     say(uri)
+
+
+@dataclass(frozen=True, slots=True)
+class _SignIn:
+    """What somebody signs in with: whether it is set, and the ticket that is out."""
+
+    is_set: bool
+    ticket: Ticket | None
+    now: datetime
+
+    @property
+    def ticket_ends_at(self) -> datetime | None:
+        """Until when a ticket is good; None when none is."""
+        good = self.ticket is not None and self.ticket.ends_at > self.now
+        return self.ticket.ends_at if self.ticket is not None and good else None
+
+    @property
+    def words(self) -> str:
+        """Say it to people."""
+        set_ = "password and authenticator" if self.is_set else "no password yet"
+        if self.ticket_ends_at is not None:
+            return f"{set_}, ticket until {local(self.ticket_ends_at)}"
+        if self.ticket is not None:
+            return f"{set_}, ticket ended {local(self.ticket.ends_at)}; `user ticket` makes one"
+        return set_ if self.is_set else f"{set_}; `pusterla user ticket` makes a ticket"
 
 
 def _state(person: Person) -> str:

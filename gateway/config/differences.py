@@ -16,6 +16,7 @@ KEYS: Final = {
     "certificate": "listen.certificate",
     "balancers": "listen.proxy_protocol_from",
     "session_lifetime": "sessions.lifetime",
+    "ticket_lifetime": "sign_in.ticket_lifetime",
     "store_url": "store.url",
     "feed_grace": "store.feed_grace",
     "ca_passphrase_file": "ca.passphrase_file",

@@ -11,6 +11,7 @@ from gateway.core.addresses import check_address
 from gateway.core.routes import normalise_host
 from gateway.core.site import (
     DEFAULT_ACCESS_LOG,
+    DEFAULT_TICKET_LIFETIME,
     DEFAULT_TIME_ZONE,
     MAIL_PORTS,
     Demand,
@@ -32,6 +33,8 @@ DEFAULT_FEED_GRACE: Final = timedelta(seconds=5)
 DEFAULT_LISTS: Final = Lists()
 DEFAULT_LIFETIMES: Final = Lifetimes()
 DEFAULT_LIMITS: Final = Limits()
+SHORTEST_TICKET: Final = timedelta(minutes=10)
+LONGEST_TICKET: Final = timedelta(days=90)
 OFF: Final = "off"
 
 # 8443 → 8080 and 443 → 80: the pairs that people know.
@@ -69,6 +72,7 @@ def read_settings(document: Section, cores: int) -> Site | None:
         maximum=timedelta(days=30),
     )
     sessions.finish()
+    ticket_lifetime = _read_sign_in(document.section("sign_in"))
     store_url, feed_grace = _read_store(document.section("store"))
     certificates = _read_certificates(document.section("certificates"))
     crl = _read_crl(document.section("crl"))
@@ -103,6 +107,7 @@ def read_settings(document: Section, cores: int) -> Site | None:
         metrics_port=metrics_port,
         mail=mail,
         time_zone=time_zone,
+        ticket_lifetime=ticket_lifetime,
     )
 
 
@@ -176,6 +181,17 @@ def _read_listen(section: Section, cores: int) -> _Listen:
     balancers = section.texts("proxy_protocol_from", default=nothing, check=_check_network)
     section.finish()
     return _Listen(address, workers, certificate, tuple(map(ip_network, balancers)))
+
+
+def _read_sign_in(section: Section) -> timedelta:
+    lifetime = section.duration(
+        "ticket_lifetime",
+        default=DEFAULT_TICKET_LIFETIME,
+        minimum=SHORTEST_TICKET,
+        maximum=LONGEST_TICKET,
+    )
+    section.finish()
+    return lifetime
 
 
 def _read_store(section: Section) -> tuple[str | None, timedelta]:

@@ -22,6 +22,7 @@ from gateway.config.settings import (
 )
 from gateway.core.site import (
     DEFAULT_ACCESS_LOG,
+    DEFAULT_TICKET_LIFETIME,
     DEFAULT_TIME_ZONE,
     MAIL_PORTS,
     Demand,
@@ -65,6 +66,7 @@ def settings_text(
         ("site", _site_settings(host, port, http_port, name, contact)),
         ("listen", _listen_settings(address, workers)),
         ("sessions", _session_settings()),
+        ("sign_in", _sign_in_settings()),
         ("store", _store_settings(store_url)),
         ("ca", _ca_settings()),
         ("certificates", _certificate_settings()),
@@ -245,6 +247,17 @@ def _listen_settings(address: str | None, workers: int | None) -> tuple[Setting,
 def _session_settings() -> tuple[Setting, ...]:
     return (
         _duration("lifetime", DEFAULT_SESSION_LIFETIME, "How long a sign-in lasts at the most."),
+    )
+
+
+def _sign_in_settings() -> tuple[Setting, ...]:
+    return (
+        _duration(
+            "ticket_lifetime",
+            DEFAULT_TICKET_LIFETIME,
+            "How long a ticket is good for with which somebody sets up their sign-in, 10m to 90d.\n"
+            "`user add --ticket` and `user ticket` make them, and take another time with --lifetime.",
+        ),
     )
 
 

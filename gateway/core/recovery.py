@@ -10,18 +10,13 @@ import hmac
 from hashlib import sha256
 from typing import Final
 
+from gateway.core.spelling import spell, unspell
+
 CODES: Final = 10
 CODE_BYTES: Final = 10
 """80 bits: 16 characters of five bits each."""
-LONGEST: Final = 40
-"""How long a code may be as it is typed, with all its hyphens and blanks."""
 
-# Crockford's: no I, L, O or U, which are mistaken for 1, 0 and V, or make words.
-_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_BITS: Final = 5
-_GROUP: Final = 4
-_LENGTH: Final = CODE_BYTES * 8 // _BITS
-_READ_AS: Final = str.maketrans("OIL", "011", " -\u2010\u2011\u2012\u2013\u2014")
+_LENGTH: Final = 16
 _PURPOSE: Final = b"pusterla: recovery codes"
 
 
@@ -33,21 +28,14 @@ def new_codes(entropy: bytes) -> tuple[str, ...]:
     if len(entropy) != CODES * CODE_BYTES:
         raise ValueError(f"expected {CODES * CODE_BYTES} bytes, not {len(entropy)}")
     return tuple(
-        _written(entropy[start : start + CODE_BYTES])
+        spell(entropy[start : start + CODE_BYTES], _LENGTH)
         for start in range(0, len(entropy), CODE_BYTES)
     )
 
 
 def plain_code(typed: str) -> str | None:
-    """Return the code that somebody has *typed*, in its one form; None for what cannot be one.
-
-    Small letters, hyphens and blanks make no difference, nor do letters that we never use and
-    that look like digits.
-    """
-    if len(typed) > LONGEST:
-        return None
-    code = typed.upper().translate(_READ_AS)
-    return code if len(code) == _LENGTH and set(code) <= set(_ALPHABET) else None
+    """Return the code that somebody has *typed*, in its one form; None for what cannot be one."""
+    return unspell(typed, _LENGTH)
 
 
 def code_digest(key: bytes, user: str, code: str) -> str:
@@ -59,9 +47,6 @@ def code_digest(key: bytes, user: str, code: str) -> str:
     return hmac.digest(own, f"{user}\0{code}".encode(errors="surrogatepass"), sha256).hex()
 
 
-def _written(octets: bytes) -> str:
-    number = int.from_bytes(octets)
-    places = range(_BITS * (_LENGTH - 1), -1, -_BITS)
-    letters = [_ALPHABET[number >> place & (1 << _BITS) - 1] for place in places]
-    groups = ["".join(letters[at : at + _GROUP]) for at in range(0, _LENGTH, _GROUP)]
-    return "-".join(groups)
+def code_digests(key: bytes, user: str, codes: tuple[str, ...]) -> list[str]:
+    """Return what is kept of *codes* that `new_codes` has made for *user*."""
+    return [code_digest(key, user, plain_code(code) or "") for code in codes]

@@ -25,6 +25,7 @@ _NAME_MAXIMUM = 253
 _LABEL_MAXIMUM = 63
 DEFAULT_ACCESS_LOG = "log/access.jsonl"
 DEFAULT_TIME_ZONE: Final = ZoneInfo("UTC")
+DEFAULT_TICKET_LIFETIME = timedelta(days=7)
 LOST_PATH = "/lost"
 """Where a lost stick is reported, on the public host."""
 
@@ -283,6 +284,8 @@ class Site:
     mail: Mail = Mail()
     time_zone: ZoneInfo = DEFAULT_TIME_ZONE
     """Whose clock people read: on pages, in letters, and in what policies say of hours."""
+    ticket_lifetime: timedelta = DEFAULT_TICKET_LIFETIME
+    """How long an enrolment ticket is good for, unless the command is told otherwise."""
 
     @property
     def public_host(self) -> str:

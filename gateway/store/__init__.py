@@ -4,6 +4,8 @@
 - `steps`        one change, with what must be told of it
 - `people`       rows of persons and credentials
 - `recovery`     rows of recovery codes
+- `tickets`      rows of enrolment tickets
+- `accounts`     what people change of their own account
 - `lost`         what somebody has that can be lost, and its end
 - `attempts`     failed sign-ins, counted per certificate
 - `sessions`     rows of sessions
@@ -18,6 +20,7 @@
 - `errors`       what is refused, and the border that no SQLAlchemy error passes
 """
 
+from gateway.store.accounts import Change, NewCredentials, NewTotp
 from gateway.store.address import POSTGRESQL, SQLITE, address_of
 from gateway.store.attempts import AttemptReserved, LockedUntil
 from gateway.store.certificates import IssuerRecord
@@ -31,22 +34,28 @@ from gateway.store.errors import (
     StoreExists,
     StoreMissing,
     StoreOutdated,
+    TicketGone,
 )
 from gateway.store.migration import create_store, migrate_store
 from gateway.store.people import Credentials, NewPerson
+from gateway.store.sessions import SessionRecord
 from gateway.store.store import Store, open_store
 
 __all__ = [
     "POSTGRESQL",
     "SQLITE",
     "AttemptReserved",
+    "Change",
     "Credentials",
     "IssuerRecord",
     "LockedUntil",
+    "NewCredentials",
     "NewPerson",
+    "NewTotp",
     "NoSuchCertificate",
     "NoSuchPerson",
     "PersonExists",
+    "SessionRecord",
     "SignInOvertaken",
     "Store",
     "StoreDamaged",
@@ -54,6 +63,7 @@ __all__ = [
     "StoreExists",
     "StoreMissing",
     "StoreOutdated",
+    "TicketGone",
     "address_of",
     "create_store",
     "migrate_store",

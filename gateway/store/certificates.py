@@ -126,8 +126,17 @@ async def confirm_sign_in(
     now: datetime,
 ) -> None:
     """Raise `SignInOvertaken` unless all that a sign-in relied on is still so."""
-    holder = await find_holder(connection, fingerprint)
+    await confirm_holder(connection, user, fingerprint, now)
     credentials = await find_credentials(connection, user)
+    if credentials is None or credentials.version != version:
+        raise SignInOvertaken(user)
+
+
+async def confirm_holder(
+    connection: AsyncConnection, user: str, fingerprint: Fingerprint, now: datetime
+) -> None:
+    """Raise `SignInOvertaken` unless the certificate is still one of *user*, who may come in."""
+    holder = await find_holder(connection, fingerprint)
     if (
         holder is None
         or holder.revoked_at is not None
@@ -136,7 +145,5 @@ async def confirm_sign_in(
         or holder.person is None
         or holder.person.user != user
         or not holder.person.enabled
-        or credentials is None
-        or credentials.version != version
     ):
         raise SignInOvertaken(user)

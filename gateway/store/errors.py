@@ -7,6 +7,7 @@
     +-- NoSuchPerson        nobody has this name
     +-- NoSuchCertificate   no certificate fits what was named
     +-- SignInOvertaken     what a sign-in relied on has changed before it was done
+    +-- TicketGone          an enrolment ticket was used, has ended, or is another by now
     +-- StoreMissing        there is no store at the address
     +-- StoreExists         there is one already
     +-- StoreOutdated       its tables are those of another Pusterla
@@ -59,6 +60,14 @@ class SignInOvertaken(StoreError):
 
     def __init__(self, user: str) -> None:
         super().__init__(f"the account or certificate of {user!r} changed during the sign-in")
+        self.user = user
+
+
+class TicketGone(StoreError):
+    """The enrolment ticket was used, has ended, or another has taken its place."""
+
+    def __init__(self, user: str) -> None:
+        super().__init__(f"the ticket of {user!r} is not good any more")
         self.user = user
 
 

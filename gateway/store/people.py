@@ -9,6 +9,7 @@ from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.people import Person
+from gateway.core.tickets import Ticket
 from gateway.store.errors import NoSuchPerson, PersonExists
 from gateway.store.schema import person
 from policies.model import NAME, check_name
@@ -19,14 +20,18 @@ _FIRST_VERSIONS: Final = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class NewPerson:
-    """Somebody who is to be added. Raises `ValueError` when *user* or a group is no name."""
+    """Somebody who is to be added. Raises `ValueError` when *user* or a group is no name.
+
+    Without hash and secret they cannot sign in until they have set both with a *ticket*.
+    """
 
     user: str
     name: str
     email: str
     groups: frozenset[str]
-    password_hash: str
-    sealed_totp: bytes
+    password_hash: str = ""
+    sealed_totp: bytes = b""
+    ticket: Ticket | None = None
 
     def __post_init__(self) -> None:
         for name in (self.user, *self.groups):
@@ -104,14 +109,17 @@ async def list_people(connection: AsyncConnection) -> list[Person]:
 
 
 async def find_credentials(connection: AsyncConnection, user: str) -> Credentials | None:
-    """Return what *user* proves themselves with, enabled or not."""
+    """Return what *user* proves themselves with, enabled or not; None as long as that is nothing.
+
+    A password without a secret for codes, or the reverse, proves nothing either.
+    """
     if not NAME.fullmatch(user):
         return None
     query = select(
         person.c.password_hash, person.c.sealed_totp, person.c.totp_last_step, person.c.version
     ).where(person.c.username == user)
     row = (await connection.execute(query)).one_or_none()
-    return None if row is None else Credentials(*row)
+    return Credentials(*row) if row is not None and row.password_hash and row.sealed_totp else None
 
 
 async def change_person(connection: AsyncConnection, user: str, **values: object) -> None:

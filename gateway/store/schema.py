@@ -22,7 +22,7 @@ from sqlalchemy import (
 from ca.ledger import Instant, NameList
 from ca.ledger import metadata as ledger_metadata
 
-REVISION = "0006"
+REVISION = "0007"
 """The migration that these tables are the result of."""
 
 metadata = MetaData(naming_convention=ledger_metadata.naming_convention)
@@ -35,6 +35,7 @@ person = Table(
     Column("email", Text, nullable=False),
     Column("member_of", NameList, nullable=False),
     Column("enabled", Boolean, nullable=False),
+    # Empty, as the secret below, until somebody has been given, or has set, what to sign in with.
     Column("password_hash", Text, nullable=False),
     Column("sealed_totp", LargeBinary, nullable=False),
     Column("totp_last_step", BigInteger, nullable=False),
@@ -52,6 +53,17 @@ recovery_code = Table(
     Column("made_at", Instant, nullable=False),
     # Kept, so that how many are left can be told, until the next ones are made.
     Column("used_at", Instant),
+)
+
+enrolment_ticket = Table(
+    "enrolment_ticket",
+    metadata,
+    # One for each person: a new one takes the place of the old.
+    Column("username", String(64), primary_key=True),
+    # As `gateway.core.tickets` makes it.
+    Column("digest", String(64), nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
 )
 
 session = Table(

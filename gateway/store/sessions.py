@@ -72,6 +72,7 @@ def selected(
     one: SessionId | None = None,
     user: str | None = None,
     fingerprints: Sequence[str] | None = None,
+    but: SessionId | None = None,
 ) -> list[ColumnElement[bool]]:
     """Return what a session must fulfil to fit every criterion given."""
     wanted: list[ColumnElement[bool]] = []
@@ -81,6 +82,8 @@ def selected(
         wanted.append(session.c.username == user)
     if fingerprints is not None:
         wanted.append(session.c.fingerprint.in_(fingerprints))
+    if but is not None:
+        wanted.append(session.c.id != but)
     return wanted
 
 

@@ -19,7 +19,8 @@ from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.changes import ChangeKind
 from gateway.core.foreign import ForeignState, Presented
 from gateway.core.sessions import Session
-from gateway.store import audit, certificates, feed, foreign, recovery, sessions
+from gateway.core.tickets import Ticket
+from gateway.store import audit, certificates, feed, foreign, recovery, sessions, tickets
 from gateway.store.errors import NoSuchCertificate
 
 
@@ -157,11 +158,17 @@ class Step:
             await self.end_sessions(sessions.selected(fingerprints=fingerprints), reason=cause)
 
     async def cut_loose(self, user: str, cause: AuditKind) -> None:
-        """Revoke every certificate, end every session and forget every recovery code of *user*."""
+        """Revoke every certificate, end every session and forget every code and ticket of *user*."""
         await recovery.replace_codes(self.connection, user, (), self.now)
+        await tickets.drop_ticket(self.connection, user)
         with suppress(NoSuchCertificate):
             await self.revoke(user=user, reason=RevocationReason.CESSATION_OF_OPERATION)
         await self.end_sessions(sessions.selected(user=user), reason=cause)
+
+    async def hand_ticket(self, user: str, ticket: Ticket) -> None:
+        """Let *user* set up their sign-in with *ticket*, and with no older one."""
+        await tickets.put_ticket(self.connection, user, ticket, self.now)
+        self.note(AuditKind.TICKET_MADE, user=user, ends=f"{ticket.ends_at:%Y-%m-%dT%H:%M:%SZ}")
 
     async def block(
         self, *, reason: RevocationReason, **named: Unpack[foreign.Naming]

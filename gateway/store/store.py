@@ -26,7 +26,9 @@ from gateway.core.foreign import ForeignList, ForeignState, Presented, Verdict
 from gateway.core.lost import Belonging, Lost, Reporter
 from gateway.core.people import Fingerprint, Holder, Person
 from gateway.core.sessions import Session, SessionId
+from gateway.core.tickets import Ticket
 from gateway.store import (
+    accounts,
     attempts,
     audit,
     certificates,
@@ -36,14 +38,18 @@ from gateway.store import (
     people,
     recovery,
     sessions,
+    tickets,
 )
+from gateway.store.accounts import Change, NewCredentials, NewTotp
 from gateway.store.attempts import AttemptReserved, LockedUntil
 from gateway.store.certificates import IssuerRecord
 from gateway.store.database import Database
+from gateway.store.errors import NoSuchPerson
 from gateway.store.followers import follow_file, follow_server
 from gateway.store.migration import check_revision
 from gateway.store.people import Credentials, NewPerson
 from gateway.store.recorder import Recorder
+from gateway.store.sessions import SessionRecord
 from gateway.store.steps import Step
 from gateway.store.witness import StoreWitness
 
@@ -128,6 +134,8 @@ class Store:
             await people.insert_person(step.connection, new, step.now)
             await step.cut_loose(new.user, AuditKind.USER_ADDED)
             step.note(AuditKind.USER_ADDED, user=new.user)
+            if new.ticket is not None:
+                await step.hand_ticket(new.user, new.ticket)
             step.change(ChangeKind.USER, new.user)
             await step.look_who_holds(new.user, new.email)
 
@@ -188,6 +196,61 @@ class Store:
         """Use up a recovery code; False when it was used, or there is none such."""
         async with self._database.write() as connection:
             return await recovery.use_code(connection, user, digest, self._clock())
+
+    async def make_ticket(self, user: str, ticket: Ticket, *, by: str = "command") -> None:
+        """Let *user* set up their sign-in with *ticket*, and no older one; or `NoSuchPerson`."""
+        async with self._step(by) as step:
+            if await people.find_person(step.connection, user) is None:
+                raise NoSuchPerson(user)
+            await step.hand_ticket(user, ticket)
+
+    async def withdraw_ticket(self, user: str, *, by: str = "command") -> bool:
+        """Let the ticket of *user* be worth nothing; False when there was none."""
+        async with self._step(by) as step:
+            if not await tickets.drop_ticket(step.connection, user):
+                return False
+            step.note(AuditKind.TICKET_WITHDRAWN, user=user)
+            return True
+
+    async def ticket(self, user: str) -> Ticket | None:
+        """Return the ticket of *user* that was not used; it may have ended."""
+        async with self._database.read() as connection:
+            return await tickets.find_ticket(connection, user)
+
+    async def enrol(
+        self, opened: SessionRecord, ticket: str, new: NewCredentials, *, request: str = ""
+    ) -> None:
+        """Give the holder of a ticket new credentials and open a session; see `accounts.enrol`."""
+        async with self._step() as step:
+            await accounts.enrol(step, opened, ticket, new, request)
+
+    async def recover(  # each is one thing that it rests on
+        self,
+        opened: SessionRecord,
+        *,
+        version: int,
+        code: str,
+        totp: NewTotp,
+        request: str = "",
+    ) -> None:
+        """Give somebody another secret for a recovery code; see `accounts.recover`."""
+        async with self._step() as step:
+            await accounts.recover(step, opened, version, code, totp, request)
+
+    async def change_own_password(self, change: Change, password_hash: str) -> None:
+        """Let somebody who is signed in have another password; or raise `SignInOvertaken`."""
+        async with self._step() as step:
+            await accounts.change_password(step, change, password_hash)
+
+    async def change_own_totp(self, change: Change, totp: NewTotp) -> None:
+        """Let somebody who is signed in have another secret; or raise `SignInOvertaken`."""
+        async with self._step() as step:
+            await accounts.change_totp(step, change, totp)
+
+    async def change_own_recovery_codes(self, change: Change, digests: Sequence[str]) -> None:
+        """Let somebody who is signed in have other codes; or raise `SignInOvertaken`."""
+        async with self._step() as step:
+            await accounts.change_recovery_codes(step, change, digests)
 
     async def _change_person(self, user: str, kind: AuditKind, by: str, **values: object) -> None:
         async with self._step(by) as step:
@@ -271,6 +334,7 @@ class Store:
         session: SessionId | None = None,
         user: str | None = None,
         fingerprint: Fingerprint | None = None,
+        but: SessionId | None = None,
         everybody: bool = False,
         kind: AuditKind,
         by: str,
@@ -283,8 +347,9 @@ class Store:
             one=session,
             user=user,
             fingerprints=None if fingerprint is None else [fingerprint],
+            but=but,
         )
-        if not wanted and not everybody:
+        if not everybody and session is None and user is None and fingerprint is None:
             raise ValueError("name the sessions to end: a session, a user, a fingerprint or all")
         async with self._step(by) as step:
             return await step.end_sessions(wanted, kind=kind)

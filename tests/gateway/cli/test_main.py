@@ -61,7 +61,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
     assert {" ".join(words) for words in COMMANDS} == {
         *("init", "serve", "reload", "demo", "doctor"),
         *(f"user {verb}" for verb in ("add", "list", "show", "disable", "enable", "passwd")),
-        *("user totp-reset", "user recovery-codes", "user remove"),
+        *("user totp-reset", "user recovery-codes", "user ticket", "user remove"),
         *(
             f"cert {verb}"
             for verb in (

@@ -25,6 +25,8 @@ def test_somebody_who_is_added_gets_a_secret_for_codes(pusterla: Runner) -> None
         "email": "anna@example.it",
         "groups": ["night", "technicians"],
         "enabled": True,
+        "password_set": True,
+        "ticket_ends_at": None,
         "recovery_codes": 0,
         "certificates": [],
         "sessions": [],

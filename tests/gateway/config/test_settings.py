@@ -56,6 +56,8 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         workers = 3
         [sessions]
         lifetime = "1h"
+        [sign_in]
+        ticket_lifetime = "2h"
         [store]
         url = "postgresql+asyncpg://gate:secret@db/gate"
         feed_grace = "7s"
@@ -102,6 +104,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         workers=3,
         store_url="postgresql+asyncpg://gate:secret@db/gate",
         session_lifetime=timedelta(hours=1),
+        ticket_lifetime=timedelta(hours=2),
         certificates=Lifetimes(timedelta(days=30), timedelta(days=90)),
         crl=Lists(timedelta(days=2), True, timedelta(hours=3), 4),
         feed_grace=timedelta(seconds=7),

@@ -135,13 +135,14 @@ def test_every_section_is_written_and_explained(tmp_path: Path) -> None:
     text = settings_text(HOST, 8443)
     keys = known_keys(tmp_path, text + "\n[qqqqqqqqq]\n", wiki())
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^\[([a-z]+)\]$", text, re.MULTILINE)) == keys
+    assert set(re.findall(r"^\[([a-z_]+)\]$", text, re.MULTILINE)) == keys
     page = page.partition("\n## apps/NAME.toml\n")[0]
-    assert set(re.findall(r"^### `\[([a-z]+)\]`$", page, re.MULTILINE)) == keys
+    assert set(re.findall(r"^### `\[([a-z_]+)\]`$", page, re.MULTILINE)) == keys
 
 
 @pytest.mark.parametrize(
-    "section", ["site", "listen", "sessions", "store", "ca", "certificates", "crl", "limits"]
+    "section",
+    ["site", "listen", "sessions", "sign_in", "store", "ca", "certificates", "crl", "limits"],
 )
 def test_every_key_of_a_section_is_written_and_explained(tmp_path: Path, section: str) -> None:
     """No key that the reader takes is left out, and none is made up."""

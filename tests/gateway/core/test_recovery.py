@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 from gateway.core.recovery import (
     CODE_BYTES,
     CODES,
-    LONGEST,
     code_digest,
     new_codes,
     plain_code,
 )
+from gateway.core.spelling import LONGEST
 
 SIZE = CODES * CODE_BYTES
 KEY = b"k" * 32
