@@ -327,6 +327,8 @@ class RevocationOutcome:
     already: tuple[CertificateRecord, ...]
 
 
+_AT_ONCE = 500
+
 _RECORD = [certificate.c[field.name] for field in fields(CertificateRecord)]
 _NUMBER = (certificate.c.issuer, certificate.c.serial)
 
@@ -550,11 +552,21 @@ async def revoke(
 async def sharing_keys(
     connection: AsyncConnection, records: Sequence[CertificateRecord]
 ) -> list[CertificateRecord]:
-    """Return what `revoke` would revoke besides *records*, if their keys were compromised."""
+    """Return what `revoke` would revoke besides *records*, if their keys were compromised.
+
+    And what it would give that reason in place of another. At most some hundreds at once: both
+    databases bound how much one statement may name.
+    """
     numbers = {(record.issuer, record.serial) for record in records}
     same = await _with_same_keys(connection, [tuple_(*_NUMBER).in_(sorted(numbers))])
     others = sorted({*same} - numbers)
-    return await read_certificates(connection, tuple_(*_NUMBER).in_(others), _open())
+    reason = certificate.c.reason
+    changes = or_(_open(), reason.is_(None), reason != RevocationReason.KEY_COMPROMISE)
+    found: list[CertificateRecord] = []
+    for start in range(0, len(others), _AT_ONCE):
+        some = tuple_(*_NUMBER).in_(others[start : start + _AT_ONCE])
+        found += await read_certificates(connection, some, changes)
+    return found
 
 
 async def hold(

@@ -418,7 +418,10 @@ class Store:
             return await step.revoke(serial=serial, user=user, device=device, reason=reason)
 
     async def sharing_keys(self, records: Sequence[CertificateRecord]) -> list[CertificateRecord]:
-        """Return what else is to be revoked if the keys of *records* are compromised."""
+        """Return what else is to be revoked if the keys of *records* are compromised.
+
+        For at most some hundreds.
+        """
         async with self._database.read() as connection:
             return await ledger.sharing_keys(connection, records)
 

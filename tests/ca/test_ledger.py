@@ -300,6 +300,9 @@ class TestRevoking:
             assert {record.serial for record in shared} == {serial_of(1), serial_of(3)}
             reason = RevocationReason.SUPERSEDED
             await ledger.revoke(connection, serials=[serial_of(1)], reason=reason, now=NOW)
+            # Its reason is going to be another.
+            shared = await ledger.sharing_keys(connection, left)
+            assert {record.serial for record in shared} == {serial_of(1), serial_of(3)}
         async with begin() as connection:
             outcome = await ledger.revoke(
                 connection, user="anna", device="stick-0", reason=KEY_COMPROMISE, now=NOW + HOUR

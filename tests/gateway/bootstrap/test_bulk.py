@@ -5,14 +5,16 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event, insert
 
 from ca import ledger
 from ca.ledger import CertificateRecord, CertificateState
 from ca.trust import RevocationReason
 from gateway.bootstrap import bulk
-from gateway.bootstrap.bulk import Selection, chosen, revoke_all
+from gateway.bootstrap.bulk import Selection, chosen, revoke_all, sharing_keys
 from gateway.bootstrap.command import Command, CommandRefused, open_command
 from gateway.bootstrap.creation import NewSite, create_site
 from gateway.bootstrap.folder import clock
@@ -48,6 +50,35 @@ async def record(command: Command, count: int, user: str = "anna") -> None:
                 connection, issuer="issuing-1", serial=serial,
                 fingerprint=f"{number:064x}", der=b"der", now=now,
             )  # fmt: skip
+
+
+async def test_keys_of_very_many_are_looked_up_in_slices(command: Command) -> None:
+    """One statement may name some ten thousand, here more and there less."""
+    now = command.clock()
+    rows = [
+        {
+            "issuer": "issuing-1", "serial": f"4a{number:06x}", "fingerprint": f"{number:064x}",
+            "username": f"user-{number // 100}", "device": "stick", "der": b"der",
+            "not_before": now, "not_after": now + timedelta(days=30), "reserved_at": now,
+            "state": CertificateState.VALID,
+        }
+        for number in range(1_700)
+    ]  # fmt: skip
+    async with command.store.begin() as connection:
+        await connection.execute(insert(ledger.certificate), rows)
+    found = await chosen(command, EVERYTHING)
+    assert len(found) == len(rows)
+    named: list[int] = []
+
+    def count(*execution: Any) -> None:
+        named.append(len(execution[3]))
+
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        assert await sharing_keys(command, found) == []
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
+    assert 0 < max(named) < 3 * bulk.AT_ONCE
 
 
 async def states(command: Command) -> list[CertificateState]:
