@@ -142,12 +142,16 @@ class Authority:
             publication=publication,
         )
 
-    async def enrol(self, order: Order, public_key: PublicKey, now: datetime) -> Enrolled:
+    async def enrol(
+        self, order: Order, public_key: PublicKey, now: datetime, *, handed_in: bool = False
+    ) -> Enrolled:
         """Issue a certificate for *public_key* as *order* says, and record it.
 
         That the one who orders holds the private key, and may order this, is for the caller to
         know. Raises `IdentityRefused` or `IssuanceRefused`, with nothing written, when the order
-        cannot be met, and `LedgerError` when the user was revoked while this was signed.
+        cannot be met, and `LedgerError` when the user was revoked while this was signed. A key
+        that was *handed_in* may be reported as compromised meanwhile: then too `IssuanceRefused`
+        is raised, and the serial is revoked.
         """
         identity = Identity(order.user, order.device, self._host, order.email)
         if order.scope is not None and (not order.scope or "" in order.scope):
@@ -181,18 +185,39 @@ class Authority:
             )
         certificate = issue(self._issuer, profile, request, now)
         async with self._begin() as connection:
-            record = await ledger.record_certificate(
-                connection,
-                issuer=self._issuer.name,
-                serial=serial,
-                fingerprint=fingerprint(certificate),
-                der=der(certificate),
-                now=now,
-            )
-            if order.renewal is not None:
-                record = await renewals.succeed(connection, order.renewal, record, now)
-            await self._witness.issued(connection, record)
+            faults: list[str] = []
+            if handed_in:
+                # That nobody else has this key was seen before anything was signed.
+                known = await ledger.find_by_key(connection, _spki(public_key), order.user)
+                faults = [*_history_faults(known, order.user)]
+            if faults:
+                await self._take_back(connection, serial, now)
+            else:
+                record = await self._record(connection, order, serial, certificate, now)
+        if faults:
+            raise IssuanceRefused(faults)
         return Enrolled(record, certificate, self._issuer.chain)
+
+    async def _record(
+        self,
+        connection: AsyncConnection,
+        order: Order,
+        serial: str,
+        certificate: x509.Certificate,
+        now: datetime,
+    ) -> CertificateRecord:
+        record = await ledger.record_certificate(
+            connection,
+            issuer=self._issuer.name,
+            serial=serial,
+            fingerprint=fingerprint(certificate),
+            der=der(certificate),
+            now=now,
+        )
+        if order.renewal is not None:
+            record = await renewals.succeed(connection, order.renewal, record, now)
+        await self._witness.issued(connection, record)
+        return record
 
     async def enrol_to_file(
         self,
@@ -232,9 +257,8 @@ class Authority:
         `IssuanceRefused` for a key that was revoked as compromised, since whoever has it would be
         back, and for one that is somebody else's, who would be let in under two names.
         """
-        spki = asked.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         async with self._begin() as connection:
-            known = await ledger.find_by_key(connection, spki)
+            known = await ledger.find_by_key(connection, _spki(asked.public_key))
         if reasons := [*_history_faults(known, order.user)]:
             raise IssuanceRefused(reasons)
         with NewFile(path, PUBLIC) as file:
@@ -242,7 +266,7 @@ class Authority:
             def pem(enrolled: Enrolled) -> bytes:
                 return pem_of([enrolled.certificate, *enrolled.chain])
 
-            return await self._enrol_into(file, pem, order, asked.public_key, now)
+            return await self._enrol_into(file, pem, order, asked.public_key, now, handed_in=True)
 
     async def _enrol_into(
         self,
@@ -251,25 +275,27 @@ class Authority:
         order: Order,
         public_key: PublicKey,
         now: datetime,
+        *,
+        handed_in: bool = False,
     ) -> Enrolled:
-        enrolled = await self.enrol(order, public_key, now)
+        enrolled = await self.enrol(order, public_key, now, handed_in=handed_in)
         try:
             file.write(await asyncio.to_thread(content, enrolled))
         except BaseException:
             # Whatever happened, also a cancelled task: nobody has this certificate.
-            await self._take_back(enrolled.record, now)
+            async with self._begin() as connection:
+                await self._take_back(connection, enrolled.record.serial, now)
             raise
         return enrolled
 
-    async def _take_back(self, record: CertificateRecord, now: datetime) -> None:
-        async with self._begin() as connection:
-            outcome = await ledger.revoke(
-                connection,
-                serials=[record.serial],
-                reason=RevocationReason.CESSATION_OF_OPERATION,
-                now=now,
-            )
-            await self._witness.revoked(connection, outcome)
+    async def _take_back(self, connection: AsyncConnection, serial: str, now: datetime) -> None:
+        outcome = await ledger.revoke(
+            connection,
+            serials=[serial],
+            reason=RevocationReason.CESSATION_OF_OPERATION,
+            now=now,
+        )
+        await self._witness.revoked(connection, outcome)
 
     async def certify_responders(self, now: datetime) -> tuple[x509.Certificate, ...]:
         """Certify those who ask to answer OCSP for this issuer, and return the certificates.
@@ -339,6 +365,10 @@ def _history_faults(known: Iterable[CertificateRecord], user: str) -> Iterator[s
                 f"the key of this request is {record.username}'s, as certificate {record.serial}"
                 f" says: {user} makes a key of their own"
             )
+
+
+def _spki(public_key: PublicKey) -> bytes:
+    return public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _public_key(spki: bytes) -> PublicKey | None:

@@ -445,18 +445,23 @@ async def find_by_serial(
     return None if row is None else _record(row)
 
 
-async def find_by_key(connection: AsyncConnection, spki: bytes) -> list[CertificateRecord]:
+async def find_by_key(
+    connection: AsyncConnection, spki: bytes, user: str | None = None
+) -> list[CertificateRecord]:
     """Return the certificates of the public key *spki*, a SubjectPublicKeyInfo (DER).
 
-    Looks into every certificate there is, which takes seconds where there are a million.
+    Looks into every certificate there is, which takes seconds where there are a million; or
+    into those of *user* alone.
     """
     key = literal(spki, LargeBinary)
     if connection.dialect.name == "sqlite":
         place = func.instr(certificate.c.der, key)
     else:
         place = func.position(key.op("IN")(certificate.c.der))
-    rows = await connection.execute(select(*_RECORD).where(place > 0))
-    return [_record(row) for row in rows]
+    query = select(*_RECORD).where(place > 0)
+    if user is not None:
+        query = query.where(certificate.c.username == user)
+    return [_record(row) for row in await connection.execute(query)]
 
 
 async def list_certificates(

@@ -331,6 +331,26 @@ class TestRequests:
         fresh = CertificateRequest(make_key().public_key(), ())
         await authority.enrol_request(ORDER, fresh, path=tmp_path / "4.pem", now=NOW)
 
+    async def test_a_key_that_is_compromised_meanwhile(
+        self, ca: CA, authority: Authority, begin: Begin, tmp_path: Path
+    ) -> None:
+        """Reported while the next certificate is being signed: nobody gets that one."""
+        path = tmp_path / "1.pem"
+        first = (await authority.enrol_request(ORDER, self.asked, path=path, now=NOW)).record
+
+        async def report() -> None:
+            async with begin() as connection:
+                lost = RevocationReason.KEY_COMPROMISE
+                await ledger.revoke(connection, serials=[first.serial], reason=lost, now=NOW)
+
+        for step in (1, 2):
+            overtaken = authority_of(ca, doing_after(begin, step, report), tmp_path)
+            path = tmp_path / f"{step}-later.pem"
+            with pytest.raises(IssuanceRefused, match=f"compromised: certificate {first.serial}"):
+                await overtaken.enrol_request(ORDER, self.asked, path=path, now=NOW)
+            assert not path.exists()
+            assert {one.state for one in await records(begin)} == {CertificateState.REVOKED}
+
     async def test_a_key_of_somebody_else(
         self, authority: Authority, begin: Begin, tmp_path: Path
     ) -> None:
