@@ -1,15 +1,18 @@
 """The decision, and the same decision explained rule by rule."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from policies.match import (
     CRITERIA,
     MISS,
     Verdict,
     in_words,
+    judge_groups,
     judge_level,
     judge_scope,
+    judge_users,
     matches,
 )
 from policies.model import (
@@ -26,8 +29,24 @@ from policies.model import (
     StepUp,
     Subject,
 )
+from policies.plan import Ready, plan_of
 
-_DENY = Effect.DENY
+FRONT_PAGE: Final = RequestFacts(method="GET", path="/")
+LOOK_AHEAD: Final = timedelta(days=14)
+
+_DENY: Final = Effect.DENY
+_ALLOW: Final = Effect.ALLOW
+_TURNS: Final = 1000
+# Of several rules that would nearly allow a request, the one that is the least to wait or to
+# change for; never that which happens to stand first.
+_NEARNESS: Final = (
+    Reason.OUTSIDE_HOURS,
+    Reason.OTHER_PATH,
+    Reason.OTHER_METHOD,
+    Reason.OUTSIDE_NETWORK,
+    Reason.OTHER_CERTIFICATE,
+    Reason.OUTSIDE_PERIOD,
+)
 
 
 def decide(policy: AppPolicy, subject: Subject, request: RequestFacts, now: datetime) -> Decision:
@@ -36,23 +55,137 @@ def decide(policy: AppPolicy, subject: Subject, request: RequestFacts, now: date
     A deny rule beats every allow rule, whatever their order, and a request
     that no allow rule matches is refused: an empty policy lets nobody in.
     Whether certificate and session are valid at all is decided before, elsewhere.
+
+    The decision says until when it stays the same, *now* being all that changes.
     """
     if judge_scope(subject.scope, policy.app) is MISS:
         return Deny(Reason.OUTSIDE_CERTIFICATE_SCOPE)
     question = Question(subject, request, now)
-    allowing = None
-    for rule in policy.rules:
-        if matches(rule, question):
-            if rule.effect is _DENY:
-                return Deny(Reason.RULE_DENIES, rule.name)
-            if allowing is None:
-                allowing = rule
-    if allowing is None:
-        return Deny(Reason.NO_RULE_MATCHES)
+    found = _Found()
+    for ready in plan_of(policy).concerning(subject):
+        rule = ready.rule
+        for judge in ready.judges:
+            if judge(rule, question) is MISS:
+                break
+        else:
+            found.add(ready, now)
+    if found.denying is not None:
+        return Deny(Reason.RULE_DENIES, found.denying.rule.name, found.until)
+    if found.allowing is None:
+        return _refuse(policy, question, found)
+    until = found.until
+    if found.allowing.when is not None:
+        until = _first_of(until, found.allowing.when.look(now)[1])
     # Asked last, so that nobody is sent through a sign-in whose answer is already "no".
     if judge_level(policy.required, subject.level) is MISS:
-        return StepUp(policy.required)
-    return Allow(allowing.name)
+        return StepUp(policy.required, until)
+    return Allow(found.allowing.rule.name, until, _names(found.observing))
+
+
+@dataclass(slots=True, eq=False)  # made for each decision: not frozen, which costs
+class _Found:
+    """The rules that match but for the time, sorted by what they do now."""
+
+    allowing: Ready | None = None
+    denying: Ready | None = None
+    waiting: tuple[Ready, ...] = ()
+    """Would allow, at other times."""
+    observing: tuple[Ready, ...] = ()
+    until: datetime | None = None
+    """When a rule that denies, or is on trial, begins or ends."""
+    opens: datetime | None = None
+    """When a rule that waits begins."""
+
+    def add(self, ready: Ready, now: datetime) -> None:
+        """Take in a rule that matches, if *now* is its time."""
+        effect, when = ready.rule.effect, ready.when
+        if when is not None:
+            holds, turn = when.look(now)
+            if effect is not _ALLOW:
+                self.until = _first_of(self.until, turn)
+            elif not holds:
+                self.opens = _first_of(self.opens, turn)
+                self.waiting += (ready,)
+            if not holds:
+                return
+        if effect is _ALLOW:
+            self.allowing = _earlier(self.allowing, ready)
+        elif effect is _DENY:
+            self.denying = _earlier(self.denying, ready)
+        else:
+            self.observing += (ready,)
+
+
+def opens_at(
+    policy: AppPolicy,
+    subject: Subject,
+    now: datetime,
+    request: RequestFacts = FRONT_PAGE,
+    ahead: timedelta = LOOK_AHEAD,
+) -> datetime | None:
+    """Return the first moment, from *now* on, at which *request* is not refused.
+
+    That is *now* itself where it is not refused now, and None where it is throughout the time
+    *ahead*. Whether the person must still sign in makes no difference.
+    """
+    moment = now
+    for _ in range(_TURNS):
+        decision = decide(policy, subject, request, moment)
+        if not isinstance(decision, Deny):
+            return moment
+        if decision.until is None or decision.until > now + ahead:
+            return None
+        moment = decision.until
+    return None
+
+
+def _earlier(one: Ready | None, other: Ready) -> Ready:
+    """Return which of two rules stands first in its file: its name is given as the cause."""
+    return other if one is None or other.position < one.position else one
+
+
+def _first_of(one: datetime | None, other: datetime | None) -> datetime | None:
+    if one is None or other is None:
+        return one or other
+    return min(one, other)
+
+
+def _names(observing: tuple[Ready, ...]) -> tuple[str, ...]:
+    if not observing:
+        return ()
+    # A rule is found once for each group that it shares with somebody.
+    found = {ready.position: ready.rule.name for ready in observing}
+    return tuple(found[position] for position in sorted(found))
+
+
+def _refuse(policy: AppPolicy, question: Question, found: _Found) -> Deny:
+    """Say why no allow rule matches: by the one thing that is wrong, where it is one thing."""
+    until = _first_of(found.until, found.opens)
+    if found.waiting:
+        near = [(_why_closed(each, question.now), each.position) for each in found.waiting]
+    else:
+        near = [
+            (miss, position)
+            for position, rule in enumerate(policy.rules)
+            if rule.effect is _ALLOW and (miss := _near_miss(rule, question)) is not None
+        ]
+    if not near:
+        return Deny(Reason.NO_RULE_MATCHES, until=until)
+    reason, position = min(near, key=lambda one: (_NEARNESS.index(one[0]), one[1]))
+    return Deny(reason, policy.rules[position].name, until)
+
+
+def _why_closed(ready: Ready, now: datetime) -> Reason:
+    over = ready.when is not None and ready.when.outside_period(now)
+    return Reason.OUTSIDE_PERIOD if over else Reason.OUTSIDE_HOURS
+
+
+def _near_miss(rule: Rule, question: Question) -> Reason | None:
+    """Return in what one respect *rule* does not match; None: in several, or it is for others."""
+    if MISS in (judge_users(rule, question), judge_groups(rule, question)):
+        return None
+    missed = {criterion.reason for criterion in CRITERIA if criterion.judge(rule, question) is MISS}
+    return missed.pop() if len(missed) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +256,7 @@ def _explain_rule(rule: Rule, question: Question) -> RuleFinding:
                 criterion.name,
                 criterion.judge(rule, question),
                 criterion.wanted(rule),
-                criterion.found(question),
+                criterion.found(question, rule),
             )
             for criterion in CRITERIA
         ),

@@ -6,10 +6,14 @@ nothing else decides, so nothing can be explained otherwise than it was decided.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
-from policies.model import Level, Question, Rule
+from policies.calendar import WEEKDAYS
+from policies.model import CertificateKind, Effect, Level, Question, Reason, Rule, Subject
 
 
 class Verdict(Enum):
@@ -24,6 +28,7 @@ class Verdict(Enum):
 HIT: Final = Verdict.HIT
 MISS: Final = Verdict.MISS
 NOT_ASKED: Final = Verdict.NOT_ASKED
+_ALLOW: Final = Effect.ALLOW
 
 
 def judge_scope(scope: frozenset[str] | None, app: str) -> Verdict:
@@ -47,19 +52,91 @@ def judge_groups(rule: Rule, question: Question) -> Verdict:
     return MISS if rule.groups.isdisjoint(question.subject.groups) else HIT
 
 
+def judge_devices(rule: Rule, question: Question) -> Verdict:
+    """Whether the certificate was issued for one of the devices that the rule names."""
+    if rule.devices is None:
+        return NOT_ASKED
+    return HIT if question.subject.device in rule.devices else MISS
+
+
+def judge_issuers(rule: Rule, question: Question) -> Verdict:
+    """Whether the certificate is of one of the CAs that the rule names."""
+    if rule.issuers is None:
+        return NOT_ASKED
+    return HIT if question.subject.issuer in rule.issuers else MISS
+
+
+def judge_certificate(rule: Rule, question: Question) -> Verdict:
+    """Whether the certificate is one for some applications, or for all, as the rule asks."""
+    if rule.certificate is None:
+        return NOT_ASKED
+    return HIT if _kind(question.subject) is rule.certificate else MISS
+
+
+def judge_methods(rule: Rule, question: Question) -> Verdict:
+    """Whether the rule names the method; GET stands for HEAD too, which asks for the same."""
+    if rule.methods is None:
+        return NOT_ASKED
+    method = question.request.method
+    return HIT if ("GET" if method == "HEAD" else method) in rule.methods else MISS
+
+
+def judge_paths(rule: Rule, question: Question) -> Verdict:
+    """Whether a pattern of the rule means the path; what keeps out is on the safe side."""
+    if rule.paths is None:
+        return NOT_ASKED
+    path = question.request.path
+    if rule.effect is _ALLOW:
+        return HIT if any(pattern.matches(path) for pattern in rule.paths) else MISS
+    return HIT if any(pattern.may_match(path) for pattern in rule.paths) else MISS
+
+
+def judge_networks(rule: Rule, question: Question) -> Verdict:
+    """Whether the request comes from one of the networks; what keeps out is on the safe side."""
+    if rule.networks is None:
+        return NOT_ASKED
+    address = read_address(question.request.address)
+    if address is None:
+        return MISS if rule.effect is _ALLOW else HIT
+    return HIT if any(address in network for network in rule.networks) else MISS
+
+
+def judge_when(rule: Rule, question: Question) -> Verdict:
+    """Whether it is one of the times at which the rule holds."""
+    if rule.when is None:
+        return NOT_ASKED
+    return HIT if rule.when.look(question.now)[0] else MISS
+
+
 def judge_level(required: Level, level: Level) -> Verdict:
     """Whether a session at *level* has proved *required*."""
     return HIT if level >= required else MISS
 
 
+@lru_cache(maxsize=4096)
+def read_address(text: str) -> IPv4Address | IPv6Address | None:
+    """Return the address in *text*; None where it is none. An IPv4 address in IPv6 is IPv4."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One line of the table: how to judge, and what to tell people of it."""
+    """One line of the table: how to judge, and what to tell people of it.
+
+    *reason* is why a request is refused that an allow rule misses in this criterion alone;
+    None: for who is somebody else, no rule is their rule.
+    """
 
     name: str
     judge: Callable[[Rule, Question], Verdict]
     wanted: Callable[[Rule], str]
-    found: Callable[[Question], str]
+    found: Callable[[Question, Rule], str]
+    reason: Reason | None = None
 
 
 CRITERIA: Final = (
@@ -67,25 +144,69 @@ CRITERIA: Final = (
         "users",
         judge_users,
         wanted=lambda rule: in_words(rule.users),
-        found=lambda question: question.subject.user,
+        found=lambda question, _: question.subject.user,
     ),
     Criterion(
         "groups",
         judge_groups,
         wanted=lambda rule: in_words(rule.groups),
-        found=lambda question: in_words(question.subject.groups),
+        found=lambda question, _: in_words(question.subject.groups),
+    ),
+    Criterion(
+        "devices",
+        judge_devices,
+        wanted=lambda rule: in_words(rule.devices),
+        found=lambda question, _: question.subject.device or "none",
+        reason=Reason.OTHER_CERTIFICATE,
+    ),
+    Criterion(
+        "issuers",
+        judge_issuers,
+        wanted=lambda rule: in_words(rule.issuers),
+        found=lambda question, _: question.subject.issuer,
+        reason=Reason.OTHER_CERTIFICATE,
+    ),
+    Criterion(
+        "certificate",
+        judge_certificate,
+        wanted=lambda rule: rule.certificate or "any",
+        found=lambda question, _: _kind(question.subject),
+        reason=Reason.OTHER_CERTIFICATE,
+    ),
+    Criterion(
+        "methods",
+        judge_methods,
+        wanted=lambda rule: in_words(rule.methods),
+        found=lambda question, _: question.request.method,
+        reason=Reason.OTHER_METHOD,
+    ),
+    Criterion(
+        "paths",
+        judge_paths,
+        wanted=lambda rule: "any" if rule.paths is None else ", ".join(map(str, rule.paths)),
+        found=lambda question, _: question.request.path,
+        reason=Reason.OTHER_PATH,
+    ),
+    Criterion(
+        "networks",
+        judge_networks,
+        wanted=lambda rule: "any" if rule.networks is None else ", ".join(map(str, rule.networks)),
+        found=lambda question, _: question.request.address or "unknown",
+        reason=Reason.OUTSIDE_NETWORK,
+    ),
+    Criterion(
+        "when",
+        judge_when,
+        wanted=lambda rule: str(rule.when or "any"),
+        found=lambda question, rule: moment_in_words(question.now, rule),
+        reason=Reason.OUTSIDE_HOURS,
     ),
 )
-
-_JUDGES: Final = tuple(criterion.judge for criterion in CRITERIA)
 
 
 def matches(rule: Rule, question: Question) -> bool:
     """Whether every criterion that *rule* asks holds; a rule that asks nothing matches."""
-    for judge in _JUDGES:  # noqa: SIM110 - all() over a generator doubles the price of a decision
-        if judge(rule, question) is MISS:
-            return False
-    return True
+    return all(criterion.judge(rule, question) is not MISS for criterion in CRITERIA)
 
 
 def in_words(names: Iterable[str] | None) -> str:
@@ -93,3 +214,14 @@ def in_words(names: Iterable[str] | None) -> str:
     if names is None:
         return "any"
     return ", ".join(sorted(names)) or "none"
+
+
+def _kind(subject: Subject) -> CertificateKind:
+    return CertificateKind.UNLIMITED if subject.scope is None else CertificateKind.LIMITED
+
+
+def moment_in_words(now: datetime, rule: Rule) -> str:
+    """Return *now* by the wall clock of the rule's zone: `tue 2026-11-24 19:40`."""
+    if rule.when is not None:
+        now = now.astimezone(rule.when.zone)
+    return f"{WEEKDAYS[now.weekday()]} {now:%Y-%m-%d %H:%M}"

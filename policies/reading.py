@@ -17,7 +17,7 @@ Values of a wrong type are named by their type and never quoted, as they may be 
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from enum import Enum, StrEnum
 from typing import Final, TypeVar, cast, overload
 
@@ -91,6 +91,11 @@ class Section:
         """Record a problem that the caller found with *key*, or with the whole section."""
         place = self.place if key is None else self.place_of(key)
         self._problems.append(Problem(place, message))
+
+    @property
+    def problem_count(self) -> int:
+        """How many problems there are by now, in all that is read together."""
+        return len(self._problems)
 
     def finish(self) -> None:
         """Report every key that nobody asked for. To be called once, after all takers."""
@@ -187,6 +192,19 @@ class Section:
         An empty list is a problem.
         """
         return self._take(key, default, values.texts(check))
+
+    def one_or_more(self, key: str, *, check: Check | None = None) -> tuple[str, ...]:
+        """Take a text, or a list of them as `texts` does; nothing where it is missing."""
+        nothing: tuple[str, ...] = ()
+        return self._take(key, nothing, values.one_or_more(check)) or nothing
+
+    @overload
+    def date(self, key: str) -> date | None: ...
+    @overload
+    def date(self, key: str, *, default: D) -> date | D: ...
+    def date(self, key: str, *, default: D | _Required = _Required.REQUIRED) -> date | D | None:
+        """Take a date, as TOML writes it or as the same in a text."""
+        return self._take(key, default, values.day())
 
     @overload
     def duration(

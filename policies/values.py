@@ -1,5 +1,6 @@
 """What one value of a setting may be: readers that record problems and never raise."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -8,6 +9,8 @@ from enum import StrEnum
 from typing import Final, Generic, TypeVar
 
 from policies.durations import parse_duration, show_duration
+
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 T_co = TypeVar("T_co", covariant=True)
 E = TypeVar("E", bound=StrEnum)
@@ -170,6 +173,42 @@ def texts(check: Check | None = None) -> Reader[tuple[str, ...]]:
                 problems.append(Problem(where, f"{word!r} is listed twice"))
             found[word] = None
         return tuple(found) if len(found) == len(value) else None
+
+    return Reader(expected, read)
+
+
+def one_or_more(check: Check | None = None) -> Reader[tuple[str, ...]]:
+    """Read a text, or a list of them as `texts` does."""
+    expected = "a text or a list of texts"
+    one, several = text(expected, check), texts(check)
+
+    def read(value: object, place: str, problems: list[Problem]) -> tuple[str, ...] | None:
+        if isinstance(value, list):
+            return several.read(value, place, problems)
+        word = one.read(value, place, problems)
+        return None if word is None else (word,)
+
+    return Reader(expected, read)
+
+
+def day() -> Reader[date]:
+    """Read a date: TOML's own, or the same as a text."""
+    expected = "a date such as 2026-12-31"
+
+    def read(value: object, place: str, problems: list[Problem]) -> date | None:
+        if isinstance(value, str):
+            try:
+                # Python also takes weeks and days without dashes; people would wonder.
+                if _DATE.fullmatch(value):
+                    return date.fromisoformat(value)
+            except ValueError:
+                pass
+            problems.append(Problem(place, f"expected {expected}, found {value!r}"))
+            return None
+        if isinstance(value, date) and not isinstance(value, datetime):
+            return value
+        problems.append(Problem(place, f"expected {expected}, found {kind_of(value)}"))
+        return None
 
     return Reader(expected, read)
 

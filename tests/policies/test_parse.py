@@ -91,7 +91,7 @@ def test_an_empty_list_is_a_problem(key: str) -> None:
 def test_an_effect_is_required() -> None:
     """A rule without effect is not guessed either."""
     assert said("[[rules]]\nusers = ['anna']") == [
-        "rules[1].effect: missing, expected one of 'allow', 'deny'"
+        "rules[1].effect: missing, expected one of 'allow', 'deny', 'observe'"
     ]
 
 
@@ -139,7 +139,7 @@ def test_all_problems_come_at_once() -> None:
     everybody = "yes"
     """
     assert said(text) == [
-        "rules[1].effect: expected one of 'allow', 'deny', found 'allov'; did you mean 'allow'?",
+        "rules[1].effect: expected one of 'allow', 'deny', 'observe', found 'allov'; did you mean 'allow'?",
         (
             "rules[1].groups[1]: 'Technicians' cannot be a name: use 1 to 64 of a-z, 0-9, '.', '_' "
             "and '-', beginning with a letter or a digit; did you mean 'technicians'?"

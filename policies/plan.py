@@ -1,0 +1,88 @@
+"""The rules of an application, laid out so that a decision looks at few of them.
+
+A rule that names users is found by them, one that names groups by those, and the rest are for
+everybody. So what a decision costs does not grow with the rules that are for other people.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from policies.calendar import Timetable
+from policies.match import (
+    CRITERIA,
+    Verdict,
+    judge_groups,
+    judge_users,
+    judge_when,
+)
+from policies.model import AppPolicy, Question, Rule, Subject
+
+Judge = Callable[[Rule, Question], Verdict]
+
+_ASKED: Final = tuple(
+    (criterion.name, criterion.judge)
+    for criterion in CRITERIA
+    if criterion.judge not in (judge_users, judge_groups, judge_when)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A rule with those judges that still have to be asked once it has been found.
+
+    *position* is its place in the file. *when* is asked last, since its answer has an end.
+    """
+
+    position: int
+    rule: Rule
+    judges: tuple[Judge, ...]
+    when: Timetable | None
+
+
+class Plan:
+    """Where the rules of one application are found."""
+
+    __slots__ = ("_everybody", "_groups", "_users")
+
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        """Lay out *rules*."""
+        everybody: list[Ready] = []
+        users: dict[str, list[Ready]] = {}
+        groups: dict[str, list[Ready]] = {}
+        for position, rule in enumerate(rules):
+            judges = tuple(judge for name, judge in _ASKED if getattr(rule, name) is not None)
+            if rule.users is not None and rule.groups is not None:
+                judges = (judge_groups, *judges)
+            ready = Ready(position, rule, judges, rule.when)
+            if rule.users is not None:
+                for user in rule.users:
+                    users.setdefault(user, []).append(ready)
+            elif rule.groups is not None:
+                for group in rule.groups:
+                    groups.setdefault(group, []).append(ready)
+            else:
+                everybody.append(ready)
+        self._everybody = tuple(everybody)
+        self._users = {user: tuple(found) for user, found in users.items()}
+        self._groups = {group: tuple(found) for group, found in groups.items()}
+
+    def concerning(self, subject: Subject) -> tuple[Ready, ...]:
+        """Return the rules that may be for *subject*, some of them more than once."""
+        found = self._everybody
+        if self._users:
+            found += self._users.get(subject.user, ())
+        if self._groups:
+            for group in subject.groups:
+                found += self._groups.get(group, ())
+        return found
+
+
+def plan_of(policy: AppPolicy) -> Plan:
+    """Return the plan of *policy*, which is made when it is asked for first."""
+    kept = policy.plan
+    if not kept:
+        kept.append(Plan(policy.rules))
+    plan = kept[0]
+    assert isinstance(plan, Plan)  # noqa: S101 - nothing else is ever kept there
+    return plan

@@ -1,0 +1,94 @@
+"""What is strange about rules that are not wrong: those that never match, and contradictions."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from policies.calendar import Timetable
+from policies.model import AppPolicy, Effect, Network, Rule
+from policies.paths import PathPattern
+
+_YEARS: Final = timedelta(days=3 * 366)
+_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Oddity:
+    """Something that somebody should look at: the *rule*, its *position* from 1, and why."""
+
+    position: int
+    rule: str
+    message: str
+
+
+def review(policy: AppPolicy, today: date) -> list[Oddity]:
+    """Return what is strange about the rules of *policy*, in their order."""
+    found: list[Oddity] = []
+    for position, rule in enumerate(policy.rules, start=1):
+        if rule.when is not None and (message := _never_holds(rule.when, today)):
+            found.append(Oddity(position, rule.name, message))
+        if rule.effect is Effect.ALLOW:
+            found.extend(
+                Oddity(position, rule.name, _against(rule, other))
+                for other in policy.rules
+                if other.effect is Effect.DENY and covers(other, rule)
+            )
+    return found
+
+
+def covers(wide: Rule, narrow: Rule) -> bool:
+    """Say whether *wide* matches whatever *narrow* does; False also where that is hard to tell."""
+    return (
+        _named(wide.users, narrow.users)
+        and _named(wide.groups, narrow.groups)
+        and _named(wide.devices, narrow.devices)
+        and _named(wide.issuers, narrow.issuers)
+        and wide.certificate in (None, narrow.certificate)
+        and _named(wide.methods, narrow.methods)
+        and _pathed(wide.paths, narrow.paths)
+        and _networked(wide.networks, narrow.networks)
+        and (wide.when is None or wide.when == narrow.when)
+    )
+
+
+def _never_holds(when: Timetable, today: date) -> str:
+    if when.last is not None and when.last < today:
+        return f"it ended on {when.last}, and can be taken out"
+    day = today if when.first is None else max(today, when.first)
+    end = day + _YEARS if when.last is None else min(day + _YEARS, when.last)
+    while day <= end:
+        if when.counts(day):
+            return ""
+        day += _DAY
+    return "it can never match: there is no day on which it holds"
+
+
+def _against(allow: Rule, deny: Rule) -> str:
+    if covers(allow, deny):
+        return f"it contradicts rule {deny.name!r}, which denies exactly the same, and wins"
+    return f"it can never let anybody in: rule {deny.name!r} denies all of it"
+
+
+def _named(wide: frozenset[str] | None, narrow: frozenset[str] | None) -> bool:
+    return wide is None or (narrow is not None and narrow <= wide)
+
+
+def _pathed(wide: tuple[PathPattern, ...] | None, narrow: tuple[PathPattern, ...] | None) -> bool:
+    if wide is None:
+        return True
+    return narrow is not None and all(any(one.covers(each) for one in wide) for each in narrow)
+
+
+def _networked(wide: tuple[Network, ...] | None, narrow: tuple[Network, ...] | None) -> bool:
+    if wide is None:
+        return True
+    return narrow is not None and all(any(_within(each, one) for one in wide) for each in narrow)
+
+
+def _within(narrow: Network, wide: Network) -> bool:
+    # Not subnet_of, which takes two of a kind alone.
+    return (
+        narrow.version == wide.version
+        and narrow.network_address in wide
+        and narrow.broadcast_address in wide
+    )
