@@ -18,6 +18,7 @@ WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY: Final = timedelta(days=1)
 _SECOND: Final = timedelta(seconds=1)
 _NEAR: Final = 3
+_REMEMBERED: Final = 4
 _AHEAD: Final = 35
 """For how many days a change is looked for; further than that nobody needs to know it."""
 
@@ -66,7 +67,7 @@ class Timetable:
     last: date | None = None
     off: tuple[Calendar, ...] = ()
     only: tuple[Calendar, ...] = ()
-    # The last answer, and from when until when it is that: worked out once, asked all day.
+    # The last answers, and from when until when they are that: worked out once, asked all day.
     _known: list[tuple[datetime, datetime, bool]] = field(
         default_factory=list, init=False, compare=False, repr=False
     )
@@ -83,8 +84,8 @@ class Timetable:
         now = now.astimezone(UTC)
         holds = self.holds(now)
         end = self._turn(now, holds)
-        # One assignment, so that nobody ever sees half of it.
-        self._known[:] = [(now, end, holds)]
+        # The newest first; who looks ahead does not make who asks about now wait.
+        self._known[:] = [(now, end, holds), *self._known[: _REMEMBERED - 1]]
         return holds, end
 
     def holds(self, moment: datetime) -> bool:

@@ -1,6 +1,8 @@
 """What the files of a site say: pusterla.toml and apps/*.toml → values, or all problems at once.
 
 - `files`         reading the files; everything of a site in one go
+- `documents`     one file; all others read theirs with it
+- `calendars`     holidays/NAME.toml → calendars by name
 - `settings`      pusterla.toml → `Site`
 - `applications`  apps/NAME.toml → `Application`
 - `reaching`      the part of it that is about how an application is reached

@@ -18,6 +18,7 @@ from gateway.core.routes import normalise_host
 from gateway.core.site import Application, Site
 from policies.parse import parse_rules
 from policies.reading import Problem, Section
+from policies.times import Almanac
 
 RESERVED_NAMES: Final = frozenset({"portal", "public", "pusterla"})
 """Names with which logs and audit lines speak of Pusterla itself."""
@@ -67,11 +68,14 @@ class ApplicationReader:
     """Reads the applications of one site, which must not get in each other's way.
 
     Without a *site* (its own file has problems) everything is checked but
-    what depends on the site's hosts.
+    what depends on the site's hosts. Rules go by the zone and the calendars of *almanac*.
     """
 
-    def __init__(self, site: Site | None, folder: Path, problems: list[Problem]) -> None:
+    def __init__(
+        self, site: Site | None, folder: Path, almanac: Almanac, problems: list[Problem]
+    ) -> None:
         self._folder = folder
+        self._almanac = almanac
         self._problems = problems
         self._taken: dict[str, str] = {}
         if site is not None:
@@ -102,7 +106,11 @@ class ApplicationReader:
         tls = read_upstream_tls(document.section("upstream_tls"), upstreams, self._folder)
         health = read_health_check(document.section("health"))
         policy = parse_rules(
-            name, document.raw("rules"), document.place_of("rules"), self._problems
+            name,
+            document.raw("rules"),
+            document.place_of("rules"),
+            self._problems,
+            self._almanac,
         )
         self._claim(document, place, host)
         document.finish()

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from gateway.config.applications import ApplicationReader
+from gateway.config.calendars import read_calendars
+from gateway.config.documents import read_document
 from gateway.config.settings import read_settings
-from gateway.core.site import Application, Site
+from gateway.core.site import DEFAULT_TIME_ZONE, Application, Site
 from policies.reading import Problem, Section, parse_toml
+from policies.times import Almanac
 
 SETTINGS_FILE: Final = "pusterla.toml"
 APPS_DIRECTORY: Final = "apps"
@@ -74,6 +77,7 @@ def read_sound_applications(directory: Path, site: Site) -> tuple[dict[str, Appl
     Of two files that name the same host neither is sound: nobody can say whose it is.
     """
     problems: list[Problem] = []
+    almanac = _read_almanac(directory, site, problems)
     try:
         names = application_names(directory)
     except OSError as error:
@@ -83,7 +87,7 @@ def read_sound_applications(directory: Path, site: Site) -> tuple[dict[str, Appl
         place = f"{directory.name}/{name}{APP_SUFFIX}"
         document = read_document(directory / (name + APP_SUFFIX), place, problems)
         # A reader for each: which file comes first is to make no difference.
-        reader = ApplicationReader(site, directory.parent, problems)
+        reader = ApplicationReader(site, directory.parent, almanac, problems)
         if document is not None and (application := reader.read(name, place, document)):
             found.append(application)
     claims = Counter(application.host for application in found)
@@ -104,7 +108,8 @@ def read_new_application(
     which is there already has; what is wrong with those is not its fault.
     """
     problems: list[Problem] = []
-    reader = ApplicationReader(site, directory.parent, problems)
+    almanac = _read_almanac(directory, site, problems)
+    reader = ApplicationReader(site, directory.parent, almanac, problems)
     _read_files(reader, directory, problems)
     problems.clear()
     place = f"{directory.name}/{name}{APP_SUFFIX}"
@@ -149,7 +154,14 @@ def _read_site(path: Path, problems: list[Problem]) -> Site | None:
 def _read_applications(
     directory: Path, site: Site | None, problems: list[Problem]
 ) -> dict[str, Application]:
-    return _read_files(ApplicationReader(site, directory.parent, problems), directory, problems)
+    almanac = _read_almanac(directory, site, problems)
+    reader = ApplicationReader(site, directory.parent, almanac, problems)
+    return _read_files(reader, directory, problems)
+
+
+def _read_almanac(directory: Path, site: Site | None, problems: list[Problem]) -> Almanac:
+    zone = DEFAULT_TIME_ZONE if site is None else site.time_zone
+    return Almanac(zone, read_calendars(directory.parent, problems))
 
 
 def _read_files(
@@ -171,18 +183,3 @@ def _read_files(
         if application is not None:
             applications[application.name] = application
     return applications
-
-
-def read_document(path: Path, place: str, problems: list[Problem]) -> Section | None:
-    """Read the TOML file *path*, which problems are to call *place*; None after one."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        problems.append(Problem(place, f"cannot be read: {error.strerror}"))
-        return None
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        problems.append(Problem(f"{place}: line {line}", "not UTF-8: save the file as UTF-8"))
-        return None
-    data = parse_toml(text, place, problems)
-    return None if data is None else Section(data, place, problems)

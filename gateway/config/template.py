@@ -163,7 +163,14 @@ def _rules_text(allow: Iterable[SubjectTerm]) -> str:
     head = (
         "# Who may reach it. Within a rule everything must hold, between rules one is enough;\n"
         '# a rule with effect = "deny" beats every other, and whom no rule allows is refused.\n'
-        '# A rule names groups = ["technicians"], users = ["anna"] or everybody = true.\n'
+        '# A rule names groups = ["technicians"], users = ["anna"] or everybody = true, and may\n'
+        "# ask for more; docs/policies.md explains it all:\n"
+        '#   hours = "08:00-19:00"          weekdays = "mon-fri"\n'
+        "#   valid_from = 2026-11-01        valid_until = 2026-12-31\n"
+        '#   except_holidays = ["it"]       only_holidays = ["it"]\n'
+        '#   methods = ["GET"]              paths = ["/reports/**"]\n'
+        '#   networks = ["10.0.0.0/8"]      devices = ["stick-1"]\n'
+        '#   issuers = ["own"]              certificate = "limited"\n'
     )
     keys = {SubjectKind.USER: "users", SubjectKind.GROUP: "groups"}
     rules = [

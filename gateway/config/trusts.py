@@ -16,7 +16,8 @@ from ca.foreign.authorities import (
 )
 from ca.foreign.paths import is_signed
 from ca.serials import parse_serial
-from gateway.config.files import Problems, read_document
+from gateway.config.documents import read_document
+from gateway.config.files import Problems
 from gateway.core.trusts import IdentityMap, PastEnd, Trust
 from policies.model import check_name
 from policies.reading import Problem, Section, parse_toml

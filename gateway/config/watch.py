@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from gateway.config.calendars import HOLIDAYS_DIRECTORY, calendar_files
 from gateway.config.files import (
     APPS_DIRECTORY,
     SETTINGS_FILE,
@@ -27,7 +28,9 @@ def signature(directory: Path) -> Signature:
         applications = application_files(directory / APPS_DIRECTORY)
     except OSError:
         applications = []
-    return tuple(state for path in (settings, *applications) if (state := _state(path)))
+    calendars = calendar_files(directory / HOLIDAYS_DIRECTORY)
+    files = (settings, *applications, *calendars)
+    return tuple(state for path in files if (state := _state(path)))
 
 
 class ConfigurationWatcher:
@@ -60,4 +63,10 @@ def _state(path: Path) -> FileState | None:
     except OSError:
         return None
     # The change time as well: a chmod can make a file readable that was not.
-    return (path.name, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return (
+        f"{path.parent.name}/{path.name}",
+        found.st_ino,
+        found.st_size,
+        found.st_mtime_ns,
+        found.st_ctime_ns,
+    )

@@ -57,6 +57,8 @@ class AuditKind(StrEnum):
     """A client sent fields that say who it is; they were taken out of the request."""
     ACCESS_ALLOWED = "access-allowed"
     ACCESS_DENIED = "access-denied"
+    ACCESS_OBSERVED = "access-observed"
+    """Let in, against a rule on trial: *rule* names it, or several."""
     CONNECTION_CUT = "connection-cut"
     REQUEST_REFUSED = "request-refused"
     MAIL_SENT = "mail-sent"

@@ -33,6 +33,14 @@ class Refusal(StrEnum):
     NOT_ALLOWED = "not-allowed"
     OUTSIDE_HOURS = "outside-hours"
     """The rules would let the person in at another hour, or on another day."""
+    OUTSIDE_PERIOD = "outside-period"
+    """The rules have let the person in, or will, from one day to another."""
+    OUTSIDE_NETWORK = "outside-network"
+    """The rules would let the person in from another network."""
+    OTHER_CERTIFICATE = "other-certificate"
+    """The rules would let the person in with another device, or another CA's certificate."""
+    PART_NOT_ALLOWED = "part-not-allowed"
+    """The rules let the person into the application, but not there, or not to do that."""
     OUTSIDE_CERTIFICATE_SCOPE = "outside-certificate-scope"
     CROSS_SITE_REQUEST = "cross-site-request"
     NOT_FOUND = "not-found"
@@ -74,6 +82,10 @@ STATUS: Final = {
     Refusal.TICKET_REFUSED: HTTPStatus.FORBIDDEN,
     Refusal.NOT_ALLOWED: HTTPStatus.FORBIDDEN,
     Refusal.OUTSIDE_HOURS: HTTPStatus.FORBIDDEN,
+    Refusal.OUTSIDE_PERIOD: HTTPStatus.FORBIDDEN,
+    Refusal.OUTSIDE_NETWORK: HTTPStatus.FORBIDDEN,
+    Refusal.OTHER_CERTIFICATE: HTTPStatus.FORBIDDEN,
+    Refusal.PART_NOT_ALLOWED: HTTPStatus.FORBIDDEN,
     Refusal.OUTSIDE_CERTIFICATE_SCOPE: HTTPStatus.FORBIDDEN,
     Refusal.CROSS_SITE_REQUEST: HTTPStatus.FORBIDDEN,
     Refusal.NOT_FOUND: HTTPStatus.NOT_FOUND,

@@ -67,6 +67,10 @@ WAYS: Final = {
     Refusal.TICKET_REFUSED: Way.PORTAL,
     Refusal.NOT_ALLOWED: Way.PORTAL,
     Refusal.OUTSIDE_HOURS: Way.PORTAL,
+    Refusal.OUTSIDE_PERIOD: Way.PORTAL,
+    Refusal.OUTSIDE_NETWORK: Way.PORTAL,
+    Refusal.OTHER_CERTIFICATE: Way.PORTAL,
+    Refusal.PART_NOT_ALLOWED: Way.PORTAL,
     Refusal.OUTSIDE_CERTIFICATE_SCOPE: Way.PORTAL,
     Refusal.CROSS_SITE_REQUEST: Way.PORTAL,
     Refusal.NOT_FOUND: Way.PORTAL,
@@ -241,6 +245,29 @@ _ENGLISH: Final = {
         "You are signed in, and this application opens to you at certain times only. This is not "
         "one of them.",
         ("The start page shows what is open now.",),
+    ),
+    Refusal.OUTSIDE_PERIOD: Words(
+        "Not from this day to that",
+        "This application was opened to you for certain days, and today is not one of them: they "
+        "are over, or have yet to come.",
+        ("Whoever opened it to you can say which days, and open it for longer.",),
+    ),
+    Refusal.OUTSIDE_NETWORK: Words(
+        "Not from this network",
+        "This application opens to you, but not from the network that you are in now.",
+        ("From the office, or from another network that was agreed on, it will.",),
+    ),
+    Refusal.OTHER_CERTIFICATE: Words(
+        "With another certificate, yes",
+        "This application opens to you with another certificate: that of another of your devices, "
+        "or of another authority.",
+        ("Start the browser in which that one is. The start page shows what this one opens.",),
+    ),
+    Refusal.PART_NOT_ALLOWED: Words(
+        "Not in this part",
+        "This application opens to you, but this part of it does not, or not for what you were "
+        "about to do.",
+        ("Go back to what you came from: the rest of it is open as before.",),
     ),
     Refusal.OUTSIDE_CERTIFICATE_SCOPE: Words(
         "Not with this certificate",
@@ -462,6 +489,29 @@ _ITALIAN: Final = {
         "Hai effettuato l’accesso, ma questa applicazione per te si apre solo in certi orari, e "
         "adesso è fuori orario.",
         ("La pagina iniziale mostra che cosa è aperto adesso.",),
+    ),
+    Refusal.OUTSIDE_PERIOD: Words(
+        "Non in questi giorni",
+        "Questa applicazione ti è stata aperta per certi giorni, e oggi non è tra quelli: sono "
+        "passati, oppure devono ancora venire.",
+        ("Chi te l’ha aperta può dirti quali sono, e prolungarli.",),
+    ),
+    Refusal.OUTSIDE_NETWORK: Words(
+        "Non da questa rete",
+        "Questa applicazione per te si apre, ma non dalla rete in cui ti trovi adesso.",
+        ("Dall’ufficio, o da un’altra rete concordata, si apre.",),
+    ),
+    Refusal.OTHER_CERTIFICATE: Words(
+        "Con un altro certificato, sì",
+        "Questa applicazione per te si apre con un altro certificato: quello di un altro tuo "
+        "dispositivo, o di un’altra autorità.",
+        ("Avvia il browser in cui si trova. La pagina iniziale mostra che cosa apre questo.",),
+    ),
+    Refusal.PART_NOT_ALLOWED: Words(
+        "Non in questa parte",
+        "Questa applicazione per te è aperta, ma questa sua parte no, oppure non per quello che "
+        "stavi per fare.",
+        ("Torna alla pagina di prima: il resto è aperto.",),
     ),
     Refusal.OUTSIDE_CERTIFICATE_SCOPE: Words(
         "Non con questo certificato",

@@ -38,6 +38,7 @@ from gateway.core.sessions import Session, SessionId
 from gateway.core.site import Application
 from gateway.edge.forwarding import field_lines
 from gateway.edge.presenting import Elsewhere, Presenting
+from policies.model import Allow
 
 REMEMBERED_MAXIMUM: Final = 100_000
 _READS: Final = 5
@@ -77,6 +78,11 @@ _T = TypeVar("_T")  # PEP 695 is not in Python 3.11
 Missing = HolderMissing | SessionMissing | RecordMissing
 
 
+Ground = tuple[object, ...]
+"""What of a request a decision rested on, beside session and application: with another it is
+another grant. Nothing, where the rules look at nothing else."""
+
+
 @dataclass(slots=True, eq=False)  # one is another, though they say the same
 class Grant:
     """A decision that a session may use an application, and what it is told of whom.
@@ -95,6 +101,11 @@ class Grant:
     """The lines with those that say where a request came from, by address and authority."""
     rule: str = ""
     """By which rule, for the log."""
+    observed: tuple[str, ...] = ()
+    """Against which rules on trial, for the log."""
+    turn: datetime | None = None
+    """When the policy may say otherwise by itself, and must be asked again; None: never."""
+    ground: Ground = ()
 
 
 class Admission:
@@ -113,7 +124,7 @@ class Admission:
         self._elsewhere = Elsewhere()
         self._holders: dict[Fingerprint, Holder | None] = {}
         self._sessions: dict[SessionId, Session | None] = {}
-        self._grants: dict[tuple[SessionId, str], Grant] = {}
+        self._grants: dict[tuple[SessionId, str, Ground], Grant] = {}
         self._recorded: set[tuple[SessionId, str, str]] = set()
         self._reliable_until = clock()
 
@@ -192,15 +203,24 @@ class Admission:
         except KeyError:
             return SessionMissing(session)
 
-    def grant(self, session: SessionId, app: Application, now: datetime) -> Grant | None:
+    def grant(
+        self, session: SessionId, app: Application, now: datetime, ground: Ground = ()
+    ) -> Grant | None:
         """Return the grant that is in force, if there is one."""
-        grant = self._grants.get((session, app.name))
+        grant = self._grants.get((session, app.name, ground))
         return grant if grant is not None and grant.live and now < grant.until else None
 
     def make_grant(
-        self, holder: Holder, session: Session, app: Application, rule: str, address: str
+        self,
+        holder: Holder,
+        session: Session,
+        app: Application,
+        decision: Allow,
+        address: str,
+        ground: Ground = (),
     ) -> Grant | RecordMissing:
         """Turn a decision to allow into a grant, once it is in the audit log."""
+        rule = decision.rule
         if (session.id, app.name, rule) not in self._recorded:
             return RecordMissing(holder, session.id, app.name, rule, address)
         now = self._clock()
@@ -214,18 +234,26 @@ class Admission:
         ]
         if app.user_header is not None:
             fields.append((app.user_header, person.user))
+        until = min(now + GRANT_LIFETIME, session.expires_at, holder.ends)
         grant = Grant(
             holder=holder,
             session=session,
             app=app,
             lines=field_lines(*fields),
-            until=min(now + GRANT_LIFETIME, session.expires_at, holder.ends),
+            until=until if decision.until is None else min(until, decision.until),
             rule=rule,
+            observed=decision.observed,
+            turn=decision.until,
+            ground=ground,
         )
         if len(self._grants) >= REMEMBERED_MAXIMUM:
             # Not merely dropped: a grant that memory has lost could not be ended.
             self.forget_decisions()
-        self._grants[session.id, app.name] = grant
+        before = self._grants.get((session.id, app.name, ground))
+        if before is not None:
+            # Its time is over; but nobody may ever find it live that cannot be ended.
+            before.live = False
+        self._grants[session.id, app.name, ground] = grant
         return grant
 
     # Learning and forgetting ------------------------------------------------
@@ -339,4 +367,4 @@ class Admission:
 
     def _end(self, grant: Grant) -> None:
         grant.live = False
-        del self._grants[grant.session.id, grant.app.name]
+        del self._grants[grant.session.id, grant.app.name, grant.ground]

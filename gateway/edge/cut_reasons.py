@@ -19,6 +19,7 @@ class CutReason(StrEnum):
     NO_ROOM = "no-room"
     NOT_ALLOWED = "not-allowed"
     NOT_TAKING = "not-taking"
+    OUTSIDE_HOURS = "outside-hours"
     SESSION_ENDED = "session-ended"
     STALE = "stale"
     UNTRUSTED = "untrusted"
@@ -30,6 +31,7 @@ _WORDS: Final[Mapping[str, str]] = {
     CutReason.NO_ROOM: "another one needs the room",
     CutReason.NOT_ALLOWED: "the policy does not allow it any more",
     CutReason.NOT_TAKING: "it takes nothing of what waits for it",
+    CutReason.OUTSIDE_HOURS: "the hours at which the policy allows it are over",
     CutReason.SESSION_ENDED: "its session is over",
     CutReason.STALE: "nobody can say any more who has been revoked",
     CutReason.UNTRUSTED: "its CA is not trusted any more",

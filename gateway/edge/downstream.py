@@ -1,7 +1,7 @@
 """One connection of a client: bytes in, requests out, one at a time."""
 
 import asyncio
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from gateway.core.people import Holder
@@ -26,6 +26,7 @@ from gateway.edge.telemetry import CLIENT_GONE, Account
 from gateway.edge.tls import Channel
 from gateway.edge.tunnel import Tunnel
 from gateway.edge.uploads import body_maximum, too_large
+from policies.model import RequestFacts
 
 if TYPE_CHECKING:
     from gateway.edge.edge import Edge
@@ -36,6 +37,7 @@ _VERDICTS: Final = (Forward, Refuse, Redirect)
 _LOOKUPS: Final = 8
 _HEAD_END_LENGTH: Final = len(HEAD_END)
 SEE_OTHER: Final = 303
+_FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class Downstream(Stream):
@@ -65,6 +67,7 @@ class Downstream(Stream):
         self.grant: Grant | None = None
         """And the decision, where it went to an application."""
         self.peer = peer
+        self._settled: tuple[Grant, datetime] | None = None
         self._crowded = crowded
         self._ends: datetime | None = None
         self._known_until: datetime | None = None
@@ -173,7 +176,7 @@ class Downstream(Stream):
             return False
         if not self._still_good(grant):
             return False
-        # The policy is not asked again: as yet no rule looks at the path.
+        # The policy is not asked again: where rules look at the path, nothing is remembered.
         self._start(Exchange(self, line[1], line[2], shape))
         return True
 
@@ -285,7 +288,10 @@ class Downstream(Stream):
         services = self.edge.services
         service = services.portal if grant is None else services.of(grant.app)
         shape = Shape(head, verdict.tail, service, grant, verdict.session)
-        if grant is not None and head.rememberable:
+        if verdict.observed is not None:
+            self.edge.tell(verdict.observed, self.meter.id)
+        # Where rules look at what is asked for, what was decided for one is not for the next.
+        if grant is not None and head.rememberable and not grant.app.policy.asks_target:
             self._memo.keep(block, shape)
             self._manner = learn_manner(head, verdict, shape, self.peer.address)
         held = head.body is CHUNKED and service.buffer_body is not None
@@ -348,6 +354,29 @@ class Downstream(Stream):
             self._abort()
         else:
             self._refuse(refusal, exchange.head if exchange else None, why)
+
+    # For the follower -------------------------------------------------------
+
+    @property
+    def under_way(self) -> RequestFacts | None:
+        """What an application is being asked, as its policy sees it; None where it is nothing."""
+        exchange = self.exchange
+        if exchange is None:
+            return None
+        path = exchange.target.partition(b"?")[0]
+        return RequestFacts(exchange.method.decode(), path.decode(), self.peer.address)
+
+    def due(self, now: datetime) -> bool:
+        """Say whether the policy has to be asked again for what it let in, for its time is over."""
+        grant = self.grant
+        if grant is None or grant.turn is None or now < grant.turn:
+            return False
+        settled = self._settled
+        return settled is None or settled[0] is not grant or settled[1] <= now
+
+    def settle(self, grant: Grant, until: datetime | None) -> None:
+        """Note that what *grant* allowed is still allowed, and until when; None: for ever."""
+        self._settled = grant, until or _FOR_EVER
 
     # For the register -------------------------------------------------------
 

@@ -121,7 +121,7 @@ class Edge:
         """
         if event is None:
             return
-        what = event.detail.get("fingerprint", "")
+        what = event.detail.get("fingerprint", "") + event.detail.get("rule", "")
         key = (event.kind, event.user, event.serial, event.app, event.reason, event.address, what)
         if self._told.get(key, float("-inf")) > self.tick - _AUDIT_QUIET_SECONDS:
             return

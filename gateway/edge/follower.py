@@ -12,7 +12,7 @@ from gateway.core.people import Fingerprint, Holder
 from gateway.core.ports import StoreUnavailable
 from gateway.core.refusal_kinds import Refusal
 from gateway.edge.admission import HolderMissing, SessionMissing
-from gateway.edge.connections import cut_all
+from gateway.edge.connections import SWEEP_SECONDS, cut_all
 from gateway.edge.cut_reasons import CutReason
 from gateway.edge.downstream import Downstream
 from gateway.edge.edge import Edge
@@ -76,10 +76,32 @@ async def reconsider(edge: Edge) -> None:
     Nothing but this would cut what they no longer allow, so where memory does not
     know and the store does not answer, it is asked until it does.
     """
+    await _judge_anew(edge, [c for c in edge.connections if c.grant is not None])
+
+
+async def watch_turns(edge: Edge) -> None:
+    """Judge what rests on a decision anew when its time is over, for ever.
+
+    So what is open at the end of somebody's hours is cut then, give or take a sweep. When the
+    clock was put back, nothing that was decided is believed: it may not be allowed yet.
+    """
+    before = edge.clock()
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        now = edge.clock()
+        put_back, before = now < before, now
+        if put_back:
+            edge.admission.forget_decisions()
+        due = [one for one in edge.connections if put_back or one.due(now)]
+        if due:
+            await _judge_anew(edge, due)
+
+
+async def _judge_anew(edge: Edge, connections: list[Downstream]) -> None:
     wait = _FIRST_WAIT
     while True:
         try:
-            await recheck(edge, [c for c in edge.connections if c.grant is not None])
+            await recheck(edge, connections)
         except StoreUnavailable as error:
             log.warning("not all connections could be judged anew: %s", error)
             await asyncio.sleep(wait)
@@ -156,9 +178,15 @@ async def _recheck_session(edge: Edge, holder: Holder, connection: Downstream) -
         return True
     # Of an idle connection too: it was opened for what is no longer allowed.
     grant = connection.grant
-    if grant is not None and not edge.gate.still_allowed(grant, holder):
-        connection.cut(CutReason.NOT_ALLOWED)
+    if grant is None:
+        return False
+    judged = edge.gate.judge_again(grant, holder, connection.under_way, connection.peer.address)
+    if isinstance(judged, Refusal):
+        # The page of the next request says in what respect; here it matters only whether to wait.
+        outside = judged is Refusal.OUTSIDE_HOURS
+        connection.cut(CutReason.OUTSIDE_HOURS if outside else CutReason.NOT_ALLOWED)
         return True
+    connection.settle(grant, judged.until)
     return False
 
 

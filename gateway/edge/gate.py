@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import parse_qs, quote
 
+from gateway.core.asking import REFUSALS, subject_of
 from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.cookies import cookie_header, mint_cookie, read_cookie, read_ticket
 from gateway.core.headers import (
@@ -30,6 +31,7 @@ from gateway.core.site import Application, Site
 from gateway.edge.admission import (
     Admission,
     Grant,
+    Ground,
     HolderMissing,
     Missing,
     RecordMissing,
@@ -46,8 +48,17 @@ from gateway.edge.forwarding import (
 from gateway.edge.heads import RequestHead
 from gateway.edge.rewriting import ForeignDestination, Rewriting
 from gateway.edge.tls import chain_above
-from policies.decide import decide
-from policies.model import Allow, Deny, Level, Reason, RequestFacts, StepUp, Subject
+from policies.decide import decide, opens_at
+from policies.model import (
+    Allow,
+    AppPolicy,
+    Deny,
+    Level,
+    Reason,
+    RequestFacts,
+    StepUp,
+    Subject,
+)
 
 _CLAIMS_SHOWN: Final = 200
 _REMEMBERED_COOKIES: Final = 10_000
@@ -95,6 +106,8 @@ class Forward:
     grant: Grant | None
     session: SessionId | None = None
     event: AuditEvent | None = None
+    observed: AuditEvent | None = None
+    """Tells of rules on trial that would have refused it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,13 +222,15 @@ class Gate:
         """Return the grant that an earlier request was given and this one may use as well.
 
         It holds the answers to all the questions below, and whatever changes one of them
-        ends it: no rule looks at the path or at the hour as yet. Where there is more than
-        one cookie, or none, the questions are asked.
+        ends it, the hour too. Where there is more than one cookie, or none, or where rules
+        look at what is asked for, the questions are asked.
         """
         if app is None or len(numbers) != 1 or not self._admission.reliable(now):
             return None
         number = numbers[0]
-        grant = None if number is None else self._admission.grant(number, app, now)
+        if number is None or app.policy.asks_target:
+            return None
+        grant = self._admission.grant(number, app, now, _ground(app.policy, peer.address))
         if grant is None or grant.session.fingerprint != peer.fingerprint:
             return None
         return None if head.target.path.startswith(_RESERVED) else grant
@@ -243,19 +258,28 @@ class Gate:
         judged = self._certificate(peer, self._clock())
         return None if isinstance(judged, Holder) else judged
 
-    def still_allowed(self, grant: Grant, holder: Holder) -> bool:
-        """Say whether what *grant* allowed would be allowed again now, by today's policies."""
+    def judge_again(
+        self, grant: Grant, holder: Holder, facts: RequestFacts | None, address: str
+    ) -> Allow | Refusal:
+        """Say whether what *grant* allowed would be allowed again now, by today's policies.
+
+        *facts* is the request that is under way; None: none is, on a connection from *address*.
+        """
         app = self._by_host.get(grant.app.host)
         if app is None or app.name != grant.app.name:
-            return False
+            return Refusal.NOT_ALLOWED
         # One of several may go: what is under way there may finish. Where none is left
         # of those there were, this is another application under an old name.
         if set(app.upstreams).isdisjoint(grant.app.upstreams):
-            return False
-        # The path of a connection that is under way is not asked for again.
-        facts = RequestFacts("GET", "/")
+            return Refusal.NOT_ALLOWED
+        if facts is None and app.policy.asks_target:
+            # What comes next on it is judged by what it asks for.
+            return Allow(grant.rule)
+        facts = facts or RequestFacts("GET", "/", address)
         decision = decide(app.policy, _subject(holder, grant.session), facts, self._clock())
-        return isinstance(decision, Allow)
+        if isinstance(decision, Allow):
+            return decision
+        return REFUSALS[decision.reason] if isinstance(decision, Deny) else Refusal.NOT_ALLOWED
 
     def _decide(
         self,
@@ -266,25 +290,59 @@ class Gate:
         head: RequestHead,
         now: datetime,
     ) -> Verdict | Missing:
-        session = found.session
-        known = None if session is None else self._admission.grant(session.id, app, now)
-        if known is not None:
-            # Decided before, and nothing has changed since.
-            return self._forward(peer, head, known)
-        facts = RequestFacts(head.method.decode(), head.target.path.decode())
-        match decide(app.policy, _subject(holder, session), facts, now):
-            case Deny(reason):
-                scoped = reason is Reason.OUTSIDE_CERTIFICATE_SCOPE
-                refusal = Refusal.OUTSIDE_CERTIFICATE_SCOPE if scoped else Refusal.NOT_ALLOWED
-                event = self._event(AuditKind.ACCESS_DENIED, peer, holder, app.name, reason)
-                return Refuse(refusal, event)
-            case Allow(rule) if session is not None:
-                grant = self._admission.make_grant(holder, session, app, rule, peer.address)
+        session, policy, address = found.session, app.policy, peer.address
+        if session is not None and not policy.asks_target:
+            known = self._admission.grant(session.id, app, now, _ground(policy, address))
+            if known is not None:
+                # Decided before, and nothing has changed since.
+                return self._forward(peer, head, known)
+        facts = RequestFacts(head.method.decode(), head.target.path.decode(), address)
+        match decide(policy, _subject(holder, session), facts, now):
+            case Deny() as denied:
+                return self._deny(peer, holder, session, app, facts, denied)
+            case Allow() as allowed if session is not None:
+                ground = _ground(policy, address, allowed)
+                grant: Grant | RecordMissing | None = self._admission.grant(
+                    session.id, app, now, ground
+                )
+                if grant is None:
+                    grant = self._admission.make_grant(
+                        holder, session, app, allowed, address, ground
+                    )
                 if isinstance(grant, RecordMissing):
                     return grant
-                return self._forward(peer, head, grant)
+                forward = self._forward(peer, head, grant)
+                if allowed.observed and isinstance(forward, Forward):
+                    forward.observed = self._observed(peer, holder, app, allowed)
+                return forward
             case Allow() | StepUp():
                 return self._sign_in(head, found.event)
+
+    def _deny(
+        self,
+        peer: Peer,
+        holder: Holder,
+        session: Session | None,
+        app: Application,
+        facts: RequestFacts,
+        denied: Deny,
+    ) -> Refuse:
+        """Refuse, and say when it opens again where that is a matter of time."""
+        event = self._event(AuditKind.ACCESS_DENIED, peer, holder, app.name, denied.reason)
+        if denied.rule is not None:
+            event = replace(event, detail=event.detail | {"rule": denied.rule})
+        refusal, opens = REFUSALS[denied.reason], None
+        if denied.until is not None:
+            subject = _subject(holder, session)
+            opens = opens_at(app.policy, subject, self._clock(), facts)
+        if opens is None:
+            return Refuse(refusal, event)
+        return Refuse(Refusal.OUTSIDE_HOURS, event, opens_at=opens.astimezone(self.site.time_zone))
+
+    def _observed(self, peer: Peer, holder: Holder, app: Application, allowed: Allow) -> AuditEvent:
+        """Tell the audit log of a rule on trial: what it would have refused."""
+        event = self._event(AuditKind.ACCESS_OBSERVED, peer, holder, app.name, Reason.RULE_DENIES)
+        return replace(event, detail=event.detail | {"rule": ", ".join(allowed.observed)})
 
     def _forward(self, peer: Peer, head: RequestHead, grant: Grant) -> Forward | Refuse:
         app = grant.app
@@ -445,13 +503,16 @@ def _detail(peer: Peer, holder: Holder | None) -> dict[str, str]:
 
 
 def _subject(holder: Holder, session: Session | None) -> Subject:
-    assert holder.person is not None  # noqa: S101 - the certificate has been judged
-    return Subject(
-        user=holder.user,
-        groups=holder.person.groups,
-        scope=holder.scope,
-        level=Level.CERTIFICATE if session is None else session.level,
-    )
+    return subject_of(holder, Level.CERTIFICATE if session is None else session.level)
+
+
+def _ground(policy: AppPolicy, address: str, allowed: Allow | None = None) -> Ground:
+    """Return what a grant rests on beside session and application, as far as *policy* looks."""
+    place = (address,) if policy.asks_network else ()
+    if allowed is None or not policy.asks_target:
+        return place
+    # Each request is decided; those that are decided alike share a grant.
+    return (*place, allowed.rule, allowed.until, allowed.observed)
 
 
 def _is_path(to: str) -> bool:

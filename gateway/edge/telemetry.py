@@ -199,6 +199,7 @@ class Telemetry:
                 "device": known.device if known else "",
                 "app": name,
                 "rule": grant.rule if grant else "",
+                "observed": ", ".join(grant.observed) if grant else "",
                 "host": head.authority if head else "",
                 "tls": down.tls_version,
                 "user_agent": agent or b"",

@@ -5,18 +5,17 @@ from datetime import datetime, timedelta
 
 from aiohttp import web
 
+from gateway.core.asking import subject_of
 from gateway.core.site import Application
 from gateway.portal.callers import Visitor
 from gateway.portal.moments import date_in_words, span_in_words
 from gateway.portal.pages import language_of, render, see_other
 from gateway.portal.services import SERVICES
 from policies.decide import decide
-from policies.model import Allow, Level, RequestFacts, Subject
+from policies.model import Allow, Level, RequestFacts
 
 WARN_BEFORE = timedelta(days=30)
 """How long before its end a certificate is spoken of."""
-
-_OPENING = RequestFacts(method="GET", path="/")
 
 
 async def show_home(request: web.Request, visitor: Visitor) -> web.StreamResponse:
@@ -47,15 +46,11 @@ def openable(
     What the edge allows is decided there, for each request; this is what can
     be said beforehand.
     """
-    subject = Subject(
-        user=visitor.person.user,
-        groups=visitor.person.groups,
-        scope=visitor.holder.scope,
-        level=level,
-    )
+    subject = subject_of(visitor.holder, level)
+    front_page = RequestFacts(method="GET", path="/", address=visitor.address)
     allowed = [
         application
         for application in applications
-        if isinstance(decide(application.policy, subject, _OPENING, now), Allow)
+        if isinstance(decide(application.policy, subject, front_page, now), Allow)
     ]
     return sorted(allowed, key=lambda application: application.title.casefold())

@@ -77,8 +77,8 @@ def test_each_kind_of_holiday() -> None:
             "holidays[1].since: belongs to 'every' and 'easter'",
         ),
         (
-            "holidays = [{evry = '12-25', easter = 1}]",
-            "holidays[1].evry: unknown key; did you mean 'every'?",
+            "holidays = [{everi = '12-25', easter = 1}]",
+            "holidays[1].everi: unknown key; did you mean 'every'?",
         ),
     ],
 )

@@ -21,6 +21,7 @@ from gateway.edge.admission import (
     RecordMissing,
     SessionMissing,
 )
+from policies.model import Allow
 from tests.gateway.edge.stage import Stage
 from tests.gateway.edge.stores import Question
 from tests.gateway.edge.waiting import soon
@@ -43,7 +44,7 @@ async def grant_to(stage: Stage, session: Session, app: str = "wiki") -> Grant:
     admission, application = stage.edge.admission, stage.applications()[app]
     holder = await learn_holder(stage)
     for _ in range(2):
-        grant = admission.make_grant(holder, session, application, "a rule", "192.0.2.7")
+        grant = admission.make_grant(holder, session, application, Allow("a rule"), "192.0.2.7")
         if isinstance(grant, Grant):
             return grant
         await admission.learn(grant)
@@ -195,21 +196,23 @@ async def test_no_grant_without_its_line_in_the_audit_log(stage: Stage) -> None:
     """Written before, once for a session, an application and a rule."""
     session, holder = await stage.sign_in(), await learn_holder(stage)
     wiki, admission = stage.applications()["wiki"], stage.edge.admission
-    missing = admission.make_grant(holder, session, wiki, "a rule", "192.0.2.7")
+    missing = admission.make_grant(holder, session, wiki, Allow("a rule"), "192.0.2.7")
     assert isinstance(missing, RecordMissing)
     assert admission.grant(session.id, wiki, stage.clock()) is None
     stage.held.fail(Question.RECORD, times=1)
     with pytest.raises(StoreUnavailable):
         await admission.learn(missing)
-    assert isinstance(admission.make_grant(holder, session, wiki, "a rule", "::1"), RecordMissing)
+    assert isinstance(
+        admission.make_grant(holder, session, wiki, Allow("a rule"), "::1"), RecordMissing
+    )
     await admission.learn(missing)
-    grant = admission.make_grant(holder, session, wiki, "a rule", "::1")
+    grant = admission.make_grant(holder, session, wiki, Allow("a rule"), "::1")
     assert isinstance(grant, Grant)
     assert admission.grant(session.id, wiki, stage.clock()) is grant
     (event,) = await stage.audit(AuditKind.ACCESS_ALLOWED)
     assert (event.user, event.app, event.address) == ("anna", "wiki", "192.0.2.7")
     assert event.detail == {"rule": "a rule"}
-    other = admission.make_grant(holder, session, wiki, "another rule", "::1")
+    other = admission.make_grant(holder, session, wiki, Allow("another rule"), "::1")
     assert isinstance(other, RecordMissing)
 
 
@@ -225,7 +228,7 @@ async def test_a_grant_says_who_is_calling(stage: Stage) -> None:
     wiki = replace(stage.applications()["wiki"], user_header="X-Who")
     admission = stage.edge.admission
     await admission.learn(RecordMissing(holder, session.id, "wiki", "a rule", ""))
-    grant = admission.make_grant(holder, session, wiki, "a rule", "")
+    grant = admission.make_grant(holder, session, wiki, Allow("a rule"), "")
     assert isinstance(grant, Grant)
     lines = grant.lines.decode().split("\r\n")
     assert lines[:3] == [
@@ -245,7 +248,7 @@ async def test_a_grant_ends_with_whatever_ends_first(stage: Stage) -> None:
     assert (await grant_to(stage, short)).until == short.expires_at
     holder = replace(await learn_holder(stage), not_after=stage.clock() + timedelta(seconds=3))
     wiki = stage.applications()["wiki"]
-    grant = stage.edge.admission.make_grant(holder, long.session, wiki, "a rule", "")
+    grant = stage.edge.admission.make_grant(holder, long.session, wiki, Allow("a rule"), "")
     assert isinstance(grant, Grant)
     assert grant.until == holder.not_after
     admission = stage.edge.admission
@@ -312,7 +315,7 @@ async def test_memory_is_bounded(stage: Stage) -> None:
     assert len(admission._sessions) == len(admission._recorded) == 1
     for number in range(1, module.REMEMBERED_MAXIMUM):
         other = replace(grant, app=replace(grant.app, name=str(number)))
-        admission._grants[session.id, other.app.name] = other
+        admission._grants[session.id, other.app.name, ()] = other
     newest = await grant_to(stage, session)
     assert not grant.live
     assert [*admission._grants.values()] == [newest]

@@ -1,6 +1,6 @@
 import asyncio
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import pytest
 
@@ -10,6 +10,9 @@ from gateway.core.audit import AuditKind
 from gateway.core.changes import Batch, ChangeKind
 from gateway.core.people import Fingerprint, Holder
 from gateway.core.refusal_kinds import Refusal
+from gateway.core.site import Application
+from policies.calendar import Span, Timetable
+from policies.model import AppPolicy
 from tests.gateway.edge.recorder import Line, ok
 from tests.gateway.edge.site import CRM, HOST, WIKI
 from tests.gateway.edge.stage import Stage, Visitor, application
@@ -286,6 +289,67 @@ async def test_a_policy_is_enforced_as_soon_as_the_store_answers_again(stage: St
     await change(stage, "policy", anna)
     await anna.wire.read_all()
     assert anna.wire.end is not End.CLOSED
+
+
+async def test_the_end_of_hours_ends_everything_that_is_open(stage: Stage) -> None:
+    """Idle, waiting, a download, a tunnel; and whoever comes back is told when it opens."""
+    stage.worker.adopt(stage.applications(wiki=during(stage, seconds=3)))
+    anna, elsewhere = await stage.enter(), await stage.enter(CRM)
+    people = await crowd(stage, anna)
+    # Of a half request nobody knows yet what it will ask for.
+    people.wires.pop().reset()
+    assert (await elsewhere.ask()).status == 200
+    await people.all_ended()
+    event = await stage.wait_for_audit(AuditKind.CONNECTION_CUT, "session or policy")
+    assert event.detail == {"connections": str(len(people.wires))}
+    back = await stage.connect(WIKI, stage.made.anna)
+    answer = await back.ask(anna.request("/again"))
+    assert answer.status == 403
+    assert b"outside-hours" in answer.body
+    assert b"It opens to you again" in answer.body
+    assert (await elsewhere.ask()).status == 200
+    reasons = {line["reason"] for line in await stage.access(len(people.wires))}
+    assert "outside-hours" in reasons
+
+
+async def test_hours_that_go_on_end_nothing(stage: Stage) -> None:
+    """A rule may end where another begins: what is open stays open, under the other."""
+    hours, later = during(stage, seconds=2), during(stage, hours=1)
+    rules = (*hours.policy.rules, replace(later.policy.rules[0], name="later"))
+    stage.worker.adopt(stage.applications(wiki=replace(hours, policy=AppPolicy("wiki", rules))))
+    stage.wiki.script = application_of_all_kinds
+    anna = await stage.enter()
+    await anna.wire.send(anna.request("/tunnel", "GET", *UPGRADE))
+    assert await anna.wire.read() == SWITCHING
+    (connection,) = stage.connections
+    assert connection.grant is not None
+    turn = connection.grant.turn
+    assert turn is not None
+    await until(lambda: stage.clock() > turn and not connection.due(stage.clock()))
+    await anna.wire.send(b"still here")
+    assert await anna.wire.read() == b"still here"
+
+
+async def test_a_clock_that_is_put_back_ends_what_has_not_begun(stage: Stage) -> None:
+    """And what was granted by the other clock is granted no more."""
+    stage.worker.adopt(stage.applications(wiki=during(stage, hours=1)))
+    anna = await stage.enter()
+    assert (await anna.ask()).status == 200
+    stage.clock.shift = -timedelta(minutes=10)
+    assert await anna.wire.read_all() == b""
+    back = await stage.connect(WIKI, stage.made.anna)
+    assert (await back.ask(anna.request())).status == 403
+
+
+def during(stage: Stage, **length: float) -> Application:
+    """Return the wiki, open from a minute ago on and for so long."""
+    wiki = stage.applications()["wiki"]
+    now = stage.clock()
+    begin, end = now - timedelta(minutes=1), now + timedelta(**length)
+    seconds = [each.hour * 3600 + each.minute * 60 + each.second for each in (begin, end)]
+    (rule,) = wiki.policy.rules
+    open_then = replace(rule, when=Timetable(UTC, (Span(*seconds),)))
+    return replace(wiki, policy=AppPolicy("wiki", (open_then,)))
 
 
 async def test_changes_that_touch_nobody_cut_nobody(stage: Stage) -> None:

@@ -1,6 +1,8 @@
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -14,7 +16,17 @@ from gateway.edge import gate as module
 from gateway.edge.gate import Door, Forward, Peer, Redirect, Refuse, Verdict
 from gateway.edge.heads import RequestHead, parse_request
 from gateway.edge.tls import read_issuers
-from policies.model import AppPolicy, Effect, Level, Rule
+from policies.calendar import Span, Timetable
+from policies.model import (
+    Allow,
+    AppPolicy,
+    CertificateKind,
+    Effect,
+    Level,
+    RequestFacts,
+    Rule,
+)
+from policies.paths import parse_path_pattern
 from tests.gateway.edge.site import CRM, HOST, PUBLIC_HOST, WIKI
 from tests.gateway.edge.stage import Stage, application
 from tests.gateway.edge.sticks import Stick
@@ -586,4 +598,183 @@ async def test_what_is_under_way_is_judged_by_todays_policies(stage: Stage) -> N
     for allowed, states in cases.items():
         for applications in states:
             stage.edge.gate.adopt(applications)
-            assert stage.edge.gate.still_allowed(grant, grant.holder) is allowed
+            judged = stage.edge.gate.judge_again(grant, grant.holder, None, "192.0.2.7")
+            assert isinstance(judged, Allow) is allowed
+
+
+# What rules look at ---------------------------------------------------------
+
+ALLOW = Rule("technicians", Effect.ALLOW, users=None, groups=frozenset({"technicians"}))
+
+
+def adopt(stage: Stage, *rules: Rule) -> None:
+    """Let the wiki have *rules*."""
+    apps = stage.applications()
+    wiki = replace(apps["wiki"], policy=AppPolicy("wiki", rules))
+    stage.edge.gate.adopt(apps | {"wiki": wiki})
+
+
+def now_and(stage: Stage, **until: float) -> Timetable:
+    """Return hours that began a minute ago and end in so long."""
+    now = stage.clock()
+    begin, end = now - timedelta(minutes=1), now + timedelta(**until)
+    return Timetable(UTC, (Span(second_of(begin), second_of(end)),))
+
+
+def second_of(moment: datetime) -> int:
+    """Return the second of its day."""
+    return moment.hour * 3600 + moment.minute * 60 + moment.second
+
+
+def put_clock(stage: Stage, **shift: float) -> None:
+    """Put the clock forward or back, with the feed heard at once."""
+    stage.clock.shift = timedelta(**shift)
+    stage.edge.admission.confirm(stage.clock())
+
+
+async def test_a_grant_ends_with_the_hours_that_it_rests_on(stage: Stage) -> None:
+    """And whoever asks then is told when it opens again, in the time of the site."""
+    stage.edge.gate.site = replace(stage.edge.gate.site, time_zone=ZoneInfo("Europe/Rome"))
+    hours = now_and(stage, seconds=10)
+    adopt(stage, replace(ALLOW, when=hours))
+    line = cookie(stage, await stage.sign_in())
+    forward = await ask(stage, "/", line)
+    assert isinstance(forward, Forward)
+    assert forward.grant is not None
+    _, end = hours.look(stage.clock())
+    assert forward.grant.until == forward.grant.turn == end
+    put_clock(stage, seconds=11)
+    refused = await ask(stage, "/", line)
+    assert isinstance(refused, Refuse)
+    assert refused.refusal is Refusal.OUTSIDE_HOURS
+    assert refused.opens_at == hours.look(stage.clock())[1]
+    assert str(getattr(refused.opens_at, "tzinfo", None)) == "Europe/Rome"
+    assert refused.event is not None
+    assert (refused.event.reason, refused.event.detail) == (
+        "outside-hours",
+        {"rule": "technicians"},
+    )
+    put_clock(stage, days=1, seconds=-5)
+    assert isinstance(await ask(stage, "/", line), Refuse), "the session is over"
+    head = head_of("/", line, PAGE)
+    assert isinstance(await judge(stage, peer_of(stage.made.anna), head), Redirect)
+
+
+async def test_hours_go_by_the_clock_that_there_is(stage: Stage) -> None:
+    """Also where it was put back: what it showed before does not count."""
+    adopt(stage, replace(ALLOW, when=now_and(stage, seconds=10)))
+    line = cookie(stage, await stage.sign_in())
+    assert isinstance(await ask(stage, "/", line), Forward)
+    put_clock(stage, seconds=11)
+    assert isinstance(await ask(stage, "/", line), Refuse)
+    put_clock(stage)
+    assert isinstance(await ask(stage, "/", line), Forward)
+    stage.edge.admission.forget_decisions()
+    put_clock(stage, minutes=-10)
+    assert isinstance(await ask(stage, "/", line), Refuse)
+
+
+async def test_where_rules_look_at_paths_each_request_is_judged(stage: Stage) -> None:
+    """What one path was granted is no other path's; those decided alike share a grant."""
+    admin = Rule(
+        "no admin", Effect.DENY, None, ALLOW.groups, paths=(parse_path_pattern("/admin/**"),)
+    )
+    adopt(stage, ALLOW, admin)
+    line = cookie(stage, await stage.sign_in())
+    first, second = await ask(stage, "/", line), await ask(stage, "/page", line)
+    assert isinstance(first, Forward)
+    assert isinstance(second, Forward)
+    assert first.grant is second.grant
+    for target in ("/admin", "/admin/x", "//ADMIN/x"):
+        refused = await ask(stage, target, line)
+        assert isinstance(refused, Refuse)
+        assert refused.refusal is Refusal.NOT_ALLOWED
+    reading = replace(ALLOW, methods=frozenset({"GET"}))
+    adopt(stage, reading)
+    peer = peer_of(stage.made.anna)
+    for method, kind in (("GET", Forward), ("HEAD", Forward), ("POST", Refuse)):
+        verdict = await judge(stage, peer, head_of("/", line, "Content-Length: 0", method=method))
+        assert isinstance(verdict, kind), method
+
+
+async def test_a_grant_is_for_the_network_that_it_was_made_for(stage: Stage) -> None:
+    """Where rules look at that: the same session elsewhere is asked anew."""
+    adopt(stage, replace(ALLOW, networks=(ip_network("192.0.2.0/24"),)))
+    line = cookie(stage, await stage.sign_in())
+    assert isinstance(await ask(stage, "/", line), Forward)
+    elsewhere = replace(peer_of(stage.made.anna), address="198.51.100.1")
+    refused = await judge(stage, elsewhere, head_of("/", line))
+    assert isinstance(refused, Refuse)
+    assert refused.refusal is Refusal.OUTSIDE_NETWORK
+    mapped = replace(peer_of(stage.made.anna), address="::ffff:192.0.2.9")
+    assert isinstance(await judge(stage, mapped, head_of("/", line)), Forward)
+
+
+@pytest.mark.parametrize(
+    "narrowed, allowed",
+    [
+        (replace(ALLOW, devices=frozenset({"stick-1"})), True),
+        (replace(ALLOW, devices=frozenset({"stick-2"})), False),
+        (replace(ALLOW, issuers=frozenset({"own"})), True),
+        (replace(ALLOW, issuers=frozenset({"partner"})), False),
+        (replace(ALLOW, certificate=CertificateKind.UNLIMITED), True),
+        (replace(ALLOW, certificate=CertificateKind.LIMITED), False),
+    ],
+)
+async def test_rules_know_the_certificate(stage: Stage, narrowed: Rule, *, allowed: bool) -> None:
+    """Its device, its CA, and whether it opens everything."""
+    adopt(stage, narrowed)
+    verdict = await ask(stage, "/", cookie(stage, await stage.sign_in()))
+    if allowed:
+        assert isinstance(verdict, Forward)
+    else:
+        assert isinstance(verdict, Refuse)
+        assert verdict.refusal is Refusal.OTHER_CERTIFICATE
+
+
+async def test_a_rule_on_trial_lets_pass_and_tells(stage: Stage) -> None:
+    """With the first request that rests on a decision, not with each."""
+    adopt(stage, ALLOW, Rule("trial", Effect.OBSERVE, None, ALLOW.groups))
+    line = cookie(stage, await stage.sign_in())
+    first, second = await ask(stage, "/", line), await ask(stage, "/", line)
+    assert isinstance(first, Forward)
+    assert isinstance(second, Forward)
+    assert first.observed is not None
+    assert first.observed.kind is AuditKind.ACCESS_OBSERVED
+    assert (first.observed.reason, first.observed.detail) == ("rule-denies", {"rule": "trial"})
+    assert second.observed is None
+    assert first.grant is not None
+    assert first.grant.observed == ("trial",)
+
+
+async def test_a_deny_rule_with_an_end_says_when_it_opens(stage: Stage) -> None:
+    """To the person it is all the same which rule keeps the hours."""
+    hours = now_and(stage, minutes=5)
+    adopt(stage, ALLOW, Rule("closed", Effect.DENY, None, None, when=hours))
+    refused = await ask(stage, "/", cookie(stage, await stage.sign_in()))
+    assert isinstance(refused, Refuse)
+    assert (refused.refusal, refused.opens_at) == (
+        Refusal.OUTSIDE_HOURS,
+        hours.look(stage.clock())[1],
+    )
+    assert refused.event is not None
+    assert refused.event.reason == "rule-denies"
+
+
+async def test_what_is_under_way_is_judged_by_what_it_asks_for(stage: Stage) -> None:
+    """A path that is denied later is cut, another not; and what waits for nothing stays."""
+    line = cookie(stage, await stage.sign_in())
+    forward = await ask(stage, "/", line)
+    assert isinstance(forward, Forward)
+    grant = forward.grant
+    assert grant is not None
+    adopt(
+        stage,
+        ALLOW,
+        Rule("x", Effect.DENY, None, None, paths=(parse_path_pattern("/x"),)),
+    )
+    again = stage.edge.gate.judge_again
+    facts = RequestFacts("GET", "/x", ADDRESS)
+    assert again(grant, grant.holder, facts, ADDRESS) is Refusal.NOT_ALLOWED
+    assert again(grant, grant.holder, replace(facts, path="/y"), ADDRESS) == Allow("technicians")
+    assert again(grant, grant.holder, None, ADDRESS) == Allow("technicians")

@@ -1,0 +1,20 @@
+"""Reading one TOML file of a site, with the problems that people see."""
+
+from pathlib import Path
+
+from policies.reading import Problem, Section, parse_toml
+
+
+def read_document(path: Path, place: str, problems: list[Problem]) -> Section | None:
+    """Read the TOML file *path*, which problems are to call *place*; None after one."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        problems.append(Problem(place, f"cannot be read: {error.strerror}"))
+        return None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        problems.append(Problem(f"{place}: line {line}", "not UTF-8: save the file as UTF-8"))
+        return None
+    data = parse_toml(text, place, problems)
+    return None if data is None else Section(data, place, problems)

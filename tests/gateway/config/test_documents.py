@@ -1,0 +1,23 @@
+"""One TOML file, read or said what is wrong with it."""
+
+from pathlib import Path
+
+from gateway.config.documents import read_document
+from policies.reading import Problem
+
+
+def test_a_file_is_read_or_its_problem_told(tmp_path: Path) -> None:
+    """By the name that the caller gives it."""
+    path = tmp_path / "x.toml"
+    problems: list[Problem] = []
+    assert read_document(path, "apps/x.toml", problems) is None
+    path.write_bytes(b"a = 1\nb = '\xff'")
+    assert read_document(path, "apps/x.toml", problems) is None
+    assert [str(problem) for problem in problems] == [
+        "apps/x.toml: cannot be read: No such file or directory",
+        "apps/x.toml: line 2: not UTF-8: save the file as UTF-8",
+    ]
+    path.write_text("a = 1")
+    section = read_document(path, "apps/x.toml", problems)
+    assert section is not None
+    assert section.integer("a") == 1
