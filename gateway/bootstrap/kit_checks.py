@@ -83,6 +83,11 @@ async def check_kit(command: Command, folder: Path, progress: Progress) -> KitCh
     Raises `CommandRefused` when there is no kit of this site in it.
     """
     await clean_up(command)
+    return await look_at_kit(command, folder, progress)
+
+
+async def look_at_kit(command: Command, folder: Path, progress: Progress) -> KitCheck:
+    """Do as `check_kit` does, where what was left behind has been seen to."""
     manifest, digest = read_kit(command, folder)
     differences = compare(manifest, _found(folder, manifest, progress))
     serial = parse_serial(manifest.serial)

@@ -12,8 +12,9 @@ import os
 import secrets
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from gateway.bootstrap.folder import SECRET_DIRECTORY_MODE, SECRET_FILE_MODE, Si
 
 _BEGUN: Final = ".begun"
 _BUILT: Final = ".kit"
+_RESERVED: Final = ".lock"
 _LONGEST: Final = 1 << 16
 
 
@@ -117,6 +119,48 @@ def _read(path: Path) -> Begun | None:
         return Begun(folder=folder, part=part, key=b64decode(found.pop("key")), **found)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+@contextmanager
+def reserve(site: SiteFolder, what: str) -> Iterator[bool]:
+    """Let nobody else have *what* meanwhile; gives False where somebody else has it.
+
+    Among the commands of this site, on this machine. Raises `FileRefused`.
+    """
+    name = sha256(os.fsencode(what)).hexdigest()[:32]
+    path = _folder(site) / f"{name}{_RESERVED}"
+    try:
+        descriptor = _hold(path, site)
+    except OSError as error:
+        raise FileRefused(f"{path} cannot be written: {error.strerror}") from error
+    if descriptor is None:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _hold(path: Path, site: SiteFolder) -> int | None:
+    """Lock the file *path*, made if need be; None where somebody else has locked it."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, SECRET_FILE_MODE)
+        try:
+            _hand_over(descriptor, site)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Who had it before may have removed it between the opening and the lock.
+            with suppress(FileNotFoundError):
+                if os.path.samestat(path.stat(), os.fstat(descriptor)):
+                    return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
 
 
 def keep(site: SiteFolder, serial: str, manifest: str) -> None:

@@ -6,7 +6,6 @@ end, the profile first; until then the kit is as it was.
 """
 
 import asyncio
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,14 +15,21 @@ from ca.kinds import KeyKind, make_key
 from ca.ledger import CertificateRecord
 from gateway.bootstrap.certificates import authority_of, find_certificate
 from gateway.bootstrap.command import Command, CommandRefused
-from gateway.bootstrap.kit_checks import KitCheck, check_kit
+from gateway.bootstrap.kit_checks import KitCheck, look_at_kit
 from gateway.bootstrap.kit_records import Begun, keep
-from gateway.bootstrap.kit_undoing import BEFORE, RENEWAL, all_or_nothing, finish
+from gateway.bootstrap.kit_undoing import (
+    BEFORE,
+    RENEWAL,
+    all_or_nothing,
+    alone_with,
+    clean_up,
+    finish,
+    remove,
+)
 from gateway.bootstrap.kits import (
     BuiltKit,
     KitWriter,
     Progress,
-    absolute,
     destination_of,
     make_folder,
     public_octets,
@@ -50,7 +56,13 @@ class KitRenewal:
 
 async def find_kit(command: Command, wish: KitRenewal, progress: Progress) -> KitCheck:
     """Look at the kit, or raise `CommandRefused` where it cannot be renewed."""
-    check = await check_kit(command, wish.folder, progress)
+    await clean_up(command)
+    with alone_with(command, wish.folder):
+        return await _look(command, wish, progress)
+
+
+async def _look(command: Command, wish: KitRenewal, progress: Progress) -> KitCheck:
+    check = await look_at_kit(command, wish.folder, progress)
     if faults := check.outer_faults():
         raise CommandRefused(
             f"{wish.folder} is not the kit that was built, and a new certificate would go into"
@@ -80,8 +92,17 @@ async def renew_kit(
 
     Raises `CommandRefused`, and what `Authority.enrol` raises; the kit is then as it was.
     """
-    check = await find_kit(command, wish, progress)
-    folder = absolute(wish.folder)
+    await clean_up(command)
+    with alone_with(command, wish.folder):
+        return await _renew(command, wish, password, progress)
+
+
+async def _renew(
+    command: Command, wish: KitRenewal, password: str, progress: Progress
+) -> tuple[BuiltKit, CertificateRecord]:
+    check = await _look(command, wish, progress)
+    # Where it is, and not a link that may lead elsewhere when the next command cleans up.
+    folder = wish.folder.resolve()
     single = _wish(wish, check)
     old = await find_renewable(command, single)
     person = await command.person(old.username)
@@ -93,7 +114,7 @@ async def renew_kit(
     part = folder / RENEWAL
     begun = Begun(old.username, old.device, folder, part, public_octets(key), renewal=True)
     async with all_or_nothing(command, begun, "nothing was renewed"):
-        shutil.rmtree(part, ignore_errors=True)
+        remove(part)
         make_folder(part)
         files = _browser_of(check)
         _write_policies(part, files, policy_file(destination))
@@ -124,7 +145,7 @@ def _write_policies(part: Path, files: dict[str, str], content: bytes) -> None:
 
 def _take_place(folder: Path, part: Path) -> None:
     """Exchange the profile; from the second rename on the kit is the new one."""
-    shutil.rmtree(folder / BEFORE, ignore_errors=True)
+    remove(folder / BEFORE)
     with suppress(FileNotFoundError):
         (folder / PROFILE).rename(folder / BEFORE)
     (part / PROFILE).rename(folder / PROFILE)

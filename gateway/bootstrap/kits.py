@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -29,6 +29,7 @@ from ca.ledger import CertificateRecord, CertificateState
 from gateway.bootstrap.browsers import Browser, open_browser
 from gateway.bootstrap.certificates import Wanted, authority_of, order_of
 from gateway.bootstrap.command import Command, CommandRefused
+from gateway.bootstrap.kit_devices import reserve_device
 from gateway.bootstrap.kit_records import Begun, keep, sync
 from gateway.bootstrap.kit_undoing import all_or_nothing, clean_up
 from gateway.bootstrap.signing import active_issuer
@@ -48,8 +49,6 @@ Progress = Callable[[str, int, int], None]
 
 _ROOM: Final = 16 << 20
 """What a kit takes beside the browser, and what its profile grows by at the first start."""
-
-_ATTEMPTS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +84,15 @@ async def build_kit(command: Command, wish: KitWish, password: str, progress: Pr
     nor a certificate that opens anything.
     """
     await clean_up(command)
+    with ExitStack() as held:
+        device = await reserve_device(command, wish.user, wish.device, held)
+        return await _build(command, wish, device, password, progress)
+
+
+async def _build(
+    command: Command, wish: KitWish, device: str, password: str, progress: Progress
+) -> BuiltKit:
     out = refuse_unfit_place(wish.out)
-    device = wish.device or await next_device(command, wish.user)
     wanted = Wanted(wish.user, device, wish.days, wish.apps, out, wish.kind)
     person, order = await order_of(command, wanted)
     # What a certificate would not take is said before anything is copied.
@@ -289,13 +295,6 @@ def refuse_lack_of_room(folder: Path, octets: int) -> None:
         raise CommandRefused(
             f"{folder} has no room: {needed >> 20} MiB are needed, and {free >> 20} are free"
         )
-
-
-async def next_device(command: Command, user: str) -> str:
-    """Return the first of `stick-1`, `stick-2`, … for which *user* never had a certificate."""
-    taken = {record.device for record in await command.store.certificates(user=user)}
-    names = (f"stick-{number}" for number in range(1, _ATTEMPTS))
-    return next(name for name in names if name not in taken)
 
 
 def destination_of(command: Command, scope: tuple[str, ...] | None) -> Destination:

@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
-from gateway.bootstrap.kit_undoing import RENEWAL, finish, manifest_in
+import pytest
+
+from gateway.bootstrap.kit_undoing import BEFORE, RENEWAL, finish, manifest_in, remove
 
 
 def test_no_link_on_a_stick_moves_what_is_elsewhere(tmp_path: Path) -> None:
@@ -16,6 +18,35 @@ def test_no_link_on_a_stick_moves_what_is_elsewhere(tmp_path: Path) -> None:
     finish(kit)
     assert (elsewhere / "secret").exists()
     assert not (kit / "secret").exists()
+    assert list(kit.iterdir()) == []
+
+
+def test_nothing_is_moved_through_a_link(tmp_path: Path) -> None:
+    """Where a folder of the kit is a link by now, or a file a folder, all stays as it is."""
+    kit, elsewhere = tmp_path / "kit", tmp_path / "elsewhere"
+    (kit / RENEWAL / "browser").mkdir(parents=True)
+    elsewhere.mkdir()
+    (kit / RENEWAL / "browser" / "policies.json").touch()
+    (kit / RENEWAL / "README.txt").touch()
+    (kit / "browser").symlink_to(elsewhere)
+    with pytest.raises(NotADirectoryError):
+        finish(kit)
+    assert list(elsewhere.iterdir()) == []
+    assert (kit / RENEWAL / "README.txt").exists()
+    (kit / "browser").unlink()
+    (kit / "browser" / "policies.json").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        finish(kit)
+
+
+def test_what_is_removed_is_a_link_and_not_where_it_leads(tmp_path: Path) -> None:
+    """And what was never there is gone."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / BEFORE).symlink_to(elsewhere)
+    remove(tmp_path / BEFORE)
+    remove(tmp_path / BEFORE)
+    assert list(tmp_path.iterdir()) == [elsewhere]
 
 
 def test_a_manifest_that_is_a_pipe_keeps_nobody_waiting(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from gateway.bootstrap.folder import SiteFolder
+from gateway.bootstrap.kit_records import reserve
 from tests.gateway.bootstrap.test_browsers import make_browser, zipped
 from tests.gateway.cli.runner import Runner
 
@@ -93,6 +95,18 @@ def test_each_stick_is_another_device(anna: Runner) -> None:
     assert build(anna, name="a")["device"] == "stick-1"
     assert build(anna, name="b")["device"] == "stick-3"
     assert build(anna, "--device", "rossa", name="c")["device"] == "rossa"
+
+
+def test_two_builds_at_once_are_for_two_devices(anna: Runner) -> None:
+    """The next number is given to one of them; a name that is wished twice, too."""
+    site = SiteFolder(anna.site)
+    with reserve(site, "device anna stick-1") as ours, reserve(site, "device anna rossa"):
+        assert ours
+        assert build(anna, name="a")["device"] == "stick-2"
+        reason = anna.refused(*building(anna, "--device", "rossa", name="b"), stdin=PRIMARY)
+        assert "is being built right now" in reason
+    assert build(anna, name="c")["device"] == "stick-1"
+    assert build(anna, "--device", "rossa", name="d")["device"] == "rossa"
 
 
 def test_the_certificate_in_the_store_is_the_one_that_was_issued(anna: Runner) -> None:
@@ -391,6 +405,33 @@ def test_a_renewal_that_fails_leaves_the_kit_as_it_was(anna: Runner) -> None:
     anna.done("kit", "verify", str(folder))
 
 
+def test_two_renewals_of_one_kit_do_not_meet(anna: Runner, tmp_path: Path) -> None:
+    """The second is refused, by whatever path it comes; else it would take the first one's files."""
+    folder = Path(build(anna)["kit"])
+    other = tmp_path / "link"
+    other.symlink_to(folder)
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-c", STOPPED, str(int(signal.SIGSTOP)), "1", "_take_place"),
+            *("--site", str(anna.site), *renewing(folder)),
+        ],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as first:
+        assert first.stdin is not None
+        first.stdin.write(NEW.encode())
+        first.stdin.close()
+        os.waitid(os.P_PID, first.pid, os.WSTOPPED)
+        for path in (folder, other):
+            reason = anna.refused(*renewing(path), stdin=NEW)
+            assert "is being renewed by another command right now" in reason
+        first.send_signal(signal.SIGCONT)
+        assert first.wait(60) == 0
+    assert states(anna) == ["valid", "valid"]
+    anna.done("kit", "verify", str(folder))
+    assert anna.json(*renewing(other), stdin=NEW)["device"] == "stick-1"
+
+
 # -------------------------------------------------------------------- interrupted
 
 
@@ -440,7 +481,8 @@ def test_a_disk_that_is_full_leaves_neither_kit_nor_certificate(anna: Runner) ->
 
 STRIDE = 29
 EVERYTHING = (
-    "build_kit,renew_kit,all_or_nothing,fill,enrol,_give_name,_take_place,finish,keep,begin"
+    "build_kit,_build,renew_kit,_renew,all_or_nothing,fill,enrol,_give_name,_take_place,finish,"
+    "keep,begin"
 )
 MOVING = "_take_place,finish"
 # Ends, in the way that argv[1] names, before the Nth line of what decides the order of effects.
@@ -571,3 +613,105 @@ def test_nobody_undoes_what_somebody_is_building(anna: Runner) -> None:
     assert "was never finished" in result.stderr
     assert not part.exists()
     assert not file.exists()
+
+
+def killed_in_a_renewal(anna: Runner, kit: Path, before: str) -> None:
+    """Leave a renewal that was killed at the first line of the function *before*."""
+    words = renewing(kit)
+    status = stopped(anna, signal.SIGKILL, 1, *words, stdin=NEW, watched=before)
+    assert status == -signal.SIGKILL
+
+
+def test_what_cannot_be_removed_is_said_and_stays_written_down(anna: Runner) -> None:
+    """Its certificate opens nothing; the next command that can remove it does."""
+    old = build(anna)
+    kit = Path(old["kit"])
+    killed_in_a_renewal(anna, kit, "_take_place")
+    away = kit.with_name("away")
+    kit.rename(away)
+    for _ in range(2):
+        said = anna.run("kit", "verify", str(anna.site)).stderr
+        assert "could be removed" in said
+        assert "is not there" in said
+        assert len(begun(anna)) == 1
+        assert states(anna) == ["valid", "revoked"]
+    away.rename(kit)
+    assert anna.json("kit", "verify", str(kit))["serial"] == old["serial"]
+    assert begun(anna) == []
+
+
+def test_a_kit_that_comes_back_when_its_renewal_was_given_up_is_the_old_one(anna: Runner) -> None:
+    """Also where the new profile had its place already."""
+    old = build(anna)
+    kit = Path(old["kit"])
+    killed_in_a_renewal(anna, kit, "finish")
+    kit.rename(kit.with_name("away"))
+    anna.run("kit", "verify", str(anna.site))
+    assert states(anna) == ["valid", "revoked"]
+    kit.with_name("away").rename(kit)
+    assert anna.json("kit", "verify", str(kit))["serial"] == old["serial"]
+    assert begun(anna) == []
+
+
+def test_a_renewal_without_its_profile_is_not_whole(anna: Runner) -> None:
+    """Nobody could use its certificate, so it does not stay; the old profile comes back."""
+    old = build(anna)
+    kit = Path(old["kit"])
+    killed_in_a_renewal(anna, kit, "finish")
+    shutil.rmtree(kit / "profile")
+    assert anna.json("kit", "verify", str(kit))["serial"] == old["serial"]
+    assert states(anna) == ["valid", "revoked"]
+
+
+def test_a_link_that_was_put_into_a_kit_leads_nothing_out_of_it(
+    anna: Runner, tmp_path: Path
+) -> None:
+    """The renewal is undone, and what it would have written elsewhere is not written."""
+    browser = str(make_browser(anna.site.parent / "f"))
+    kit = Path(build(anna, "--browser", browser)["kit"])
+    killed_in_a_renewal(anna, kit, "finish")
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "distribution").mkdir(parents=True)
+    shutil.rmtree(kit / "browser")
+    (kit / "browser").symlink_to(elsewhere)
+    refused_check(anna, kit)
+    assert not [path for path in elsewhere.rglob("*") if path.is_file()]
+    assert states(anna) == ["valid", "revoked"]
+
+
+# The first that removes what was there fails, as on a stick that is pulled out for a moment.
+FAILING = """
+import errno, sys
+from gateway.bootstrap import kit_renewing, kit_undoing
+def fail(folder):
+    raise OSError(errno.EIO, "Input/output error")
+kit_renewing.finish = fail
+if sys.argv[1] == "twice":
+    kit_undoing.finish = fail
+from gateway.cli import main
+main(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize("often", ["once", "twice"])
+def test_a_renewal_that_is_whole_is_not_said_to_have_failed(anna: Runner, often: str) -> None:
+    """Its new password may have been shown nowhere else; what is left to do is said, and done."""
+    kit = Path(build(anna)["kit"])
+    ran = subprocess.run(
+        [
+            *(sys.executable, "-c", FAILING, often, "--site", str(anna.site)),
+            *("kit", "renew", str(kit), "--generate-password"),
+        ],
+        capture_output=True,
+        check=False,
+        timeout=60,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "whole all the same" in ran.stderr
+    assert "primary password" in ran.stdout
+    assert len(begun(anna)) == (often == "twice")
+    assert ("could be moved to its place" in ran.stderr) == (often == "twice")
+    anna.done("kit", "verify", str(kit))
+    assert states(anna) == ["valid", "valid"]
+    assert begun(anna) == []
