@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from gateway.core.people import Fingerprint
+from gateway.core.people import Fingerprint, Person
 from gateway.core.sealing import SealBroken, seal, unseal
 
 TOKEN_LIFETIME: Final = timedelta(minutes=10)
@@ -65,6 +65,23 @@ class Lost:
     def everything(self) -> bool:
         """Whether all that the person has is meant."""
         return self.device is None and self.foreign is None
+
+
+@dataclass(frozen=True, slots=True)
+class ReporterView:
+    """Who a reporter is, and what they have, at one moment."""
+
+    person: Person
+    belongings: tuple[Belonging, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What a report of *person* has *ended*, none of it if nothing was open; and what is *left*."""
+
+    person: Person
+    ended: tuple[Belonging, ...]
+    left: tuple[Belonging, ...]
 
 
 EVERYTHING: Final = "everything"

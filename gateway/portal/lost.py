@@ -18,6 +18,7 @@ from gateway.core.headers import EDGE_ADDRESS
 from gateway.core.lost import (
     EVERYTHING,
     Belonging,
+    Reported,
     Reporter,
     mint_token,
     read_choice,
@@ -93,7 +94,7 @@ async def identify(request: web.Request) -> web.StreamResponse:
         services = request.app[SERVICES]
         nonce = os.urandom(NONCE_BYTES)
         token = mint_token(services.site_key, answer.reporter, services.clock(), nonce)
-        return await _choose(request, answer.reporter, token)
+        return await _offer(request, answer.reporter, token)
     return _not_proved(request, answer, on_paper=bool(claim.recovery))
 
 
@@ -107,13 +108,11 @@ async def revoke(request: web.Request) -> web.StreamResponse:
     if reporter is None:
         return _ask(request, problem=say("lost-too-late", language), status=403)
     lost = read_choice(fields.get("lost", ""))
-    if lost is None and await _is_current(request, reporter):
-        problem = say("lost-choose-one", language)
-        return await _choose(request, reporter, token, problem=problem, status=400)
     if lost is None:
-        return _ask(request, problem=say("lost-overtaken", language), status=403)
+        problem = say("lost-choose-one", language)
+        return await _offer(request, reporter, token, problem=problem, status=400)
     try:
-        revoked = await services.store.report_lost(
+        reported = await services.store.report_lost(
             reporter,
             lost,
             address=request.headers.get(EDGE_ADDRESS, ""),
@@ -121,30 +120,42 @@ async def revoke(request: web.Request) -> web.StreamResponse:
             by=_BY,
         )
     except SignInOvertaken:
-        return _ask(request, problem=say("lost-overtaken", language), status=403)
-    if revoked:
-        await _tell(request, reporter, revoked)
-    return await _choose(request, reporter, token, revoked=revoked, done=True)
+        return _overtaken(request)
+    if reported.ended:
+        _tell(request, reported)
+    return _choose(request, reported, token, done=True)
 
 
-async def _is_current(request: web.Request, reporter: Reporter) -> bool:
-    """Say whether what *reporter* has proved is still so; `report_lost` asks that by itself."""
-    store = request.app[SERVICES].store
-    person, credentials = await store.person(reporter.user), await store.credentials(reporter.user)
-    if person is None or credentials is None:
-        return False
-    return person.enabled and credentials.version == reporter.version
+async def _offer(
+    request: web.Request,
+    reporter: Reporter,
+    token: str,
+    *,
+    problem: str | None = None,
+    status: int = 200,
+) -> web.Response:
+    """Show what *reporter* has, if what they have proved is still so."""
+    try:
+        view = await request.app[SERVICES].store.reporter(reporter)
+    except SignInOvertaken:
+        return _overtaken(request)
+    nothing_done = Reported(view.person, (), view.belongings)
+    return _choose(request, nothing_done, token, problem=problem, status=status)
 
 
-async def _tell(request: web.Request, reporter: Reporter, revoked: list[Belonging]) -> None:
+def _overtaken(request: web.Request) -> web.Response:
+    return _ask(request, problem=say("lost-overtaken", language_of(request)), status=403)
+
+
+def _tell(request: web.Request, reported: Reported) -> None:
     """Write to administrators and person; what is told is durable already."""
     services = request.app[SERVICES]
-    site, person = services.site, await services.store.person(reporter.user)
-    if site.mail.server is None or person is None:
+    site = services.site
+    if site.mail.server is None:
         return
     report = Report(
-        person,
-        tuple(revoked),
+        reported.person,
+        reported.ended,
         services.clock(),
         request.headers.get(EDGE_ADDRESS, ""),
         request_id(request),
@@ -201,28 +212,24 @@ def _retry(seconds: int) -> dict[str, str]:
     return {"Retry-After": str(seconds)}
 
 
-async def _choose(  # one page, before and after
+def _choose(  # one page, before and after
     request: web.Request,
-    reporter: Reporter,
+    reported: Reported,
     token: str,
     *,
-    revoked: Iterable[Belonging] = (),
     done: bool = False,
     problem: str | None = None,
     status: int = 200,
 ) -> web.Response:
     services, language = request.app[SERVICES], language_of(request)
-    now = services.clock()
-    choices = choices_of(
-        await services.store.belongings(reporter.user), now, language, services.site.time_zone
-    )
+    now, zone = services.clock(), services.site.time_zone
     values: dict[str, object] = {
-        "person": await services.store.person(reporter.user),
+        "person": reported.person,
         "token": token,
-        "choices": choices,
+        "choices": choices_of(reported.left, now, language, zone),
         "everything": EVERYTHING,
         "done": done,
-        "revoked": choices_of(revoked, now, language, services.site.time_zone),
+        "revoked": choices_of(reported.ended, now, language, zone),
         "problem": problem,
         "request_number": request_id(request),
     }

@@ -3,7 +3,7 @@
 There is no certificate here, so everybody may knock. In this order:
 
 1. Somebody who shows a recovery code that is good is no guesser: 80 bits are not guessed. Such a
-   person waits for nobody else, only each code has a pace of its own.
+   person waits for nobody else; the holders of one sheet, who may have found it, have one pace.
 2. Everybody else is slowed by address (a network, with IPv6), and by what was typed as name and
    password together. So codes cannot be guessed behind one password; whoever does not know
    Anna's password cannot slow Anna; and whether the password was right, or Anna exists at all,
@@ -115,7 +115,7 @@ class Identification:
         self._services = services
         self._addresses = Pace(burst=10, step=timedelta(minutes=1), keys=_KEYS)
         self._pairs = Pace(burst=5, step=timedelta(minutes=10), keys=_KEYS)
-        self._codes = Pace(burst=5, step=timedelta(minutes=1), keys=_KEYS)
+        self._sheets = Pace(burst=5, step=timedelta(minutes=1), keys=_KEYS)
         self._strangers, self._known = Lane(), Lane()
         self._forms: OrderedDict[bytes, tuple[datetime, asyncio.Future[Answer]]] = OrderedDict()
         # Of what strangers type only this is remembered, under a key that nobody else ever has.
@@ -217,7 +217,7 @@ class Identification:
     def _pace(self, claim: Claim, digest: str | None) -> datetime | None:
         now = self._services.clock()
         if digest is not None:
-            return self._codes.take(digest.encode(), now)
+            return self._sheets.take(claim.user.encode(), now)
         pair = self._digest(claim.user, claim.password)
         if (until := self._pairs.take(pair, now)) is not None:
             return until

@@ -1,5 +1,6 @@
 """What somebody has that can be lost, and its end."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -10,11 +11,10 @@ from ca import ledger
 from ca.ledger import CertificateState
 from ca.trust import RevocationReason
 from gateway.core.audit import AuditKind
-from gateway.core.changes import ChangeKind
 from gateway.core.foreign import Presented
-from gateway.core.lost import Belonging, Lost, Reporter
+from gateway.core.lost import Belonging, Lost, Reported, Reporter, ReporterView
 from gateway.core.people import Fingerprint
-from gateway.store import foreign, people, sessions
+from gateway.store import foreign, people
 from gateway.store.errors import NoSuchCertificate, SignInOvertaken
 from gateway.store.schema import session
 from gateway.store.steps import Step
@@ -49,31 +49,38 @@ async def belongings(connection: AsyncConnection, user: str, now: datetime) -> l
     return sorted([*own, *others], key=lambda one: one.since, reverse=True)
 
 
-async def report(
-    step: Step, reporter: Reporter, lost: Lost, *, address: str, request: str
-) -> list[Belonging]:
-    """Revoke what *reporter* has *lost*, end what is bound to it; return what was not so before.
-
-    Raises `SignInOvertaken`, and does nothing, when the person is gone or disabled or what they
-    proved themselves with is another by now.
-    """
-    connection, user = step.connection, reporter.user
-    person = await people.find_person(connection, user)
-    credentials = await people.find_credentials(connection, user)
+async def find_reporter(
+    connection: AsyncConnection, reporter: Reporter, now: datetime
+) -> ReporterView:
+    """Return who *reporter* is and what they have; `SignInOvertaken` as with `report`."""
+    person = await people.find_person(connection, reporter.user)
+    credentials = await people.find_credentials(connection, reporter.user)
     if (
         person is None
         or not person.enabled
         or credentials is None
         or credentials.version != reporter.version
     ):
-        raise SignInOvertaken(user)
-    before = await belongings(connection, user, step.now)
-    ended = [one for one in before if _is_meant(one, lost, before)]
+        raise SignInOvertaken(reporter.user)
+    return ReporterView(person, tuple(await belongings(connection, reporter.user, now)))
+
+
+async def report(
+    step: Step, reporter: Reporter, lost: Lost, *, address: str, request: str
+) -> Reported:
+    """Revoke what *reporter* has *lost*, end what is bound to it; return what was not so before.
+
+    Raises `SignInOvertaken`, and does nothing, when the person is gone or disabled or what they
+    proved themselves with is another by now.
+    """
+    connection, user = step.connection, reporter.user
+    view = await find_reporter(connection, reporter, step.now)
+    ended = [one for one in view.belongings if _is_meant(one, lost, view.belongings)]
     if lost.everything or lost.device is not None:
         # What is being issued at this moment is revoked too, and nobody can see it yet.
         with suppress(NoSuchCertificate):
             await step.revoke(user=user, device=lost.device, reason=REASON)
-    await _block(step, user, [one for one in ended if one.trust])
+    await _block(step, user, ended)
     if ended:
         step.note(
             AuditKind.LOST_REPORTED,
@@ -83,10 +90,11 @@ async def report(
             serials=" ".join(sorted(one.serial for one in ended)),
             **({"request": request} if request else {}),
         )
-    return ended
+    left = await belongings(connection, user, step.now)
+    return Reported(view.person, tuple(ended), tuple(left))
 
 
-def _is_meant(one: Belonging, lost: Lost, before: list[Belonging]) -> bool:
+def _is_meant(one: Belonging, lost: Lost, before: Sequence[Belonging]) -> bool:
     if lost.everything:
         return True
     if one.trust:
@@ -98,23 +106,11 @@ def _is_meant(one: Belonging, lost: Lost, before: list[Belonging]) -> bool:
 
 async def _block(step: Step, user: str, ended: list[Belonging]) -> None:
     """Let certificates of other CAs open nothing here; their own CA says what they are there."""
-    if not ended:
-        return
-    fingerprints = [one.fingerprint for one in ended]
-    await foreign.block(step.connection, fingerprints, REASON, step.now)
-    for one in ended:
-        step.note(
-            AuditKind.CERTIFICATE_REVOKED,
-            user=user,
-            serial=one.serial,
-            device=one.trust,
-            reason=REASON,
-            trust=one.trust,
-        )
-        step.change(ChangeKind.CERTIFICATE, one.fingerprint)
-    await step.end_sessions(
-        sessions.selected(fingerprints=fingerprints), reason=AuditKind.CERTIFICATE_REVOKED
-    )
+    fingerprints = {one.fingerprint for one in ended if one.trust}
+    if fingerprints:
+        shown = await foreign.certificates_of(step.connection, user=user)
+        meant = [one for one in shown if one.verdict.fingerprint in fingerprints]
+        await step.block_these(meant, REASON)
 
 
 def _foreign_belonging(one: Presented, used: dict[str, datetime]) -> Belonging:

@@ -4,7 +4,7 @@ Audit lines and feed rows are collected while the change is made and written at
 its end, in the same transaction, so none can be forgotten between two effects.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Unpack
@@ -178,6 +178,12 @@ class Step:
         Returns those that are blocked by this; a hold takes no place of what is final.
         """
         found = await foreign.certificates_of(self.connection, **named)
+        return await self.block_these(found, reason)
+
+    async def block_these(
+        self, found: Iterable[Presented], reason: RevocationReason
+    ) -> list[Presented]:
+        """Do as `block` does with what was *found*."""
         newly = [one for one in found if not one.is_blocked_for(reason)]
         fingerprints = [one.verdict.fingerprint for one in newly]
         await foreign.block(self.connection, fingerprints, reason, self.now)

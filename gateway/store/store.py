@@ -23,7 +23,7 @@ from ca.trust import RevocationReason
 from gateway.core.audit import AuditEvent, AuditKind, AuditLine
 from gateway.core.changes import Batch, ChangeKind
 from gateway.core.foreign import ForeignList, ForeignState, Presented, Verdict
-from gateway.core.lost import Belonging, Lost, Reporter
+from gateway.core.lost import Belonging, Lost, Reported, Reporter, ReporterView
 from gateway.core.people import Fingerprint, Holder, Person
 from gateway.core.sessions import Session, SessionId
 from gateway.core.tickets import Ticket
@@ -361,14 +361,22 @@ class Store:
         async with self._database.read() as connection:
             return await lost.belongings(connection, user, self._clock())
 
+    async def reporter(self, reporter: Reporter) -> ReporterView:
+        """Return who *reporter* is and what they have, both of one moment.
+
+        Raises `SignInOvertaken` when the reporter's account or credentials are others by now.
+        """
+        async with self._database.read() as connection:
+            return await lost.find_reporter(connection, reporter, self._clock())
+
     async def report_lost(
         self, reporter: Reporter, what: Lost, *, address: str, request: str, by: str
-    ) -> list[Belonging]:
+    ) -> Reported:
         """Revoke what *reporter* has lost, and end what is bound to it; return what that was.
 
-        An empty list means that nothing of it opened anything any more. Raises `SignInOvertaken`
-        when the reporter's account or credentials are others by now. The CRL is signed by the
-        authority, afterwards.
+        Whose it was, and what is left, is of the same moment: whoever has the name afterwards may
+        be another. Raises `SignInOvertaken` when the reporter's account or credentials are others
+        by now. The CRL is signed by the authority, afterwards.
         """
         async with self._step(by) as step:
             return await lost.report(step, reporter, what, address=address, request=request)

@@ -351,6 +351,18 @@ class TestRevoking:
             assert "stick-1" not in await response.text()
         assert len(await house.store.belongings("anna")) == 1
 
+    async def test_somebody_else_of_that_name_is_shown_to_nobody(self, house: House) -> None:
+        """Who proved to be Anna is nobody any more; the new one's certificates are hers."""
+        token = await token_in(await knock(house, code=house.code()))
+        await house.store.remove_person("anna", by="test")
+        await house.add_person("anna", "Another Anna")
+        await house.add_stick("anna", "stick-7")
+        for lost in ("everything", None):
+            response = await revoke(house, token, lost)
+            assert response.status == 403
+            assert "stick-7" not in await response.text()
+        assert len(await house.store.belongings("anna")) == 1
+
     async def test_somebody_with_nothing_is_told_so(self, house: House) -> None:
         """And whom to ask."""
         await house.add_person("bruno", "Bruno Neri")

@@ -31,9 +31,12 @@ async def proved(store: Store, user: str = "anna") -> Reporter:
 
 async def report(store: Store, reporter: Reporter, lost: Lost) -> list[Belonging]:
     """Report something from somewhere."""
-    return await store.report_lost(
+    reported = await store.report_lost(
         reporter, lost, address="192.0.2.7", request="bvqflyq-k3v7qh2-1f", by="portal"
     )
+    assert reported.person.user == reporter.user
+    assert list(reported.left) == await store.belongings(reporter.user)
+    return list(reported.ended)
 
 
 async def lines(store: Store, kind: AuditKind) -> list[AuditEvent]:
@@ -176,6 +179,8 @@ async def test_what_was_proved_must_still_be_so(store: Store, change: str) -> No
     await overtake(store, change)
     with pytest.raises(SignInOvertaken):
         await report(store, reporter, Lost())
+    with pytest.raises(SignInOvertaken):
+        await store.reporter(reporter)
     assert await lines(store, AuditKind.LOST_REPORTED) == []
 
 
@@ -191,6 +196,8 @@ async def test_a_certificate_of_another_ca_opens_nothing_here_any_more(store: St
     holder = await store.holder(FOREIGN)
     assert holder is not None
     assert holder.reason == RevocationReason.KEY_COMPROMISE
+    [told] = await lines(store, AuditKind.CERTIFICATE_REVOKED)
+    assert (told.user, told.device, told.detail["fingerprint"]) == ("anna", "partner", FOREIGN)
     assert [one.trust for one in await store.belongings("anna")] == [""]
     [line] = await lines(store, AuditKind.LOST_REPORTED)
     assert line.device == "partner"
