@@ -8,7 +8,7 @@ then.
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gateway.bootstrap.folder import SECRET_DIRECTORY_MODE, SiteFolder, clock, open_folder
 from gateway.bootstrap.outcome import Outcome, refused
@@ -30,6 +30,11 @@ from gateway.store import Store, StoreError
 
 if TYPE_CHECKING:
     from gateway.verifier.desk import Desk
+
+_NO_STORE: Final = (StoreError, StoreUnavailable)
+_UNASKED: Final = "the store cannot be asked for our own CAs"
+_FIRST_WAIT: Final = 0.5
+_LONGEST_WAIT: Final = 30.0
 
 
 async def serve_verifier(site: Path, lifecycle: Lifecycle) -> None:
@@ -59,27 +64,44 @@ class Judging:
         self._store = store
         self._desk: Desk | None = None
         self._needed = asyncio.Event()
+        self._begun = False
+        self._changing = asyncio.Lock()
 
     async def begin(self) -> None:
         """Take up the trusts that there are; with mistakes in their files, none of them.
 
         Whoever starts a site has looked at the files. That they have mistakes by now must not
-        end a process of one that runs: whom they let in waits until they are corrected.
+        end a process of one that runs: whom they let in waits until they are corrected. Where the
+        store cannot say which CAs are our own, `run` tries again: nothing is judged before, for
+        one of ours might be taken for somebody else's.
         """
-        found = await self._read()
-        if isinstance(found, Problems):
-            for line in str(found).splitlines():
-                log.error("%s", line)
-            log.error("no certificate of another CA is judged until this is corrected")
-            return
-        await self._believe(found)
+        async with self._changing:
+            if self._begun:
+                return
+            try:
+                found = await self._read()
+            except _NO_STORE as error:
+                log.error("no certificate of another CA is judged yet: %s: %s", _UNASKED, error)
+                return
+            self._begun = True
+            if isinstance(found, Problems):
+                for line in str(found).splitlines():
+                    log.error("%s", line)
+                log.error("no certificate of another CA is judged until this is corrected")
+                return
+            await self._believe(found)
 
     async def take_up(self) -> Outcome:
         """Go on with the trusts that there are now."""
-        found = await self._read()
-        if isinstance(found, Problems):
-            return refused(found)
-        return Outcome(taken=tuple(await self._believe(found)))
+        async with self._changing:
+            try:
+                found = await self._read()
+            except _NO_STORE as error:
+                return refused(f"{_UNASKED}: {error}")
+            if isinstance(found, Problems):
+                return refused(found)
+            self._begun = True
+            return Outcome(taken=tuple(await self._believe(found)))
 
     async def _believe(self, trusts: Mapping[str, Trust]) -> list[str]:
         if not trusts and self._desk is None and not await self._has_judged():
@@ -98,19 +120,20 @@ class Judging:
         """Say whether there may be verdicts of trusts that have been taken away."""
         try:
             return bool(await self._store.foreign_lists()) or await self._store.has_presented()
-        except (StoreError, StoreUnavailable):
+        except _NO_STORE:
             return True
 
     async def _read(self) -> dict[str, Trust] | Problems:
-        try:
-            own = [issuer.der for issuer in await self._store.issuers()]
-        except (StoreError, StoreUnavailable) as error:
-            log.error("the store cannot be asked for our own CAs: %s", error)
-            own = []
+        own = [issuer.der for issuer in await self._store.issuers()]
         return await asyncio.to_thread(read_trusts, self._folder.trust, own)
 
     async def run(self) -> None:
         """Judge for ever."""
+        wait = _FIRST_WAIT
+        while not self._begun:
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, _LONGEST_WAIT)
+            await self.begin()
         await self._needed.wait()
         assert self._desk is not None  # noqa: S101 - the event says so
         await self._desk.run(lambda: log.info("judges certificates of other CAs"))

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from gateway.core.people import Fingerprint
 from gateway.store import open_store
 from tests.ca.foreign.chains import Made, make_person, make_root
 from tests.ca.makers import write_pem
+from tests.issuing import issuing_certificate
 
 DAY = timedelta(days=1)
 NOW = clock().replace(microsecond=0)
@@ -58,12 +60,22 @@ async def serving(folder: SiteFolder) -> AsyncIterator[Lifecycle]:
         await running
 
 
-async def judged(folder: SiteFolder, made: Made, *, fault: str | None = None) -> Verdict:
+def hide(folder: SiteFolder, table: str, name: str) -> None:
+    """Give a table of the store another name."""
+    with closing(sqlite3.connect(folder.database)) as store:
+        store.execute("PRAGMA legacy_alter_table = ON")
+        store.execute(f"ALTER TABLE {table} RENAME TO {name}")
+        store.commit()
+
+
+async def judged(
+    folder: SiteFolder, made: Made, *, fault: str | None = None, within: float = 10
+) -> Verdict:
     """Show a certificate, and return the verdict on it, with *fault* if one is given."""
     fingerprint = Fingerprint(made.certificate.fingerprint(hashes.SHA256()).hex())
     async with open_store(folder.store_url(None), clock) as store:
         await store.present(fingerprint, made.der)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(within):
             while True:
                 (row,) = await store.presented(fingerprint=fingerprint)
                 waits = row.verdict.state is ForeignState.WAITING
@@ -118,6 +130,39 @@ async def test_mistakes_change_nothing(
         async with serving(folder):
             assert "no certificate of another CA is judged until this is corrected" in caplog.text
             assert (await judged(folder, CARD)).state is ForeignState.ACCEPTED
+
+
+async def test_nobody_is_judged_before_it_is_known_which_cas_are_our_own(
+    folder: SiteFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the store cannot say that, it is asked again; a reload is refused meanwhile."""
+    trust(folder)
+    hide(folder, "issuer", "hidden")
+    with caplog.at_level(logging.ERROR):
+        async with serving(folder) as lifecycle:
+            assert "no certificate of another CA is judged yet" in caplog.text
+            (problem,) = (await lifecycle.reload()).problems
+            assert "cannot be asked for our own CAs" in problem
+            with pytest.raises(TimeoutError):
+                await judged(folder, CARD, within=0.3)
+            hide(folder, "hidden", "issuer")
+            assert (await judged(folder, CARD)).state is ForeignState.ACCEPTED
+
+
+async def test_our_own_ca_is_no_trust_once_the_store_says_so(
+    folder: SiteFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Though nobody could say it at the start."""
+    trust(folder)
+    own = issuing_certificate(folder)
+    folder.trust_certificates("office").write_bytes(own.read_bytes())
+    hide(folder, "issuer", "hidden")
+    with caplog.at_level(logging.ERROR):
+        async with serving(folder):
+            hide(folder, "hidden", "issuer")
+            async with asyncio.timeout(10):
+                while "is judged until this is corrected" not in caplog.text:  # noqa: ASYNC110 - tells nobody
+                    await asyncio.sleep(0.02)
 
 
 async def test_without_settings_it_does_not_start(folder: SiteFolder) -> None:
