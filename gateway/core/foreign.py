@@ -8,6 +8,7 @@ every edge.
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from ca.trust import Revocation, RevocationReason
 from gateway.core.people import Fingerprint
@@ -33,6 +34,11 @@ class PersonBy(StrEnum):
     USER = "user"
     """The name that the person signs in with."""
 
+
+TOO_COSTLY: Final = "too-costly"
+"""The fault of one that could not be judged in time: no news of one that was judged before."""
+NO_TRUST: Final = "no-trust"
+"""The fault of one whose trust was taken away."""
 
 _BY_ITS_DATES = {
     "expired": Refusal.CERTIFICATE_EXPIRED,

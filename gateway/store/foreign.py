@@ -20,7 +20,15 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ca.trust import Revocation, RevocationReason
-from gateway.core.foreign import ForeignList, ForeignState, PersonBy, Presented, Verdict
+from gateway.core.foreign import (
+    NO_TRUST,
+    TOO_COSTLY,
+    ForeignList,
+    ForeignState,
+    PersonBy,
+    Presented,
+    Verdict,
+)
 from gateway.core.people import Fingerprint, Holder, Person
 from gateway.core.ports import StoreUnavailable
 from gateway.store.naming import Named, users_of
@@ -226,7 +234,8 @@ async def write_verdicts(
 ) -> list[Judged]:
     """Write *verdicts* into their rows, at most some hundreds; return what each has changed.
 
-    What has no row, since it was taken out meanwhile, is left out.
+    What has no row, since it was taken out meanwhile, is left out; and so is that there was no time
+    to judge what was judged before.
     """
     verdicts = [_comparable(one) for one in verdicts]
     wanted = selected(fingerprints=[one.fingerprint for one in verdicts])
@@ -235,7 +244,7 @@ async def write_verdicts(
     judged = [
         _judged(before[one.fingerprint], one, users)
         for one in verdicts
-        if one.fingerprint in before
+        if one.fingerprint in before and _is_news(before[one.fingerprint].verdict, one)
     ]
     for one in judged:
         await _write(connection, one.after, now)
@@ -250,17 +259,22 @@ def _judged(before: Presented, verdict: Verdict, users: Mapping[Named, str]) -> 
     return Judged(before, after, users.get((after.by, after.identity), ""))
 
 
+def _is_news(old: Verdict, new: Verdict) -> bool:
+    return new.fault != TOO_COSTLY or old.state is ForeignState.WAITING
+
+
 def _lasting(old: Verdict, new: Verdict) -> Verdict:
     """Return *new* with the revocation of *old* where there is no way back from that.
 
-    Several nodes have a verifier each, and one of them may go by an older list for a while.
-    Only a trust that was taken away takes it with it.
+    Several nodes have a verifier each, and one of them may go by an older list for a while; and a
+    path that does not hold today may hold tomorrow. Only a trust that was taken away takes it with
+    it.
     """
     final = old.revocation is not None and old.revocation.reason.is_final
     said = new.revocation is not None and new.revocation.reason.is_final
-    if not final or said or new.state is ForeignState.REFUSED:
-        return new
-    return replace(new, revocation=old.revocation)
+    refused = new.state is ForeignState.REFUSED
+    gone = refused and (new.fault == NO_TRUST or new.trust != old.trust)
+    return new if said or gone or not final else replace(new, revocation=old.revocation)
 
 
 def _comparable(verdict: Verdict) -> Verdict:

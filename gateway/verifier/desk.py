@@ -7,15 +7,23 @@ learn no more than that they are good for longer.
 import asyncio
 import logging
 import shutil
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
 
 from gateway.core.changes import Batch, ChangeKind
-from gateway.core.foreign import ForeignList, ForeignState, Presented, Verdict
+from gateway.core.foreign import (
+    NO_TRUST,
+    TOO_COSTLY,
+    ForeignList,
+    ForeignState,
+    Presented,
+    Verdict,
+)
 from gateway.core.people import Fingerprint
 from gateway.core.ports import StoreUnavailable
 from gateway.core.trusts import Trust
@@ -34,7 +42,10 @@ LOOKS: Final = 4
 """How many paths are looked at at once, which is what costs."""
 QUEUE: Final = 1000
 """How many wait in memory to be judged, or for a server; the others are found in the store."""
-COSTLY: Final = "too-costly"
+BROKEN: Final = "not-judged"
+"""The fault of one at which the judging itself has failed: it opens nothing."""
+_PASSING: Final = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
+"""What is no failure of judging. All else may be: a library's panic is no `Exception`."""
 PATH_SECONDS: Final = 2.0
 """How long the path of one may take; what is validated is bounded to milliseconds."""
 LOOK_SECONDS: Final = 60.0
@@ -65,6 +76,7 @@ class Desk:
         self._known: dict[str, Knowledge] = {}
         self._found: dict[Fingerprint, Found] = {}
         self._written: dict[Fingerprint, Verdict] = {}
+        self._failed: set[Fingerprint] = set()
         self._again: dict[Fingerprint, datetime] = {}
         """When a path must be looked at again, since it ends or begins then."""
         self._noted: dict[str, tuple[ForeignList, ...]] = {}
@@ -128,6 +140,9 @@ class Desk:
         """Stop what works in the directory of a trust, which somebody else is to work in."""
         self._noted.pop(name, None)
         del self._known[name]
+        for fingerprint in [key for key, found in self._found.items() if found.trust == name]:
+            del self._found[fingerprint]
+            self._written.pop(fingerprint, None)
         self._keeping.pop(name, None)
         kept_up = self._kept_up.pop(name, None)
         if kept_up is not None:
@@ -173,16 +188,28 @@ class Desk:
             fingerprint = await self._queue.get()
             self._queued.discard(fingerprint)
             if fingerprint not in self._concluding:
-                await self._sparing(fingerprint, self._judge_first(fingerprint))
+                await self._sparing(fingerprint, partial(self._judge_first, fingerprint))
 
-    async def _sparing(self, fingerprint: Fingerprint, judging: Awaitable[None]) -> None:
+    async def _sparing(
+        self, fingerprint: Fingerprint, judge: Callable[[], Awaitable[None]]
+    ) -> None:
         try:
-            await judging
+            await judge()
         except (StoreError, StoreUnavailable) as error:
             log.error("%s could not be judged: %s", fingerprint, error)
         except Exception:
             # It stays unjudged, so it opens nothing; the others are not to wait for it.
             log.exception("%s could not be judged", fingerprint)
+
+    def _broken(self, fingerprint: Fingerprint, trust: str, error: BaseException) -> Verdict:
+        """Refuse a certificate at which the judging has failed just now; log once how."""
+        if fingerprint not in self._failed:
+            if len(self._failed) >= MOST_AGAIN:
+                self._failed.clear()
+            self._failed.add(fingerprint)
+            log.error("%s could not be judged, and is refused", fingerprint, exc_info=error)
+        words = "judging it has failed; the log of the verifier says how"
+        return refusal(fingerprint, b"", BROKEN, words, trust=trust)
 
     async def _judge_first(self, fingerprint: Fingerprint) -> None:
         """Judge a certificate that waits for it, or let it wait for what others have to say."""
@@ -195,14 +222,18 @@ class Desk:
             elif len(self._concluding) < QUEUE:
                 self._concluding.add(fingerprint)
                 # Not here: those who need nobody's word are not to wait behind this one.
-                conclusion = self._conclude_after(keeping.ask_about(found), found, trusts)
-                self._group.create_task(self._sparing(fingerprint, conclusion))
+                conclude = partial(self._conclude_after, keeping, found, trusts)
+                self._group.create_task(self._sparing(fingerprint, conclude))
 
     async def _conclude_after(
-        self, asking: Awaitable[None], found: Found, trusts: Mapping[str, Trust]
+        self, keeping: Keeping, found: Found, trusts: Mapping[str, Trust]
     ) -> None:
         try:
-            await asking
+            await keeping.ask_about(found)
+        except _PASSING:
+            raise
+        except BaseException as error:  # noqa: BLE001 - what is known of it says it once more, or nothing
+            self._broken(found.fingerprint, found.trust, error)
         finally:
             self._concluding.discard(found.fingerprint)
         await self._conclude(found, trusts)
@@ -213,10 +244,10 @@ class Desk:
             self._enqueue(found.fingerprint)
             return
         verdict = self._verdict(found)
-        log.info("%s: %s", _name_of(verdict), _words_of(verdict))
-        # Its row may have been taken out since the last time; what waits has no verdict.
-        self._written.pop(found.fingerprint, None)
-        await self._write([verdict])
+        if verdict is not None:
+            log.info("%s: %s", _name_of(verdict), _words_of(verdict))
+            # Its row may have been taken out since the last time; what waits has no verdict.
+            await self._write([verdict], {})
 
     async def _look_at(self, row: Presented) -> Found | Verdict:
         """Look at path and identity, outside the loop, and remember what is found."""
@@ -232,7 +263,11 @@ class Desk:
             async with asyncio.timeout(PATH_SECONDS):
                 return await asyncio.to_thread(find, fingerprint, row.der, self._trusts, now)
         except TimeoutError:
-            return refusal(fingerprint, b"", COSTLY, "its path takes too long to validate")
+            return refusal(fingerprint, b"", TOO_COSTLY, "its path takes too long to validate")
+        except _PASSING:
+            raise
+        except BaseException as error:  # noqa: BLE001 - one certificate ends no process, whatever is in it
+            return self._broken(fingerprint, row.verdict.trust, error)
 
     def _remember(self, found: Found | Verdict, now: datetime) -> None:
         fingerprint = found.fingerprint
@@ -241,9 +276,12 @@ class Desk:
             self._found[fingerprint] = found
             self._again[fingerprint] = found.ends
             return
-        self._found.pop(fingerprint, None)
-        # What cost too much may have cost it on a machine that had no time.
-        costly = found.fault == COSTLY
+        # What cost too much may have cost it on a machine that had no time: what was found of it
+        # before still holds, and it is looked at once more.
+        costly = found.fault == TOO_COSTLY
+        if not costly:
+            self._found.pop(fingerprint, None)
+            self._written.pop(fingerprint, None)
         begins = now if costly else begins_to_hold(found, self._trusts, now)
         if begins is not None and len(self._again) - len(self._found) < MOST_AGAIN:
             self._again[fingerprint] = begins
@@ -285,66 +323,93 @@ class Desk:
                 looks += 1
             except (StoreError, StoreUnavailable) as error:
                 log.error("could not be looked at: %s", error)
+            except Exception:
+                log.exception("could not be looked at")
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._looking.wait()
             self._looking.clear()
 
     async def _judge_paths(self) -> None:
-        now = self._clock()
+        now, trusts = self._clock(), self._trusts
         for fingerprint in [one for one, when in self._again.items() if when < now]:
             rows = await self._store.presented(fingerprint=fingerprint)
             if not rows:
                 self._forget(fingerprint)
             for row in rows:
-                await self._write([self._verdict(await self._look_again(row))])
+                verdict = await self._verdict_again(row)
+                if trusts is not self._trusts:
+                    return
+                await self._write([verdict])
 
     async def _judge_all(self) -> None:
-        """Judge everything anew that was judged before: the trusts are others now."""
-        trusts = self._trusts
-        self._found.clear()
-        self._again.clear()
+        """Judge everything anew that was judged before: the trusts are others now.
+
+        What was found before counts until it is found anew, but for that of a trust that is gone: a
+        list that arrives meanwhile is heard by everybody.
+        """
+        trusts, before = self._trusts, {*self._found, *self._again}
         await self._store.keep_lists([*trusts])
-        rows = [
-            row
-            for row in await self._store.presented()
-            if row.verdict.state is not ForeignState.WAITING
-        ]
-        self._written = {row.verdict.fingerprint: row.verdict for row in rows}
-        for some in _slices(rows):
-            verdicts = [self._verdict(await self._look_again(row)) for row in some]
+        rows = await self._store.presented()
+        judged = (row for row in rows if row.verdict.state is not ForeignState.WAITING)
+        for some in _slices(judged):
+            verdicts = [await self._verdict_again(row) for row in some]
             if trusts is not self._trusts:
                 # Once more, by those that there are by now; the next look does.
                 return
-            await self._write(verdicts)
+            await self._write(verdicts, {row.verdict.fingerprint: row.verdict for row in some})
+        for fingerprint in before - {row.verdict.fingerprint for row in rows}:
+            self._forget(fingerprint)
         self._unjudged = False
         for knowledge in self._known.values():
             knowledge.wake()
 
-    async def _look_again(self, row: Presented) -> Found | Verdict:
+    async def _verdict_again(self, row: Presented) -> Verdict | None:
+        """Judge what was judged before."""
         found = await self._look_at(row)
-        knowledge = None if isinstance(found, Verdict) else self._known.get(found.trust)
-        if isinstance(found, Found) and knowledge is not None:
-            await knowledge.take_up(found, self._clock())
-        return found
+        if isinstance(found, Found) and (knowledge := self._known.get(found.trust)) is not None:
+            try:
+                await knowledge.take_up(found, self._clock())
+            except _PASSING:
+                raise
+            except BaseException as error:  # noqa: BLE001 - what is known of it says it once more, or nothing
+                self._broken(found.fingerprint, found.trust, error)
+        elif (
+            isinstance(found, Verdict)
+            and found.fault == TOO_COSTLY
+            and row.verdict.trust not in self._trusts
+        ):
+            # Whatever its path is worth now, what it was worth is over.
+            return refusal(found.fingerprint, row.der, NO_TRUST, "its trust was taken away")
+        return self._verdict(found)
 
-    def _verdict(self, found: Found | Verdict) -> Verdict:
+    def _verdict(self, found: Found | Verdict) -> Verdict | None:
+        """Return what is to be written; None: nothing at the moment, since its trust changes."""
         if isinstance(found, Verdict):
             return found
         knowledge = self._known.get(found.trust)
         if knowledge is None:
-            # Its trust goes at this moment; whatever comes of that is about to be judged.
-            return refusal(found.fingerprint, b"", "no-trust", "its trust is taken away")
-        return verdict_of(found, knowledge.status(found, self._clock()))
+            return None
+        try:
+            return verdict_of(found, knowledge.status(found, self._clock()))
+        except _PASSING:
+            raise
+        except BaseException as error:  # noqa: BLE001 - one certificate ends no process, whatever is in it
+            return self._broken(found.fingerprint, found.trust, error)
 
-    async def _write(self, verdicts: Sequence[Verdict]) -> None:
-        """Write what is other than it was written the last time."""
-        changed = [one for one in verdicts if self._written.get(one.fingerprint) != one]
-        if not changed:
-            return
-        await self._store.judge(changed, by=BY)
-        for one in changed:
-            self._written[one.fingerprint] = one
+    async def _write(
+        self,
+        verdicts: Iterable[Verdict | None],
+        stored: Mapping[Fingerprint, Verdict] | None = None,
+    ) -> None:
+        """Write what is other than it is *stored*, or than it was written the last time."""
+        stored = self._written if stored is None else stored
+        known = [one for one in verdicts if one is not None]
+        changed = [one for one in known if stored.get(one.fingerprint) != one]
+        if changed:
+            await self._store.judge(changed, by=BY)
+        # Of what is refused nothing is to be remembered: nobody judges it again and again.
+        self._written |= {one.fingerprint: one for one in known if one.fingerprint in self._found}
 
     def _forget(self, fingerprint: Fingerprint) -> None:
         self._found.pop(fingerprint, None)

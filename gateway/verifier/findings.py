@@ -16,7 +16,7 @@ from ca.foreign.identities import NoIdentity, identity_of
 from ca.foreign.paths import InvalidPath, PathFault, ValidPath, validate
 from ca.identity import shortened
 from ca.serials import serial_text
-from gateway.core.foreign import ForeignState, PersonBy, Verdict
+from gateway.core.foreign import NO_TRUST, ForeignState, PersonBy, Verdict
 from gateway.core.people import Fingerprint
 from gateway.core.trusts import IdentityMap, Trust
 
@@ -70,7 +70,7 @@ def find(
             return _found(fingerprint, path, trust)
         refused = refused or path
     if refused is None:
-        return refusal(fingerprint, der, "no-trust", "there is no trust any more")
+        return refusal(fingerprint, der, NO_TRUST, "there is no trust any more")
     # Where no trust names its issuer, it is none's, unless there is but one.
     name = next(iter(named or trusts.values())).name if named or len(trusts) == 1 else ""
     return refusal(fingerprint, der, refused.reason, refused.words, trust=name)

@@ -62,7 +62,7 @@ class Keeping:
         await knowledge.take_up(found, now)
         if self._group is None or knowledge.is_enough(found, now):
             return
-        fetching = self._group.create_task(self._fetch(knowledge.refresh_about(found, now)))
+        fetching = self._group.create_task(self._fetch(lambda: knowledge.refresh_about(found, now)))
         fetching.add_done_callback(lambda _: knowledge.wake())
         with suppress(TimeoutError):
             async with asyncio.timeout(FETCH_SECONDS):
@@ -71,15 +71,18 @@ class Keeping:
 
     async def _fetch_for_ever(self, group: asyncio.TaskGroup) -> None:
         while True:
-            group.create_task(self._fetch(self.knowledge.refresh(self._clock())))
+            group.create_task(self._fetch(self._refresh))
             await asyncio.sleep(_BREATH)
             if self._failures:
                 await asyncio.sleep(_pause(self._failures))
             await self.knowledge.wait(self._clock(), self._longest())
 
-    async def _fetch(self, fetching: Awaitable[None]) -> None:
+    async def _refresh(self) -> None:
+        await self.knowledge.refresh(self._clock())
+
+    async def _fetch(self, fetch: Callable[[], Awaitable[None]]) -> None:
         try:
-            await fetching
+            await fetch()
         except Exception:
             # What is wrong with one trust is nobody else's trouble, and ends no process.
             log.exception("%s: not everything could be fetched", self.knowledge.trust.name)

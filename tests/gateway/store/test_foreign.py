@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -289,6 +290,67 @@ async def test_what_is_revoked_for_good_stays_so(store: Store) -> None:
     await store.judge([GOOD], by="verifier")
     (row,) = await store.presented()
     assert row.verdict.revocation is None
+
+
+async def test_a_path_that_holds_no_more_undoes_no_revocation(store: Store) -> None:
+    """A CA may be given a new certificate, and another node may go by an older list."""
+    await shown(store, replace(GOOD, revocation=STOLEN))
+    await store.judge(
+        [replace(GOOD, state=ForeignState.REFUSED, fault="authority-dates")], by="verifier"
+    )
+    await store.judge([GOOD], by="verifier")
+    (row,) = await store.presented()
+    assert (row.verdict.state, row.verdict.revocation) == (ForeignState.ACCEPTED, STOLEN)
+    await store.judge(
+        [replace(GOOD, state=ForeignState.REFUSED, trust="", fault="unknown-issuer")],
+        by="verifier",
+    )
+    await store.judge([GOOD], by="verifier")
+    (row,) = await store.presented()
+    assert row.verdict.revocation is None
+
+
+@pytest.mark.parametrize(
+    "known",
+    [GOOD, replace(GOOD, revocation=STOLEN), replace(GOOD, state=ForeignState.REFUSED, fault="x")],
+)
+async def test_that_there_was_no_time_is_no_news_of_what_was_judged(
+    store: Store, known: Verdict
+) -> None:
+    """It answers only what waits."""
+    costly = Verdict(CARD, ForeignState.REFUSED, fault="too-costly")
+    await shown(store, costly)
+    (row,) = await store.presented()
+    assert row.verdict.fault == "too-costly"
+    await store.judge([known], by="verifier")
+    before = await newest(store)
+    await store.judge([costly], by="verifier")
+    (row,) = await store.presented()
+    assert row.verdict == replace(known, identity="anna@example.it")
+    assert await told(store, before) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"identity": "berta"},
+        {"identity": "berta", "good_until": NOON + 2 * DAY},
+        {"by": PersonBy.EMAIL},
+        {"trust": "lab"},
+        {"state": ForeignState.REFUSED, "fault": "no-trust", "trust": "", "good_until": None},
+        {"revocation": ON_HOLD},
+        {"not_after": NOON + 10 * DAY},
+    ],
+)
+async def test_what_changes_one_certificate_is_told_of_that_one(
+    store: Store, changes: dict[str, Any]
+) -> None:
+    """Given to somebody else, of another trust, refused: not of the others, nor of the trust."""
+    good = replace(GOOD, by=PersonBy.USER, identity="anna")
+    await shown(store, good, replace(good, fingerprint=OTHER))
+    before = await newest(store)
+    await store.judge([replace(good, **changes), replace(good, fingerprint=OTHER)], by="verifier")
+    assert await told(store, before) == [(ChangeKind.CERTIFICATE, CARD)]
 
 
 async def test_a_later_list_is_told_once_for_the_whole_trust(store: Store) -> None:

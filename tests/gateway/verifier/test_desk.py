@@ -37,6 +37,7 @@ START = datetime.now(UTC).replace(microsecond=0)
 LONG: dict[str, Any] = {"begin": START - DAY, "end": START + 300 * DAY}
 ROOT = make_root("Corp", **LONG)
 ANNA, BERTA = make_person(ROOT, **LONG), make_person(ROOT, **LONG)
+LAB = make_root("Lab", **LONG)
 LIST = "/corp.crl"
 
 
@@ -353,6 +354,108 @@ async def test_what_took_too_long_is_looked_at_again(
         assert (await scene.judged(ANNA)).fault == "too-costly"
         monkeypatch.setattr(desk_module, "PATH_SECONDS", 2.0)
         await scene.judged(ANNA, lambda verdict: verdict.state is ForeignState.ACCEPTED)
+
+
+async def test_what_was_judged_is_not_undone_by_a_machine_without_time(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither good nor revoked; and what is revoked meanwhile is."""
+    async with judging(scene):
+        await scene.show(ANNA)
+        await scene.show(BERTA)
+        berta = await scene.judged(BERTA)
+        await scene.judged(ANNA)
+    monkeypatch.setattr(desk_module, "LOOK_SECONDS", 0.05)
+    scene.publish(ANNA)
+    async with judging(scene) as desk:
+        await scene.judged(ANNA, lambda verdict: verdict.revocation)
+        monkeypatch.setattr(desk_module, "PATH_SECONDS", 0.0)
+        other = replace(scene.trust()["corp"], name="lab", certificates=(LAB.der,))
+        await desk.believe({"lab": other, **scene.trust()})
+        stranger = make_person(LAB, **LONG)
+        await scene.show(stranger)
+        assert (await scene.judged(stranger)).fault == "too-costly"
+        await asyncio.sleep(0.3)
+        assert (await scene.judged(ANNA)).revocation is not None
+        assert (await scene.judged(BERTA)).identity == berta.identity
+        scene.publish(ANNA, BERTA)
+        await desk.believe({"lab": other, **scene.trust()})
+        await scene.judged(BERTA, lambda verdict: verdict.revocation)
+        await desk.believe({"lab": other})
+        assert (await scene.judged(ANNA, lambda verdict: verdict.fault)).fault == "no-trust"
+
+
+class Faulty(dict[str, str]):
+    """People of a trust whom nobody can look up, but for those in it."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Fail where there is nobody, and not as an `Exception`: as a library's panic does."""
+        if key not in self:
+            raise BaseException("this certificate breaks whatever looks at it")  # noqa: TRY002 - see above
+        return super().get(key, default)
+
+
+async def test_one_that_breaks_the_judging_is_refused(
+    scene: Scene, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a reason, and one trace in the log; it ends no process, now or after a restart."""
+    monkeypatch.setattr(desk_module, "LOOK_SECONDS", 0.05)
+    people = Faulty({format(BERTA.certificate.serial_number, "x"): "berta"})
+    trusts = scene.trust(identity=IdentityMap.SERIAL, people=people)
+    async with judging(scene):
+        await scene.show(ANNA)
+        await scene.judged(ANNA)
+    with caplog.at_level("ERROR"):
+        async with judging(scene, trusts) as desk:
+            assert (await scene.judged(ANNA, lambda one: one.fault)).fault == "not-judged"
+            stranger = make_person(ROOT, **LONG)
+            await scene.show(stranger)
+            verdict = await scene.judged(stranger)
+            assert (verdict.state, verdict.fault) == (ForeignState.REFUSED, "not-judged")
+            assert "log" in verdict.words
+            await scene.show(BERTA)
+            assert (await scene.judged(BERTA)).identity == "berta"
+            await asyncio.sleep(0.2)
+            assert await desk.believe(scene.trust()) == ["trust corp changed"]
+            await scene.judged(ANNA, lambda one: one.state is ForeignState.ACCEPTED)
+    assert [one.exc_info is not None for one in caplog.records] == [True, True]
+
+
+async def test_a_change_of_one_trust_lets_nobody_else_be_forgotten(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lists of another revoke meanwhile, though everybody is to be looked at anew."""
+    lab = replace(scene.trust()["corp"], name="lab", certificates=(LAB.der,))
+    async with judging(scene, {"lab": lab, **scene.trust()}) as desk:
+        for one in (ANNA, make_person(LAB, **LONG)):
+            await scene.show(one)
+            await scene.judged(one)
+        assert len(desk._found) == 2
+        monkeypatch.setattr(desk_module, "PATH_SECONDS", 0.0)
+        scene.publish(ANNA)
+        changed = replace(lab, identity=IdentityMap.SUBJECT_CN)
+        await desk.believe({"lab": changed, **scene.trust()})
+        # Of the one that has changed, nothing counts that was found by what it was.
+        assert {*desk._found} == {fingerprint_of(ANNA)}
+        await scene.judged(ANNA, lambda verdict: verdict.revocation)
+
+
+async def test_what_is_refused_is_not_remembered(scene: Scene) -> None:
+    """Strangers without end fill no memory."""
+    stranger = make_person(make_root("Other", **LONG), **LONG)
+    async with judging(scene) as desk:
+        for one in (stranger, ANNA):
+            await scene.show(one)
+            await scene.judged(one)
+        async with asyncio.timeout(5):
+            while not desk._written:  # noqa: ASYNC110 - tells nobody
+                await asyncio.sleep(0.01)
+        assert {*desk._written} == {fingerprint_of(ANNA)}
+    async with judging(scene) as desk:
+        async with asyncio.timeout(5):
+            while not desk._written:  # noqa: ASYNC110 - tells nobody
+                await asyncio.sleep(0.01)
+        assert {*desk._written} == {fingerprint_of(ANNA)}
 
 
 async def test_what_was_taken_out_and_is_shown_again_is_judged_again(scene: Scene) -> None:
