@@ -71,8 +71,10 @@ class Knowledge:
         self._news = asyncio.Event()
 
     def hurry(self) -> None:
-        """Have every list fetched soon, due or not."""
+        """Have every list fetched, and every responder asked, soon, due or not."""
         self._lists.hurry()
+        if self._responders is not None:
+            self._responders.hurry()
         self.wake()
 
     async def wait(self, now: datetime, longest: float) -> None:

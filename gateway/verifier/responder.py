@@ -10,7 +10,7 @@ import random
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 from weakref import WeakValueDictionary
@@ -43,6 +43,7 @@ which doubles up to `SELDOM`."""
 _JITTER: Final = 0.1
 _AT_ONCE: Final = 8
 _MOST_URLS: Final = 4
+_NOW: Final = datetime.min.replace(tzinfo=UTC)
 _MEDIA_TYPE: Final = "application/ocsp-request"
 _OLDER: Final = "an answer that is older than one that came before"
 
@@ -174,6 +175,11 @@ class Responders:
         """Return when `refresh` has something to ask, but for what it is asking; None when never."""
         free = (one for one in self._asked.values() if not one.busy.locked())
         return min((one.due for one in free if not _is_final(one)), default=None)
+
+    def hurry(self) -> None:
+        """Have `refresh` ask about every certificate the next time: there may be news."""
+        for one in self._asked.values():
+            one.due = _NOW
 
     def is_due(self, certificate: x509.Certificate, now: datetime) -> bool:
         """Say whether `ask` would ask somebody about *certificate*, or somebody is being asked."""

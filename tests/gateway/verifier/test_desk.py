@@ -249,6 +249,21 @@ async def test_the_responder_is_asked_at_the_first_contact(scene: Scene) -> None
         assert (await scene.judged(card)).revocation is not None
 
 
+async def test_a_reload_asks_responders_again(scene: Scene) -> None:
+    """Long before it would be time: whoever asks for one wants the newest."""
+    card = make_person(ROOT, more=told_by(scene.web.url("/ocsp")), **LONG)
+    now = scene.clock().replace(microsecond=0)
+    said = say(ROOT, card.certificate, OCSPCertStatus.GOOD, now - timedelta(minutes=1))
+    scene.web.answers["/ocsp"] = answer(said)
+    async with judging(scene, scene.trust(ocsp=True)) as desk:
+        await scene.show(card)
+        assert (await scene.judged(card)).revocation is None
+        said = say(ROOT, card.certificate, OCSPCertStatus.REVOKED, now)
+        scene.web.answers["/ocsp"] = answer(said)
+        await desk.believe(scene.trust(ocsp=True))
+        await scene.judged(card, lambda verdict: verdict.revocation)
+
+
 async def test_the_path_is_looked_at(scene: Scene) -> None:
     """What is above a certificate must be in the trust: a CA that is sent along is not asked."""
     below = make_authority(ROOT, "Below", **LONG)
