@@ -1,4 +1,7 @@
-"""A CA of somebody else's, as `openssl ca` runs it, and the web server where its list is."""
+"""A CA of somebody else's, as `openssl ca` runs it, and the web server where its list is.
+
+And one below it, of which `openssl ocsp` tells, and no list.
+"""
 
 import subprocess
 import threading
@@ -6,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 
@@ -49,18 +52,31 @@ extendedKeyUsage = clientAuth
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
 subjectAltName = email:{email}
-crlDistributionPoints = URI:{url}
+"""
+_LISTED = "crlDistributionPoints = URI:{url}\n"
+_ASKED = "authorityInfoAccess = OCSP;URI:{url}\n"
+_BELOW = """\
+basicConstraints = critical, CA:TRUE, pathlen:0
+keyUsage = critical, keyCertSign, cRLSign
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
 """
 _numbers = count(1)
 
 
 @dataclass(frozen=True, slots=True)
 class Corp:
-    """The CA, all of it in *folder*; *url* is where its list is fetched."""
+    """The CA, all of it in *folder*; *url* is where its list is fetched, or its responder asked.
+
+    *above* is the certificate of the CA over it, and *told* says how its cards name the *url*.
+    """
 
     folder: Path
     published: Path
     url: str
+    name: str = "corp"
+    above: Path | None = None
+    told: str = _LISTED
 
     @property
     def certificate(self) -> Path:
@@ -72,14 +88,12 @@ class Corp:
         name = f"card-{next(_numbers)}"
         key, request, issued = (self.folder / f"{name}.{end}" for end in ("key", "csr", "pem"))
         extensions = self.folder / f"{name}.ext"
-        extensions.write_text(_PERSON.format(email=email, url=self.url))
+        extensions.write_text((_PERSON + self.told).format(email=email, url=self.url))
         self._openssl(
             *("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
             *("-keyout", key, "-out", request, "-subj", f"/CN={name}"),
         )
-        self._openssl(
-            *("ca", "-batch", "-notext", "-in", request, "-out", issued, "-extfile", extensions)
-        )
+        self.certify(request, issued, extensions)
         certificate = x509.load_pem_x509_certificate(issued.read_bytes())
         file = self.folder / f"{name}.both.pem"
         file.write_bytes(issued.read_bytes() + key.read_bytes())
@@ -87,7 +101,28 @@ class Corp:
 
     def revoke(self, card: Stick, *how: str) -> None:
         """Revoke *card*, without a new list."""
-        self._openssl("ca", "-revoke", card.file, *(how or ("-crl_reason", "keyCompromise")))
+        self.revoke_file(card.file, *(how or ("-crl_reason", "keyCompromise")))
+
+    def revoke_file(self, certificate: Path, *how: str) -> None:
+        """Revoke what is in a file."""
+        self._openssl("ca", "-revoke", certificate, *how)
+
+    def certify(self, request: Path, issued: Path, extensions: Path) -> None:
+        """Issue what *request* asks for."""
+        self._openssl(
+            *("ca", "-batch", "-notext", "-in", request, "-out", issued, "-extfile", extensions)
+        )
+
+    def answer(self, request: bytes) -> bytes:
+        """Say what `openssl ocsp` says of a certificate of this CA."""
+        asked, said = (self.folder / f"ocsp-{next(_numbers)}.{end}" for end in ("req", "resp"))
+        asked.write_bytes(request)
+        self._openssl(
+            *("ocsp", "-index", self.folder / "index.txt", "-CA", self.certificate, "-nmin", "5"),
+            *("-rsigner", self.certificate, "-rkey", self.folder / "ca.key"),
+            *("-reqin", asked, "-respout", said),
+        )
+        return said.read_bytes()
 
     def release(self, card: Stick) -> None:
         """Take a hold back, for which openssl has no word."""
@@ -113,16 +148,17 @@ class Corp:
     def trust(self, site: LiveSite, *settings: str) -> None:
         """Let *site* trust this CA, by the mail addresses in its certificates."""
         site.folder.trust.mkdir(exist_ok=True)
-        pem = site.folder.trust_certificates("corp")
-        pem.write_bytes(self.certificate.read_bytes())
+        files = [self.certificate, *filter(None, [self.above])]
+        pem = site.folder.trust_certificates(self.name)
+        pem.write_bytes(b"".join(file.read_bytes() for file in files))
         text = "\n".join(['map = "san-email"', *settings, ""])
-        site.folder.trust_settings("corp").write_text(text)
+        site.folder.trust_settings(self.name).write_text(text)
         site.command("reload")
 
     def distrust(self, site: LiveSite) -> None:
         """Take the trust away again."""
-        site.folder.trust_settings("corp").unlink()
-        site.folder.trust_certificates("corp").unlink()
+        site.folder.trust_settings(self.name).unlink()
+        site.folder.trust_certificates(self.name).unlink()
         site.command("reload")
 
     def _openssl(self, command: str, *words: str | Path) -> None:
@@ -143,9 +179,7 @@ def running_corp(folder: Path) -> Iterator[Corp]:
     public.mkdir(parents=True)
     with serving(public) as port:
         corp = Corp(folder, public / LIST, f"http://127.0.0.1:{port}/{LIST}")
-        (folder / "openssl.cnf").write_text(_CONFIG.format(folder=folder))
-        (folder / "index.txt").touch()
-        (folder / "crlnumber").write_text("01\n")
+        _furnish(folder)
         corp._openssl(
             *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
             *("-keyout", folder / "ca.key", "-out", corp.certificate, "-days", "30"),
@@ -153,6 +187,58 @@ def running_corp(folder: Path) -> Iterator[Corp]:
         )
         corp.publish()
         yield corp
+
+
+@contextmanager
+def running_below(above: Corp, folder: Path) -> Iterator[Corp]:
+    """Make a CA in *folder* below *above*, and let responders tell of both, on this machine."""
+    folder.mkdir()
+    _furnish(folder)
+    with responding() as (port, responders):
+        below = Corp(
+            *(folder, folder, f"http://127.0.0.1:{port}/below", "staff"),
+            above=above.certificate,
+            told=_ASKED,
+        )
+        responders |= {"/above": above, "/below": below}
+        request, extensions = folder / "ca.csr", folder / "ca.ext"
+        extensions.write_text(_BELOW + _ASKED.format(url=f"http://127.0.0.1:{port}/above"))
+        below._openssl(
+            *("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+            *("-keyout", folder / "ca.key", "-out", request, "-subj", "/CN=Corp Staff CA"),
+        )
+        above.certify(request, below.certificate, extensions)
+        yield below
+
+
+def _furnish(folder: Path) -> None:
+    (folder / "openssl.cnf").write_text(_CONFIG.format(folder=folder))
+    (folder / "index.txt").touch()
+    (folder / "crlnumber").write_text("01\n")
+
+
+@contextmanager
+def responding() -> Iterator[tuple[int, dict[str, Corp]]]:
+    """Serve OCSP on a port of this machine, at each path for the CA that the block puts there."""
+    responders: dict[str, Corp] = {}
+
+    class Responder(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            """Have `openssl ocsp` answer."""
+            said = responders[self.path].answer(
+                self.rfile.read(int(self.headers["Content-Length"]))
+            )
+            self.send_response(200)
+            self.send_header("Content-Type", "application/ocsp-response")
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing of each request."""
+
+    with _serving(Responder) as port:
+        yield port, responders
 
 
 @contextmanager
@@ -166,7 +252,13 @@ def serving(folder: Path) -> Iterator[int]:
         def log_message(self, *_: object) -> None:
             """Say nothing of each request."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Files) as server:
+    with _serving(Files) as port:
+        yield port
+
+
+@contextmanager
+def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

@@ -11,6 +11,7 @@ from tests.whole import forgeries
 from tests.whole.applications import Applications
 from tests.whole.browser import PASSPHRASE, Home, browser, find_namespace
 from tests.whole.conftest import put_behind
+from tests.whole.corp import running_corp
 from tests.whole.firefox import ErrorPage, Firefox, find_firefox, firefox
 from tests.whole.guests import CurlFailed, Guest, signed_in
 from tests.whole.people import Person, Stick, add_person
@@ -106,6 +107,39 @@ def test_what_is_revoked_while_it_is_connected_is_refused_in_tls_afterwards(
     stranger = Guest(strict, None, tmp_path / "stranger")
     with applications.untouched(), pytest.raises(CurlFailed):
         stranger.get(strict.url(WIKI))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_card_of_another_ca_is_judged_in_the_handshake(
+    strict: LiveSite, applications: Applications, carla: Person, tmp_path: Path, version: str
+) -> None:
+    """It opens what its person may use until its CA revokes it; then, and at once, an alert."""
+    with running_corp(tmp_path / "corp") as corp:
+        corp.trust(strict)
+        card, lost, nobody = map(corp.card, (carla.email, carla.email, "nobody@example.it"))
+        guest = signed_in(strict, carla, tmp_path / "guests", "wiki", stick=card)
+        assert guest.get(strict.url(WIKI, "/who")).status == 200
+        assert applications.wiki.last("/who").values("X-Forwarded-User") == [carla.user]
+        assert shake_hands(strict, WIKI, version, stick=card).alert is None
+        for each in (card, lost):
+            corp.revoke(each)
+        corp.publish()
+        with applications.untouched():
+            strict.command("reload")
+            strict.wait_for_audit(kind="certificate-revoked", serial=card.serial)
+            for stick, alert in (
+                (card, "certificate_revoked"),
+                # Never shown before: the handshake waits until it is judged.
+                (lost, "certificate_revoked"),
+                (nobody, "certificate_unknown"),
+            ):
+                for _ in range(2):
+                    seen = shake_hands(strict, WIKI, version, stick=stick)
+                    assert (seen.alert, seen.status) == (alert, None)
+        corp.distrust(strict)
+        with applications.untouched():
+            seen = shake_hands(strict, WIKI, version, stick=card)
+            assert (seen.alert, seen.status) == ("unknown_ca", None)
 
 
 # Browsers -------------------------------------------------------------------
