@@ -143,7 +143,8 @@ class Desk:
         for fingerprint in [key for key, found in self._found.items() if found.trust == name]:
             del self._found[fingerprint]
             self._written.pop(fingerprint, None)
-        self._keeping.pop(name, None)
+        if (keeping := self._keeping.pop(name, None)) is not None:
+            keeping.end()
         kept_up = self._kept_up.pop(name, None)
         if kept_up is not None:
             kept_up.cancel()

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from gateway.core.ports import StoreUnavailable
@@ -53,6 +54,10 @@ class Keeping:
             group.create_task(self._judge_for_ever())
             group.create_task(self._fetch_for_ever(group))
 
+    def end(self) -> None:
+        """Begin nothing more: `run` is about to be cancelled."""
+        self._group = None
+
     async def ask_about(self, found: Found) -> None:
         """Fetch what speaks of *found*, whom somebody shows for the first time; not for long.
 
@@ -62,12 +67,16 @@ class Keeping:
         await knowledge.take_up(found, now)
         if self._group is None or knowledge.is_enough(found, now):
             return
-        fetching = self._group.create_task(self._fetch(lambda: knowledge.refresh_about(found, now)))
+        told = asyncio.Event()
+        fetch = partial(knowledge.refresh_about, found, now, told)
+        fetching = self._group.create_task(self._fetch(fetch))
+        fetching.add_done_callback(lambda _: told.set())
         fetching.add_done_callback(lambda _: knowledge.wake())
         with suppress(TimeoutError):
             async with asyncio.timeout(FETCH_SECONDS):
                 while not (fetching.done() or knowledge.is_enough(found, self._clock())):
-                    await knowledge.news.wait()
+                    await told.wait()
+                    told.clear()
 
     async def _fetch_for_ever(self, group: asyncio.TaskGroup) -> None:
         while True:

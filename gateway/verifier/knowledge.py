@@ -54,6 +54,7 @@ class Knowledge:
         self._responders = Responders(directory / "ocsp", trust, fetcher) if trust.ocsp else None
         self._woken = asyncio.Event()
         self._news = asyncio.Event()
+        self._waiting: set[asyncio.Event] = set()
 
     def wake(self) -> None:
         """Have everything of this trust judged anew soon, and fetched what is due."""
@@ -99,15 +100,30 @@ class Knowledge:
             if self._responders is not None:
                 group.create_task(self._responders.refresh(now, tell=self._hear_responder))
 
-    async def refresh_about(self, found: Found, now: datetime) -> None:
-        """Fetch what may speak of a certificate that somebody shows for the first time."""
+    async def refresh_about(
+        self, found: Found, now: datetime, told: asyncio.Event | None = None
+    ) -> None:
+        """Fetch what may speak of a certificate that somebody shows for the first time.
+
+        *told* is set whenever a list has been had, whoever asked for it, or a responder has said
+        something of this very certificate: hundreds may wait, each for its own.
+        """
+        told = asyncio.Event() if told is None else told
+        self._waiting.add(told)
+        try:
+            await self._refresh_about(found, now, told)
+        finally:
+            self._waiting.discard(told)
+            told.set()
+
+    async def _refresh_about(self, found: Found, now: datetime, told: asyncio.Event) -> None:
         above = [authority for authority, _ in found.authorities]
         about = found.certificate
         async with asyncio.TaskGroup() as group:
             group.create_task(self._lists.refresh(now, about=about, above=above, tell=self._hear))
             if self._responders is not None:
                 for one, issuer in self._asked_about(found):
-                    group.create_task(self._ask(self._responders, one, issuer, now))
+                    group.create_task(self._ask(self._responders, one, issuer, now, told))
 
     async def _ask(
         self,
@@ -115,11 +131,13 @@ class Knowledge:
         certificate: x509.Certificate,
         issuer: x509.Certificate,
         now: datetime,
+        told: asyncio.Event,
     ) -> None:
         status = await responders.ask(certificate, issuer, now)
         if status.words:
             log.warning("%s: OCSP: %s", self.trust.name, status.words)
         self.announce()
+        told.set()
 
     def is_enough(self, found: Found, now: datetime) -> bool:
         """Say whether a certificate that is shown for the first time need wait for nobody.
@@ -219,6 +237,8 @@ class Knowledge:
     def _hear(self, event: ListEvent) -> None:
         log.log(_LEVELS[event.kind], "%s", event.words)
         self.announce()
+        for told in self._waiting:
+            told.set()
 
     def _hear_responder(self, event: ResponderEvent) -> None:
         if event.words:

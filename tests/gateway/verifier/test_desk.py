@@ -384,6 +384,9 @@ async def test_what_was_judged_is_not_undone_by_a_machine_without_time(
     scene.publish(ANNA)
     async with judging(scene) as desk:
         await scene.judged(ANNA, lambda verdict: verdict.revocation)
+        async with asyncio.timeout(5):
+            while len(desk._found) < 2:  # noqa: ASYNC110 - tells nobody
+                await asyncio.sleep(0.01)
         monkeypatch.setattr(desk_module, "PATH_SECONDS", 0.0)
         other = replace(scene.trust()["corp"], name="lab", certificates=(LAB.der,))
         await desk.believe({"lab": other, **scene.trust()})
