@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtensionOID, NameOID
 
+from ca.foreign.revoked import HIGHEST_SERIAL
 from ca.foreign.signatures import PublicKey, believed_key, digest_fault
 from ca.identity import shortened
 
@@ -133,10 +134,16 @@ def read_certificate(der: bytes, largest: int = LARGEST_LEAF) -> Foreign | Unrea
                 certificate.issuer.public_bytes(),
             )
             attributes = list(_attributes(found))
+            serial = certificate.serial_number
     except UNREADABLE as error:
         return Unreadable(f"it cannot be read: {shortened(str(error))}")
     if certificate.version is not x509.Version.v3:
         return Unreadable("it is not of version 3, so it does not say what it is for")
+    if not 0 <= serial <= HIGHEST_SERIAL:
+        return Unreadable(
+            "its serial number is negative or has more than 20 octets, so no revocation list could"
+            " name it"
+        )
     names = len(attributes) + len(found.alternative_names)
     if names > MOST_NAMES:
         return Unreadable(f"it has {names} names, and at most {MOST_NAMES} are read")

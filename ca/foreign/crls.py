@@ -289,7 +289,8 @@ def _records(crl: x509.CertificateRevocationList, *, delta: bool) -> Iterator[by
         reason = _reason(entry)
         if reason == REMOVE_FROM_CRL and not delta:
             raise _Refused(CRLFault.ENTRY, "takes a certificate off a list, and is no delta")
-        # No certificate that is believed has another serial; it would only be in the way.
+        # No certificate that is believed has another serial (`ca.foreign.certificates`): one entry
+        # that nobody has is no reason to do without all others.
         if 0 <= entry.serial_number <= HIGHEST_SERIAL:
             yield make_record(entry.serial_number, entry.revocation_date_utc, reason)
 

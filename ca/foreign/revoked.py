@@ -30,7 +30,8 @@ _SERIAL: Final = 20
 _TIME: Final = 5
 RECORD: Final = _SERIAL + _TIME + 1
 HIGHEST_SERIAL: Final = 2 ** (8 * _SERIAL) - 1
-"""RFC 5280 (4.1.2.2) allows 20 octets."""
+"""RFC 5280 (4.1.2.2) allows 20 octets, of which DER takes the highest bit for the sign; here it
+counts too, since many CAs draw all of them by chance."""
 _DIGEST: Final = 32
 _LATEST: Final = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -4,6 +4,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, rsa
 
+from ca.der import INTEGER, SEQUENCE, elements, encode
 from ca.foreign.certificates import (
     LARGEST_LEAF,
     LONGEST_NAME,
@@ -82,6 +83,38 @@ def test_too_many_names_are_refused() -> None:
     read(with_extension(x509.SubjectAlternativeName(most)))
     one_more = with_extension(x509.SubjectAlternativeName([*most, x509.DirectoryName(name("A"))]))
     assert f"at most {MOST_NAMES} are read" in refused(one_more.der)
+
+
+def with_serial(octets: bytes) -> bytes:
+    """Return a person's certificate in DER with these octets for its serial number."""
+    outer = make_person(ROOT, serial=0x5A5A5A5A).der
+    ((_, content),) = elements(outer)
+    (_, inner), *signed = elements(content)
+    (version, first), _, *others = elements(inner)
+    body = encode(SEQUENCE, encode(version, first), encode(INTEGER, octets), *map(_row, others))
+    return encode(SEQUENCE, body, *map(_row, signed))
+
+
+def _row(one: tuple[int, bytes]) -> bytes:
+    return encode(*one)
+
+
+@pytest.mark.parametrize(
+    "octets, taken",
+    [
+        (b"\0", True),
+        (b"\x7f" * 20, True),
+        (b"\0" + b"\xff" * 20, True),
+        (b"\1" + b"\0" * 20, False),
+        (b"\x7f" * 40, False),
+        (b"\xff", False),
+    ],
+)
+def test_serial_numbers_that_no_list_can_name_are_refused(octets: bytes, taken: bool) -> None:
+    """Whoever has one could not be revoked; zero, and twenty octets with the highest bit, go."""
+    assert isinstance(read_certificate(with_serial(octets)), Foreign) is taken
+    if not taken:
+        assert "more than 20 octets" in refused(with_serial(octets))
 
 
 def test_too_long_a_name_is_refused() -> None:
