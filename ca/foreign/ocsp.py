@@ -19,6 +19,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 from ca.der import elements, encode
 from ca.foreign.certificates import UNREADABLE
 from ca.foreign.delegates import name_of, why_no_delegate
+from ca.foreign.facts import urls_of
 from ca.foreign.signatures import is_right
 from ca.identity import shortened
 from ca.ocsp import IssuerId, issuer_ids
@@ -98,17 +99,33 @@ class _Refused(Exception):
 
 
 def responder_urls(certificate: x509.Certificate) -> tuple[str, ...]:
-    """Return where *certificate* says that its status is told (RFC 5280, section 4.2.2.1)."""
+    """Return where *certificate* says that its status is told (RFC 5280, section 4.2.2.1).
+
+    As far as those are URLs as one writes them (`urls_of`).
+    """
+    try:
+        return urls_of(_responders(certificate))
+    except UNREADABLE:
+        return ()
+
+
+def names_responder(certificate: x509.Certificate) -> bool:
+    """Say whether *certificate* names any responder, be it one that is of no use here."""
+    try:
+        return bool(_responders(certificate))
+    except UNREADABLE:
+        # Something stands there, and whoever cannot read it does not know that it is nothing.
+        return True
+
+
+def _responders(certificate: x509.Certificate) -> list[x509.GeneralName]:
+    """Read the names of its responders; raises `UNREADABLE`."""
     try:
         access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess)
-    except (x509.ExtensionNotFound, *UNREADABLE):
-        return ()
-    return tuple(
-        one.access_location.value
-        for one in access.value
-        if one.access_method == AuthorityInformationAccessOID.OCSP
-        and isinstance(one.access_location, x509.UniformResourceIdentifier)
-    )
+    except x509.ExtensionNotFound:
+        return []
+    oid = AuthorityInformationAccessOID.OCSP
+    return [one.access_location for one in access.value if one.access_method == oid]
 
 
 def request_for(

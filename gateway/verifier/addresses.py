@@ -40,6 +40,12 @@ def why_not_asked(url: str) -> str | None:
     return _scheme_fault(parts) or _host_fault(parts, host, port)
 
 
+def usable_urls(urls: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of *urls* that are asked at all; the first, to be refused with words, if none."""
+    usable = tuple(url for url in urls if why_not_asked(url) is None)
+    return usable or urls[:1]
+
+
 def why_not_reached(address: str) -> str | None:
     """Say why the numeric *address* is not connected to; None when it may be."""
     found = _inner(ip_address(address.partition("%")[0]))

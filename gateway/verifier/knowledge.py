@@ -11,7 +11,7 @@ from cryptography import x509
 
 from ca.foreign.certificates import name_in_words
 from ca.foreign.coverage import names_lists
-from ca.foreign.ocsp import responder_urls
+from ca.foreign.ocsp import names_responder
 from ca.serials import serial_text
 from ca.trust import Revocation, RevocationReason
 from gateway.core.foreign import ForeignList, ForeignState, Verdict
@@ -183,7 +183,7 @@ class Knowledge:
     def _status_above(self, authority: x509.Certificate, now: datetime) -> Status | None:
         """Say what is known of a CA; None: nobody says anything of it, nor does it say who does."""
         status = self._status_of(authority, now)
-        says = names_lists(authority) or (self.trust.ocsp and bool(responder_urls(authority)))
+        says = names_lists(authority) or (self.trust.ocsp and names_responder(authority))
         return status if says or status.good_until is not None else None
 
     def _status_of(self, certificate: x509.Certificate, now: datetime) -> Status:
@@ -214,7 +214,7 @@ class Knowledge:
         """Yield of whom responders are asked, each with its issuer: of CAs, where they name one."""
         yield found.certificate, found.authority
         for authority, issuer in found.authorities:
-            if responder_urls(authority):
+            if names_responder(authority):
                 yield authority, issuer
 
     def health(self) -> tuple[ForeignList, ...]:

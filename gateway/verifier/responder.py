@@ -30,6 +30,7 @@ from ca.foreign.ocsp import (
 )
 from ca.trust import Revocation
 from gateway.core.trusts import Trust
+from gateway.verifier.addresses import usable_urls
 from gateway.verifier.fetching import Fetcher, FetchFailed
 from gateway.verifier.files import FileFailed
 from gateway.verifier.kept import KeptAnswer, KeptAnswers
@@ -123,7 +124,8 @@ class Responders:
         """Keep answers in *directory*, of this trust alone; *draw* spreads the times of asking."""
         self._kept = KeptAnswers(directory)
         self._trust = trust
-        self._fetcher = fetcher
+        # As of a CA's lists: its own server may show a certificate of that CA.
+        self._fetcher = fetcher.believing(trust.certificates)
         self._draw = draw
         self._asked: dict[str, _Asked] = {}
         # For each responder its own: who waits for one that hangs is in nobody else's way.
@@ -241,7 +243,7 @@ class Responders:
     async def _ask(self, fingerprint: str, one: _Asked, now: datetime) -> None:
         """Ask the certificate's responders in their order until one of them says something."""
         faults = []
-        for url in responder_urls(one.certificate)[:_MOST_URLS]:
+        for url in usable_urls(responder_urls(one.certificate))[:_MOST_URLS]:
             fault = await self._ask_at(url, fingerprint, one, now)
             if fault is None:
                 return

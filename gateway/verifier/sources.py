@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import Any, Final
 
-from gateway.verifier.addresses import why_not_asked
+from gateway.verifier.addresses import usable_urls
 from gateway.verifier.fetching import Mark
 from gateway.verifier.files import replace_file
 from gateway.verifier.schedule import LONGEST
@@ -48,8 +48,7 @@ class Source:
     @property
     def asked(self) -> tuple[str, ...]:
         """Those of the URLs that are asked at all; the first, to be refused with words, if none."""
-        usable = tuple(url for url in self.urls if why_not_asked(url) is None)
-        return usable or self.urls[:1]
+        return usable_urls(self.urls)
 
     @property
     def key(self) -> str:

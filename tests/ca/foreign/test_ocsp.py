@@ -21,6 +21,7 @@ from ca.foreign.ocsp import (
     OCSPFault,
     OCSPStatus,
     RefusedResponse,
+    names_responder,
     read_response,
     request_for,
     responder_urls,
@@ -128,6 +129,17 @@ class TestQuestions:
         oid = x509.AuthorityInformationAccess.oid
         broken = certify("anna", FOREIGN, NOW, [(x509.UnrecognizedExtension(oid, b"\x30"), False)])
         assert responder_urls(broken.certificate) == ()
+        assert names_responder(broken.certificate)
+
+    @pytest.mark.parametrize("url", ["http://a.example/\r\nx", "http://a.example/" + "x" * 2048])
+    def test_what_is_no_address_as_one_writes_it(self, url: str) -> None:
+        """Stands in no log, as with distribution points; that a responder is named stays true."""
+        anna = certify("anna", FOREIGN, NOW, [told_at(url, "http://b.example/")]).certificate
+        assert responder_urls(anna) == ("http://b.example/",)
+        nowhere = certify("anna", FOREIGN, NOW, [told_at(url)]).certificate
+        assert responder_urls(nowhere) == ()
+        assert names_responder(nowhere)
+        assert not names_responder(ANNA.certificate)
 
 
 class TestBelieved:

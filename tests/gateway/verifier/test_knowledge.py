@@ -316,6 +316,15 @@ async def test_a_responder_is_asked_about_a_ca_that_names_one(web: Web, tmp_path
     assert reason(await made.ask()) is RevocationReason.CA_COMPROMISE
 
 
+async def test_a_responder_that_nobody_can_ask_is_named_too(web: Web, tmp_path: Path) -> None:
+    """The CA says that it may be revoked, and nothing says that it is not."""
+    made = chain(web, tmp_path, told_by("http://ca.example.it/\r\n"), ocsp=True)
+    status = await made.ask()
+    assert status.good_until is None
+    assert "the CA 'CN=Issuing,O=Example' above it" in status.words
+    assert status.words.isprintable()
+
+
 def ends(certificate: timedelta, authority: timedelta) -> Iterator[datetime | None]:
     """Yield the end of a verdict whose information is good for 100 days."""
     card = make_person(ROOT, begin=NOW - DAY, end=NOW + certificate)

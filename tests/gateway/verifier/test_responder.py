@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from tests.ca.foreign.makers import (
     DAY,
     FOR_ANSWERING,
     NO_CHECK,
+    Holder,
     certify,
     digest_for,
     index_line,
@@ -35,6 +37,7 @@ from tests.ca.foreign.makers import (
     write_holder,
 )
 from tests.ca.makers import NOW
+from tests.gateway.edge.authority import make_authority
 from tests.gateway.verifier.web import Asked, Web, answer, open_web, silent
 
 HOUR = timedelta(hours=1)
@@ -321,6 +324,45 @@ class TestFailures:
         """A certificate may name several."""
         anna = anna_of(web.url("/nobody"), oracle.url)
         assert (await responders.ask(anna, ISSUER, NOW)).good_until == NOW + DAY
+
+    async def test_responders_that_are_not_asked_are_in_nobodys_way(
+        self, oracle: Oracle, responders: Responders
+    ) -> None:
+        """Whatever stands before it, of those that can be asked the first is."""
+        others = [f"ldap://127.0.0.1/cn={number}" for number in range(5)]
+        anna = anna_of(*others, "file:///etc/passwd", oracle.url)
+        assert (await responders.ask(anna, ISSUER, NOW)).good_until == NOW + DAY
+
+    async def test_addresses_that_are_not_asked(self, responders: Responders) -> None:
+        """As for lists: where metadata services are, no CA is."""
+        found = await responders.ask(anna_of("http://169.254.169.254/ocsp"), ISSUER, NOW)
+        assert "link-local" in found.words
+
+    async def test_a_responder_leads_nowhere(
+        self, oracle: Oracle, responders: Responders, web: Web
+    ) -> None:
+        """A question is not handed on, not even within one server."""
+        web.answers["/moved"] = answer(b"", 307, Location=oracle.url)
+        url = web.url("/moved")
+        found = await responders.ask(anna_of(url), ISSUER, NOW)
+        assert found.words == f"{url}: the server answers 307"
+        assert oracle.asked() == 0
+
+    async def test_by_https_from_a_server_that_the_ca_has_certified(self, tmp_path: Path) -> None:
+        """As of its lists: the CA's own server is believed by the CA's certificate."""
+        authority = make_authority(tmp_path / "ca")
+        ca = Holder(authority.certificate, authority.key)
+        async with open_web(authority.server("localhost")) as web:
+            oracle = Oracle(web)
+            oracle.by = ca
+            url = web.url("/ocsp", "localhost")
+            anna = certify("anna", ca, NOW, [told_at(url)]).certificate
+            trusting = replace(trust(), certificates=(ca.certificate.public_bytes(Encoding.DER),))
+            own = Responders(tmp_path / "own", trusting, Fetcher())
+            assert (await own.ask(anna, ca.certificate, NOW)).good_until == NOW + DAY
+            other = Responders(tmp_path / "other", trust(), Fetcher())
+            found = await other.ask(anna, ca.certificate, NOW)
+            assert "certificate verify failed" in found.words
 
     async def test_nobody_to_ask(self, responders: Responders) -> None:
         """A certificate without a responder has no status, and one by LDAP is not asked."""
