@@ -8,6 +8,8 @@
 - `credentials` passwords (argon2id) and one-time codes (RFC 6238)
 - `addresses`   addresses of mail
 - `lost`        reporting a lost stick
+- `devices`     what somebody sees of their own certificates
+- `languages`   which language somebody reads
 - `pacing`      how often strangers may try
 - `recovery`    recovery codes on paper
 - `lockout`     how long a guesser waits

@@ -15,6 +15,7 @@ up the rest itself. Way of a request, from top to bottom:
 - `lost`        the pages of a lost stick, on the public host
 - `forms`       forms as browsers send them
 - `home`        the applications that this person may open
+- `devices`     where this person is signed in, and with which certificates
 - `public`      help, CRLs, CA certificates and keys, for everybody
 - `languages`   choosing the language of all pages
 - `navigation`  the way between the pages for those who are signed in            pure

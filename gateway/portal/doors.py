@@ -13,7 +13,7 @@ from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.headers import Listener
 from gateway.core.refusals import Refusal
 from gateway.core.site import LOST_PATH
-from gateway.portal import home, languages, lost, ocsp, pages, public, sign_in
+from gateway.portal import devices, home, languages, lost, ocsp, pages, public, sign_in
 from gateway.portal.callers import Caller, Visitor, admit, read_caller
 from gateway.portal.provenance import is_foreign
 from gateway.portal.refuse import Refused
@@ -42,6 +42,8 @@ async def _go_back(request: web.Request, visitor: Visitor) -> web.StreamResponse
 # A path that ends with * stands for one more segment, one with ** for any further ones.
 PORTAL: Final[Mapping[str, Mapping[str, VisitorPage]]] = {
     "/": {"GET": home.show_home},
+    "/devices": {"GET": devices.show_devices},
+    "/devices/end": {"GET": devices.go_to_devices, "POST": devices.end},
     "/sign-in": {"GET": sign_in.show_sign_in, "POST": sign_in.sign_in},
     "/continue": {"GET": sign_in.go_on},
     "/sign-out": {"POST": sign_in.sign_out},

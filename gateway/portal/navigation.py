@@ -12,5 +12,8 @@ class Place:
     key: str
 
 
-PLACES: Final = (Place("/", "applications"),)
+PLACES: Final = (
+    Place("/", "applications"),
+    Place("/devices", "devices"),
+)
 """In their order. Each path is in `doors.PORTAL`; a template names its own with `place`."""

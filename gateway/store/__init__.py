@@ -7,6 +7,7 @@
 - `tickets`      rows of enrolment tickets
 - `accounts`     what people change of their own account
 - `lost`         what somebody has that can be lost, and its end
+- `devices`      where somebody is signed in, and with which certificates
 - `attempts`     failed sign-ins, counted per certificate
 - `sessions`     rows of sessions
 - `certificates` the ledger of `ca`, joined with persons

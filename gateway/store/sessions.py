@@ -91,8 +91,15 @@ async def live_sessions(
     connection: AsyncConnection, wanted: list[ColumnElement[bool]], now: datetime
 ) -> list[Session]:
     """Return the sessions that are live at *now*, oldest first."""
+    return [record.session for record in await live_records(connection, wanted, now)]
+
+
+async def live_records(
+    connection: AsyncConnection, wanted: list[ColumnElement[bool]], now: datetime
+) -> list[SessionRecord]:
+    """Return the same, with the names of their certificates."""
     query = select(session).where(*wanted, *_open(now)).order_by(session.c.created_at, session.c.id)
-    return [_record(row).session for row in await connection.execute(query)]
+    return [_record(row) for row in await connection.execute(query)]
 
 
 async def end(

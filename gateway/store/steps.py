@@ -4,7 +4,7 @@ Audit lines and feed rows are collected while the change is made and written at
 its end, in the same transaction, so none can be forgotten between two effects.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Unpack
@@ -75,6 +75,7 @@ class Step:
         *,
         kind: AuditKind = AuditKind.SESSION_ENDED,
         reason: str = "",
+        detail: Mapping[str, str] | None = None,
     ) -> list[Session]:
         """End the live sessions that fit; *reason* is the change that ends them, if another."""
         ended = await sessions.end(self.connection, wanted, self.now)
@@ -88,6 +89,7 @@ class Step:
                 address=record.session.address,
                 reason=reason,
                 session=record.session.id,
+                **(detail or {}),
             )
         return [record.session for record in ended]
 

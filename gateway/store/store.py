@@ -32,6 +32,7 @@ from gateway.store import (
     attempts,
     audit,
     certificates,
+    devices,
     feed,
     foreign,
     lost,
@@ -44,6 +45,7 @@ from gateway.store.accounts import Change, NewCredentials, NewTotp
 from gateway.store.attempts import AttemptReserved, LockedUntil
 from gateway.store.certificates import IssuerRecord
 from gateway.store.database import Database
+from gateway.store.devices import Devices, Ender
 from gateway.store.errors import NoSuchPerson
 from gateway.store.followers import follow_file, follow_server
 from gateway.store.migration import check_revision
@@ -353,6 +355,16 @@ class Store:
             raise ValueError("name the sessions to end: a session, a user, a fingerprint or all")
         async with self._step(by) as step:
             return await step.end_sessions(wanted, kind=kind)
+
+    async def devices(self, user: str) -> Devices:
+        """Return where *user* is signed in, and their certificates."""
+        async with self._database.read() as connection:
+            return await devices.devices_of(connection, user, self._clock())
+
+    async def end_own_sessions(self, ender: Ender, chosen: SessionId | None) -> list[Session]:
+        """Let somebody end one of their sessions, or all others; see `devices.end_own`."""
+        async with self._step(ender.session.user) as step:
+            return await devices.end_own(step, ender, chosen)
 
     # ------------------------------------------------------------ lost sticks
 

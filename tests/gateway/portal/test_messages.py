@@ -6,6 +6,7 @@ from string import Formatter
 import pytest
 from jinja2 import nodes
 
+from gateway.core.devices import Standing
 from gateway.portal.messages import MESSAGES, say
 from gateway.portal.navigation import PLACES
 from gateway.portal.pages import TEMPLATES
@@ -14,6 +15,9 @@ from gateway.portal.pages import TEMPLATES
 SAID_BY_CODE = {
     *("wrong", "code-used", "clock-ahead", "clock-behind", "locked"),
     *("lost-wrong", "lost-code-used", "lost-slowed", "lost-busy", "lost-too-late"),
+    *(f"certificate-{standing}" for standing in Standing),
+    *("certificate-number", "certificate-dates", "certificate-ends", "certificate-since"),
+    *("certificate-successor", "certificate-goes"),
     *(place.key for place in PLACES),
     *("lost-overtaken", "lost-choose-one", "lost-serial", "lost-since", "lost-used", "lost-held"),
 }
