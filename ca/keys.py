@@ -107,7 +107,7 @@ class NewFile:
                     f"{self._path} cannot be written: it was taken away or replaced meanwhile"
                 )
             self._draft.rename(self._path)
-            _sync_folder(self._path.parent)
+            sync_folder(self._path.parent)
         except OSError as error:
             raise FileRefused(f"{self._path} cannot be written: {error.strerror}") from error
         self._written = True
@@ -132,7 +132,7 @@ def _hand_over(descriptor: int, like: Path) -> None:
         os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the names in *folder* durable: syncing a file does not do that."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -165,7 +165,7 @@ def replace(path: Path, data: bytes, mode: int = PRIVATE) -> None:
                 os.chown(draft, before.st_uid, before.st_gid)
         draft.chmod(mode)
         draft.rename(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         draft.unlink(missing_ok=True)
         raise FileRefused(f"{path} cannot be replaced: {error.strerror}") from error

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from ca.keys import sync_folder
 from gateway.bootstrap.command import Command, CommandRefused
 from gateway.bootstrap.folder import SiteFolder
 from gateway.config.applications import check_app_name
@@ -53,7 +54,7 @@ async def add_application(
             raise CommandRefused(f"there is an application {name!r} already: {path}") from None
     finally:
         draft.unlink(missing_ok=True)
-    _sync(command.folder.apps)
+    sync_folder(command.folder.apps)
     return found
 
 
@@ -65,7 +66,7 @@ async def remove_application(command: Command, name: str) -> Path:
     path = command.folder.app_file(refuse_unknown_application(command.folder, name))
     await command.record(AuditKind.APPLICATION_REMOVED, app=name)
     path.unlink()
-    _sync(command.folder.apps)
+    sync_folder(command.folder.apps)
     return path
 
 
@@ -124,11 +125,3 @@ def _write(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

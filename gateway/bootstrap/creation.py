@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ca import ledger
 from ca.hierarchy import ISSUER_NAME, adopt_root, initialise
-from ca.keys import KeyRing, load_certificates
+from ca.keys import KeyRing, load_certificates, sync_folder
 from ca.kinds import KeyKind
 from ca.requests import refuse_unfit_root
 from gateway.bootstrap.command import CommandRefused, who
@@ -220,11 +220,7 @@ def _write_settings(folder: SiteFolder, text: str) -> None:
     draft.chmod(SETTINGS_MODE)
     draft.rename(folder.settings)
     for directory in (folder.keys, folder.path, folder.path.parent):
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(directory)
 
 
 def _clear(folder: SiteFolder, *, folder_too: bool) -> None:

@@ -1,9 +1,6 @@
 """Adding and taking away CAs that are not ours, for `pusterla ca trust`."""
 
-import os
 import re
-import secrets
-import stat
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,10 +19,12 @@ from ca.foreign.authorities import (
     issuing_of,
     read_authorities,
 )
+from ca.keys import sync_folder
 from ca.serials import parse_serial
 from gateway.bootstrap.asking import Asked, let_take_up
 from gateway.bootstrap.command import Command, CommandRefused
 from gateway.bootstrap.folder import SiteFolder
+from gateway.bootstrap.trust_files import changing_trusts, make_directory, replace
 from gateway.bootstrap.trusted import own_authorities, trusts_of
 from gateway.config import Problems
 from gateway.config.trust_template import trust_text
@@ -34,10 +33,6 @@ from gateway.core.audit import AuditKind
 from gateway.core.foreign import Presented
 from gateway.core.trusts import IdentityMap, PastEnd, Trust
 from policies.values import suggest
-
-DIRECTORY_MODE = 0o750
-FILE_MODE = 0o640
-"""For edge, portal and verifier to read, by their group, as the files of applications."""
 
 _UNFIT = re.compile(r"[^a-z0-9]+")
 _LONGEST_NAME = 63
@@ -126,8 +121,15 @@ async def add_trust(command: Command, new: NewTrust) -> Changed:
     Nothing is written unless all of it fits; the settings, which make it a trust, come last and
     after the audit log. Then a running site takes it up.
     """
-    known = known_trusts(command)
     certificates = _read(new.file)
+    async with changing_trusts(command.folder):
+        found = await _write_new(command, new, certificates)
+    warnings = (*dates_in_words(certificates, command.clock()), *_warnings(found))
+    return Changed(found, await let_take_up(command.folder), warnings)
+
+
+async def _write_new(command: Command, new: NewTrust, certificates: tuple[bytes, ...]) -> Trust:
+    known = known_trusts(command)
     name = new.name or _name_for(certificates, known)
     _refuse_bad_name(name)
     settings = command.folder.trust_settings(name)
@@ -140,13 +142,12 @@ async def add_trust(command: Command, new: NewTrust) -> Changed:
     found = parse_trust(name, text, certificates, command.folder.path, own, known)
     if isinstance(found, Problems):
         raise CommandRefused("\n".join(problem.message for problem in found.problems))
-    _make_directory(command.folder.trust)
-    _replace(command.folder.trust_certificates(name), authorities_pem(certificates))
+    make_directory(command.folder.trust)
+    replace(command.folder.trust_certificates(name), authorities_pem(certificates))
     detail = {"trust": name, "map": found.identity.value, "cas": _labels(certificates)}
     await command.record(AuditKind.TRUST_ADDED, detail=detail)
-    _replace(settings, text.encode())
-    warnings = (*dates_in_words(certificates, command.clock()), *_warnings(found))
-    return Changed(found, await let_take_up(command.folder), warnings)
+    replace(settings, text.encode())
+    return found
 
 
 async def remove_trust(command: Command, name: str) -> Asked:
@@ -154,11 +155,12 @@ async def remove_trust(command: Command, name: str) -> Asked:
 
     Raises `CommandRefused` when there is none.
     """
-    refuse_unknown(command.folder, name)
-    await command.record(AuditKind.TRUST_REMOVED, detail={"trust": name})
-    command.folder.trust_settings(name).unlink()
-    _sync(command.folder.trust)
-    command.folder.trust_certificates(name).unlink(missing_ok=True)
+    async with changing_trusts(command.folder):
+        refuse_unknown(command.folder, name)
+        await command.record(AuditKind.TRUST_REMOVED, detail={"trust": name})
+        command.folder.trust_settings(name).unlink()
+        sync_folder(command.folder.trust)
+        command.folder.trust_certificates(name).unlink(missing_ok=True)
     return await let_take_up(command.folder)
 
 
@@ -174,6 +176,14 @@ def refuse_unknown(folder: SiteFolder, name: str) -> None:
 
 async def assign(command: Command, name: str, serial: str, user: str) -> Changed:
     """Give the certificate *serial* of the trust *name* to the person *user*."""
+    async with changing_trusts(command.folder):
+        found, before = await _assign(command, name, serial, user)
+    warnings = () if before in {None, user} else (f"it was {before}'s until now",)
+    return Changed(found, await let_take_up(command.folder), warnings)
+
+
+async def _assign(command: Command, name: str, serial: str, user: str) -> tuple[Trust, str | None]:
+    """Write down whose *serial* is; return the trust, and whose it was before."""
     trust = known_trust(command, name)
     if trust.identity is not IdentityMap.SERIAL:
         raise CommandRefused(
@@ -196,10 +206,8 @@ async def assign(command: Command, name: str, serial: str, user: str) -> Changed
         )
     detail = {"trust": name, "serial": number}
     await command.record(AuditKind.TRUST_ASSIGNED, user=user, detail=detail)
-    _replace(path, text.encode())
-    before = trust.people.get(number)
-    warnings = () if before in {None, user} else (f"it was {before}'s until now",)
-    return Changed(found, await let_take_up(command.folder), warnings)
+    replace(path, text.encode())
+    return found, trust.people.get(number)
 
 
 def _no_trust(name: str, known: list[str]) -> str:
@@ -279,38 +287,3 @@ def _with_person(text: str, serial: str, user: str) -> str:
             return before.sub(line, text)
     body = text if text.endswith("\n") else f"{text}\n"
     return body + ("" if _PEOPLE.search(body) else "\n[people]\n") + f"{line}\n"
-
-
-def _make_directory(directory: Path) -> None:
-    try:
-        directory.mkdir(DIRECTORY_MODE)
-    except FileExistsError:
-        return
-    # Whatever the umask; and setgid, which is inherited, hands the group on to the files.
-    directory.chmod(DIRECTORY_MODE | (directory.stat().st_mode & stat.S_ISGID))
-    _sync(directory.parent)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write *path* whole or not at all, durably; what was there before is replaced."""
-    # Begins with a dot, so that no running process reads it.
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with draft.open("xb") as file:
-            # Whatever the umask: a file that the edge cannot read is a problem of the site.
-            os.fchmod(file.fileno(), FILE_MODE)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    _sync(path.parent)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

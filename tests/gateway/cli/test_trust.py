@@ -1,3 +1,4 @@
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -6,6 +7,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.hazmat.primitives.serialization.pkcs7 import serialize_certificates
 
+from gateway.bootstrap.command import CommandRefused, open_command
+from gateway.bootstrap.folder import open_folder
+from gateway.bootstrap.trust_files import changing_trusts
+from gateway.bootstrap.trusting import assign
 from gateway.config.trusts import read_trusts
 from gateway.core.trusts import Trust
 from tests.ca.foreign.chains import DAY, NOW, Made, make_authority, make_person, make_root
@@ -260,6 +265,33 @@ class TestAssign:
         line = office.audit("trust-assigned")[-1]
         assert (line["user"], line["detail"]["serial"]) == ("bruno", "beef")
         assert "4a0f" in office.done("ca", "trust", "show", "office").stdout
+
+    def test_two_commands_at_once_take_turns(self, office: Runner) -> None:
+        """Each reads the file and writes it anew: what the other has written meanwhile stays."""
+        serials = [f"4a{number:02x}" for number in range(8)]
+
+        async def give(serial: str) -> None:
+            async with open_command(open_folder(office.site)) as command:
+                await assign(command, "office", serial, "anna")
+
+        async def all_at_once() -> None:
+            await asyncio.gather(*map(give, serials))
+
+        asyncio.run(all_at_once())
+        assert sorted(self.people(office)) == serials
+
+    def test_who_comes_too_soon_is_told(self, office: Runner) -> None:
+        """After a while, and only as long as the other command is at it."""
+
+        async def wait_in_vain() -> None:
+            folder = open_folder(office.site)
+            async with changing_trusts(folder):
+                with pytest.raises(CommandRefused, match="another command is changing the trusts"):
+                    await changing_trusts(folder, patience=0.1).__aenter__()
+            async with changing_trusts(folder, patience=0.1):
+                pass
+
+        asyncio.run(wait_in_vain())
 
     def test_it_may_become_somebody_elses(self, office: Runner) -> None:
         """That is told, since a certificate seldom does."""
