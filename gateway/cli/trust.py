@@ -20,10 +20,11 @@ from gateway.cli.output import (
 )
 from gateway.cli.questions import confirm
 from gateway.cli.reload import say_taken_up, warn_unless_taken_up
+from gateway.cli.renewals import SPAN
 from gateway.cli.surroundings import Surroundings, pass_surroundings
 from gateway.config.trusts import LONGEST_GRACE, check_address, check_trust_name
 from gateway.core.trusts import IdentityMap, PastEnd, Trust
-from policies.durations import parse_duration, show_duration
+from policies.durations import show_duration
 
 if TYPE_CHECKING:
     from gateway.bootstrap.asking import Asked
@@ -55,17 +56,13 @@ def _addresses(
         raise click.BadParameter(str(error), ctx, option) from error
 
 
-def _grace(ctx: click.Context, option: click.Parameter, value: str | None) -> timedelta | None:
-    if value is None:
-        return None
-    try:
-        found = parse_duration(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error), ctx, option) from error
-    if not timedelta(0) < found <= LONGEST_GRACE:
+def _grace(
+    ctx: click.Context, option: click.Parameter, value: timedelta | None
+) -> timedelta | None:
+    if value is not None and not timedelta(0) < value <= LONGEST_GRACE:
         longest = show_duration(LONGEST_GRACE)
         raise click.BadParameter(f"a grace is at least 1s and at most {longest}", ctx, option)
-    return found
+    return value
 
 
 @trust.command(
@@ -104,7 +101,11 @@ def _grace(ctx: click.Context, option: click.Parameter, value: str | None) -> ti
     help="What happens when the newest list has ended.",
 )
 @click.option(
-    "--grace", callback=_grace, metavar="TIME", help="With --past-end go-on: for how long (12h)."
+    "--grace",
+    type=SPAN,
+    callback=_grace,
+    metavar="TIME",
+    help="With --past-end go-on: for how long (12h).",
 )
 @json_option
 @pass_surroundings
