@@ -132,7 +132,11 @@ def configured_file(folder: SiteFolder, site: Site, *, pin: bool) -> Path | None
 
 def file_in(place: Path, key: Path) -> Path:
     """Return the file with the secret of *key*: *place*, or the one for it in that folder."""
-    return place / name_of(key) if place.is_dir() else place
+    try:
+        return place / name_of(key) if place.is_dir() else place
+    except OSError:
+        # Not to be looked at, as where somebody may not enter: who reads it says so.
+        return place
 
 
 def credential_file(credential: str, name: str) -> Path | None:

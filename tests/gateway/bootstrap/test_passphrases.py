@@ -87,6 +87,13 @@ def test_a_source_that_fails_is_not_passed_over(tmp_path: Path) -> None:
         ask(KEY)
 
 
+def test_a_place_that_cannot_be_looked_at_is_told(tmp_path: Path) -> None:
+    """As where whoever runs the command may not enter the folder: here no system takes the name."""
+    ask = passphrases(locate(tmp_path), site_with(Path("x" * 300)), Source())
+    with pytest.raises(KeyLocked, match="cannot be read"):
+        ask(KEY)
+
+
 def test_a_unit_without_the_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other credentials may be there."""
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
