@@ -22,6 +22,7 @@ from gateway.core.site import Application, parse_upstream
 from policies.match import in_words
 from policies.model import Rule
 from policies.parse import SubjectTerm, parse_subject_term
+from policies.printing import narrowing_in_words
 
 if TYPE_CHECKING:
     from gateway.bootstrap.command import Command
@@ -158,9 +159,15 @@ def show(here: Surroundings, *, name: str, as_json: bool) -> None:
     )
     say()
     say_table(
-        ("RULE", "EFFECT", "GROUPS", "USERS"),
+        ("RULE", "EFFECT", "GROUPS", "USERS", "ONLY"),
         [
-            (rule.name, rule.effect, in_words(rule.groups), in_words(rule.users))
+            (
+                rule.name,
+                rule.effect,
+                in_words(rule.groups),
+                in_words(rule.users),
+                narrowing_in_words(rule),
+            )
             for rule in found.policy.rules
         ],
         empty="no rules: nobody gets in",
@@ -247,6 +254,7 @@ def _rule_facts(rule: Rule) -> dict[str, Any]:
         "effect": rule.effect.value,
         "groups": None if rule.groups is None else sorted(rule.groups),
         "users": None if rule.users is None else sorted(rule.users),
+        "only": narrowing_in_words(rule),
     }
 
 
@@ -255,5 +263,8 @@ def _rules_in_words(found: Application) -> str:
     for rule in found.policy.rules:
         terms = [f"group:{name}" for name in sorted(rule.groups or ())]
         terms += [f"user:{name}" for name in sorted(rule.users or ())]
-        words.append(f"{rule.effect} {' '.join(terms) or 'everybody'}")
+        only = narrowing_in_words(rule)
+        words.append(
+            f"{rule.effect} {' '.join(terms) or 'everybody'}{f' ({only})' if only else ''}"
+        )
     return "; ".join(words) or "nobody"

@@ -15,6 +15,7 @@ from gateway.cli.crl import crl
 from gateway.cli.kit import kit
 from gateway.cli.mail import mail
 from gateway.cli.output import printable
+from gateway.cli.policy import policy
 from gateway.cli.reload import reload
 from gateway.cli.session import session
 from gateway.cli.site import demo, doctor, init, serve
@@ -113,6 +114,6 @@ def main(ctx: click.Context, site: Path, debug: bool) -> None:
 
 for command in (
     *(init, serve, reload, demo, doctor, user, cert, kit),
-    *(app, session, crl, ca, audit, mail),
+    *(app, policy, session, crl, ca, audit, mail),
 ):
     main.add_command(command)

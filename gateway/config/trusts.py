@@ -28,7 +28,7 @@ CERTIFICATES_SUFFIX: Final = ".pem"
 LONGEST_GRACE: Final = timedelta(days=30)
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_OURS: Final = re.compile(r"root|issuing(?:-[0-9]+)?|pusterla")
+_OURS: Final = re.compile(r"root|issuing(?:-[0-9]+)?|own|pusterla")
 _LONGEST_ADDRESS: Final = 2048
 
 

@@ -13,29 +13,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
-from ca.trust import (
-    Expired,
-    Good,
-    NotYetValid,
-    Revocation,
-    RevocationReason,
-    Revoked,
-    Stale,
-    Standing,
-    Unknown,
-    Validity,
-    judge,
-)
 from gateway.core.assertion import Asserter
 from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.changes import Change, ChangeKind
-from gateway.core.foreign import refusal_of
 from gateway.core.headers import ASSERTION
 from gateway.core.people import Fingerprint, Holder
 from gateway.core.ports import EdgeStore, StoreUnavailable
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.sessions import Session, SessionId
 from gateway.core.site import Application
+from gateway.core.standing import judge_holder
 from gateway.edge.forwarding import field_lines
 from gateway.edge.presenting import Elsewhere, Presenting
 from policies.model import Allow
@@ -162,37 +149,7 @@ class Admission:
             # It may be newer than what we have heard of.
             known = self.reliable(now)
             return Refusal.CERTIFICATE_UNKNOWN if known else Refusal.CERTIFICATE_STATUS_STALE
-        if holder.fault:
-            return refusal_of(holder.fault)
-        match judge(Validity(holder.not_before, holder.not_after), self._standing(holder), now):
-            case Good():
-                return self._judge_person(holder)
-            case Revoked():
-                return Refusal.CERTIFICATE_HELD if holder.held else Refusal.CERTIFICATE_REVOKED
-            case Unknown():
-                return Refusal.CERTIFICATE_UNKNOWN
-            case Expired():
-                return Refusal.CERTIFICATE_EXPIRED
-            case NotYetValid():
-                return Refusal.CERTIFICATE_NOT_YET_VALID
-            case Stale():
-                return Refusal.CERTIFICATE_STATUS_STALE
-
-    def _standing(self, holder: Holder) -> Standing:
-        revocation = None
-        if holder.revoked_at is not None:
-            # The reason makes no difference here, and may be one of a newer version.
-            revocation = Revocation(holder.revoked_at, RevocationReason.UNSPECIFIED)
-        reliable_until = self._reliable_until
-        if holder.good_until is not None:
-            reliable_until = min(reliable_until, holder.good_until)
-        return Standing(True, revocation, reliable_until)
-
-    @staticmethod
-    def _judge_person(holder: Holder) -> Refusal | None:
-        if holder.person is None:
-            return Refusal.PERSON_UNKNOWN if holder.trust else Refusal.PERSON_REMOVED
-        return None if holder.person.enabled else Refusal.PERSON_DISABLED
+        return judge_holder(holder, self._reliable_until, now)
 
     # Sessions and grants ----------------------------------------------------
 

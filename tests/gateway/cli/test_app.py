@@ -136,6 +136,7 @@ def test_applications_are_listed_and_shown(pusterla: Runner) -> None:
         "effect": "allow",
         "groups": ["technicians"],
         "users": None,
+        "only": "",
     }
 
 

@@ -1,0 +1,303 @@
+"""Who may reach what, for the command: certificates and policies as the edge judges them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from ca.ledger import CertificateRecord, CertificateState
+from gateway.bootstrap.command import Command, CommandRefused
+from gateway.config import Problems, read_configuration
+from gateway.core.asking import subject_of
+from gateway.core.people import Fingerprint, Holder, Person
+from gateway.core.refusal_kinds import Refusal
+from gateway.core.site import Application
+from gateway.core.standing import judge_holder
+from policies.decide import Explanation, decide, explain, opens_at
+from policies.model import (
+    Allow,
+    AppPolicy,
+    Deny,
+    Level,
+    Reason,
+    RequestFacts,
+    Rule,
+    StepUp,
+    Subject,
+)
+from policies.printing import narrowing_in_words
+from policies.values import suggest
+
+_PARTLY = frozenset({Reason.OUTSIDE_NETWORK, Reason.OTHER_PATH, Reason.OTHER_METHOD})
+
+
+class Answer(StrEnum):
+    """What becomes of somebody who asks for an application with one certificate."""
+
+    YES = "yes"
+    LATER = "at other times"
+    PARTLY = "otherwise"
+    """Not like this: from another network, for another path, with another method."""
+    NO = "no"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One person with one certificate at one application."""
+
+    user: str
+    name: str
+    groups: tuple[str, ...]
+    device: str
+    serial: str
+    app: str
+    answer: Answer
+    reason: str = ""
+    """Why not: a refusal of the certificate, or a reason of the policy."""
+    rule: str = ""
+    only: str = ""
+    """What that rule asks beside who somebody is."""
+    until: datetime | None = None
+    """Until when it is so at least, where time alone would change it."""
+    opens: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Why somebody is let in or not, from the certificate on."""
+
+    holder: Holder | None
+    certificates: int
+    """How many the person has; the one that is spoken of is the best of them, or that asked for."""
+    refusal: Refusal | None
+    """Why the certificate opens nothing, whatever the rules say."""
+    explanation: Explanation
+    opens: datetime | None
+
+
+def applications_of(command: Command) -> Mapping[str, Application]:
+    """Return the applications, or raise `CommandRefused` with every problem of the files."""
+    found = read_configuration(command.folder.path)
+    if isinstance(found, Problems):
+        raise CommandRefused(f"the files have problems, so nobody can be judged by them:\n{found}")
+    return found.applications
+
+
+def application_of(applications: Mapping[str, Application], name: str) -> Application:
+    """Return the application *name*, or raise `CommandRefused`."""
+    if name in applications:
+        return applications[name]
+    hint = suggest(name, applications) or "; `pusterla app list` names them all"
+    raise CommandRefused(f"no application {name!r}{hint}")
+
+
+async def explain_access(
+    command: Command,
+    user: str,
+    app: str,
+    facts: RequestFacts,
+    now: datetime,
+    serial: str | None = None,
+) -> Story:
+    """Judge *user* at *app* as the edge does, after the sign-in, and keep every step."""
+    application = application_of(applications_of(command), app)
+    person = await command.person(user)
+    holders = await _holders(command, [person])
+    if serial is not None:
+        chosen = [one for one in holders if one.serial == serial.lower()]
+        if not chosen:
+            raise CommandRefused(
+                f"{user} has no certificate {serial!r}; `pusterla cert list --user {user}` "
+                "names them"
+            )
+    else:
+        chosen = holders
+    judged = [(_judged(one, now), one) for one in chosen]
+    judged.sort(key=lambda each: (each[0] is None, each[1].not_after), reverse=True)
+    refusal, holder = judged[0] if judged else (Refusal.NO_CERTIFICATE, None)
+    # Without a certificate, as with one that opens everything: what would the rules say?
+    subject = (
+        Subject(person.user, person.groups, None, Level.PASSWORD_TOTP)
+        if holder is None
+        else subject_of(replace(holder, person=person), Level.PASSWORD_TOTP)
+    )
+    explanation = explain(application.policy, subject, facts, now)
+    opens = None
+    if isinstance(explanation.decision, Deny) and explanation.decision.until is not None:
+        opens = opens_at(application.policy, subject, now, facts)
+    return Story(holder, len(holders), refusal, explanation, opens)
+
+
+async def who_reaches(
+    command: Command, app: str, facts: RequestFacts, now: datetime
+) -> list[Access]:
+    """Judge everybody, with every certificate that has not ended, at *app*."""
+    application = application_of(applications_of(command), app)
+    return _matrix([application], await command.store.people(), await _all(command), facts, now)
+
+
+async def what_is_reached(
+    command: Command, user: str, facts: RequestFacts, now: datetime
+) -> list[Access]:
+    """Judge *user*, with every certificate that has not ended, at every application."""
+    applications = applications_of(command).values()
+    person = await command.person(user)
+    return _matrix(applications, [person], await _holders(command, [person]), facts, now)
+
+
+def _matrix(
+    applications: Iterable[Application],
+    people: Iterable[Person],
+    holders: Iterable[Holder],
+    facts: RequestFacts,
+    now: datetime,
+) -> list[Access]:
+    by_user: dict[str, list[Holder]] = {}
+    for holder in holders:
+        if holder.not_after > now:
+            by_user.setdefault(holder.user, []).append(holder)
+    found = []
+    for application in applications:
+        for person in people:
+            nothing = Access(
+                person.user,
+                person.name,
+                tuple(sorted(person.groups)),
+                "",
+                "",
+                application.name,
+                Answer.NO,
+                Refusal.NO_CERTIFICATE,
+            )
+            mine = by_user.get(person.user)
+            if not mine:
+                found.append(nothing)
+                continue
+            found += [_access(nothing, application.policy, one, facts, now) for one in mine]
+    return found
+
+
+def _access(
+    nobody: Access, policy: AppPolicy, holder: Holder, facts: RequestFacts, now: datetime
+) -> Access:
+    known = replace(nobody, device=holder.device, serial=holder.serial)
+    refusal = _judged(holder, now)
+    if refusal is not None:
+        return replace(known, reason=refusal)
+    subject = subject_of(holder, Level.PASSWORD_TOTP)
+    decision = decide(policy, subject, facts, now)
+    match decision:
+        case Allow(rule, until):
+            only = _only(policy, rule)
+            return replace(known, answer=Answer.YES, reason="", rule=rule, only=only, until=until)
+        case StepUp(_, until):
+            return replace(known, answer=Answer.YES, reason="", until=until)
+        case Deny(reason, rule, until):
+            opens = None if until is None else opens_at(policy, subject, now, facts)
+            answer = Answer.PARTLY if reason in _PARTLY else Answer.NO
+            return replace(
+                known,
+                answer=answer if opens is None else Answer.LATER,
+                reason=reason,
+                rule=rule or "",
+                only=_only(policy, rule),
+                until=until,
+                opens=opens,
+            )
+
+
+def _only(policy: AppPolicy, name: str | None) -> str:
+    return next((narrowing_in_words(rule) for rule in policy.rules if rule.name == name), "")
+
+
+def _judged(holder: Holder, now: datetime) -> Refusal | None:
+    # The store was asked just now, and there was a time before a revocation.
+    if holder.revoked_at is not None and holder.revoked_at > now:
+        holder = replace(holder, revoked_at=None, reason=None)
+    return judge_holder(holder, now, now)
+
+
+async def _all(command: Command) -> list[Holder]:
+    return await _holders(command, await command.store.people())
+
+
+async def _holders(command: Command, people: Iterable[Person]) -> list[Holder]:
+    """Return the certificates of *people*, as the edge sees them."""
+    known = {person.user: person for person in people}
+    one = next(iter(known)) if len(known) == 1 else None
+    records = await command.store.certificates(user=one)
+    found = [
+        _holder(record, known[record.username])
+        for record in records
+        if record.username in known and record.state is not CertificateState.RESERVED
+    ]
+    for presented in await command.store.presented():
+        if presented.user in known:
+            holder = await command.store.holder(presented.verdict.fingerprint)
+            if holder is not None:
+                found.append(holder)
+    return found
+
+
+def _holder(record: CertificateRecord, person: Person) -> Holder:
+    return Holder(
+        fingerprint=Fingerprint(record.fingerprint or ""),
+        issuer=record.issuer,
+        serial=record.serial,
+        device=record.device,
+        scope=None if record.scope is None else frozenset(record.scope),
+        not_before=record.not_before,
+        not_after=record.not_after,
+        revoked_at=record.revoked_at,
+        reason=record.reason,
+        user=person.user,
+        person=person,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """A name in a rule that nobody here has; it may come yet, or be mistyped."""
+
+    app: str
+    position: int
+    rule: str
+    message: str
+
+
+async def find_strangers(
+    command: Command, applications: Iterable[Application], trusts: Iterable[str]
+) -> list[Stranger]:
+    """Return the names in rules that are nobody's as yet."""
+    people = await command.store.people()
+    records = await command.store.certificates()
+    known = {
+        "users": {person.user for person in people},
+        "groups": {group for person in people for group in person.groups},
+        "devices": {record.device for record in records} | {*trusts},
+        "issuers": {"own", *trusts},
+    }
+    words = {
+        "users": "there is no user",
+        "groups": "nobody is in a group",
+        "devices": "there is no certificate for a device",
+        "issuers": "there is no trust",
+    }
+    return [
+        Stranger(
+            application.name,
+            position,
+            rule.name,
+            f"{key}: {words[key]} {name!r} yet{suggest(name, known[key])}",
+        )
+        for application in applications
+        for position, rule in enumerate(application.policy.rules, start=1)
+        for key in known
+        for name in _names(rule, key)
+        if name not in known[key]
+    ]
+
+
+def _names(rule: Rule, key: str) -> list[str]:
+    names: frozenset[str] | None = getattr(rule, key)
+    return sorted(names or ())

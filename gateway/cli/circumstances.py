@@ -1,0 +1,65 @@
+"""What a question to the policy is about beside person and application, from options."""
+
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Any
+
+import click
+
+from gateway.core.routes import normalise_target
+from policies.match import read_address
+from policies.model import RequestFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a question is about beside person and application, as the command line says it."""
+
+    path: str
+    method: str
+    address: str
+    at: str | None
+
+    def facts(self) -> RequestFacts:
+        """Return the request, in the form in which it would be forwarded."""
+        target = normalise_target(self.path.encode())
+        if target is None:
+            raise click.UsageError(
+                f"{self.path!r} is no path that is ever passed on: it is refused as bad-request"
+            )
+        if self.address and read_address(self.address) is None:
+            raise click.UsageError(f"{self.address!r} is no address; write 10.0.0.7")
+        return RequestFacts(self.method.upper(), target.path.decode(), self.address)
+
+    def moment(self, now: datetime, zone: tzinfo) -> datetime:
+        """Return the moment that is asked about; without an offset it is told in *zone*."""
+        if self.at is None:
+            return now
+        try:
+            found = datetime.fromisoformat(self.at)
+        except ValueError as error:
+            raise click.UsageError(f'{self.at!r} is no moment; write "2026-11-24 19:40"') from error
+        return found if found.tzinfo is not None else found.replace(tzinfo=zone)
+
+
+def circumstances(work: Any) -> Any:
+    """Give a command the options that `Circumstances` is made of."""
+    options = (
+        click.option("--path", default="/", show_default=True, help="What is asked for."),
+        click.option("--method", default="GET", show_default=True, help="And how."),
+        click.option(
+            "--from",
+            "address",
+            default="",
+            metavar="ADDRESS",
+            help="From where.  [default: unknown]",
+        ),
+        click.option(
+            "--at",
+            metavar="MOMENT",
+            help='When: "2026-11-24 19:40", in the site\'s time zone.  [default: now]',
+        ),
+    )
+    for option in reversed(options):
+        work = option(work)
+    return work

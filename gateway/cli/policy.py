@@ -1,0 +1,198 @@
+"""pusterla policy: who may reach what and when, checked and explained."""
+
+from collections.abc import Iterable
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING
+
+import click
+
+from gateway.cli.circumstances import Circumstances, circumstances
+from gateway.cli.matrix import say_access
+from gateway.cli.output import ExampleCommand, json_option, printable, say, say_json
+from gateway.cli.reasons import say_story, story_facts
+from gateway.cli.surroundings import Surroundings, pass_surroundings
+from gateway.config import Problems, read_configuration
+from policies.reading import Problem
+from policies.review import review
+
+if TYPE_CHECKING:
+    from gateway.bootstrap.access import Access, Story
+    from gateway.bootstrap.command import Command
+
+
+@click.group()
+def policy() -> None:
+    """Rules: who may reach what and when, checked and explained."""
+
+
+@policy.command(cls=ExampleCommand, example="policy check")
+@json_option
+@pass_surroundings
+def check(here: Surroundings, *, as_json: bool) -> None:
+    """Tell every problem of all files, and what is strange about rules.
+
+    Strange is a rule that can never match, one that another contradicts, and a name that nobody
+    has. Exit status 1 when there is a problem; what is strange is no problem.
+    """
+    from gateway.bootstrap.trusted import trusts_of
+
+    found, trusts = read_configuration(here.folder().path), trusts_of(here.folder())
+    problems = [
+        *(found.problems if isinstance(found, Problems) else ()),
+        *(trusts.problems if isinstance(trusts, Problems) else ()),
+    ]
+    warnings = [] if problems else here.run(_strange)
+    if as_json:
+        say_json({"problems": _places(problems), "warnings": _places(warnings)})
+    else:
+        for problem in problems:
+            click.echo(printable(str(problem)), err=True)
+        for warning in warnings:
+            say(f"warning: {warning}")
+        if not problems and not isinstance(found, Problems):
+            rules = sum(len(one.policy.rules) for one in found.applications.values())
+            apps = len(found.applications)
+            say(
+                f"no problems: {rules} rule{'' if rules == 1 else 's'} of "
+                f"{apps} application{'' if apps == 1 else 's'}"
+            )
+    if problems:
+        raise click.exceptions.Exit(1)
+
+
+async def _strange(command: "Command") -> list[Problem]:
+    from gateway.bootstrap.access import applications_of, find_strangers
+    from gateway.bootstrap.trusted import trusts_of
+
+    applications = applications_of(command).values()
+    trusts = trusts_of(command.folder)
+    names = () if isinstance(trusts, Problems) else tuple(trusts)
+    today = command.clock().astimezone(command.site.time_zone).date()
+    found = [
+        (application.name, odd.position, odd.rule, odd.message)
+        for application in applications
+        for odd in review(application.policy, today)
+    ]
+    found += [
+        (one.app, one.position, one.rule, one.message)
+        for one in await find_strangers(command, applications, names)
+    ]
+    return [
+        Problem(f"apps/{app}.toml: rules[{position}]", f"{rule!r}: {message}")
+        for app, position, rule, message in sorted(found)
+    ]
+
+
+@policy.command(
+    cls=ExampleCommand,
+    example='policy explain anna wiki --path /admin --at "2026-11-24 19:40" --from 10.0.0.7',
+)
+@click.argument("user")
+@click.argument("app")
+@circumstances
+@click.option("--serial", help="With this certificate.  [default: the best that they have]")
+@json_option
+@pass_surroundings
+def explain(
+    here: Surroundings,
+    *,
+    user: str,
+    app: str,
+    path: str,
+    method: str,
+    address: str,
+    at: str | None,
+    serial: str | None,
+    as_json: bool,
+) -> None:
+    """Say why USER is let into APP or not: rule by rule, by the code that decides.
+
+    It is judged as if they had signed in.
+    """
+    asked = Circumstances(path, method, address, at)
+    facts = asked.facts()
+
+    async def look(command: "Command") -> "tuple[Story, datetime, tzinfo]":
+        from gateway.bootstrap.access import explain_access
+
+        zone = command.site.time_zone
+        now = asked.moment(command.clock(), zone)
+        return await explain_access(command, user, app, facts, now, serial), now, zone
+
+    story, now, zone = here.run(look)
+    if as_json:
+        say_json(story_facts(story, now))
+    else:
+        say_story(story, facts, now, zone)
+
+
+@policy.command(cls=ExampleCommand, example="policy who wiki --from 10.0.0.7")
+@click.argument("app")
+@circumstances
+@click.option("--all", "everybody", is_flag=True, help="Also who is let in at no time.")
+@click.option("--csv", "as_csv", is_flag=True, help="Answer with CSV, for a spreadsheet.")
+@json_option
+@pass_surroundings
+def who(
+    here: Surroundings,
+    *,
+    app: str,
+    path: str,
+    method: str,
+    address: str,
+    at: str | None,
+    everybody: bool,
+    as_csv: bool,
+    as_json: bool,
+) -> None:
+    """List who reaches APP, one line for each certificate that has not ended."""
+    asked = Circumstances(path, method, address, at)
+    facts = asked.facts()
+
+    async def look(command: "Command") -> "tuple[list[Access], tzinfo]":
+        from gateway.bootstrap.access import who_reaches
+
+        zone = command.site.time_zone
+        moment = asked.moment(command.clock(), zone)
+        return await who_reaches(command, app, facts, moment), zone
+
+    found, zone = here.run(look)
+    say_access(found, zone, everybody=everybody, as_csv=as_csv, as_json=as_json, key="user")
+
+
+@policy.command(cls=ExampleCommand, example="policy what anna --all --csv")
+@click.argument("user")
+@circumstances
+@click.option("--all", "everything", is_flag=True, help="Also what is open to them at no time.")
+@click.option("--csv", "as_csv", is_flag=True, help="Answer with CSV, for a spreadsheet.")
+@json_option
+@pass_surroundings
+def what(
+    here: Surroundings,
+    *,
+    user: str,
+    path: str,
+    method: str,
+    address: str,
+    at: str | None,
+    everything: bool,
+    as_csv: bool,
+    as_json: bool,
+) -> None:
+    """List what USER reaches, one line for each application and certificate."""
+    asked = Circumstances(path, method, address, at)
+    facts = asked.facts()
+
+    async def look(command: "Command") -> "tuple[list[Access], tzinfo]":
+        from gateway.bootstrap.access import what_is_reached
+
+        zone = command.site.time_zone
+        moment = asked.moment(command.clock(), zone)
+        return await what_is_reached(command, user, facts, moment), zone
+
+    found, zone = here.run(look)
+    say_access(found, zone, everybody=everything, as_csv=as_csv, as_json=as_json, key="app")
+
+
+def _places(problems: Iterable[Problem]) -> list[dict[str, str]]:
+    return [{"place": each.place, "message": each.message} for each in problems]
