@@ -62,7 +62,8 @@ def decide(policy: AppPolicy, subject: Subject, request: RequestFacts, now: date
         return Deny(Reason.OUTSIDE_CERTIFICATE_SCOPE)
     question = Question(subject, request, now)
     found = _Found()
-    for ready in plan_of(policy).concerning(subject):
+    concerned = plan_of(policy).concerning(subject)
+    for ready in concerned:
         rule = ready.rule
         for judge in ready.judges:
             if judge(rule, question) is MISS:
@@ -72,7 +73,7 @@ def decide(policy: AppPolicy, subject: Subject, request: RequestFacts, now: date
     if found.denying is not None:
         return Deny(Reason.RULE_DENIES, found.denying.rule.name, found.until)
     if found.allowing is None:
-        return _refuse(policy, question, found)
+        return _refuse(question, concerned, found)
     until = found.until
     if found.allowing.when is not None:
         until = _first_of(until, found.allowing.when.look(now)[1])
@@ -158,21 +159,21 @@ def _names(observing: tuple[Ready, ...]) -> tuple[str, ...]:
     return tuple(found[position] for position in sorted(found))
 
 
-def _refuse(policy: AppPolicy, question: Question, found: _Found) -> Deny:
+def _refuse(question: Question, concerned: tuple[Ready, ...], found: _Found) -> Deny:
     """Say why no allow rule matches: by the one thing that is wrong, where it is one thing."""
     until = _first_of(found.until, found.opens)
     if found.waiting:
-        near = [(_why_closed(each, question.now), each.position) for each in found.waiting]
+        near = [(_why_closed(each, question.now), each) for each in found.waiting]
     else:
         near = [
-            (miss, position)
-            for position, rule in enumerate(policy.rules)
-            if rule.effect is _ALLOW and (miss := _near_miss(rule, question)) is not None
+            (miss, each)
+            for each in concerned
+            if each.rule.effect is _ALLOW and (miss := _near_miss(each.rule, question)) is not None
         ]
     if not near:
         return Deny(Reason.NO_RULE_MATCHES, until=until)
-    reason, position = min(near, key=lambda one: (_NEARNESS.index(one[0]), one[1]))
-    return Deny(reason, policy.rules[position].name, until)
+    reason, nearest = min(near, key=lambda one: (_NEARNESS.index(one[0]), one[1].position))
+    return Deny(reason, nearest.rule.name, until)
 
 
 def _why_closed(ready: Ready, now: datetime) -> Reason:

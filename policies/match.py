@@ -98,7 +98,10 @@ def judge_networks(rule: Rule, question: Question) -> Verdict:
     address = read_address(question.request.address)
     if address is None:
         return MISS if rule.effect is _ALLOW else HIT
-    return HIT if any(address in network for network in rule.networks) else MISS
+    for network in rule.networks:  # any() over a generator doubles the price
+        if address in network:
+            return HIT
+    return MISS
 
 
 def judge_when(rule: Rule, question: Question) -> Verdict:

@@ -178,7 +178,7 @@ class RequestFacts:
     address: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # made for each decision: not frozen, which costs
 class Question:
     """All that a criterion may look at. *now* is aware, in any time zone."""
 

@@ -21,6 +21,7 @@ from tests.bench.handshakes import measure_handshakes
 from tests.bench.idle import measure_idle
 from tests.bench.measuring import LAST, machine
 from tests.bench.peers import find_envoy
+from tests.bench.policies import measure_policies
 from tests.bench.publishing import measure_publishing
 from tests.bench.report import Section
 from tests.bench.requests import measure_requests
@@ -47,6 +48,7 @@ PARTS: dict[str, Part] = {
     "workers": measure_workers,
     "publishing": measure_publishing,
     "foreign": measure_foreign,
+    "policies": measure_policies,
 }
 
 

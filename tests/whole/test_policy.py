@@ -1,6 +1,7 @@
 """Who may reach which application: scope of the certificate, rules, and rules that change."""
 
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,37 @@ def test_a_rule_that_no_longer_allows_cuts_what_it_allowed(
             with applications.untouched():
                 assert lost.get(site.url(WIKI), "-X", "POST").status == 403
         assert lost.get(site.url(WIKI)).status == 200, "the old rules are back"
+
+
+def test_the_end_of_somebodys_hours_cuts_what_is_open(
+    site: LiveSite, applications: Applications, anna: Person, bruno: Person, guests: Path
+) -> None:
+    """Everything, to the second; the next request reads when it opens again; others go on."""
+    late = signed_in(site, anna, guests, "wiki", "chat")
+    other = signed_in(site, bruno, guests, "wiki", "chat")
+    wiki, chat = applications.wiki.upstream, applications.chat.upstream
+    end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=8)
+    hours = f'hours = "{end - timedelta(hours=1):%H:%M:%S}-{end:%H:%M:%S}"\n'
+    mine = f'[[rules]]\neffect = "allow"\nusers = ["{anna.user}"]\n{hours}'
+    his = f'[[rules]]\nname = "his"\neffect = "allow"\nusers = ["{bruno.user}"]\n'
+    with (
+        ExitStack() as stack,
+        edited(site, "wiki", wiki, mine, his),
+        edited(site, "chat", chat, mine, his),
+    ):
+        held, stay = hold_everything(late, stack), hold_everything(other, stack)
+        assert not_alive(held) == []
+        left = (end - datetime.now(UTC)).total_seconds()
+        assert left > 0, "it took too long to open everything"
+        assert still_open_after(held, left + AT_ONCE) == []
+        assert datetime.now(UTC) >= end, "cut before its time"
+        assert not_alive(stay) == []
+        with applications.untouched():
+            page = late.visit(site.url(WIKI))
+        assert (page.status, "403 outside-hours" in page.text) == (403, True)
+        assert f"{end:%H:%M} (UTC)" not in page.text
+        assert f"{end - timedelta(hours=1):%H:%M} (UTC)" in page.text
+    site.wait_for_audit(kind="access-denied", app="wiki", user=anna.user, reason="outside-hours")
 
 
 def test_a_broken_file_leaves_what_was_in_force(
