@@ -22,5 +22,6 @@ Of a certificate that somebody shows:
 
 - `findings`   whose it is, and whether its path holds                      pure
 - `knowledge`  what lists and responders of one trust say of it
+- `keeping`    keeps that up: nobody waits for a source that is not their own
 - `desk`       all of them, when they are shown and whenever more is known; into the store
 """
