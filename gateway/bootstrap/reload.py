@@ -79,12 +79,15 @@ class LiveConfiguration:
         """
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            if self.look():
+            # In a thread: a thousand files take a second, in which others want to be served.
+            if self._take_up(await asyncio.to_thread(self._watcher.poll)):
                 on_change()
 
     def look(self) -> bool:
         """Take up what has changed of the applications; say whether anything was taken up."""
-        found = self._watcher.poll()
+        return self._take_up(self._watcher.poll())
+
+    def _take_up(self, found: Configuration | Problems | None) -> bool:
         if found is None:
             return False
         applications = self._fitting(found)

@@ -1,13 +1,20 @@
 """Reading one TOML file of a site, with the problems that people see."""
 
 from pathlib import Path
+from typing import Final
 
 from policies.reading import Problem, Section, parse_toml
+
+LARGEST: Final = 8 * 1024 * 1024
+"""Ten thousand rules are a fifth of it; what is larger was put there by mistake, or to hurt."""
 
 
 def read_document(path: Path, place: str, problems: list[Problem]) -> Section | None:
     """Read the TOML file *path*, which problems are to call *place*; None after one."""
     try:
+        if path.stat().st_size > LARGEST:
+            problems.append(Problem(place, f"larger than {LARGEST // 1024**2} MiB, so not read"))
+            return None
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         problems.append(Problem(place, f"cannot be read: {error.strerror}"))

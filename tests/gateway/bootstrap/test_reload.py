@@ -1,7 +1,9 @@
 import asyncio
 import os
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -44,6 +46,52 @@ def test_it_does_not_begin_with_mistakes(folder: SiteFolder) -> None:
     folder.app_file("wiki").write_text("hst = 1\n")
     with pytest.raises(ProcessFailed, match=r"(?s)hots.*hst"):
         LiveConfiguration(folder)
+
+
+async def test_others_are_served_while_many_files_are_read(folder: SiteFolder) -> None:
+    """A large site does not stand still while somebody edits one of its files."""
+    rule = WIKI.partition("\n\n")[2]
+    for number in range(300):
+        folder.app_file(f"w{number}").write_text(WIKI.replace("wiki.", f"w{number}.") + rule * 10)
+    begun = monotonic()
+    live = LiveConfiguration(folder)
+    reading = monotonic() - begun
+    told, longest = asyncio.Event(), 0.0
+    async with asyncio.TaskGroup() as group:
+        following = group.create_task(live.follow(told.set))
+        folder.app_file("wiki").unlink()
+        async with asyncio.timeout(30):
+            while not told.is_set():
+                before = monotonic()
+                await asyncio.sleep(0.001)
+                longest = max(longest, monotonic() - before)
+        following.cancel()
+    assert "wiki" not in live.applications
+    assert longest < reading / 2
+
+
+def test_a_calendar_is_taken_up_like_a_rule(folder: SiteFolder) -> None:
+    """New, changed, wrong: as long as it is wrong, what was in force is."""
+    calendar = folder.path / "holidays" / "office.toml"
+    calendar.parent.mkdir()
+    calendar.write_text("holidays = [{date = 2026-12-24}]")
+    folder.app_file("wiki").write_text(WIKI + 'except_holidays = ["office"]\n')
+    live = LiveConfiguration(folder)
+
+    def closed(day: date) -> bool:
+        when = live.applications["wiki"].policy.rules[0].when
+        return when is not None and not when.counts(day)
+
+    assert closed(date(2026, 12, 24))
+    calendar.write_text("holidays = [{date = 2026-12-31}]")
+    assert live.look()
+    assert not closed(date(2026, 12, 24))
+    calendar.write_text("holidays = [{date = 'New Year'}]")
+    assert not live.look()
+    assert closed(date(2026, 12, 31))
+    calendar.unlink()
+    assert not live.look(), "the rule names a calendar that is gone"
+    assert closed(date(2026, 12, 31))
 
 
 def test_nothing_changed_is_nothing_done(folder: SiteFolder) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gateway.config.documents import read_document
+from gateway.config.documents import LARGEST, read_document
 from policies.reading import Problem
 
 
@@ -21,3 +21,13 @@ def test_a_file_is_read_or_its_problem_told(tmp_path: Path) -> None:
     section = read_document(path, "apps/x.toml", problems)
     assert section is not None
     assert section.integer("a") == 1
+
+
+def test_a_file_that_is_far_too_large_is_not_read(tmp_path: Path) -> None:
+    """It would hold up every process that looks at it."""
+    path = tmp_path / "x.toml"
+    with path.open("wb") as file:
+        file.truncate(LARGEST + 1)
+    problems: list[Problem] = []
+    assert read_document(path, "apps/x.toml", problems) is None
+    assert [str(problem) for problem in problems] == ["apps/x.toml: larger than 8 MiB, so not read"]
