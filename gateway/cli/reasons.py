@@ -27,7 +27,8 @@ def say_story(story: "Story", facts: RequestFacts, now: datetime, zone: tzinfo) 
             ("request", f"{facts.method} {facts.path}{place}"),
             ("when", f"{shown_moment(now, zone)} {local.tzname()}"),
             ("certificate", f"{certificate}: {story.refusal or 'good'}"),
-            ("scope", f"{explanation.scope.found}: {explanation.scope.verdict.value}"),
+            ("it opens", _scope(explanation)),
+            ("sign-in", "as if it were done"),
         ]
     )
     say()
@@ -37,6 +38,14 @@ def say_story(story: "Story", facts: RequestFacts, now: datetime, zone: tzinfo) 
         say("there are no rules: nobody gets in")
     say()
     say(_verdict(story, zone))
+
+
+def _scope(explanation: Explanation) -> str:
+    scope = explanation.scope
+    if scope.verdict is Verdict.NOT_ASKED:
+        return "every application, as far as rules allow"
+    missed = " and not this application" if scope.verdict is Verdict.MISS else ""
+    return f"{scope.found}{missed}"
 
 
 def _rule_line(found: RuleFinding) -> tuple[str, ...]:

@@ -151,7 +151,11 @@ def test_an_explanation_goes_from_the_certificate_to_the_answer(office: Runner) 
     )
     assert lines[3].startswith("certificate stick-1 ")
     assert lines[3].endswith(": good")
-    assert lines[6:] == [
+    assert lines[4:6] == [
+        "it opens every application, as far as rules allow",
+        "sign-in as if it were done",
+    ]
+    assert lines[7:] == [
         "RULE EFFECT MATCHES WHY",
         f"technicians allow no when: mon-fri 08:00-19:00, found tue {DAY} 19:40",
         "admin deny yes paths: /admin/**, found /admin/x",
@@ -194,6 +198,9 @@ def test_of_several_certificates_the_best_is_taken(office: Runner) -> None:
         "stick-2",
         "outside-certificate-scope",
     )
+    words = ("--serial", limited["serial"])
+    text = office.done("policy", "explain", "anna", "wiki", *words).stdout
+    assert "crm and not this application" in text
     reason = office.refused("policy", "explain", "anna", "wiki", "--serial", "abc")
     assert reason.startswith("anna has no certificate 'abc'")
 
