@@ -10,6 +10,8 @@ from policies.paths import PathPattern
 
 _YEARS: Final = timedelta(days=3 * 366)
 _DAY: Final = timedelta(days=1)
+# A year before the last that can be written: what is reckoned around a day must be a day too.
+_LAST: Final = date(9998, 12, 31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def _never_holds(when: Timetable, today: date) -> str:
     if when.last is not None and when.last < today:
         return f"it ended on {when.last}, and can be taken out"
     day = today if when.first is None else max(today, when.first)
-    end = day + _YEARS if when.last is None else min(day + _YEARS, when.last)
+    end = min(when.last or _LAST, _LAST, _LAST if day > _LAST - _YEARS else day + _YEARS)
     while day <= end:
         if when.counts(day):
             return ""

@@ -41,6 +41,10 @@ def test_nothing_is_said_of_rules_that_make_sense() -> None:
 @pytest.mark.parametrize(
     "when, message",
     [
+        (
+            Timetable(ROME, first=date(9999, 12, 1), last=date(9999, 12, 31)),
+            "it can never match: there is no day on which it holds",
+        ),
         (Timetable(ROME, last=date(2026, 11, 23)), "it ended on 2026-11-23, and can be taken out"),
         (
             Timetable(ROME, (), frozenset({5}), date(2026, 11, 23), date(2026, 11, 27)),

@@ -219,6 +219,7 @@ def test_somebody_without_a_certificate_is_explained_too(office: Runner) -> None
         (("ana", "wiki"), 1, "no user 'ana'; did you mean 'anna'?"),
         (("anna", "wikki"), 1, "no application 'wikki'; did you mean 'wiki'?"),
         (("anna", "wiki", "--at", "tomorrow"), 2, "'tomorrow' is no moment"),
+        (("anna", "wiki", "--at", "9999-12-31"), 2, "only years from 1970 to 2199"),
         (("anna", "wiki", "--from", "here"), 2, "'here' is no address"),
         (("anna", "wiki", "--path", "/../x"), 2, "no path that is ever passed on"),
     ],
