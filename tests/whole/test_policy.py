@@ -99,7 +99,7 @@ def test_the_end_of_somebodys_hours_cuts_what_is_open(
     late = signed_in(site, anna, guests, "wiki", "chat")
     other = signed_in(site, bruno, guests, "wiki", "chat")
     wiki, chat = applications.wiki.upstream, applications.chat.upstream
-    end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=8)
+    end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=15)
     hours = f'hours = "{end - timedelta(hours=1):%H:%M:%S}-{end:%H:%M:%S}"\n'
     mine = f'[[rules]]\neffect = "allow"\nusers = ["{anna.user}"]\n{hours}'
     his = f'[[rules]]\nname = "his"\neffect = "allow"\nusers = ["{bruno.user}"]\n'
