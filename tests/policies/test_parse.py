@@ -1,13 +1,17 @@
 """Rules from TOML, with the messages that people see."""
 
 import tomllib
+from datetime import UTC
+from ipaddress import ip_network
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.model import AppPolicy, Effect, Level, Rule
+from policies.calendar import Timetable
+from policies.model import AppPolicy, CertificateKind, Effect, Level, Rule
 from policies.parse import SubjectKind, SubjectTerm, parse_rules, parse_subject_term
+from policies.paths import PathPattern
 from policies.reading import Problem
 
 PLACE = "apps/wiki.toml: rules"
@@ -165,14 +169,22 @@ def test_earlier_problems_of_other_files_do_not_count() -> None:
     assert parse_rules("wiki", [], PLACE, problems) == AppPolicy("wiki", ())
 
 
+NARROWING = (
+    *("devices", "issuers", "certificate", "methods", "paths", "networks", "hours"),
+    *("weekdays", "valid_from", "valid_until", "except_holidays", "only_holidays"),
+)
 TOML = st.recursive(
     st.booleans()
     | st.integers(-9, 9)
-    | st.sampled_from(["allow", "deny", "anna", "technicians", "", "Ä\n"]),
+    | st.dates()
+    | st.sampled_from(["allow", "deny", "anna", "technicians", "", "Ä\n"])
+    | st.sampled_from(["08:00-19:00", "24:00-99:99", "mon-fri", "2026-12-31", "0001-01-01"])
+    | st.sampled_from(["10.0.0.0/8", "::/0", "10.0.0.1/8", "/a/**", "/**/*%", "GET", "limited"]),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["effect", "users", "groups", "everybody", "name", "x y"]), inner
+            st.sampled_from(["effect", "users", "groups", "everybody", "name", "x y", *NARROWING]),
+            inner,
         )
     ),
     max_leaves=12,
@@ -206,6 +218,81 @@ def test_no_rule_is_for_everybody_unless_it_says_so(rules: list[dict[str, object
         for written, rule in zip(rules, policy.rules, strict=True):
             asks_nothing = rule.users is None and rule.groups is None
             assert asks_nothing == (written.get("everybody") is True)
+
+
+def test_all_that_a_rule_can_ask() -> None:
+    """Every key, as a rule of the model."""
+    text = """
+    [[rules]]
+    effect = "observe"
+    everybody = true
+    devices = ["stick-1"]
+    issuers = ["own", "partner"]
+    certificate = "limited"
+    methods = ["GET", "M-SEARCH"]
+    paths = ["/", "/admin/**"]
+    networks = ["10.0.0.0/8", "2001:db8::7"]
+    weekdays = "sat"
+    """
+    problems: list[Problem] = []
+    policy = parse_rules("wiki", tomllib.loads(text)["rules"], PLACE, problems)
+    assert problems == []
+    assert policy is not None
+    assert policy.rules == (
+        Rule(
+            "rule 1",
+            Effect.OBSERVE,
+            None,
+            None,
+            devices=frozenset({"stick-1"}),
+            issuers=frozenset({"own", "partner"}),
+            certificate=CertificateKind.LIMITED,
+            methods=frozenset({"GET", "M-SEARCH"}),
+            paths=(PathPattern("/"), PathPattern("/admin/**")),
+            networks=(ip_network("10.0.0.0/8"), ip_network("2001:db8::7")),
+            when=Timetable(UTC, weekdays=frozenset({5})),
+        ),
+    )
+    assert policy.asks_target
+    assert policy.asks_network
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        (
+            "methods = ['get']",
+            "methods[1]: 'get' is no method: they are written in capitals; did you mean 'GET'?",
+        ),
+        ("methods = ['HEAD']", "methods[1]: leave 'HEAD' out: 'GET' stands for it too"),
+        ("methods = ['TRACE']", "methods[1]: 'TRACE' never passes the gateway"),
+        (
+            "networks = ['10.0.0.1/8']",
+            "networks[1]: '10.0.0.1/8' is no address and no network; write 10.0.0.5 or 10.1.0.0/24; did you mean '10.0.0.0/8'?",
+        ),
+        (
+            "networks = ['office']",
+            "networks[1]: 'office' is no address and no network; write 10.0.0.5 or 10.1.0.0/24",
+        ),
+        (
+            "networks = ['::ffff:10.0.0.0/104']",
+            "networks[1]: '::ffff:10.0.0.0/104': write IPv4 as IPv4, as it is compared",
+        ),
+        (
+            "paths = ['admin']",
+            "paths[1]: 'admin' is not a path: it begins with '/', as in '/admin/**'",
+        ),
+        ("paths = []", "paths: an empty list: name at least one, or leave the key out"),
+        (
+            "certificate = 'any'",
+            "certificate: expected one of 'limited', 'unlimited', found 'any'",
+        ),
+        ("device = ['x']", "device: unknown key; did you mean 'devices'?"),
+    ],
+)
+def test_what_a_rule_cannot_ask_is_said(line: str, message: str) -> None:
+    """With its place, and the way out."""
+    assert said(f"[[rules]]\neffect = 'allow'\nusers = ['anna']\n{line}") == [f"rules[1].{message}"]
 
 
 @pytest.mark.parametrize(

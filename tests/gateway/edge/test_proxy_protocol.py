@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from struct import pack
@@ -24,6 +25,7 @@ from gateway.edge.proxy_protocol import (
     plain_address,
     read_header,
 )
+from policies.model import AppPolicy
 from tests.gateway.edge.site import HOST, PUBLIC_HOST, WIKI, MadeSite
 from tests.gateway.edge.stage import Stage, open_stage
 from tests.gateway.edge.waiting import PATIENCE, until
@@ -184,6 +186,25 @@ async def test_a_client_behind_a_balancer_is_known_by_its_address(
         await slow.shake_hands()
         assert (await slow.ask(request)).status == 200
         assert stage.wiki.requests[-1].values("x-forwarded-for") == ["2001:db8::7"]
+
+
+async def test_rules_about_networks_go_by_the_client_and_not_by_the_balancer(
+    made: MadeSite, tmp_path: Path
+) -> None:
+    """Also where one session comes from here and from there, and over one balancer."""
+    async with behind(made, tmp_path, "127.0.0.1") as stage:
+        wiki = stage.applications()["wiki"]
+        rules = tuple(
+            replace(rule, networks=(ip_network("198.51.100.0/24"),)) for rule in wiki.policy.rules
+        )
+        stage.worker.adopt({"wiki": replace(wiki, policy=AppPolicy("wiki", rules))})
+        request = GET[:-2] + stage.cookie(await stage.sign_in()) + b"\r\n"
+        for client, status in ((CLIENT, 200), ("192.0.2.1", 403), ("::ffff:198.51.100.9", 200)):
+            wire = await stage.connect(WIKI, made.anna, before=header(client))
+            for _ in range(3):
+                assert (await wire.ask(request)).status == status, client
+        itself = await stage.connect(WIKI, made.anna, before=header(command=LOCAL))
+        assert (await itself.ask(request)).refusal == Refusal.OUTSIDE_NETWORK
 
 
 async def test_a_balancer_may_ask_for_itself(made: MadeSite, tmp_path: Path) -> None:
