@@ -15,6 +15,8 @@ In the order in which a request meets them:
 - `downstream`  requests off those bytes, one at a time, and an answer to each
 - `memo`        header blocks of one connection that were judged before
 - `admission`   certificate, session and policy: what may pass, remembered until it changes
+- `verdicts`    who asks, and what becomes of a request
+- `ruling`      what the gate makes of an answer of the policy
 - `gate`        the order of the questions, from a request to a verdict
 - `rewriting`   heads for an application that insists on a name of its own
 - `forwarding`  the head that goes upstream: client's identity claims out, ours in

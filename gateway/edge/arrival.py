@@ -17,7 +17,6 @@ from gateway.edge.admission import HolderMissing
 from gateway.edge.connections import LINGER_SECONDS, reset
 from gateway.edge.cut_reasons import CutReason, explain_cut
 from gateway.edge.downstream import Downstream
-from gateway.edge.gate import Door, Peer, Refuse
 from gateway.edge.proxy_protocol import (
     Incomplete,
     ProxyHeaderBroken,
@@ -25,6 +24,7 @@ from gateway.edge.proxy_protocol import (
     read_header,
 )
 from gateway.edge.tls import Channel, HandshakeFailed
+from gateway.edge.verdicts import Door, Peer, Refuse
 
 if TYPE_CHECKING:
     from gateway.edge.edge import Edge

@@ -15,7 +15,6 @@ from gateway.edge.connections import reset
 from gateway.edge.cut_reasons import CutReason, explain_cut
 from gateway.edge.exchange import Exchange
 from gateway.edge.figures import NO_STATUS
-from gateway.edge.gate import Forward, Peer, Redirect, Refuse, Verdict
 from gateway.edge.heads import CHUNKED, HEAD_END, NO_BODY, RequestHead, parse_request
 from gateway.edge.manner import Manner, learn_manner
 from gateway.edge.memo import Memo
@@ -26,6 +25,7 @@ from gateway.edge.telemetry import CLIENT_GONE, Account
 from gateway.edge.tls import Channel
 from gateway.edge.tunnel import Tunnel
 from gateway.edge.uploads import body_maximum, too_large
+from gateway.edge.verdicts import Forward, Peer, Redirect, Refuse, Verdict
 from policies.model import RequestFacts
 
 if TYPE_CHECKING:

@@ -8,11 +8,9 @@ learnt, and the gate is asked again from the top.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Final
 from urllib.parse import parse_qs, quote
 
-from gateway.core.asking import REFUSALS, subject_of
 from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.cookies import cookie_header, mint_cookie, read_cookie, read_ticket
 from gateway.core.headers import (
@@ -23,7 +21,7 @@ from gateway.core.headers import (
     Listener,
     part_cookies,
 )
-from gateway.core.people import Fingerprint, Holder
+from gateway.core.people import Holder
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.routes import RESERVED_PREFIX
 from gateway.core.sessions import Session, SessionId
@@ -31,7 +29,6 @@ from gateway.core.site import Application, Site
 from gateway.edge.admission import (
     Admission,
     Grant,
-    Ground,
     HolderMissing,
     Missing,
     RecordMissing,
@@ -47,17 +44,16 @@ from gateway.edge.forwarding import (
 )
 from gateway.edge.heads import RequestHead
 from gateway.edge.rewriting import ForeignDestination, Rewriting
+from gateway.edge.ruling import ground_of, refusal_of, rule_again, subject_in
 from gateway.edge.tls import chain_above
-from policies.decide import decide, opens_at
+from gateway.edge.verdicts import Door, Forward, Peer, Redirect, Refuse, Verdict
+from policies.decide import decide
 from policies.model import (
     Allow,
-    AppPolicy,
     Deny,
-    Level,
     Reason,
     RequestFacts,
     StepUp,
-    Subject,
 )
 
 _CLAIMS_SHOWN: Final = 200
@@ -70,70 +66,6 @@ _RESERVED: Final = RESERVED_PREFIX.encode()
 ENTER_PATH: Final = _RESERVED + b"enter"
 _REMEMBERED_WHOLES: Final = 16
 _Numbers = tuple[SessionId | None, ...]
-
-
-class Door(StrEnum):
-    """How a connection came in; it never changes for the connection's life."""
-
-    PROTECTED = "protected"
-    """TLS on which a certificate was asked for."""
-    PUBLIC = "public"
-    """TLS under the public host's name; no certificate was asked for."""
-    PLAIN = "plain"
-    """No TLS: revocation lists only."""
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """The other end of a connection, as the handshake has shown it."""
-
-    door: Door
-    server_name: str | None
-    fingerprint: Fingerprint | None
-    address: str
-    certificate: bytes = b""
-    """The certificate itself, in DER."""
-
-
-@dataclass(slots=True, eq=False)  # made for each request: not frozen, which costs
-class Forward:
-    """Pass the request on with *tail* behind its request line.
-
-    *grant* is what an application's request rests on; None leads to the portal.
-    """
-
-    tail: bytes
-    grant: Grant | None
-    session: SessionId | None = None
-    event: AuditEvent | None = None
-    observed: AuditEvent | None = None
-    """Tells of rules on trial that would have refused it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """Answer with a refusal; with *close* nothing more is to be expected of the connection.
-
-    *opens_at*, in the site's zone, is when the same will not be refused any more, if that is known.
-    """
-
-    refusal: Refusal
-    event: AuditEvent | None = None
-    close: bool = False
-    opens_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Redirect:
-    """Send the browser on, perhaps with a cookie."""
-
-    location: str
-    set_cookie: str | None = None
-    event: AuditEvent | None = None
-
-
-Verdict = Forward | Refuse | Redirect
-"""What becomes of a request. Its *event* is for the audit log, where it is worth a line."""
 
 
 @dataclass(slots=True, eq=False)
@@ -230,7 +162,7 @@ class Gate:
         number = numbers[0]
         if number is None or app.policy.asks_target:
             return None
-        grant = self._admission.grant(number, app, now, _ground(app.policy, peer.address))
+        grant = self._admission.grant(number, app, now, ground_of(app.policy, peer.address))
         if grant is None or grant.session.fingerprint != peer.fingerprint:
             return None
         return None if head.target.path.startswith(_RESERVED) else grant
@@ -272,14 +204,8 @@ class Gate:
         # of those there were, this is another application under an old name.
         if set(app.upstreams).isdisjoint(grant.app.upstreams):
             return Refusal.NOT_ALLOWED
-        if facts is None and app.policy.asks_target:
-            # What comes next on it is judged by what it asks for.
-            return Allow(grant.rule)
-        facts = facts or RequestFacts("GET", "/", address)
-        decision = decide(app.policy, _subject(holder, grant.session), facts, self._clock())
-        if isinstance(decision, Allow):
-            return decision
-        return REFUSALS[decision.reason] if isinstance(decision, Deny) else Refusal.NOT_ALLOWED
+        subject = subject_in(holder, grant.session)
+        return rule_again(app.policy, subject, facts, address, grant.rule, self._clock())
 
     def _decide(
         self,
@@ -292,16 +218,16 @@ class Gate:
     ) -> Verdict | Missing:
         session, policy, address = found.session, app.policy, peer.address
         if session is not None and not policy.asks_target:
-            known = self._admission.grant(session.id, app, now, _ground(policy, address))
+            known = self._admission.grant(session.id, app, now, ground_of(policy, address))
             if known is not None:
                 # Decided before, and nothing has changed since.
                 return self._forward(peer, head, known)
         facts = RequestFacts(head.method.decode(), head.target.path.decode(), address)
-        match decide(policy, _subject(holder, session), facts, now):
+        match decide(policy, subject_in(holder, session), facts, now):
             case Deny() as denied:
                 return self._deny(peer, holder, session, app, facts, denied)
             case Allow() as allowed if session is not None:
-                ground = _ground(policy, address, allowed)
+                ground = ground_of(policy, address, allowed)
                 grant: Grant | RecordMissing | None = self._admission.grant(
                     session.id, app, now, ground
                 )
@@ -331,13 +257,9 @@ class Gate:
         event = self._event(AuditKind.ACCESS_DENIED, peer, holder, app.name, denied.reason)
         if denied.rule is not None:
             event = replace(event, detail=event.detail | {"rule": denied.rule})
-        refusal, opens = REFUSALS[denied.reason], None
-        if denied.until is not None:
-            subject = _subject(holder, session)
-            opens = opens_at(app.policy, subject, self._clock(), facts)
-        if opens is None:
-            return Refuse(refusal, event)
-        return Refuse(Refusal.OUTSIDE_HOURS, event, opens_at=opens.astimezone(self.site.time_zone))
+        subject = subject_in(holder, session)
+        refusal, opens = refusal_of(app.policy, subject, facts, denied, self._clock())
+        return Refuse(refusal, event, opens_at=opens and opens.astimezone(self.site.time_zone))
 
     def _observed(self, peer: Peer, holder: Holder, app: Application, allowed: Allow) -> AuditEvent:
         """Tell the audit log of a rule on trial: what it would have refused."""
@@ -500,19 +422,6 @@ def _detail(peer: Peer, holder: Holder | None) -> dict[str, str]:
     # Its serial number is unique with its own CA only, and it may be nobody's.
     detail = {"trust": holder.trust, "fingerprint": holder.fingerprint}
     return detail | ({"fault": holder.fault} if holder.fault else {})
-
-
-def _subject(holder: Holder, session: Session | None) -> Subject:
-    return subject_of(holder, Level.CERTIFICATE if session is None else session.level)
-
-
-def _ground(policy: AppPolicy, address: str, allowed: Allow | None = None) -> Ground:
-    """Return what a grant rests on beside session and application, as far as *policy* looks."""
-    place = (address,) if policy.asks_network else ()
-    if allowed is None or not policy.asks_target:
-        return place
-    # Each request is decided; those that are decided alike share a grant.
-    return (*place, allowed.rule, allowed.until, allowed.observed)
 
 
 def _is_path(to: str) -> bool:

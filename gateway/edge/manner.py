@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from gateway.edge.admission import Grant
 from gateway.edge.fields import is_special, said, to_application
 from gateway.edge.forwarding import host_line
-from gateway.edge.gate import Forward
 from gateway.edge.heads import RequestHead
 from gateway.edge.plain import Lines
 from gateway.edge.shape import Shape
+from gateway.edge.verdicts import Forward
 
 if TYPE_CHECKING:
     from gateway.edge.telemetry import Account

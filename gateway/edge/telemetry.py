@@ -18,11 +18,11 @@ from gateway.edge.access_log import AccessLog, constant_part
 from gateway.edge.admission import Grant, HolderMissing
 from gateway.edge.exchange import Exchange
 from gateway.edge.figures import NO_STATUS, REQUEST_BOUNDS, ApplicationFigures, Figures
-from gateway.edge.gate import Door
 from gateway.edge.heads import RequestHead
 from gateway.edge.meter import request_ids
 from gateway.edge.shape import Shape
 from gateway.edge.tunnel import Tunnel
+from gateway.edge.verdicts import Door
 
 if TYPE_CHECKING:
     from gateway.edge.downstream import Downstream

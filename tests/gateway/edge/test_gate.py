@@ -13,9 +13,9 @@ from gateway.core.people import Fingerprint
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.sessions import Session, SessionId
 from gateway.edge import gate as module
-from gateway.edge.gate import Door, Forward, Peer, Redirect, Refuse, Verdict
 from gateway.edge.heads import RequestHead, parse_request
 from gateway.edge.tls import read_issuers
+from gateway.edge.verdicts import Door, Forward, Peer, Redirect, Refuse, Verdict
 from policies.calendar import Span, Timetable
 from policies.model import (
     Allow,

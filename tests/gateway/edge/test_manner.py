@@ -5,8 +5,8 @@ import pytest
 
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import Limits
-from gateway.edge.gate import Forward
 from gateway.edge.plain import read_request_lines, understand
+from gateway.edge.verdicts import Forward
 from tests.gateway.edge.recorder import Seen
 from tests.gateway.edge.stage import Stage, Visitor, application
 

@@ -1,0 +1,57 @@
+"""What the gate makes of an answer of the policy."""
+
+from datetime import datetime
+
+from gateway.core.asking import REFUSALS, subject_of
+from gateway.core.people import Holder
+from gateway.core.refusal_kinds import Refusal
+from gateway.core.sessions import Session
+from gateway.edge.admission import Ground
+from policies.decide import decide, opens_at
+from policies.model import Allow, AppPolicy, Deny, Level, RequestFacts, Subject
+
+
+def subject_in(holder: Holder, session: Session | None) -> Subject:
+    """Return who asks: with a session at its level, without one with the certificate alone."""
+    return subject_of(holder, Level.CERTIFICATE if session is None else session.level)
+
+
+def ground_of(policy: AppPolicy, address: str, allowed: Allow | None = None) -> Ground:
+    """Return what a grant rests on beside session and application, as far as *policy* looks."""
+    place = (address,) if policy.asks_network else ()
+    if allowed is None or not policy.asks_target:
+        return place
+    # Each request is decided; those that are decided alike share a grant.
+    return (*place, allowed.rule, allowed.until, allowed.observed)
+
+
+def refusal_of(
+    policy: AppPolicy, subject: Subject, facts: RequestFacts, denied: Deny, now: datetime
+) -> tuple[Refusal, datetime | None]:
+    """Return the page for *denied*, and when the same opens, where that is a matter of time.
+
+    Then it is one page for all, whichever rule keeps the hours.
+    """
+    opens = None if denied.until is None else opens_at(policy, subject, now, facts)
+    return REFUSALS[denied.reason] if opens is None else Refusal.OUTSIDE_HOURS, opens
+
+
+def rule_again(
+    policy: AppPolicy,
+    subject: Subject,
+    facts: RequestFacts | None,
+    address: str,
+    rule: str,
+    now: datetime,
+) -> Allow | Refusal:
+    """Say whether what *rule* let in is let in now; *facts* None: nothing is being asked.
+
+    Where the policy looks at what is asked for, nothing can be said of a connection that
+    waits: what comes next on it is judged by what it asks for.
+    """
+    if facts is None and policy.asks_target:
+        return Allow(rule)
+    decision = decide(policy, subject, facts or RequestFacts("GET", "/", address), now)
+    if isinstance(decision, Allow):
+        return decision
+    return REFUSALS[decision.reason] if isinstance(decision, Deny) else Refusal.NOT_ALLOWED
