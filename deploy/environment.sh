@@ -120,8 +120,9 @@ show_progress() {
 
 fill_environment() {
     local pip=("$environment/bin/python" -m pip --disable-pip-version-check --no-input)
-    # Only what the file names, by hash; the project itself is built by what was just installed.
-    "${pip[@]}" install --progress-bar off --only-binary :all: --require-hashes \
+    # Only what the file names, by hash, and it names all: what was left out there is not asked for
+    # again. The project itself is built by what was just installed.
+    "${pip[@]}" install --progress-bar off --only-binary :all: --require-hashes --no-deps \
         -r "$requirements" </dev/null 2>&1 | show_progress
     if [[ $project == no ]]; then return; fi
     local said

@@ -46,6 +46,7 @@ _OPTIONS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--disable-default-apps", "--disable-dev-shm-usage", "--window-size=1000,860"),
 )
+_ARRIVED = "return !window.left && document.readyState === 'complete'"
 
 
 def find_namespace() -> Sequence[str]:
@@ -120,6 +121,19 @@ class Browser:
     def press(self, selector: str) -> None:
         """Click a button or a link."""
         self.element(selector).click()
+
+    def follow(self, selector: str) -> None:
+        """Click a button or a link, and wait for the page that it leads to."""
+        self.driver.execute_script("window.left = true")
+        self.press(selector)
+
+        def arrived() -> bool:
+            try:
+                return bool(self.driver.execute_script(_ARRIVED))
+            except WebDriverException:  # between two pages
+                return False
+
+        wait_for(f"the page behind {selector}", arrived, within=PAGE_WITHIN)
 
     def wait_for_url(self, url: str) -> None:
         """Wait until the address is *url*, however many pages come before."""

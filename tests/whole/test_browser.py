@@ -28,12 +28,12 @@ def namespace() -> None:
     find_namespace()
 
 
-def issue_bundle(site: LiveSite, person: Person, folder: Path) -> Path:
-    """Issue a .p12 by the command, as an administrator does."""
+def issue_bundle(site: LiveSite, person: Person, folder: Path, *words: str) -> Path:
+    """Issue a .p12 by the command, as an administrator does; *words* are further options."""
     file = folder / "person.p12"
     site.command(
         *("cert", "issue", person.user, "--device", "browser", "--p12", str(file)),
-        "--p12-password-stdin",
+        *("--p12-password-stdin", *words),
         stdin=f"{PASSPHRASE}\n",
     )
     return file
