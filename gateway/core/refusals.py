@@ -50,7 +50,7 @@ dt{font-weight:600}
 dd{margin:.1rem 0 .6rem}
 .whom{margin-top:1.75rem;padding-top:1.1rem;border-top:1px solid var(--line);font-size:.94rem}
 .whom p{margin:0 0 .3rem}
-code{font:.94em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
+code{display:inline-block;font:.94em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 """
 )
 _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
