@@ -75,6 +75,14 @@ class Story:
     opens: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The moment that is *asked* about, and that at which it is."""
+
+    asked: datetime
+    now: datetime
+
+
 def applications_of(command: Command) -> Mapping[str, Application]:
     """Return the applications, or raise `CommandRefused` with every problem of the files."""
     found = read_configuration(command.folder.path)
@@ -112,7 +120,7 @@ async def explain_access(
             )
     else:
         chosen = holders
-    judged = [(_judged(one, now), one) for one in chosen]
+    judged = [(judge_at(one, now, command.clock()), one) for one in chosen]
     judged.sort(key=lambda each: (each[0] is None, each[1].not_after), reverse=True)
     refusal, holder = judged[0] if judged else (Refusal.NO_CERTIFICATE, None)
     # Without a certificate, as with one that opens everything: what would the rules say?
@@ -133,7 +141,8 @@ async def who_reaches(
 ) -> list[Access]:
     """Judge everybody, with every certificate that has not ended, at *app*."""
     application = application_of(applications_of(command), app)
-    return _matrix([application], await command.store.people(), await _all(command), facts, now)
+    people, holders = await command.store.people(), await _all(command)
+    return _matrix([application], people, holders, facts, Moment(now, command.clock()))
 
 
 async def what_is_reached(
@@ -142,7 +151,8 @@ async def what_is_reached(
     """Judge *user*, with every certificate that has not ended, at every application."""
     applications = applications_of(command).values()
     person = await command.person(user)
-    return _matrix(applications, [person], await _holders(command, [person]), facts, now)
+    holders = await _holders(command, [person])
+    return _matrix(applications, [person], holders, facts, Moment(now, command.clock()))
 
 
 def _matrix(
@@ -150,11 +160,11 @@ def _matrix(
     people: Iterable[Person],
     holders: Iterable[Holder],
     facts: RequestFacts,
-    now: datetime,
+    moment: Moment,
 ) -> list[Access]:
     by_user: dict[str, list[Holder]] = {}
     for holder in holders:
-        if holder.not_after > now:
+        if holder.not_after > moment.asked:
             by_user.setdefault(holder.user, []).append(holder)
     found = []
     for application in applications:
@@ -173,15 +183,15 @@ def _matrix(
             if not mine:
                 found.append(nothing)
                 continue
-            found += [_access(nothing, application.policy, one, facts, now) for one in mine]
+            found += [_access(nothing, application.policy, one, facts, moment) for one in mine]
     return found
 
 
 def _access(
-    nobody: Access, policy: AppPolicy, holder: Holder, facts: RequestFacts, now: datetime
+    nobody: Access, policy: AppPolicy, holder: Holder, facts: RequestFacts, moment: Moment
 ) -> Access:
     known = replace(nobody, device=holder.device, serial=holder.serial)
-    refusal = _judged(holder, now)
+    refusal, now = judge_at(holder, moment.asked, moment.now), moment.asked
     if refusal is not None:
         return replace(known, reason=refusal)
     subject = subject_of(holder, Level.PASSWORD_TOTP)
@@ -210,11 +220,17 @@ def _only(policy: AppPolicy, name: str | None) -> str:
     return next((narrowing_in_words(rule) for rule in policy.rules if rule.name == name), "")
 
 
-def _judged(holder: Holder, now: datetime) -> Refusal | None:
-    # The store was asked just now, and there was a time before a revocation.
-    if holder.revoked_at is not None and holder.revoked_at > now:
+def judge_at(holder: Holder, moment: datetime, now: datetime) -> Refusal | None:
+    """Judge the certificate of *holder* at *moment*, by what is known *now*.
+
+    There was a time before a revocation; and of a time to come it is taken that lists of other
+    CAs will be had then as they are now.
+    """
+    if holder.revoked_at is not None and holder.revoked_at > moment:
         holder = replace(holder, revoked_at=None, reason=None)
-    return judge_holder(holder, now, now)
+    if holder.good_until is not None and holder.good_until > now:
+        holder = replace(holder, good_until=None)
+    return judge_holder(holder, moment, moment)
 
 
 async def _all(command: Command) -> list[Holder]:
