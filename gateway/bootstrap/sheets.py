@@ -17,13 +17,14 @@ Recovery codes · Codici di recupero
 Stick lost or stolen? On any phone or computer open
   {address}
 and revoke its certificate with your user name, your password and the code of this moment, or one
-of these. Each works once. Keep this sheet where the stick is not, and without your password.
+of these. Each works once. Phone lost? The sign-in page takes one of these, too, and gives you a
+new secret. Keep this sheet where the stick is not, and without your password.
 
 Chiavetta persa o rubata? Da qualsiasi telefono o computer apri
   {address}
 e revoca il suo certificato con il nome utente, la password e il codice di quel momento, oppure
-uno di questi. Ognuno vale una volta sola. Tieni il foglio lontano dalla chiavetta, e senza la
-password."""
+uno di questi. Ognuno vale una volta sola. Telefono perso? Anche la pagina di accesso accetta uno
+di questi, e ti dà un nuovo segreto. Tieni il foglio lontano dalla chiavetta, e senza la password."""
 
 
 def recovery_sheet(site: Site, person: Person, codes: Sequence[str], now: datetime) -> str:

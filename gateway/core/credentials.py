@@ -10,6 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from hmac import compare_digest
 
 import pyotp
@@ -80,18 +81,32 @@ def _stable(password: str) -> str:
     return unicodedata.normalize("NFKC", password)
 
 
-def password_problem(password: str) -> str | None:
-    """Say in a sentence why *password* cannot be taken, or None.
+class PasswordFault(StrEnum):
+    """Why a password cannot be taken; the value says it in English."""
+
+    TOO_SHORT = f"a password has at least {PASSWORD_MINIMUM} characters"
+    TOO_LONG = f"a password has at most {PASSWORD_MAXIMUM} characters"
+    NO_TEXT = "this password is not text in UTF-8"
+
+
+def fault_of(password: str) -> PasswordFault | None:
+    """Return why *password* cannot be taken, or None.
 
     Only the length counts (NIST SP 800-63B, section 5.1.1.2: no composition rules).
     """
     if len(password) < PASSWORD_MINIMUM:
-        return f"a password has at least {PASSWORD_MINIMUM} characters"
+        return PasswordFault.TOO_SHORT
     if len(password) > PASSWORD_MAXIMUM:
-        return f"a password has at most {PASSWORD_MAXIMUM} characters"
+        return PasswordFault.TOO_LONG
     if any("\ud800" <= character <= "\udfff" for character in password):
-        return "this password is not text in UTF-8"
+        return PasswordFault.NO_TEXT
     return None
+
+
+def password_problem(password: str) -> str | None:
+    """Say in an English sentence why *password* cannot be taken, or None."""
+    fault = fault_of(password)
+    return None if fault is None else fault.value
 
 
 def new_totp_secret() -> str:

@@ -8,8 +8,18 @@ up the rest itself. Way of a request, from top to bottom:
 - `doors`       which pages stand behind which door, as tables
 - `callers`     who calls: the edge's words, the certificate's holder, the session
 - `provenance`  whether a request that changes something came from our own page   pure
-- `signing_in`  password and one-time code, in their order
+- `proving`     password and one-time code, in their order, counted everywhere alike
+- `repeats`     one form, one answer
+- `signing_in`  from what was proved to a session
 - `sign_in`     the pages of signing in, going on and signing out
+- `arriving`    from a form to where somebody wanted to be
+- `failures`    what did not hold, in words
+- `enrolling`   setting up what somebody signs in with, in one step or not at all
+- `enrol`       the pages of the first sign-in, with a ticket
+- `authenticator` the pages with QR code and recovery codes
+- `drawing`     the QR code itself                                                 pure
+- `changing`    what somebody changes of their account
+- `account`     the pages of one's account
 - `reporting`   who reports a lost stick, and what strangers may try
 - `lanes`       a queue with an end, for passwords to be hashed
 - `lost`        the pages of a lost stick, on the public host
@@ -21,6 +31,6 @@ up the rest itself. Way of a request, from top to bottom:
 - `navigation`  the way between the pages for those who are signed in            pure
 - `targets`     where somebody goes after signing in: to this site only           pure
 - `pages`       templates, style sheet and header fields
-- `messages`    every sentence, in English and Italian                            pure
+- `messages`    every sentence, in English and Italian; `account_messages` some   pure
 - `moments`     dates and spans of time in words                                  pure
 """

@@ -2,10 +2,15 @@
 
 from aiohttp import web
 
+from gateway.portal.account import CHANGING
+from gateway.portal.changing import Changing
 from gateway.portal.doors import dispatch
+from gateway.portal.enrol import ENROLLING
+from gateway.portal.enrolling import Enrolling
 from gateway.portal.lost import IDENTIFICATION
 from gateway.portal.ocsp import DESK, Desk
 from gateway.portal.pages import guard
+from gateway.portal.proving import Proving
 from gateway.portal.refuse import refuse_middleware
 from gateway.portal.reporting import Identification
 from gateway.portal.services import SERVICES, Services
@@ -15,8 +20,8 @@ from gateway.portal.signing_in import SignIn
 
 __all__ = ["BODY_MAXIMUM", "Services", "make_app"]
 
-BODY_MAXIMUM = 32 * 1024
-"""Enough for the longest password and address, each percent-encoded; nothing else is sent here."""
+BODY_MAXIMUM = 64 * 1024
+"""Enough for an old and twice a new password of the longest, and an address, percent-encoded."""
 
 
 def make_app(services: Services) -> web.Application:
@@ -30,7 +35,10 @@ def make_app(services: Services) -> web.Application:
     app[DESK] = Desk(services.store, services.responders, services.clock)
     app[SHELF] = Shelf(services.store)
     app[IDENTIFICATION] = Identification(services)
-    app[SIGN_IN] = SignIn(services)
+    proving = Proving(services)
+    app[SIGN_IN] = SignIn(services, proving)
+    app[ENROLLING] = Enrolling(services, proving)
+    app[CHANGING] = Changing(services, proving)
     app.on_response_prepare.append(guard)
     app.router.add_route("*", "/{path:.*}", dispatch)
     return app

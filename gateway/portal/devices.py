@@ -83,19 +83,19 @@ async def end(request: web.Request, visitor: Visitor) -> web.StreamResponse:
             # It was over already: a form that was sent twice, or another page was faster.
             return await _page(request, visitor, visitor.session, ended=0)
         chosen = fitting[0].id
-    holder = visitor.holder
-    ender = Ender(
-        visitor.session,
-        holder.serial,
-        holder.device,
-        address=visitor.address,
-        request=visitor.request,
-    )
     try:
-        ended = await store.end_own_sessions(ender, chosen)
+        ended = await store.end_own_sessions(ender_of(visitor, visitor.session), chosen)
     except SignInOvertaken:
         return see_other("/sign-in")
     return await _page(request, visitor, visitor.session, ended=len(ended))
+
+
+def ender_of(visitor: Visitor, session: Session) -> Ender:
+    """Say who ends sessions of their own."""
+    holder = visitor.holder
+    return Ender(
+        session, holder.serial, holder.device, address=visitor.address, request=visitor.request
+    )
 
 
 async def go_to_devices(request: web.Request, visitor: Visitor) -> web.StreamResponse:

@@ -13,11 +13,23 @@ from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.headers import Listener
 from gateway.core.refusals import Refusal
 from gateway.core.site import LOST_PATH
-from gateway.portal import devices, home, languages, lost, ocsp, pages, public, sign_in
+from gateway.portal import (
+    account,
+    devices,
+    enrol,
+    home,
+    languages,
+    lost,
+    ocsp,
+    pages,
+    public,
+    sign_in,
+)
 from gateway.portal.callers import Caller, Visitor, admit, read_caller
 from gateway.portal.provenance import is_foreign
 from gateway.portal.refuse import Refused
 from gateway.portal.services import SERVICES
+from gateway.portal.targets import ENROL_PATH
 
 OpenPage = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Page = TypeVar("Page")
@@ -45,6 +57,15 @@ PORTAL: Final[Mapping[str, Mapping[str, VisitorPage]]] = {
     "/devices": {"GET": devices.show_devices},
     "/devices/end": {"GET": devices.go_to_devices, "POST": devices.end},
     "/sign-in": {"GET": sign_in.show_sign_in, "POST": sign_in.sign_in},
+    sign_in.RECOVERY_PATH: {"GET": sign_in.show_recovery, "POST": sign_in.recover},
+    ENROL_PATH: {"GET": enrol.show_enrol, "POST": enrol.enrol},
+    enrol.CONFIRM_PATH: {"GET": enrol.go_to_enrol, "POST": enrol.confirm},
+    account.ACCOUNT_PATH: {"GET": account.show_account},
+    account.PASSWORD_PATH: {"GET": account.show_form, "POST": account.change_password},
+    account.AUTHENTICATOR_PATH: {"GET": account.show_form, "POST": account.begin_authenticator},
+    account.CONFIRM_PATH: {"GET": account.go_to_form, "POST": account.confirm_authenticator},
+    account.CODES_PATH: {"GET": account.show_form, "POST": account.make_recovery_codes},
+    account.SIGN_OUT_PATH: {"GET": account.go_to_form, "POST": account.sign_out_everywhere},
     "/continue": {"GET": sign_in.go_on},
     "/sign-out": {"POST": sign_in.sign_out},
     "/signed-out": {"GET": sign_in.show_signed_out},

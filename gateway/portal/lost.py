@@ -5,7 +5,6 @@ token that is good for a few minutes and for this alone. So nothing is left on a
 """
 
 import os
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
@@ -34,6 +33,7 @@ from gateway.portal.moments import date_in_words, span_in_words
 from gateway.portal.pages import language_of, render, see_other
 from gateway.portal.public import refuse_foreign
 from gateway.portal.refuse import request_id
+from gateway.portal.repeats import MARK_MAXIMUM, new_mark
 from gateway.portal.reporting import (
     Busy,
     Claim,
@@ -52,7 +52,6 @@ REVOKE_PATH: Final = f"{LOST_PATH}/revoke"
 _BY: Final = "portal"
 _SERIAL_SHOWN: Final = 6
 _BUSY_SECONDS: Final = 5
-_MARK_MAXIMUM: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ async def identify(request: web.Request) -> web.StreamResponse:
         code=fields.get("code", ""),
         recovery=fields.get("recovery", ""),
         address=request.headers.get(EDGE_ADDRESS, ""),
-        mark=fields.get("mark", "")[:_MARK_MAXIMUM],
+        mark=fields.get("mark", "")[:MARK_MAXIMUM],
         request=request_id(request),
     )
     answer = await request.app[IDENTIFICATION].identify(claim)
@@ -177,7 +176,7 @@ def _ask(
     values: dict[str, object] = {
         "problem": problem,
         "on_paper": on_paper,
-        "mark": secrets.token_hex(16),
+        "mark": new_mark(),
     }
     return render(request, "lost.html", values, status=status, fields=fields)
 

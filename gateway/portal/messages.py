@@ -6,6 +6,7 @@ What refusals say is in `gateway.core.refusal_words`.
 from typing import Final
 
 from gateway.core.refusals import Language
+from gateway.portal.account_messages import ACCOUNT_MESSAGES
 
 MESSAGES: Final[dict[str, dict[Language, str]]] = {
     "sign-in": {"en": "Sign in", "it": "Accedi"},
@@ -307,6 +308,7 @@ MESSAGES: Final[dict[str, dict[Language, str]]] = {
         "en": "Keys of the assertions that applications are sent (JWKS)",
         "it": "Chiavi delle asserzioni inviate alle applicazioni (JWKS)",
     },
+    **ACCOUNT_MESSAGES,
 }
 
 

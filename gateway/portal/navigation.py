@@ -15,5 +15,6 @@ class Place:
 PLACES: Final = (
     Place("/", "applications"),
     Place("/devices", "devices"),
+    Place("/account", "account"),
 )
 """In their order. Each path is in `doors.PORTAL`; a template names its own with `place`."""

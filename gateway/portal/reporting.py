@@ -19,7 +19,6 @@ Nothing here touches what the sign-in with a certificate counts.
 import asyncio
 import hmac
 import secrets
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -44,13 +43,11 @@ from gateway.core.people import Person
 from gateway.core.recovery import code_digest, plain_code
 from gateway.core.sealing import unseal
 from gateway.portal.lanes import Lane, LaneFull
+from gateway.portal.repeats import Repeats
 from gateway.portal.services import Services
 from gateway.store import Credentials
 
 _KEYS: Final = 20_000
-_TWICE: Final = timedelta(minutes=1)
-"""How long a form that is sent again gets the answer it had."""
-_FORMS: Final = 500
 
 
 class Failure(StrEnum):
@@ -58,6 +55,8 @@ class Failure(StrEnum):
 
     UNKNOWN_PERSON = "unknown-person"
     PERSON_DISABLED = "person-disabled"
+    NOT_ENROLLED = "not-enrolled"
+    """They have no password yet."""
     WRONG_PASSWORD = "wrong-password"  # noqa: S105 - the name of a reason
     WRONG_CODE = "wrong-code"
     CODE_USED = "code-used"
@@ -117,7 +116,10 @@ class Identification:
         self._pairs = Pace(burst=5, step=timedelta(minutes=10), keys=_KEYS)
         self._sheets = Pace(burst=5, step=timedelta(minutes=1), keys=_KEYS)
         self._strangers, self._known = Lane(), Lane()
-        self._forms: OrderedDict[bytes, tuple[datetime, asyncio.Future[Answer]]] = OrderedDict()
+        # Whoever is told to try again, tries again.
+        self._repeats: Repeats[Answer] = Repeats(
+            services.clock, lambda answer: isinstance(answer, Proved)
+        )
         # Of what strangers type only this is remembered, under a key that nobody else ever has.
         self._key = secrets.token_bytes(32)
         # Nobody's: made of words that are thrown away, to be looked at in the place of anybody's.
@@ -129,36 +131,8 @@ class Identification:
 
         A form that is sent twice (a double tap, a weak network) is one attempt with one answer.
         """
-        if not claim.mark:
-            return await self._identify(claim)
-        form = self._digest(claim.mark, claim.address, claim.user, claim.password)
-        form = self._digest(form.hex(), claim.code, claim.recovery)
-        now = self._services.clock()
-        self._forget_forms(now)
-        if form in self._forms:
-            return await asyncio.shield(self._forms[form][1])
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._forms[form] = (now, answer)
-        try:
-            found = await self._identify(claim)
-            answer.set_result(found)
-            if not isinstance(found, Proved):
-                # Whoever is told to try again, tries again.
-                self._forms.pop(form, None)
-        except BaseException as error:
-            self._forms.pop(form, None)
-            answer.set_exception(error if isinstance(error, Exception) else TimeoutError())
-            # Nobody may be waiting who would look at it.
-            answer.exception()
-            raise
-        return answer.result()
-
-    def _forget_forms(self, now: datetime) -> None:
-        while self._forms:
-            since, _ = next(iter(self._forms.values()))
-            if len(self._forms) <= _FORMS and since <= now < since + _TWICE:
-                return
-            self._forms.popitem(last=False)
+        words = (claim.address, claim.user, claim.password, claim.code, claim.recovery)
+        return await self._repeats.once(claim.mark, words, lambda: self._identify(claim))
 
     async def _identify(self, claim: Claim) -> Answer:
         digest = await self._good_recovery_code(claim)
@@ -171,8 +145,10 @@ class Identification:
             self._take_back(claim, digest)
             return Busy()
         person, credentials = found.person, found.credentials
-        if person is None or credentials is None:
+        if person is None:
             return await self._refuse(claim, person, NotProved(Failure.UNKNOWN_PERSON))
+        if credentials is None:
+            return await self._refuse(claim, person, NotProved(Failure.NOT_ENROLLED))
         if not person.enabled:
             return await self._refuse(claim, person, NotProved(Failure.PERSON_DISABLED))
         if not found.held:

@@ -1,62 +1,95 @@
 """The pages of signing in, going on to where one wanted to be, and signing out."""
 
-from datetime import timedelta
-from math import ceil
-from typing import assert_never
-from urllib.parse import urlencode
+from typing import Final, assert_never
 
 from aiohttp import web
-from markupsafe import Markup
 
 from gateway.core.audit import AuditKind
-from gateway.core.cookies import clearing_header, cookie_header, mint_cookie, mint_ticket
-from gateway.core.sessions import Session
-from gateway.portal.callers import Visitor
-from gateway.portal.forms import read_form
-from gateway.portal.messages import say
-from gateway.portal.moments import span_in_words
-from gateway.portal.pages import contact_link, language_of, render, see_other
-from gateway.portal.refuse import wants_html
-from gateway.portal.services import SERVICES
-from gateway.portal.signing_in import Failed, Failure, Form, SignedIn, SignIn
-from gateway.portal.targets import (
-    START,
-    ApplicationTarget,
-    PortalTarget,
-    Target,
-    address_of,
-    enter_address,
-    find_target,
+from gateway.core.cookies import clearing_header
+from gateway.core.pending import Pending
+from gateway.portal.arriving import (
+    after_form,
+    asked_target,
+    go_in,
+    next_address,
+    read_target,
+    with_target,
+    written_target,
 )
+from gateway.portal.authenticator import show_authenticator
+from gateway.portal.callers import Visitor
+from gateway.portal.failures import Told, tell
+from gateway.portal.forms import read_form
+from gateway.portal.pages import render, see_other
+from gateway.portal.proving import Failed, Form
+from gateway.portal.refuse import wants_html
+from gateway.portal.repeats import MARK_MAXIMUM, new_mark
+from gateway.portal.services import SERVICES
+from gateway.portal.signing_in import SignedIn, SignIn
+from gateway.portal.targets import ENROL_PATH, ApplicationTarget, PortalTarget, Target
 
 SIGN_IN: web.AppKey[SignIn] = web.AppKey("sign-in", SignIn)
+RECOVERY_PATH: Final = "/sign-in/recovery"
 
 
 async def show_sign_in(request: web.Request, visitor: Visitor) -> web.StreamResponse:
     """Ask for password and code; whoever is signed in goes straight on."""
-    target = _target(request, _asked_in_query(request))
+    return await _show(request, visitor, "sign_in.html")
+
+
+async def show_recovery(request: web.Request, visitor: Visitor) -> web.StreamResponse:
+    """Ask for password and recovery code."""
+    return await _show(request, visitor, "recovery.html")
+
+
+async def _show(request: web.Request, visitor: Visitor, page: str) -> web.StreamResponse:
+    target = asked_target(request)
     if visitor.session is not None:
-        return see_other(_next_address(request, visitor.session, target))
-    return _form_page(request, visitor, target)
+        return see_other(next_address(request, visitor.session, target))
+    if await _has_nothing(request, visitor):
+        return see_other(with_target(ENROL_PATH, request, target))
+    return await ask_to_sign_in(request, visitor, target, page=page)
 
 
 async def sign_in(request: web.Request, visitor: Visitor) -> web.StreamResponse:
     """Take password and code; open the session, or say what did not hold."""
+    return await _take(request, visitor, "sign_in.html")
+
+
+async def recover(request: web.Request, visitor: Visitor) -> web.StreamResponse:
+    """Take password and recovery code; show the next authenticator, or say what did not hold."""
+    return await _take(request, visitor, "recovery.html")
+
+
+async def _take(request: web.Request, visitor: Visitor, page: str) -> web.StreamResponse:
     fields = await read_form(request)
-    target = _target(request, fields.get("to", ""))
+    target = read_target(request, fields.get("to", ""))
     if visitor.session is not None:
         # A form that was sent twice: the first one has done its work.
-        return see_other(_after_form(request, target))
+        return see_other(after_form(request, target))
+    if await _has_nothing(request, visitor):
+        return see_other(with_target(ENROL_PATH, request, target))
     form = Form(
         user=fields.get("user", ""),
         password=fields.get("password", ""),
         code=fields.get("code", ""),
+        recovery=fields.get("recovery", ""),
     )
-    match await request.app[SIGN_IN].attempt(visitor, form):
+    mark = fields.get("mark", "")[:MARK_MAXIMUM]
+    match await request.app[SIGN_IN].attempt(visitor, form, mark=mark):
         case SignedIn(session):
-            return _signed_in(request, session, target)
+            return go_in(request, session, target)
+        case Pending() as pending:
+            to = written_target(request, target)
+            action = f"{ENROL_PATH}/confirm"
+            return show_authenticator(request, visitor, pending, action=action, to=to)
         case Failed() as failed:
-            return _failed(request, visitor, target, failed)
+            on_paper = bool(form.recovery.strip())
+            wrong, used = (
+                ("recovery-wrong", "recovery-used") if on_paper else ("wrong", "code-used")
+            )
+            told = tell(request, failed, wrong=wrong, used=used)
+            return await ask_to_sign_in(request, visitor, target, told, page=page)
         case other:
             assert_never(other)
 
@@ -68,10 +101,10 @@ async def go_on(request: web.Request, visitor: Visitor) -> web.StreamResponse:
     after a form to `form-action`, those of the application behind us included.
     What is no browser is simply redirected.
     """
-    target = _target(request, _asked_in_query(request))
+    target = asked_target(request)
     if visitor.session is None:
-        return see_other(_with_target("/sign-in", request, target))
-    address = _next_address(request, visitor.session, target)
+        return see_other(with_target("/sign-in", request, target))
+    address = next_address(request, visitor.session, target)
     if isinstance(target, PortalTarget) or not wants_html(request):
         return see_other(address)
     return render(request, "continue.html", {"address": address, "target": target})
@@ -83,6 +116,11 @@ async def sign_out(request: web.Request, visitor: Visitor) -> web.StreamResponse
         await request.app[SERVICES].store.end_sessions(
             session=visitor.session.id, kind=AuditKind.SIGNED_OUT, by=visitor.person.user
         )
+    return say_goodbye()
+
+
+def say_goodbye() -> web.Response:
+    """Take the cookie away from whoever is signed out by now."""
     response = see_other("/signed-out")
     response.headers.add("Set-Cookie", clearing_header())
     return response
@@ -95,100 +133,37 @@ async def show_signed_out(request: web.Request, visitor: Visitor) -> web.StreamR
     return render(request, "signed_out.html", {})
 
 
-def _asked_in_query(request: web.Request) -> str:
-    asked = request.rel_url.query.getall("to", [])
-    return asked[0] if len(asked) == 1 else ""
-
-
-def _target(request: web.Request, to: str) -> Target:
-    services = request.app[SERVICES]
-    return find_target(to, services.site, services.applications())
-
-
-def _with_target(path: str, request: web.Request, target: Target) -> str:
-    if target == START:
-        return path
-    address = address_of(target, request.app[SERVICES].site)
-    return f"{path}?{urlencode({'to': address})}"
-
-
-def _next_address(request: web.Request, session: Session, target: Target) -> str:
-    """Return where somebody with *session* is sent to reach *target*."""
-    services = request.app[SERVICES]
-    if not isinstance(target, ApplicationTarget):
-        return address_of(target, services.site)
-    ticket = mint_ticket(
-        services.cookie_key,
-        session.id,
-        target.application.host,
-        session.fingerprint,
-        target.target,
-        services.clock(),
-    )
-    return enter_address(target, services.site, ticket)
-
-
-def _after_form(request: web.Request, target: Target) -> str:
-    if isinstance(target, ApplicationTarget):
-        return _with_target("/continue", request, target)
-    return address_of(target, request.app[SERVICES].site)
-
-
-def _signed_in(request: web.Request, session: Session, target: Target) -> web.Response:
-    services = request.app[SERVICES]
-    response = see_other(_after_form(request, target))
-    cookie = mint_cookie(services.cookie_key, session.id, services.site.host)
-    response.headers.add("Set-Cookie", cookie_header(cookie))
-    return response
-
-
-def _form_page(  # one page, three states of it
+async def ask_to_sign_in(
     request: web.Request,
     visitor: Visitor,
     target: Target,
+    told: Told | None = None,
     *,
-    problem: str | None = None,
-    alarm: Markup | None = None,
-    status: int = 200,
-    fields: dict[str, str] | None = None,
+    page: str = "sign_in.html",
 ) -> web.Response:
-    site = request.app[SERVICES].site
+    """Show the form, with what was wrong with the last one."""
+    services = request.app[SERVICES]
+    ticket = await services.store.ticket(visitor.person.user)
+    path = "/sign-in" if page == "sign_in.html" else RECOVERY_PATH
     values: dict[str, object] = {
         "visitor": visitor,
         "going_to": target.application.host if isinstance(target, ApplicationTarget) else None,
-        "to": "" if target == START else address_of(target, site),
-        "problem": problem,
-        "alarm": alarm,
+        "to": written_target(request, target),
+        "mark": new_mark(),
+        "problem": None if told is None else told.problem,
+        "alarm": None if told is None else told.alarm,
+        "by_ticket": with_target(ENROL_PATH, request, target)
+        if ticket is not None and ticket.ends_at > services.clock()
+        else None,
+        "by_recovery": with_target(RECOVERY_PATH, request, target),
+        "by_code": with_target("/sign-in", request, target),
         # Of a form that failed, the way is in the form and not in the address.
-        "back": _with_target("/sign-in", request, target),
+        "back": with_target(path, request, target),
     }
-    return render(request, "sign_in.html", values, status=status, fields=fields)
+    status, fields = (200, None) if told is None else (told.status, told.fields)
+    return render(request, page, values, status=status, fields=fields)
 
 
-def _failed(request: web.Request, visitor: Visitor, target: Target, failed: Failed) -> web.Response:
-    """Say what did not hold, no more exactly than a stranger may know."""
-    language = language_of(request)
-    match failed.failure:
-        case Failure.LOCKED:
-            services = request.app[SERVICES]
-            until = failed.until or services.clock()
-            wait = max(until - services.clock(), timedelta(seconds=1))
-            return _form_page(
-                request,
-                visitor,
-                target,
-                problem=say("locked", language, span=span_in_words(wait, language)),
-                alarm=contact_link(services.site) if services.site.contact else None,
-                status=429,
-                fields={"Retry-After": str(ceil(wait.total_seconds()))},
-            )
-        case Failure.CODE_USED:
-            problem = say("code-used", language)
-        case Failure.CLOCK_OUT_OF_STEP:
-            key = "clock-ahead" if failed.clock_seconds > 0 else "clock-behind"
-            span = span_in_words(timedelta(seconds=abs(failed.clock_seconds)), language)
-            problem = say(key, language, span=span)
-        case _:
-            # Password, code, name: whoever does not know them learns nothing of which it was.
-            problem = say("wrong", language)
-    return _form_page(request, visitor, target, problem=problem, status=403)
+async def _has_nothing(request: web.Request, visitor: Visitor) -> bool:
+    """Say whether *visitor* has nothing to sign in with, and is to set that up first."""
+    return await request.app[SERVICES].store.credentials(visitor.person.user) is None

@@ -17,6 +17,8 @@ from gateway.core.site import Application, Site
 ENTER_PATH = f"{RESERVED_PREFIX}enter"
 """Where the edge takes a hand-over ticket, on the host of each application."""
 TO_MAXIMUM = 4096
+ENROL_PATH = "/enrol"
+"""Where somebody sets up what they sign in with."""
 
 # No userinfo, no control or non-ASCII character and no fragment gets past this, and a
 # backslash, which browsers take for a slash, only behind the question mark.
@@ -24,7 +26,10 @@ _PATH_AND_QUERY = r"/[!\"$->@-\[\]-~]*(?:\?[!\"$-~]*)?"
 _TARGET = re.compile(_PATH_AND_QUERY)
 _URL = re.compile(rf"(?P<origin>https://[a-z0-9.:\[\]-]+)(?P<target>{_PATH_AND_QUERY})")
 # Paths of the portal that lead back here, or that are not pages.
-_NO_DESTINATION = ("/sign-in", "/sign-out", "/signed-out", "/continue", "/language")
+_NO_DESTINATION = (
+    *("/sign-in", "/sign-in/recovery", "/sign-out", "/signed-out", "/continue", "/language"),
+    *("/enrol", "/enrol/confirm", "/account/sign-out"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,10 +38,12 @@ from gateway.core.headers import (
     Listener,
 )
 from gateway.core.people import Fingerprint
+from gateway.core.recovery import CODE_BYTES, CODES, code_digests, new_codes
 from gateway.core.request_ids import REQUEST_ID
 from gateway.core.sealing import seal
 from gateway.core.sessions import SessionId
 from gateway.core.site import Application, Limits, Lists, Site, parse_upstream
+from gateway.core.tickets import TICKET_BYTES, Ticket, new_ticket, plain_ticket, ticket_digest
 from gateway.mail.letters import Letter
 from gateway.portal.app import Services, make_app
 from gateway.portal.responders import Responders
@@ -186,6 +188,28 @@ class House:
                 sealed_totp=seal(SITE_KEY, user, SECRET, b"n" * 12),
             )
         )
+
+    async def hand_ticket(self, user: str = "anna", *, days: float = 7) -> str:
+        """Give somebody a ticket, and return it as they read it."""
+        entropy = sha256(f"{user} {self.clock()} {days}".encode()).digest()[:TICKET_BYTES]
+        ticket = new_ticket(entropy)
+        digest = ticket_digest(SITE_KEY, user, plain_ticket(ticket) or "")
+        ends_at = self.clock() + timedelta(days=days)
+        await self.store.make_ticket(user, Ticket(digest, ends_at))
+        return ticket
+
+    async def add_newcomer(self, user: str = "nina", name: str = "Nina Bianchi") -> None:
+        """Add somebody with a certificate (on stick-nina) and nothing to sign in with."""
+        await self.store.add_person(
+            NewPerson(user, name, f"{user}@example.it", frozenset({"technicians"}))
+        )
+        await self.add_stick(user, f"stick-{user}")
+
+    async def make_recovery_codes(self, user: str = "anna") -> tuple[str, ...]:
+        """Give somebody their sheet of paper."""
+        codes = new_codes(bytes(range(CODES * CODE_BYTES)))
+        await self.store.set_recovery_codes(user, code_digests(SITE_KEY, user, codes))
+        return codes
 
     async def add_stick(
         self,

@@ -222,12 +222,14 @@ class TestProving:
         assert (await knock(house, recovery=RECOVERY)).status == 200
 
     async def test_whoever_is_not_it_gets_one_answer(self, house: House) -> None:
-        """Nobody, disabled, wrong password, wrong code: letter by letter the same page."""
+        """Nobody, disabled, without a password, wrong: letter by letter the same page."""
+        await house.add_newcomer("nina")
         await house.add_person("bruno", "Bruno Neri")
         await house.store.set_enabled("bruno", False)
         attempts = [
             {"user": "nobody", "code": house.code()},
             {"user": "bruno", "code": house.code()},
+            {"user": "nina", "code": house.code()},
             {"password": "wrong", "code": house.code()},
             {"code": "000000"},
             {"code": ""},
@@ -248,6 +250,7 @@ class TestProving:
         assert [(event.user, event.reason) for event in refused] == [
             ("", "unknown-person"),
             ("bruno", "person-disabled"),
+            ("nina", "not-enrolled"),
             ("anna", "wrong-password"),
             *[("anna", "wrong-code")] * 3,
             *[("", "unknown-person")] * 2,

@@ -1,6 +1,7 @@
 """The pages of signing in and out, as a browser behind the edge meets them."""
 
 import asyncio
+import re
 from datetime import timedelta
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -26,6 +27,7 @@ from tests.gateway.portal.house import (
     text_of,
 )
 
+SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 WIKI_PAGE = f"{WIKI_ORIGIN}/pages/a%20b?x=1&y=%2F"
 
 
@@ -144,7 +146,7 @@ class TestFailing:
         code = await house.sign_in(code="000000")
         both = await house.sign_in(password="wrong horse", code="000000")
         assert {password.status, code.status, both.status} == {403}
-        assert await password.text() == await code.text() == await both.text()
+        assert await text_of(password) == await text_of(code) == await text_of(both)
         assert "That was not right" in await password.text()
         assert await house.failures() == ["wrong-password", "wrong-code", "wrong-password"]
 
@@ -155,7 +157,7 @@ class TestFailing:
         unknown = await house.sign_in(user="nobody")
         wrong = await house.sign_in(password="wrong")
         assert known.status == unknown.status == wrong.status == 403
-        assert await known.text() == await unknown.text() == await wrong.text()
+        assert await text_of(known) == await text_of(unknown) == await text_of(wrong)
         assert await house.failures() == ["another-person", "another-person", "wrong-password"]
         assert session_of(known) is None
 
@@ -249,7 +251,7 @@ class TestFailing:
 
     async def test_refuses_a_form_that_is_too_large(self, house: House) -> None:
         """More than a form can have is not even read to its end."""
-        response = await house.sign_in(password="x" * 40_000)
+        response = await house.sign_in(password="x" * 70_000)
         assert response.status == 413
         assert await house.failures() == []
 
@@ -420,3 +422,94 @@ async def test_without_a_store_nobody_is_signed_in(house: House) -> None:
         assert response.status == 503
         assert "We cannot check who may enter" in await response.text()
         assert "Set-Cookie" not in response.headers
+
+
+class TestPostedAgain:
+    async def test_twice_at_once_is_one_sign_in(self, house: House) -> None:
+        """A double tap: the browser shows the second answer, which is as good as the first."""
+        html = await (await house.get("/sign-in")).text()
+        [mark] = re.findall(r'name="mark" value="([0-9a-f]{32})"', html)
+        form = {"user": "anna", "password": PASSWORD, "code": house.code(), "mark": mark}
+        answers = await asyncio.gather(
+            *(house.ask("POST", "/sign-in", form=form, headers=SAME_ORIGIN) for _ in range(2))
+        )
+        [one, two] = [session_of(answer) for answer in answers]
+        assert one is not None
+        assert one == two
+        assert len(await house.store.sessions(user="anna")) == 1
+        assert await house.failures() == []
+
+    async def test_a_page_that_is_shown_again_has_another_mark(self, house: House) -> None:
+        """So two tabs are two forms."""
+        marks = {
+            mark
+            for _ in range(2)
+            for mark in re.findall(r'name="mark" value="([^"]+)', await self.page(house))
+        }
+        assert len(marks) == 2
+
+    @staticmethod
+    async def page(house: House) -> str:
+        """Ask for the form."""
+        return await (await house.get("/sign-in")).text()
+
+    async def test_with_another_stick_it_is_another_form(self, house: House) -> None:
+        """The mark opens nothing: what was answered to one certificate is told to no other."""
+        await house.add_stick("anna", "stick-2")
+        form = {"user": "anna", "password": PASSWORD, "code": house.code(), "mark": "m"}
+        await house.ask("POST", "/sign-in", form=form, headers=SAME_ORIGIN)
+        other = await house.ask("POST", "/sign-in", stick="stick-2", form=form, headers=SAME_ORIGIN)
+        assert session_of(other) is None
+        assert "already been used" in await other.text()
+
+    async def test_after_signing_out_it_opens_nothing(self, house: House) -> None:
+        """Back, and send again: the session that it had has ended, and no other begins."""
+        form = {"user": "anna", "password": PASSWORD, "code": house.code(), "mark": "m"}
+        first = session_of(await house.ask("POST", "/sign-in", form=form, headers=SAME_ORIGIN))
+        await house.ask("POST", "/sign-out", session=first)
+        again = session_of(await house.ask("POST", "/sign-in", form=form, headers=SAME_ORIGIN))
+        assert again == first
+        assert await house.store.sessions(user="anna") == []
+        home = await house.get("/", again)
+        assert (home.status, home.headers["Location"]) == (303, "/sign-in")
+
+
+class TestStalePages:
+    async def test_a_form_from_yesterday_signs_in(self, house: House) -> None:
+        """It carries nothing that could be too old."""
+        html = await (await house.get("/sign-in")).text()
+        [mark] = re.findall(r'name="mark" value="([^"]+)', html)
+        house.clock.advance(days=1)
+        form = {"user": "anna", "password": PASSWORD, "code": house.code(), "mark": mark}
+        answer = await house.ask("POST", "/sign-in", form=form, headers=SAME_ORIGIN)
+        assert session_of(answer) is not None
+
+    async def test_a_second_tab_leads_on_after_the_first(self, house: House) -> None:
+        """Whatever was typed there, and to where that tab wanted to go."""
+        session = await house.signed_in()
+        form = {"user": "anna", "password": "", "code": "", "mark": "m", "to": WIKI_PAGE}
+        answer = await house.ask(
+            "POST", "/sign-in", session=session, form=form, headers=SAME_ORIGIN
+        )
+        assert answer.headers["Location"] == f"/continue?to={quote(WIKI_PAGE, safe='')}"
+        assert await house.failures() == []
+
+    async def test_an_old_bookmark_of_what_is_gone_leads_to_the_start(self, house: House) -> None:
+        """An application that was removed since, and pages that only forms lead to."""
+        gone = quote("https://old.pusterla.localhost:8443/x", safe="")
+        html = await (await house.get(f"/sign-in?to={gone}")).text()
+        assert 'name="to" value=""' in html
+        for place in ("enrol", "account/sign-out", "sign-in/recovery"):
+            to = quote(f"{PORTAL_ORIGIN}/{place}", safe="")
+            assert 'name="to" value=""' in await (await house.get(f"/sign-in?to={to}")).text()
+        to = quote(f"{PORTAL_ORIGIN}/account", safe="")
+        html = await (await house.get(f"/sign-in?to={to}")).text()
+        assert f'name="to" value="{PORTAL_ORIGIN}/account"' in html
+
+    async def test_a_telephone_one_minute_wrong_is_told_so(self, house: House) -> None:
+        """Half a minute is let pass; a whole one is named, in the right direction."""
+        ahead = await house.sign_in(code=house.code(minutes=1))
+        behind = await house.sign_in(code=house.code(minutes=-1))
+        assert "about 1 minute ahead" in await ahead.text()
+        assert "about 1 minute behind" in await behind.text()
+        assert session_of(await house.sign_in(code=house.code(seconds=30))) is not None
