@@ -78,7 +78,7 @@ async def begin_authenticator(request: web.Request, visitor: Visitor) -> web.Str
     fields = await read_form(request)
     if visitor.session is None:
         return _to_sign_in(request)
-    answer = await request.app[CHANGING].authenticator(visitor, _proof(fields))
+    answer = await request.app[CHANGING].authenticator(visitor, _proof(fields), mark=_mark(fields))
     if isinstance(answer, Failed):
         told = _tell(request, answer)
         return await _form(request, visitor, AUTHENTICATOR_PATH, told, at="proof")

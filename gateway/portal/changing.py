@@ -1,6 +1,5 @@
 """What somebody who is signed in changes of their account, having proved once more who they are."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from gateway.core.audit import AuditKind
@@ -31,6 +30,9 @@ class Changing:
         self._repeats: Repeats[Changed | Failed] = Repeats(
             services.clock, lambda answer: isinstance(answer, Changed)
         )
+        self._begun: Repeats[Pending | Failed] = Repeats(
+            services.clock, lambda answer: isinstance(answer, Pending)
+        )
 
     async def password(
         self, visitor: Visitor, form: Form, new: str, *, mark: str = ""
@@ -48,7 +50,7 @@ class Changing:
                 return await self._overtaken(visitor)
             return Changed()
 
-        return await self._once(visitor, form, new, mark, change)
+        return await self._repeats.once(mark, _words(visitor, form, new), change)
 
     async def recovery_codes(
         self, visitor: Visitor, form: Form, *, mark: str = ""
@@ -69,10 +71,17 @@ class Changing:
                 return await self._overtaken(visitor)
             return Changed(codes)
 
-        return await self._once(visitor, form, "", mark, change)
+        return await self._repeats.once(mark, _words(visitor, form), change)
 
-    async def authenticator(self, visitor: Visitor, form: Form) -> Pending | Failed:
+    async def authenticator(
+        self, visitor: Visitor, form: Form, *, mark: str = ""
+    ) -> Pending | Failed:
         """Begin to replace the authenticator of *visitor*; the old one works until it is done."""
+        return await self._begun.once(
+            mark, _words(visitor, form), lambda: self._begin(visitor, form)
+        )
+
+    async def _begin(self, visitor: Visitor, form: Form) -> Pending | Failed:
         proved = await self._prove(visitor, form)
         if isinstance(proved, Failed):
             return proved
@@ -87,18 +96,6 @@ class Changing:
             version=proved.credentials.version,
         )
 
-    async def _once(
-        self,
-        visitor: Visitor,
-        form: Form,
-        new: str,
-        mark: str,
-        change: Callable[[], Awaitable[Changed | Failed]],
-    ) -> Changed | Failed:
-        session = visitor.session.id if visitor.session is not None else ""
-        words = (session, form.user, form.password, form.code, new)
-        return await self._repeats.once(mark, words, change)
-
     async def _prove(self, visitor: Visitor, form: Form) -> Proved | Failed:
         proved = await self._proving.prove(visitor, form)
         if isinstance(proved, Failed):
@@ -109,6 +106,11 @@ class Changing:
         failed = Failed(Failure.OVERTAKEN)
         await self._proving.record(visitor, failed, AuditKind.ACCOUNT_CHANGE_REFUSED)
         return failed
+
+
+def _words(visitor: Visitor, form: Form, *more: str) -> tuple[str, ...]:
+    session = visitor.session.id if visitor.session is not None else ""
+    return (session, form.user, form.password, form.code, *more)
 
 
 def _change(visitor: Visitor, proved: Proved) -> Change:

@@ -221,6 +221,13 @@ class TestAuthenticator:
         answer = await house.sign_in(code=totp_code(secret, house.clock()))
         assert session_of(answer) is not None
 
+    async def test_posted_twice_at_once_shows_one_secret(self, house: House) -> None:
+        """A double tap: what is scanned from either page can be confirmed."""
+        session, _ = await two_sessions(house)
+        pages = await asyncio.gather(*(post(house, PAGES[1], session, mark="m") for _ in range(2)))
+        assert len({await new_secret_in(page) for page in pages}) == 1
+        assert await refusals(house) == []
+
     async def test_a_wrong_first_code_asks_again(self, house: House) -> None:
         """On the same page, with the same secret; nothing has changed."""
         session, _ = await two_sessions(house)
