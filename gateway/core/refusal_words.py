@@ -237,12 +237,12 @@ _ENGLISH: Final = {
     ),
     Refusal.NOT_ALLOWED: Words(
         "This is not open to you",
-        "You are signed in, but the rules of this application do not let you in.",
+        "Your certificate is good, but the rules of this application do not let you in.",
         ("The start page shows what you may open.",),
     ),
     Refusal.OUTSIDE_HOURS: Words(
         "This is closed to you at this hour",
-        "You are signed in, and this application opens to you at certain times only. This is not "
+        "Your certificate is good, and this application opens to you at certain times only. This is not "
         "one of them.",
         ("The start page shows what is open now.",),
     ),
@@ -481,12 +481,12 @@ _ITALIAN: Final = {
     ),
     Refusal.NOT_ALLOWED: Words(
         "Qui non puoi entrare",
-        "Hai effettuato l’accesso, ma le regole di questa applicazione non ti lasciano entrare.",
+        "Il tuo certificato è in ordine, ma le regole di questa applicazione non ti lasciano entrare.",
         ("La pagina iniziale mostra che cosa puoi aprire.",),
     ),
     Refusal.OUTSIDE_HOURS: Words(
         "A quest’ora per te è chiuso",
-        "Hai effettuato l’accesso, ma questa applicazione per te si apre solo in certi orari, e "
+        "Il tuo certificato è in ordine, ma questa applicazione per te si apre solo in certi orari, e "
         "adesso è fuori orario.",
         ("La pagina iniziale mostra che cosa è aperto adesso.",),
     ),
