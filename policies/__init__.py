@@ -12,6 +12,7 @@
 - `calendars`  holidays/NAME.toml → Calendar
 - `printing`   rules back to TOML
 - `review`     rules that can never match, and rules that contradict each other
+- `prospect`   what somebody has of an application, told beforehand
 - `reading`    the one reader of TOML mappings: typed takers that collect problems
 - `values`     what one value of a setting may be; `reading` is made of these
 - `durations`  `90s`, `30m`, `12h`, `30d`

@@ -6,6 +6,7 @@
 - `settings`      pusterla.toml → `Site`
 - `applications`  apps/NAME.toml → `Application`
 - `reaching`      the part of it that is about how an application is reached
+- `icons`         the picture of an application, a file beside its own
 - `trusts`        trust/NAME.toml and trust/NAME.pem → `Trust`
 - `watch`         has anything changed? for processes that go on running
 - `differences`   what has changed in pusterla.toml, and what of it a running site can take up

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Final
 
+from gateway.config.icons import read_icon
 from gateway.config.reaching import (
     LARGEST_BUFFER,
     check_authority,
@@ -15,7 +16,7 @@ from gateway.config.reaching import (
 from gateway.config.settings import check_host, check_line
 from gateway.core.headers import HOP_BY_HOP
 from gateway.core.routes import normalise_host
-from gateway.core.site import Application, Site
+from gateway.core.site import Application, Icon, Site
 from policies.parse import parse_rules
 from policies.reading import Problem, Section
 from policies.times import Almanac
@@ -100,6 +101,8 @@ class ApplicationReader:
         )
         title = document.text("title", default=name, check=check_line)
         description = document.text("description", default="", check=check_line)
+        # Places are named from the site's folder on.
+        icon = _read_icon(document, (self._folder / place).parent)
         user_header = document.text("user_header", default=None, check=_check_user_header)
         client_certificate = document.boolean("client_certificate", default=False)
         limits = read_app_limits(document.section("limits"))
@@ -123,6 +126,7 @@ class ApplicationReader:
             policy=policy,
             title=title,
             description=description,
+            icon=icon,
             user_header=user_header,
             client_certificate=client_certificate,
             limits=limits,
@@ -142,6 +146,13 @@ class ApplicationReader:
         if host in self._taken:
             document.report("host", f"{host!r} is already {self._taken[host]}")
         self._taken.setdefault(host, f"the host of {place}")
+
+
+def _read_icon(document: Section, folder: Path) -> Icon | None:
+    """Read the picture that *document* names, which lies beside it in *folder*; None for none."""
+    found: list[Icon] = []
+    document.text("icon", default=None, check=lambda name: found.append(read_icon(folder, name)))
+    return found[0] if found else None
 
 
 def _check_user_header(text: str) -> None:

@@ -93,6 +93,8 @@ def application_text(
     allow: Iterable[SubjectTerm],
     *,
     title: str | None = None,
+    description: str | None = None,
+    icon: str | None = None,
 ) -> str:
     """Return an apps/NAME.toml that lets *allow* in, each term by a rule of its own."""
     settings = (
@@ -117,10 +119,18 @@ def application_text(
             "bytes a body of unknown length is held until it is whole. Left out: not at all.",
         ),
         _optional("title", title, toml_text(name), "What people read in the list at the portal."),
-        Setting(
+        _optional(
             "description",
+            description,
             toml_text("Everything we know, and where"),
             "A sentence about it, below the title. Left out: none.",
+        ),
+        _optional(
+            "icon",
+            icon,
+            toml_text(f"{name}.svg"),
+            "A picture of it: a file beside this one, SVG, PNG or WebP, up to 64 KiB.\n"
+            "Left out: its first letter.",
         ),
         Setting(
             "user_header",

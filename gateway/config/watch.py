@@ -11,6 +11,7 @@ from gateway.config.files import (
     application_files,
     read_configuration,
 )
+from gateway.config.icons import icon_files
 
 FileState = tuple[str, int, int, int, int]
 Signature = tuple[FileState, ...]
@@ -29,7 +30,8 @@ def signature(directory: Path) -> Signature:
     except OSError:
         applications = []
     calendars = calendar_files(directory / HOLIDAYS_DIRECTORY)
-    files = (settings, *applications, *calendars)
+    icons = icon_files(directory / APPS_DIRECTORY)
+    files = (settings, *applications, *calendars, *icons)
     return tuple(state for path in files if (state := _state(path)))
 
 

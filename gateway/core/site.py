@@ -133,6 +133,15 @@ class AppLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Icon:
+    """A small picture of an application: the file *path*, whose bytes have the SHA-256 *digest*."""
+
+    path: str
+    content_type: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
     """One application behind the edge, as apps/NAME.toml says."""
 
@@ -143,6 +152,7 @@ class Application:
     policy: AppPolicy
     title: str
     description: str = ""
+    icon: Icon | None = None
     user_header: str | None = None
     """A further header that carries the user's name, for applications that want their own."""
     client_certificate: bool = False

@@ -24,7 +24,9 @@ up the rest itself. Way of a request, from top to bottom:
 - `lanes`       a queue with an end, for passwords to be hashed
 - `lost`        the pages of a lost stick, on the public host
 - `forms`       forms as browsers send them
-- `home`        the applications that this person may open
+- `home`        the start page
+- `tiles`       what there is for a person, and why not everything of it opens
+- `icons`       pictures of applications
 - `devices`     where this person is signed in, and with which certificates
 - `public`      help, CRLs, CA certificates and keys, for everybody
 - `languages`   choosing the language of all pages

@@ -18,6 +18,7 @@ from gateway.portal import (
     devices,
     enrol,
     home,
+    icons,
     languages,
     lost,
     ocsp,
@@ -69,6 +70,7 @@ PORTAL: Final[Mapping[str, Mapping[str, VisitorPage]]] = {
     "/continue": {"GET": sign_in.go_on},
     "/sign-out": {"POST": sign_in.sign_out},
     "/signed-out": {"GET": sign_in.show_signed_out},
+    f"{icons.ICONS}*": {"GET": icons.show_icon},
     languages.LANGUAGE_PATH: {"GET": _go_back, "POST": _choose_language},
     "/static/*": {"GET": _show_asset},
 }

@@ -60,6 +60,44 @@ MESSAGES: Final[dict[str, dict[Language, str]]] = {
         "en": "Nothing is open to you at the moment.",
         "it": "In questo momento non puoi aprire nulla.",
     },
+    "not-open-now": {"en": "Not open now", "it": "Ora non aperte"},
+    "closed-step-up": {
+        "en": "Asks you to sign in once more first.",
+        "it": "Prima chiede di accedere di nuovo.",
+    },
+    "closed-certificate": {
+        "en": "Opens with another of your devices.",
+        "it": "Si apre con un altro dei tuoi dispositivi.",
+    },
+    "closed-rule": {
+        "en": "A rule keeps you out at the moment.",
+        "it": "Al momento una regola te la chiude.",
+    },
+    "closed-here": {
+        "en": "Does not open to you here and now.",
+        "it": "Non si apre per te qui e ora.",
+    },
+    "closed-hours": {"en": "Outside its hours.", "it": "Fuori orario."},
+    "closed-period": {
+        "en": "Your time for it is over, or has not begun.",
+        "it": "Il tuo periodo è finito, o non è ancora iniziato.",
+    },
+    "closed-network": {
+        "en": "Does not open from the network that you are in.",
+        "it": "Non si apre dalla rete in cui ti trovi.",
+    },
+    "closed-part": {
+        "en": "Only some of its pages are open to you: by their addresses.",
+        "it": "Ti sono aperte solo alcune pagine: con il loro indirizzo.",
+    },
+    "closed-until": {"en": "Opens on {when}.", "it": "Apre {when}."},
+    "search": {"en": "Search your applications", "it": "Cerca tra le tue applicazioni"},
+    "search-go": {"en": "Search", "it": "Cerca"},
+    "search-all": {"en": "Show all", "it": "Mostra tutte"},
+    "search-nothing": {
+        "en": "Nothing of yours is called “{wanted}”, or described so.",
+        "it": "Nulla di tuo si chiama «{wanted}», né è descritto così.",
+    },
     "whom-to-ask": {
         "en": "If you expected something here, ask",
         "it": "Se ti aspettavi di trovare qualcosa, chiedi a",

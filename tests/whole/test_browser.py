@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.gateway.config.pictures import DRAWING
 from tests.whole.applications import Applications
 from tests.whole.browser import PASSPHRASE, Browser, Home, browser, find_namespace
 from tests.whole.forgeries import bundle_of, of_another_authority
+from tests.whole.guests import signed_in
 from tests.whole.people import Person
 from tests.whole.sites import HOST, PASSWORD, LiveSite
 
@@ -144,6 +146,43 @@ def test_a_language_is_chosen_in_a_browser(site: LiveSite, anna: Person, tmp_pat
         chromium.go(site.portal())
         chromium.wait_for_text("h1", REVOKED["it"])
         assert chromium.violations() == []
+
+
+def test_what_is_there_and_does_not_open(
+    site: LiveSite, anna: Person, guests: Path, tmp_path: Path
+) -> None:
+    """A tile with its picture and a reason, to be found, and another device to be signed out."""
+    apps = site.folder.apps
+    (apps / "night.svg").write_bytes(DRAWING)
+    file = apps / "night.toml"
+    home = Home(site, tmp_path / "home")
+    home.take(issue_bundle(site, anna, tmp_path))
+    try:
+        file.write_text(
+            f'host = "night.{HOST}"\nupstream = "http://127.0.0.1:9"\ntitle = "Caffè"\n'
+            'icon = "night.svg"\n[[rules]]\neffect = "allow"\ngroups = ["technicians"]\n'
+            'networks = ["192.0.2.0/24"]\n',
+            encoding="utf-8",
+        )
+        with browser(home, tmp_path / "browser", "en") as chromium:
+            sign_in(chromium, site, anna, site.url(WIKI), "en")
+            chromium.go(site.portal("/?q=caffe"))
+            tile = '[aria-disabled="true"]'
+            chromium.wait_for_text(tile, "Does not open from the network that you are in.")
+            width = "return document.querySelector('.icon').naturalWidth"
+            assert chromium.driver.execute_script(width), "the picture is drawn"
+            assert chromium.element(tile).get_attribute("href") is None
+            chromium.picture("tile")
+            other = signed_in(site, anna, guests, "wiki")
+            chromium.press('nav a[href="/devices"]')
+            chromium.wait_for_text("h1", "Devices")
+            chromium.picture("devices")
+            chromium.press("button[name=session]")
+            chromium.wait_for_text("[role=status]", "Done.")
+            assert other.get(site.portal()).status == 303
+            assert chromium.violations() == []
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def test_signing_out_in_a_browser_ends_it_everywhere(

@@ -65,6 +65,9 @@ def test_every_key_that_is_commented_out_is_a_key(tmp_path: Path) -> None:
     """Taking the # away from all of them makes a file without problems."""
     for name in ("upstream-ca.pem", "upstream-client.pem", "upstream-client.key"):
         (tmp_path / name).touch()
+    (tmp_path / "apps").mkdir()
+    drawing = '<svg xmlns="http://www.w3.org/2000/svg"/>'
+    (tmp_path / "apps" / "wiki.svg").write_text(drawing, encoding="utf-8")
     settings = UNSET.sub("", settings_text(HOST, 8443))
     found = read(tmp_path, settings, wiki=UNSET.sub("", wiki(("https://wiki",))))
     assert isinstance(found, Configuration), found

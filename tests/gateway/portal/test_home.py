@@ -1,11 +1,20 @@
 """The start page."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pytest
+
+from gateway.config.icons import read_icon
 from gateway.core.headers import Listener
+from gateway.core.site import Icon
+from gateway.portal.pages import STYLE_SHEET
+from gateway.portal.tiles import folded
+from policies.calendar import Span, Timetable
 from policies.model import AppPolicy, Effect, Rule
+from tests.gateway.config.pictures import DRAWING
 from tests.gateway.portal.house import APPLICATIONS, WIKI_ORIGIN, House, open_house, text_of
 
 
@@ -23,12 +32,16 @@ class TestApplications:
         assert "payroll" not in html
 
     async def test_follow_the_certificates_scope(self, house: House) -> None:
-        """A certificate for one application shows one tile."""
+        """A certificate for one application opens one tile, and shows what another would open."""
         await house.add_stick("anna", "narrow", scope=frozenset({"crm"}))
         session = await house.signed_in("narrow")
-        html = await (await house.ask("GET", "/", stick="narrow", session=session)).text()
-        assert "Customers" in html
-        assert "Wiki" not in html
+        response = await house.ask("GET", "/", stick="narrow", session=session)
+        opening, _, closed = (await response.text()).partition("Not open now")
+        assert "Customers" in opening
+        assert "Wiki" not in opening
+        assert "Opens with another of your devices." in closed
+        assert WIKI_ORIGIN not in closed
+        assert "Payroll" not in closed
 
     async def test_follow_the_files(self, house: House) -> None:
         """A changed policy shows at the next look."""
@@ -37,7 +50,40 @@ class TestApplications:
         wiki = APPLICATIONS["wiki"]
         policy = AppPolicy("wiki", (*wiki.policy.rules, deny))
         house.applications = {**house.applications, "wiki": replace(wiki, policy=policy)}
+        html = await (await house.get("/", session)).text()
+        assert WIKI_ORIGIN not in html
+        assert "A rule keeps you out at the moment." in html
+        assert 'aria-disabled="true"' in html
+        house.applications = {"wiki": replace(wiki, policy=AppPolicy("wiki", (deny,)))}
         assert "Wiki" not in await (await house.get("/", session)).text()
+
+    async def test_say_when_they_open(self, house: House) -> None:
+        """By the site's clock, which is where the hours are from."""
+        rome = ZoneInfo("Europe/Rome")
+        house.site = replace(house.site, time_zone=rome)
+        [rule] = APPLICATIONS["wiki"].policy.rules
+        hours = Timetable(rome, hours=(Span(14 * 3600, 19 * 3600),))
+        policy = AppPolicy("wiki", (replace(rule, when=hours),))
+        house.applications["wiki"] = replace(APPLICATIONS["wiki"], policy=policy)
+        session = await house.signed_in()
+        text = await text_of(await house.get("/", session))
+        assert "Outside its hours. Opens on Saturday 21 November at 14:00 (CET)." in text
+        text = await text_of(await house.get("/", session, Accept_Language="it"))
+        when = "sabato 21 novembre alle ore 14:00 (CET)"  # codespell:ignore
+        assert f"Fuori orario. Apre {when}." in text
+        house.clock.advance(hours=5)
+        html = await (await house.get("/", session)).text()
+        assert f'href="{WIKI_ORIGIN}/"' in html
+        assert "Outside its hours" not in html
+
+    async def test_have_their_picture_or_their_letter(self, house: House, tmp_path: Path) -> None:
+        """The picture says nothing that the title does not, so it has no words of its own."""
+        (tmp_path / "wiki.svg").write_bytes(DRAWING)
+        icon = read_icon(tmp_path, "wiki.svg")
+        house.applications["wiki"] = replace(APPLICATIONS["wiki"], icon=icon)
+        html = await (await house.get("/", await house.signed_in())).text()
+        assert f'<img class="icon" src="/icons/wiki.{icon.digest[:16]}" alt=""' in html
+        assert '<span class="letter" aria-hidden="true">C</span>' in html
 
     async def test_may_be_none(self, house: House) -> None:
         """An empty page says so and names somebody to ask."""
@@ -116,13 +162,89 @@ async def test_a_site_without_a_contact_names_nobody(tmp_path: Path, house: Hous
 
 
 async def test_pages_are_small(house: House) -> None:
-    """Under 30 KiB each, with fifty applications too."""
-    for number in range(50):
+    """Under 30 KiB each with its style sheet, with forty applications and their pictures too."""
+    icon = Icon("/nowhere", "image/png", "0" * 64)
+    for number in range(40):
         app = replace(
-            APPLICATIONS["wiki"], name=f"app-{number}", title=f"App {number}", description="x" * 100
+            APPLICATIONS["wiki"],
+            name=f"app-{number}",
+            title=f"App {number}",
+            description="x" * 60,
+            icon=icon,
         )
         house.applications[app.name] = replace(app, policy=APPLICATIONS["wiki"].policy)
     session = await house.signed_in()
     for path, signed in (("/", session), ("/sign-in", None), ("/signed-out", None)):
         page = await (await house.get(path, signed)).read()
-        assert len(page) < 30 * 1024
+        assert len(page) + len(STYLE_SHEET.body) < 30 * 1024
+
+
+class TestSearch:
+    @pytest.fixture
+    async def many(self, house: House) -> House:
+        """Put a dozen applications behind the portal."""
+        titles = (
+            "Caffè",
+            "Réseau",
+            "Straße",
+            "Ricambi",
+            "Turni",
+            "Misure",
+            "Banco",
+            "Utensili",
+            "Ferie",
+        )
+        for title in titles:
+            name = folded(title)
+            app = replace(
+                APPLICATIONS["wiki"], name=name, title=title, description=f"About {title}"
+            )
+            house.applications[name] = replace(app, host=f"{name}.pusterla.localhost")
+        return house
+
+    async def test_is_there_where_there_is_much_to_look_through(self, many: House) -> None:
+        """Without JavaScript: a form that asks for a page."""
+        session = await many.signed_in()
+        html = await (await many.get("/", session)).text()
+        assert '<form method="get" action="/" class="search" role="search">' in html
+        assert '<label for="q">' in html
+        many.applications = dict(APPLICATIONS)
+        assert "search" not in await (await many.get("/", session)).text()
+
+    @pytest.mark.parametrize(
+        "query,titles",
+        [
+            ("caffe", ["Caffè"]),
+            ("CAFF%C3%88", ["Caffè"]),
+            ("cafe%CC%80", []),
+            ("caffe%CC%80", ["Caffè"]),
+            ("reseau", ["Réseau"]),
+            ("STRASSE", ["Straße"]),
+            ("about+ri", ["Ferie", "Ricambi"]),
+            ("who+call", ["Wiki"]),
+            ("payroll", []),
+        ],
+    )
+    async def test_finds_by_title_and_description(
+        self, many: House, query: str, titles: list[str]
+    ) -> None:
+        """Capitals and accents make no difference, every word must occur; nothing hidden is found."""
+        html = await (await many.get(f"/?q={query}", await many.signed_in())).text()
+        assert sorted(re.findall("<b>([^<]*)</b>", html.partition("</main>")[0])) == titles
+        assert ("Nothing of yours is called" in html) == (not titles)
+        assert '<a href="/">Show all</a>' in html
+
+    async def test_shows_what_was_typed_as_text(self, many: House) -> None:
+        """Whatever it is, and no more of it than fits."""
+        session = await many.signed_in()
+        for typed in ("%22%3E%3Cscript%3E", "%00", "%F0%9F%94%91", "a" * 5000, "%ff"):
+            response = await many.get(f"/?q={typed}", session)
+            html = await response.text()
+            assert response.status == 200
+            assert "<script" not in html
+            assert len(html) < 30 * 1024
+
+    async def test_asked_for_twice_is_not_asked(self, many: House) -> None:
+        """Nobody can say which of the two it would be."""
+        html = await (await many.get("/?q=caffe&q=turni", await many.signed_in())).text()
+        assert "Show all" not in html

@@ -10,6 +10,7 @@ from gateway.core.devices import Standing
 from gateway.portal.messages import MESSAGES, say
 from gateway.portal.navigation import PLACES
 from gateway.portal.pages import TEMPLATES
+from gateway.portal.tiles import CLOSED
 
 # Said by Python code, beside those in templates.
 SAID_BY_CODE = {
@@ -22,6 +23,8 @@ SAID_BY_CODE = {
     *(f"certificate-{standing}" for standing in Standing),
     *("certificate-number", "certificate-dates", "certificate-ends", "certificate-since"),
     *("certificate-successor", "certificate-goes"),
+    *CLOSED.values(),
+    "closed-until",
     *(place.key for place in PLACES),
     *("lost-overtaken", "lost-choose-one", "lost-serial", "lost-since", "lost-used", "lost-held"),
 }

@@ -1,0 +1,100 @@
+"""The tiles of the start page: what there is for somebody, as far as it can be said beforehand.
+
+What the edge allows is decided there, for each request.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Final
+from unicodedata import combining, normalize
+
+from gateway.core.asking import subject_of
+from gateway.core.moments import opening_in_words
+from gateway.core.refusals import Language
+from gateway.core.site import Application
+from gateway.portal.callers import Visitor
+from gateway.portal.icons import icon_path
+from gateway.portal.messages import say
+from policies.decide import FRONT_PAGE
+from policies.model import Level, Reason, RequestFacts
+from policies.prospect import Closed, Hidden, Prospect, prospect
+
+CLOSED: Final = {
+    None: "closed-step-up",
+    Reason.OUTSIDE_CERTIFICATE_SCOPE: "closed-certificate",
+    Reason.OTHER_CERTIFICATE: "closed-certificate",
+    Reason.RULE_DENIES: "closed-rule",
+    Reason.NO_RULE_MATCHES: "closed-here",
+    Reason.OUTSIDE_HOURS: "closed-hours",
+    Reason.OUTSIDE_PERIOD: "closed-period",
+    Reason.OUTSIDE_NETWORK: "closed-network",
+    Reason.OTHER_PATH: "closed-part",
+    Reason.OTHER_METHOD: "closed-part",
+}
+"""The sentence on a tile that does not open, for each reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One application; *why* is empty where it opens, *icon* where it has no picture."""
+
+    title: str
+    description: str
+    host: str
+    icon: str
+    why: str
+
+
+def tiles_of(
+    applications: Iterable[Application],
+    visitor: Visitor,
+    level: Level,
+    now: datetime,
+    language: Language,
+    zone: tzinfo,
+) -> list[Tile]:
+    """Return what there is for *visitor*: first what opens now, each by title."""
+    subject = subject_of(visitor.holder, level)
+    front_page = RequestFacts(FRONT_PAGE.method, FRONT_PAGE.path, visitor.address)
+    found = [
+        Tile(
+            title=application.title,
+            description=application.description,
+            host=application.host,
+            icon=icon_path(application),
+            why=_why(ahead, language, zone),
+        )
+        for application in applications
+        if not isinstance(ahead := prospect(application.policy, subject, now, front_page), Hidden)
+    ]
+    return sorted(found, key=lambda tile: (bool(tile.why), folded(tile.title)))
+
+
+def search(tiles: Iterable[Tile], wanted: str) -> list[Tile]:
+    """Return the *tiles* in whose title and description each word of *wanted* occurs.
+
+    Capitals and accents make no difference: who types `caffe` finds `Caffè`.
+    """
+    words = folded(wanted).split()
+    return [
+        tile
+        for tile in tiles
+        if all(word in folded(f"{tile.title} {tile.description}") for word in words)
+    ]
+
+
+def folded(text: str) -> str:
+    """Return *text* as it is compared: without capitals, accents and typographic variants."""
+    plain = normalize("NFKD", text.casefold())
+    return "".join(letter for letter in plain if not combining(letter))
+
+
+def _why(ahead: Prospect, language: Language, zone: tzinfo) -> str:
+    if not isinstance(ahead, Closed):
+        return ""
+    why = say(CLOSED[ahead.reason], language)
+    if ahead.opens_at is None:
+        return why
+    when = opening_in_words(ahead.opens_at.astimezone(zone), language)
+    return f"{why} {say('closed-until', language, when=when)}"
