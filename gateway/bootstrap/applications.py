@@ -28,8 +28,14 @@ async def add_application(
     host: str,
     upstreams: tuple[str, ...],
     allow: Sequence[SubjectTerm],
+    *,
+    title: str | None = None,
+    description: str | None = None,
+    icon: str | None = None,
 ) -> Application:
     """Write apps/NAME.toml; raise `CommandRefused` when it is there or would be wrong.
+
+    *icon* is the name of a file that lies in apps/ already.
 
     The file appears whole or not at all, and after it has been written down
     in the audit log. A running site takes it up by itself.
@@ -38,7 +44,9 @@ async def add_application(
     path = command.folder.app_file(name)
     if path.exists():
         raise CommandRefused(f"there is an application {name!r} already: edit {path}")
-    text = application_text(name, host, upstreams, allow)
+    text = application_text(
+        name, host, upstreams, allow, title=title, description=description, icon=icon
+    )
     found = read_new_application(command.folder.apps, command.site, name, text)
     if isinstance(found, Problems):
         raise CommandRefused("\n".join(problem.message for problem in found.problems))

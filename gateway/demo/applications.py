@@ -42,11 +42,17 @@ _PARTS = (
 
 @dataclass(frozen=True, slots=True)
 class DemoApp:
-    """One application. *group* may reach it; *health* answers 200 once it serves."""
+    """One application. *group* may reach it; *health* answers 200 once it serves.
+
+    *title* is what the sheet says of it, *label* and *description* what the portal does; its
+    picture there is files/NAME.svg.
+    """
 
     name: str
     module: str
     title: str
+    label: str
+    description: str
     group: str
     health: str
     prepare: Callable[["Place"], None]
@@ -148,6 +154,8 @@ DEMO_APPS = {
             name="bench",
             module="marimo",
             title="a live notebook (marimo): all that it shows comes over a WebSocket",
+            label="Test bench",
+            description="Measurements, live, in a notebook",
             group="technicians",
             health="/health",
             prepare=_prepare_bench,
@@ -157,6 +165,8 @@ DEMO_APPS = {
             name="files",
             module="copyparty",
             title="a file server (copyparty): knows you by the header of the gateway",
+            label="Files",
+            description="Drawings and manuals, to read and to leave",
             group="technicians",
             health="/",
             prepare=_prepare_files,
@@ -166,6 +176,8 @@ DEMO_APPS = {
             name="parts",
             module="sqlite_web.sqlite_web",
             title="a database in the browser (sqlite-web)",
+            label="Spare parts",
+            description="What is in stock, and on which shelf",
             group="storekeepers",
             health="/",
             prepare=_prepare_parts,

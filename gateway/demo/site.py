@@ -105,7 +105,19 @@ async def make(place: Path, port: int, http_port: int, say: Callable[[str], None
         for app in DEMO_APPS.values():
             allow = [parse_subject_term(f"group:{app.group}")]
             upstreams = (f"http://127.0.0.1:{ports[app.name]}",)
-            await add_application(command, app.name, f"{app.name}.{HOST}", upstreams, allow)
+            icon = f"{app.name}.svg"
+            drawing = files("gateway.demo").joinpath(f"files/{icon}").read_bytes()
+            (folder.apps / icon).write_bytes(drawing)
+            await add_application(
+                command,
+                app.name,
+                f"{app.name}.{HOST}",
+                upstreams,
+                allow,
+                title=app.label,
+                description=app.description,
+                icon=icon,
+            )
     shutil.copyfile(folder.root_certificate, made.root)
     _write_code_script(made)
     made.apps.make()

@@ -4,11 +4,13 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import pytest
 
 from gateway.bootstrap.process import Lifecycle, ProcessFailed
+from gateway.config.icons import SVG, read_icon
 from gateway.demo.applications import DEMO_APPS, DemoApp, Place, missing_modules, serve_app
 
 
@@ -90,6 +92,16 @@ async def test_each_serves_what_it_is_for(
         )
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("name", DEMO_APPS)
+def test_each_has_a_tile_worth_looking_at(name: str) -> None:
+    """A name for people, a sentence, and a picture that the portal takes."""
+    app = DEMO_APPS[name]
+    assert app.label
+    assert app.description
+    with as_file(files("gateway.demo").joinpath("files")) as folder:
+        assert read_icon(folder, f"{name}.svg").content_type == SVG
 
 
 async def test_files_shows_nothing_to_nobody(place: Place, port: int) -> None:
