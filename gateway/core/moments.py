@@ -12,7 +12,7 @@ _WEEKDAYS: Final[dict[Language, tuple[str, ...]]] = {
     "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
     "it": ("lunedì", "martedì", "mercoledì", "giovedì", "venerdì", "sabato", "domenica"),
 }
-_MONTHS: Final[dict[Language, tuple[str, ...]]] = {
+MONTHS: Final[dict[Language, tuple[str, ...]]] = {
     "en": (
         *("January", "February", "March", "April", "May", "June"),
         *("July", "August", "September", "October", "November", "December"),
@@ -30,4 +30,4 @@ def opening_in_words(moment: datetime, language: Language) -> str:
     """Return *moment*, which is aware, as `Monday 23 November at 08:00 (CET)`."""
     day = f"{_WEEKDAYS[language][moment.weekday()]} {moment.day}"
     hour = f"{moment:%H:%M} ({moment.tzname()})"
-    return f"{day} {_MONTHS[language][moment.month - 1]} {_AT[language]} {hour}"
+    return f"{day} {MONTHS[language][moment.month - 1]} {_AT[language]} {hour}"

@@ -3,18 +3,8 @@
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
+from gateway.core.moments import MONTHS
 from gateway.core.refusals import Language
-
-_MONTHS: Final[dict[Language, tuple[str, ...]]] = {
-    "en": (
-        *("January", "February", "March", "April", "May", "June"),
-        *("July", "August", "September", "October", "November", "December"),
-    ),
-    "it": (
-        *("gennaio", "febbraio", "marzo", "aprile", "maggio", "giugno"),
-        *("luglio", "agosto", "settembre", "ottobre", "novembre", "dicembre"),
-    ),
-}
 
 # Each unit as one and as many.
 _UNITS: Final[dict[Language, tuple[tuple[str, str], ...]]] = {
@@ -28,7 +18,7 @@ _AND: Final[dict[Language, str]] = {"en": "and", "it": "e"}
 def date_in_words(moment: datetime, language: Language, zone: tzinfo) -> str:
     """Return the day that *moment* falls on in *zone*, such as `21 November 2026`."""
     day = moment.astimezone(zone)
-    return f"{day.day} {_MONTHS[language][day.month - 1]} {day.year}"
+    return f"{day.day} {MONTHS[language][day.month - 1]} {day.year}"
 
 
 def moment_in_words(moment: datetime, language: Language, zone: tzinfo) -> str:
