@@ -48,8 +48,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One certificate, in words; *standing* is also how it is coloured, *serial* all of it."""
+    """One certificate, in words; *standing* is also how it is coloured.
 
+    *key* tells it from the others on the page, *serial* is the whole of its number.
+    """
+
+    key: str
     serial: str
     device: str
     number: str
@@ -144,6 +148,7 @@ def _card(
 ) -> Card:
     since, until = (date_in_words(each, language, zone) for each in (one.since, one.until))
     return Card(
+        key=one.fingerprint[:_NAMED],
         serial=one.serial,
         device=one.device or one.trust,
         number=say("certificate-number", language, serial=one.serial[-_SERIAL_SHOWN:]),
