@@ -12,6 +12,7 @@ from gateway.cli.audit import audit
 from gateway.cli.ca import ca
 from gateway.cli.cert import cert
 from gateway.cli.crl import crl
+from gateway.cli.explain import explain
 from gateway.cli.kit import kit
 from gateway.cli.mail import mail
 from gateway.cli.output import printable
@@ -114,6 +115,6 @@ def main(ctx: click.Context, site: Path, debug: bool) -> None:
 
 for command in (
     *(init, serve, reload, demo, doctor, user, cert, kit),
-    *(app, policy, session, crl, ca, audit, mail),
+    *(app, policy, session, crl, ca, audit, mail, explain),
 ):
     main.add_command(command)

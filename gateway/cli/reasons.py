@@ -33,7 +33,7 @@ def say_story(story: "Story", facts: RequestFacts, now: datetime, zone: tzinfo) 
     )
     say()
     if explanation.rules:
-        say(table([("RULE", "EFFECT", "MATCHES", "WHY"), *map(_rule_line, explanation.rules)]))
+        say(table([("RULE", "EFFECT", "MATCHES", "WHY"), *map(rule_line, explanation.rules)]))
     else:
         say("there are no rules: nobody gets in")
     say()
@@ -48,7 +48,8 @@ def _scope(explanation: Explanation) -> str:
     return f"{scope.found}{missed}"
 
 
-def _rule_line(found: RuleFinding) -> tuple[str, ...]:
+def rule_line(found: RuleFinding) -> tuple[str, ...]:
+    """Return a rule as a line of a table: name, effect, whether it matches, and why."""
     asked = [one for one in found.findings if one.verdict is not Verdict.NOT_ASKED]
     missed = [one for one in asked if one.verdict is Verdict.MISS]
     why = "; ".join(f"{one.criterion}: {one.wanted}, found {one.found}" for one in missed or asked)

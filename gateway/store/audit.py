@@ -5,10 +5,10 @@ of a line can be changed, not even its spelling, without a break.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.audit import FIRST_CHAIN, AuditEvent, AuditKind, AuditLine, link
@@ -28,6 +28,8 @@ _UNREADABLE = (
     OverflowError,
     RecursionError,
 )
+# A line is written when it is its turn, by machines whose clocks differ a little.
+_OUT_OF_ORDER = timedelta(minutes=2)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -60,6 +62,54 @@ async def tail(connection: AsyncConnection, count: int, after: int) -> list[Audi
     )
     rows = (await connection.execute(query)).all()
     return [_line(number, text, chain) for number, text, chain in reversed(rows)]
+
+
+async def about(
+    connection: AsyncConnection,
+    named: Sequence[tuple[str, str]],
+    *,
+    since: datetime,
+    until: datetime,
+    count: int,
+) -> list[AuditLine]:
+    """Return the newest *count* lines from *since* to *until* that name one of *named*.
+
+    Those are fields and their values, as in `("user", "anna")`; a field of *detail* is one too.
+    Lines stand nearly in the order of their times, which there is no index of, so the first
+    that may count is found by bisection. Raises `StoreDamaged` as `tail` does.
+    """
+    first = await _first_since(connection, since - _OUT_OF_ORDER)
+    last = await _first_since(connection, until + _OUT_OF_ORDER)
+    needles = [f'"{field}":{json.dumps(value)}' for field, value in named]
+    query = (
+        select(audit.c.number, audit.c.event, audit.c.chain)
+        .where(audit.c.number >= first, audit.c.number < last)
+        .where(or_(*(audit.c.event.contains(needle, autoescape=True) for needle in needles)))
+        .order_by(audit.c.number.desc())
+        .limit(count)
+    )
+    lines = [_line(*row) for row in reversed((await connection.execute(query)).all())]
+    return [line for line in lines if since <= line.event.at <= until]
+
+
+async def _first_since(connection: AsyncConnection, moment: datetime) -> int:
+    """Return the number of the first line that is not older than *moment*; or of the next."""
+    newest = select(head.c.number).where(head.c.log == _LOG)
+    low, high = 1, (await connection.execute(newest)).scalar_one() + 1
+    while low < high:
+        middle = (low + high) // 2
+        query = (
+            select(audit.c.number, audit.c.event, audit.c.chain)
+            .where(audit.c.number >= middle, audit.c.number < high)
+            .order_by(audit.c.number)
+            .limit(1)
+        )
+        row = (await connection.execute(query)).one_or_none()
+        if row is not None and _line(*row).event.at < moment:
+            low = row.number + 1
+        else:
+            high = middle
+    return low
 
 
 class ChainCheck:

@@ -67,6 +67,20 @@ async def find_session(connection: AsyncConnection, wanted: SessionId) -> Sessio
     return None if row is None else _record(row).session
 
 
+async def session_at(
+    connection: AsyncConnection, fingerprint: Fingerprint, moment: datetime
+) -> Session | None:
+    """Return the newest session of a certificate that was begun at *moment*, ended or not."""
+    query = (
+        select(session)
+        .where(session.c.fingerprint == fingerprint, session.c.created_at <= moment)
+        .order_by(session.c.created_at.desc())
+        .limit(1)
+    )
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else _record(row).session
+
+
 def selected(
     *,
     one: SessionId | None = None,

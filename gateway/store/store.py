@@ -330,6 +330,11 @@ class Store:
         async with self._database.read() as connection:
             return await sessions.live_sessions(connection, wanted, self._clock())
 
+    async def session_at(self, fingerprint: Fingerprint, moment: datetime) -> Session | None:
+        """Return the newest session of a certificate that was begun at *moment*, ended or not."""
+        async with self._database.read() as connection:
+            return await sessions.session_at(connection, fingerprint, moment)
+
     async def end_sessions(
         self,
         *,
@@ -676,6 +681,16 @@ class Store:
         """
         async with self._database.read() as connection:
             return await audit.tail(connection, count, after)
+
+    async def audit_about(
+        self, *named: tuple[str, str], since: datetime, until: datetime, count: int
+    ) -> list[AuditLine]:
+        """Return the newest *count* lines of that time that name one of *named*, oldest first.
+
+        *named* are fields and values: `("user", "anna")`. Raises `StoreDamaged` as `audit_tail`.
+        """
+        async with self._database.read() as connection:
+            return await audit.about(connection, named, since=since, until=until, count=count)
 
     async def audit_break(self) -> int | None:
         """Return the number of the first line that does not fit its place, or None.

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -188,3 +188,45 @@ def test_what_is_nested_without_end_is_refused() -> None:
     """Not even that brings the check of the log down."""
     with pytest.raises(StoreDamaged):
         read_event("[" * 100_000)
+
+
+async def test_what_is_about_somebody_is_found(store: Store) -> None:
+    """By any of the fields, in a span of time, the newest of too many; nobody else's."""
+    moments = [NOON + timedelta(minutes=number) for number in range(600)]
+    await store.record(
+        *(
+            replace(EVENT, at=at, user=f"user{number % 7}", serial=f"{number:x}")
+            for number, at in enumerate(moments)
+        )
+    )
+    span = {"since": moments[100], "until": moments[120]}
+    found = await store.audit_about(("user", "user3"), **span, count=100)
+    assert [line.event.serial for line in found] == ["65", "6c", "73"]
+    both = await store.audit_about(("user", "user3"), ("serial", "66"), **span, count=100)
+    assert [line.event.serial for line in both] == ["65", "66", "6c", "73"]
+    newest = await store.audit_about(("user", "user3"), **span, count=1)
+    assert [line.event.serial for line in newest] == ["73"]
+    assert await store.audit_about(("user", "user"), **span, count=100) == []
+    far = {"since": moments[-1] + timedelta(days=1), "until": moments[-1] + timedelta(days=2)}
+    assert await store.audit_about(("user", "user3"), **far, count=100) == []
+
+
+async def test_a_request_is_found_by_its_id(store: Store) -> None:
+    """In the detail of a line, though its time is a little off; a pattern of SQL is none."""
+    request = "bvqflyq-k3v7qh2-1f"
+    await store.record(
+        numbered(1),
+        replace(EVENT, at=NOON - timedelta(seconds=30), detail={"request": request}),
+        replace(EVENT, detail={"request": "bvqflyq_k3v7qh2_1f"}),
+    )
+    span = {"since": NOON - timedelta(minutes=1), "until": NOON + timedelta(minutes=1)}
+    [line] = await store.audit_about(("request", request), **span, count=10)
+    assert line.number == 2
+    assert await store.audit_about(("request", "%"), **span, count=10) == []
+    assert len(await store.audit_about(("request", "bvqflyq_k3v7qh2_1f"), **span, count=10)) == 1
+
+
+async def test_an_empty_log_has_nothing_about_anybody(store: Store) -> None:
+    """Not an error: a site that was made a moment ago."""
+    span = {"since": NOON, "until": NOON}
+    assert await store.audit_about(("user", "anna"), **span, count=10) == []

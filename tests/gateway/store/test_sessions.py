@@ -247,3 +247,18 @@ async def _attempt(store: Store, serial: str, verified: Credentials, number: int
     session = session_of(record, id=SessionId(format(number, "032x")))
     with suppress(SignInOvertaken):
         await store.open_session(session, record.device, record.serial, verified=verified)
+
+
+async def test_the_session_of_a_moment_is_found(store: Store) -> None:
+    """The newest of that certificate that had begun by then, though it has ended since."""
+    await store.add_person(new_person())
+    record, other = await issue(store), await issue(store, device="stick-2")
+    session = await sign_in(store, record)
+    await sign_in(store, other)
+    fingerprint = session.fingerprint
+    assert await store.session_at(fingerprint, session.created_at) == session
+    assert await store.session_at(fingerprint, session.created_at - DAY) is None
+    await store.end_sessions(session=session.id, kind=AuditKind.SESSION_ENDED, by="tests")
+    found = await store.session_at(fingerprint, session.created_at + DAY)
+    assert found is not None
+    assert (found.id, found.ended_at is not None) == (session.id, True)

@@ -1,0 +1,248 @@
+"""The story of one request: everything that is known of it, put together for the administrator.
+
+Each part comes from where it is kept (access log, audit log, store, apps/NAME.toml), and what is
+not known is said, with the reason.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from ca.ledger import CertificateRecord
+from gateway.bootstrap.access_lines import AccessLine, AccessLines
+from gateway.bootstrap.command import Command
+from gateway.bootstrap.meaning import (
+    PORTAL,
+    REFUSING,
+    over_by_now,
+    refusal_named,
+    refusal_of,
+    steps,
+    why,
+)
+from gateway.bootstrap.ruling import Ruling, rule_on
+from gateway.core.audit import AuditKind, AuditLine
+from gateway.core.foreign import Presented
+from gateway.core.people import Fingerprint, Person
+from gateway.core.refusal_kinds import Refusal
+from gateway.core.request_ids import made_at
+from gateway.core.sessions import Session
+from policies.model import Level
+
+_WRITTEN_WITHIN: Final = timedelta(seconds=3)
+_REPEATED: Final = timedelta(seconds=90)
+_ABOUT: Final = timedelta(minutes=5)
+_CHANGES: Final = 50
+_CHANGING: Final = frozenset(
+    {
+        *(AuditKind.CERTIFICATE_REVOKED, AuditKind.CERTIFICATE_HELD),
+        *(AuditKind.CERTIFICATE_RELEASED, AuditKind.LOST_REPORTED, AuditKind.SESSION_ENDED),
+        *(AuditKind.USER_DISABLED, AuditKind.USER_ENABLED, AuditKind.USER_REMOVED),
+        *(AuditKind.PASSWORD_CHANGED, AuditKind.TOTP_RESET, AuditKind.USER_ADDED),
+        *(AuditKind.APPLICATION_ADDED, AuditKind.APPLICATION_REMOVED),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What is known of one request. What is None, or empty, is not known or was not there."""
+
+    request: str
+    made_at: datetime
+    line: AccessLine | None
+    told: tuple[AuditLine, ...]
+    """What the audit log says of this very request."""
+    like: AuditLine | None
+    """The line of the same refusal, less than a minute before, which stands for this one."""
+    before: tuple[AuditLine, ...]
+    """Who revoked the certificate, or put it on hold."""
+    since: tuple[AuditLine, ...]
+    """What was changed since about certificate, person and application."""
+    refusal: Refusal | None
+    why: str
+    steps: tuple[str, ...]
+    certificate: CertificateRecord | Presented | None
+    person: Person | None
+    session: Session | None
+    ruling: Ruling | None
+    gaps: tuple[str, ...]
+    """What is missing, and why."""
+
+    @property
+    def known(self) -> bool:
+        """Whether there is anything to tell."""
+        return self.line is not None or bool(self.told)
+
+    @property
+    def at(self) -> datetime:
+        """When it came: by the access log, or to the second by its id."""
+        return self.made_at if self.line is None else self.line.begun_at
+
+    def named(self, field: str) -> str:
+        """Return *field* (user, serial, device, app, address) as whichever record has it."""
+        events = [line.event for line in (*self.told, *([self.like] if self.like else []))]
+        places: list[object] = [self.line, *events] if self.line is not None else [*events]
+        return next((found for one in places if (found := getattr(one, field, ""))), "")
+
+
+async def tell_story(command: Command, request: str) -> Story:
+    """Return the story of *request*, which has the form of an id."""
+    made, now = made_at(request), command.clock()
+    gaps: list[str] = []
+    line = _find_line(command, request, made, gaps)
+    at = made if line is None else line.begun_at
+    told = await command.store.audit_about(
+        ("request", request), since=at - _ABOUT, until=at + _ABOUT, count=_CHANGES
+    )
+    refusal = refusal_of(line, told)
+    names = _names(line, told)
+    like = None
+    if not told and line is not None and refusal is not None:
+        like = await _the_same_before(command, line, refusal, at)
+        names = names | ({} if like is None else _names(None, [like]))
+    certificate = await _certificate(command, names)
+    fingerprint = _fingerprint(certificate)
+    holder = None if fingerprint is None else await command.store.holder(fingerprint)
+    user = names.get("user", "")
+    session = None if fingerprint is None else await command.store.session_at(fingerprint, at)
+    ruling = None
+    has_rules = names.get("app", "") not in {"", *PORTAL}
+    if has_rules and holder is not None and holder.person is not None:
+        level = session.level if session is not None and session.live(at) else Level.CERTIFICATE
+        ruling = rule_on(command, names["app"], holder, level, line, at)
+        gaps += ruling.gaps
+    person = await command.store.person(user) if user else None
+    known = {**names, "id": request, "trust": "" if holder is None else holder.trust}
+    return Story(
+        request=request,
+        made_at=made,
+        line=line,
+        told=tuple(told),
+        like=like,
+        before=tuple(await _who_stopped_it(command, certificate)),
+        since=tuple(await _changes(command, names, at, now)),
+        refusal=refusal,
+        why=why(line, told, refusal),
+        steps=(
+            *over_by_now(refusal, holder, ruling, now),
+            *steps(refusal, line, known),
+        ),
+        certificate=certificate,
+        person=person,
+        session=session,
+        ruling=ruling,
+        gaps=tuple(gaps),
+    )
+
+
+# The records --------------------------------------------------------------------
+
+
+def _find_line(
+    command: Command, request: str, made: datetime, gaps: list[str]
+) -> AccessLine | None:
+    place, now = command.site.access_log, command.clock()
+    if made > now + _WRITTEN_WITHIN:
+        gaps.append("by this machine's clock the id was made in the future: which clock is wrong?")
+    if place is None:
+        gaps.append('the access log is off ([log] access = "off"): address and path are not known')
+        return None
+    lines = AccessLines(command.folder.path / place)
+    found = lines.find(request, made)
+    gaps += lines.unread
+    if found is not None:
+        if "?..." in found.target:
+            gaps.append("what stood behind the ? of the target is not written ([log] queries)")
+        return found
+    begins = lines.begins()
+    if now - made < _WRITTEN_WITHIN:
+        gaps.append("it is so new that its line may not be written yet: ask again")
+    elif begins is None:
+        gaps.append("there is no line in the access log of this node: ask where the edge runs")
+    elif made < begins:
+        gaps.append(
+            f"the access log of this node reaches back to {begins:%Y-%m-%d %H:%M:%S} UTC, and the "
+            "request was before that: its line was rotated away, or the log was off"
+        )
+    else:
+        gaps.append(
+            "it is not in the access log of this node, which reaches back so far: ask on the other "
+            "nodes, if there are any; a WebSocket or a download that is not over has no line yet; "
+            "or the id was misheard"
+        )
+    return None
+
+
+async def _the_same_before(
+    command: Command, line: AccessLine, refusal: Refusal, at: datetime
+) -> AuditLine | None:
+    """Find the refusal that this one was too much like to be written down again."""
+    if not line.serial:
+        return None
+    lines = await command.store.audit_about(
+        ("serial", line.serial), since=at - _REPEATED, until=at, count=_CHANGES
+    )
+    fitting = [
+        one
+        for one in lines
+        if one.event.kind in REFUSING and one.event.app in {line.app, ""}
+        if refusal_named(one.event.reason) is refusal
+    ]
+    return fitting[-1] if fitting else None
+
+
+async def _certificate(
+    command: Command, names: dict[str, str]
+) -> CertificateRecord | Presented | None:
+    serial = names.get("serial", "")
+    if not serial:
+        return None
+    found = await command.store.certificate(serial)
+    if found is not None:
+        return found
+    # One of another CA: of it the logs call the trust its device.
+    trusted = await command.store.presented(trust=names.get("device") or None)
+    return next((one for one in trusted if one.verdict.serial == serial), None)
+
+
+def _fingerprint(certificate: CertificateRecord | Presented | None) -> Fingerprint | None:
+    if isinstance(certificate, Presented):
+        return certificate.verdict.fingerprint
+    found = None if certificate is None else certificate.fingerprint
+    return None if found is None else Fingerprint(found)
+
+
+async def _who_stopped_it(
+    command: Command, certificate: CertificateRecord | Presented | None
+) -> list[AuditLine]:
+    if not isinstance(certificate, CertificateRecord) or certificate.revoked_at is None:
+        return []
+    moment = certificate.revoked_at
+    lines = await command.store.audit_about(
+        ("serial", certificate.serial), since=moment - _ABOUT, until=moment + _ABOUT, count=_CHANGES
+    )
+    kinds = {AuditKind.CERTIFICATE_REVOKED, AuditKind.CERTIFICATE_HELD, AuditKind.LOST_REPORTED}
+    return [line for line in lines if line.event.kind in kinds]
+
+
+async def _changes(
+    command: Command, names: dict[str, str], at: datetime, now: datetime
+) -> list[AuditLine]:
+    """Return what was changed after *at* about those who took part."""
+    named = [(field, names[field]) for field in ("serial", "user", "app") if names.get(field)]
+    if not named:
+        return []
+    lines = await command.store.audit_about(*named, since=at, until=now, count=1000)
+    return [line for line in lines if line.event.kind in _CHANGING][-_CHANGES:]
+
+
+def _names(line: AccessLine | None, told: list[AuditLine]) -> dict[str, str]:
+    """Return who took part, by whichever record says so first."""
+    names: dict[str, str] = {}
+    for one in ([] if line is None else [line], [each.event for each in told]):
+        for record in one:
+            for field in ("user", "serial", "device", "app", "address"):
+                if value := getattr(record, field):
+                    names.setdefault(field, value)
+    return names
