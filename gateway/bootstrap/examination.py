@@ -25,6 +25,7 @@ from gateway.core.site import Site
 from gateway.store import Store, StoreOutdated
 
 _SOCKET_SECONDS = 2.0
+_NAMED = 5
 # Between groups and users of our own `deploy/` builds walls; others have no business here.
 _OTHERS = 0o007
 
@@ -110,6 +111,7 @@ async def examine_store(
     else:
         yield ok("audit log", "the chain holds")
     yield await _examine_clock(store, now)
+    yield await _examine_people(store, now)
     for issuer in await store.issuers():
         if issuer.state is IssuerState.RETIRED:
             continue
@@ -207,6 +209,16 @@ async def _examine_clock(store: Store, now: datetime) -> Finding:
             "set the clock (timedatectl); until then certificates and codes may be refused",
         )
     return ok("clock", "not behind what the store has seen")
+
+
+async def _examine_people(store: Store, now: datetime) -> Finding:
+    newcomers = await store.newcomers()
+    stuck = [user for user, ticket in newcomers.items() if ticket is None or ticket.ends_at <= now]
+    if not stuck:
+        return ok("people", f"{len(newcomers)} have a ticket for their first sign-in")
+    named = ", ".join(stuck[:_NAMED]) + (" …" if len(stuck) > _NAMED else "")
+    words = f"{len(stuck)} have no password and no ticket that is good: {named}"
+    return warning("people", words, "pusterla user ticket USER makes one")
 
 
 def _examine_crl(found: PublishedList) -> Finding:

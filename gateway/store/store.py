@@ -219,6 +219,11 @@ class Store:
         async with self._database.read() as connection:
             return await tickets.find_ticket(connection, user)
 
+    async def newcomers(self) -> dict[str, Ticket | None]:
+        """Return who may come in and has nothing to sign in with yet, with their tickets."""
+        async with self._database.read() as connection:
+            return await tickets.list_newcomers(connection)
+
     async def enrol(
         self, opened: SessionRecord, ticket: str, new: NewCredentials, *, request: str = ""
     ) -> None:
@@ -341,7 +346,6 @@ class Store:
         session: SessionId | None = None,
         user: str | None = None,
         fingerprint: Fingerprint | None = None,
-        but: SessionId | None = None,
         everybody: bool = False,
         kind: AuditKind,
         by: str,
@@ -354,9 +358,8 @@ class Store:
             one=session,
             user=user,
             fingerprints=None if fingerprint is None else [fingerprint],
-            but=but,
         )
-        if not everybody and session is None and user is None and fingerprint is None:
+        if not wanted and not everybody:
             raise ValueError("name the sessions to end: a session, a user, a fingerprint or all")
         async with self._step(by) as step:
             return await step.end_sessions(wanted, kind=kind)

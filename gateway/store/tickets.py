@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.tickets import Ticket
-from gateway.store.schema import enrolment_ticket
+from gateway.store.schema import enrolment_ticket, person
 
 _ticket = enrolment_ticket.c
 
@@ -23,6 +23,20 @@ async def find_ticket(connection: AsyncConnection, user: str) -> Ticket | None:
     query = select(_ticket.digest, _ticket.ends_at).where(_ticket.username == user)
     row = (await connection.execute(query)).one_or_none()
     return None if row is None else Ticket(row.digest, row.ends_at)
+
+
+async def list_newcomers(connection: AsyncConnection) -> dict[str, Ticket | None]:
+    """Return who may come in and has nothing to sign in with, by name, with their tickets."""
+    query = (
+        select(person.c.username, _ticket.digest, _ticket.ends_at)
+        .outerjoin_from(person, enrolment_ticket, _ticket.username == person.c.username)
+        .where(person.c.enabled, or_(person.c.password_hash == "", person.c.sealed_totp == b""))
+        .order_by(person.c.username)
+    )
+    return {
+        name: None if digest is None else Ticket(digest, ends_at)
+        for name, digest, ends_at in await connection.execute(query)
+    }
 
 
 async def use_ticket(connection: AsyncConnection, user: str, digest: str, now: datetime) -> bool:

@@ -4,6 +4,7 @@ import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +19,7 @@ from gateway.bootstrap.creation import NewSite, create_site
 from gateway.bootstrap.doctor import examine, migrate
 from gateway.bootstrap.examination import Finding, Health
 from gateway.bootstrap.folder import SiteFolder, clock
+from gateway.bootstrap.tickets import add_with_ticket
 from tests.ca.foreign.chains import Made, make_root
 from tests.ca.makers import write_pem
 from tests.issuing import issuing_certificate, issuing_key
@@ -348,3 +350,16 @@ async def test_mistakes_in_the_files_of_a_trust_are_problems(folder: SiteFolder)
     assert (finding.health, "office.crl" in finding.words) == (Health.WARNING, True)
     trust_in(folder, made, 'map = "sn"')
     assert (await only(folder)).health is Health.PROBLEM
+
+
+async def test_whoever_cannot_set_a_password_is_named(folder: SiteFolder) -> None:
+    """Nobody who has a password, or a ticket that is good."""
+    wishes = Wishes("anna", "Anna", "", frozenset())
+    async with open_command(folder) as command:
+        await add_with_ticket(command, wishes, "1h")
+        await add_account(command, replace(wishes, user="bruno"), "correct horse battery")
+    assert await ill(folder) == []
+    finding = await only(folder, later(1 / 12))
+    assert (finding.subject, finding.health) == ("people", Health.WARNING)
+    assert "1 have no password and no ticket that is good: anna" in finding.words
+    assert "pusterla user ticket" in finding.way_out

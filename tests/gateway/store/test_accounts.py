@@ -239,14 +239,3 @@ class TestChanging:
             store.change_own_totp(change, TOTP),
             store.change_own_recovery_codes(change, CODES),
         ]
-
-
-async def test_all_but_one_session_of_a_person_can_be_ended(store: Store) -> None:
-    """And to name that one alone names nobody's."""
-    anna = await scene(store)
-    await sign_in(store, anna.record)
-    keep = anna.before.id
-    with pytest.raises(ValueError):
-        await store.end_sessions(but=keep, kind=AuditKind.SIGNED_OUT, by="anna")
-    await store.end_sessions(user="anna", but=keep, kind=AuditKind.SIGNED_OUT, by="anna")
-    assert [one.id for one in await store.sessions(user="anna")] == [keep]

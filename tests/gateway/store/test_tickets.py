@@ -104,6 +104,17 @@ async def test_can_be_withdrawn(store: Store) -> None:
     assert lines.count(AuditKind.TICKET_WITHDRAWN) == 1
 
 
+async def test_who_has_never_set_a_password_is_listed(store: Store) -> None:
+    """With their ticket, if there is one; whoever is disabled or has a password is not."""
+    await store.add_person(newcomer("bruno"))
+    await store.add_person(new_person("anna", password_hash="", sealed_totp=b""))
+    await store.add_person(new_person("carla"))
+    await store.make_ticket("carla", TICKET)
+    await store.add_person(newcomer("dora"))
+    await store.set_enabled("dora", enabled=False)
+    assert await store.newcomers() == {"anna": None, "bruno": TICKET}
+
+
 async def test_a_name_that_is_used_again_inherits_none(store: Store) -> None:
     """It goes with the person."""
     await store.add_person(newcomer())
