@@ -118,6 +118,13 @@ class TestSessions:
         assert answer.status == 403
         assert len(await house.store.sessions()) == 2
 
+    async def test_lead_to_where_everything_can_be_ended(self, house: House) -> None:
+        """This one included, which is a thing of the account."""
+        session = await house.signed_in()
+        html = await (await house.get("/devices", session)).text()
+        assert 'href="/account#everywhere"' in html
+        assert 'id="everywhere"' in await (await house.get("/account", session)).text()
+
     async def test_a_reload_of_the_forms_address_shows_the_page(self, house: House) -> None:
         """A bookmark of it, or a way back."""
         answer = await house.get("/devices/end", await house.signed_in())
