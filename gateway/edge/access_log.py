@@ -87,7 +87,7 @@ class AccessLog:
         """Lines that the disk did not take."""
         self.queries = queries
         self._file = _LogFile(path)
-        self._thread = ThreadPoolExecutor(1, "access-log")
+        self._writer = ThreadPoolExecutor(1, "access-log")
         # Not a list of lines: that many objects, once each in the cache, cost more than the copy.
         self._lines = bytearray()
         self._writing: asyncio.Future[int] | None = None
@@ -151,7 +151,7 @@ class AccessLog:
             return
         batch, self._lines = self._lines, bytearray()
         loop = asyncio.get_running_loop()
-        self._writing = loop.run_in_executor(self._thread, self._file.append, batch)
+        self._writing = loop.run_in_executor(self._writer, self._file.append, batch)
         self._writing.add_done_callback(self._written)
 
     def _written(self, writing: "asyncio.Future[int]") -> None:
@@ -167,7 +167,7 @@ class AccessLog:
                     self.flush()
                     if self._writing is not None:
                         await asyncio.wait([self._writing])
-        self._thread.shutdown(wait=False)
+        self._writer.shutdown(wait=False)
         self._file.close()
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -297,7 +297,9 @@ class Channel:
 
         Sets `ended` at close_notify, and at a record that does not decrypt.
         """
-        tls, incoming = self._tls, self._incoming
+        # Any: with a buffer `read` returns a number, which typeshed does not know.
+        tls: Any = self._tls
+        incoming = self._incoming
         if tls is None or self.ended:
             return b""
         incoming.write(data)
@@ -309,10 +311,9 @@ class Channel:
                 if waiting > _LARGE:
                     # A record that is nearly full is read into bytes of its own; for a
                     # small one they would be mostly empty, and cost more than a copy.
-                    piece = tls.read(RECORD_MAXIMUM)
+                    piece: bytes = tls.read(RECORD_MAXIMUM)
                 else:
-                    # With a buffer it returns a number, which typeshed does not know.
-                    count: int = tls.read(RECORD_MAXIMUM, _buffer)  # type: ignore[assignment]
+                    count: int = tls.read(RECORD_MAXIMUM, _buffer)
                     piece = bytes(_buffer[:count])
                 if not piece:
                     self.ended = True

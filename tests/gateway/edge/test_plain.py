@@ -58,6 +58,19 @@ def read_plain_request(head: bytes, limits: Limits) -> RequestHead | None:
     return None if lines is None else understand(lines)
 
 
+FIELD_PARTS = (
+    "kind",
+    "name",
+    "odd",
+    "said",
+    "special",
+    "to_application",
+    "to_client",
+    "value",
+    "wire",
+)
+
+
 def told(head: RequestHead | ResponseHead | Refusal | None) -> Any:
     """Return everything that *head* says, in a form that can be compared."""
     if head is None or isinstance(head, Refusal):
@@ -65,9 +78,7 @@ def told(head: RequestHead | ResponseHead | Refusal | None) -> Any:
     names = [name for name in head.__slots__ if name not in {"blocks", "ends", "telling"}]
     values = {name: getattr(head, name) for name in names}
     for name in {"fields", "odd"} & values.keys():
-        values[name] = [
-            [getattr(field, slot) for slot in field.__slots__] for field in values[name]
-        ]
+        values[name] = [[getattr(field, part) for part in FIELD_PARTS] for field in values[name]]
     return values
 
 
