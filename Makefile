@@ -14,11 +14,12 @@ PINS := deploy/constraints
 COMPILE := .venv/lock/bin/uv pip compile --quiet --universal --generate-hashes \
            --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 LOCK := $(COMPILE) pyproject.toml --group build
+COMPILED := .venv/compiled
 
 .DEFAULT_GOAL := help
 .SILENT:
 .NOTPARALLEL:
-.PHONY: help run test check lint bench soak format lock clean environment
+.PHONY: help run test check lint bench soak compiled format lock clean environment
 
 help: ## say what there is (this list)
 	awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +50,16 @@ bench: environment ## speed and cost beside nginx on this machine (ARGS="--quick
 soak: environment ## mixed traffic, faults and lost sticks for a time (ARGS="--seconds 600")
 	$(TEST)/python -m tests.soak.run $(ARGS)
 
+# As it would be installed, not in place: compiled modules are older than what is edited. Tests lie
+# in the tree, which therefore comes last.
+compiled: ## a second environment with the edge compiled: wants a C compiler and Python's headers
+	deploy/environment.sh --tools $(COMPILED) $(PINS)/check.txt
+	echo "Compiling the edge (a minute) ..."
+	PUSTERLA_COMPILED=1 $(COMPILED)/bin/python -m pip install --quiet --disable-pip-version-check \
+	    --no-input --no-deps --no-build-isolation --force-reinstall .
+	$(COMPILED)/bin/python -P -c 'import sysconfig as s; open(s.get_path("purelib") + "/tree.pth", "w").write("$(CURDIR)\n")'
+	$(COMPILED)/bin/pusterla --version
+
 format: environment ## put the code into the house's format
 	$(TEST)/ruff check --fix-only --quiet $(CODE)
 	$(TEST)/ruff format $(CODE)
@@ -59,7 +70,8 @@ lock: ## after a change of dependencies: pin them again (UPGRADE=1: take the new
 	$(LOCK) -o $(PINS)/run.txt
 	$(LOCK) --extra demo -c $(PINS)/run.txt -o $(PINS)/demo.txt
 	$(LOCK) --extra token -c $(PINS)/run.txt -o $(PINS)/token.txt
-	$(LOCK) --extra demo --extra token --group test --group check -c $(PINS)/demo.txt -o $(PINS)/check.txt
+	$(LOCK) --group compile -c $(PINS)/run.txt -o $(PINS)/compile.txt
+	$(LOCK) --extra demo --extra token --group test --group check --group compile -c $(PINS)/demo.txt -o $(PINS)/check.txt
 	$(COMPILE) --group lock -o $(PINS)/lock.txt
 	git diff --stat -- $(PINS)
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
 
 from gateway.bootstrap.command import settings_of
+from gateway.bootstrap.compiled import edge_runs
 from gateway.bootstrap.examination import (
     Finding,
     examine_configuration,
@@ -28,6 +29,7 @@ from gateway.store import StoreError, migrate_store, open_store
 
 async def examine(folder: SiteFolder, clock: Callable[[], datetime]) -> AsyncIterator[Finding]:
     """Look at everything of the site in *folder*; a part that is broken hides no other."""
+    yield ok("edge", f"runs {edge_runs()}")
     for finding in examine_files(folder):
         yield finding
     for finding in examine_configuration(folder):

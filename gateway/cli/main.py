@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from gateway.bootstrap.compiled import edge_runs
 from gateway.cli.app import app
 from gateway.cli.audit import audit
 from gateway.cli.ca import ca
@@ -105,7 +106,7 @@ def _in_words(error: Exception) -> str:
     help="The site's folder.",
 )
 @click.option("--debug", is_flag=True, help="Show where in the program an unexpected error arose.")
-@click.version_option(package_name="pusterla", message="%(prog)s %(version)s")
+@click.version_option(package_name="pusterla", message=f"%(prog)s %(version)s, edge {edge_runs()}")
 @click.pass_context
 def main(ctx: click.Context, site: Path, debug: bool) -> None:
     """Let known people reach internal web applications, by certificate, password and code."""

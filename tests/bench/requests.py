@@ -29,9 +29,17 @@ OURS = "pusterla"
 STRANGE = "pusterla, no request like another"
 UNLIKE = "pusterla, nor any answer"
 COOKIES = "pusterla, nor any cookie: every memo missing"
+COMPILED = "pusterla compiled"
+COMPILED_STRANGE = "pusterla compiled, no request like another"
+COMPILED_UNLIKE = "pusterla compiled, nor any answer"
+COMPILED_COOKIES = "pusterla compiled, nor any cookie: every memo missing"
 AUTH_REQUEST = "nginx + auth_request to aiohttp"
 AUTH_REQUEST_UVLOOP = "nginx + auth_request to aiohttp on uvloop"
 ENVOY = "Envoy + ext_authz to an nginx"
+
+
+COMPILED_PYTHON = Path(".venv/compiled/bin/python").absolute()
+"""Made by `make compiled`, of the same interpreter; where it is not, those cases are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,8 @@ class Case:
     peer: Peer
     unlike: Unlike = Unlike.NOTHING
     path: str = PATH
+    site: BenchSite | None = None
+    """Where it is another one than that of all others."""
 
 
 def measure_requests(directory: Path, *, quick: bool) -> Section:
@@ -51,7 +61,8 @@ def measure_requests(directory: Path, *, quick: bool) -> Section:
         spent: dict[str, list[Spent]] = {case.name: [] for case in cases}
 
         def measure(case: Case) -> float:
-            found = spend(counterpart, site, case.peer, case.path, requests, case.unlike)
+            asked = case.site or site
+            found = spend(counterpart, asked, case.peer, case.path, requests, case.unlike)
             spent[case.name].append(found)
             return found.microseconds
 
@@ -81,6 +92,15 @@ def _cases(directory: Path) -> Iterator[tuple[Counterpart, BenchSite, list[Case]
             Case(UNLIKE, gateway, Unlike.FIELD, UNLIKE_PATH),
             Case(COOKIES, gateway, Unlike.COOKIES, UNLIKE_PATH),
         ]
+        if COMPILED_PYTHON.exists():
+            other = asyncio.run(make_site(directory / "compiled", upstream))
+            compiled = up.enter_context(serve_site(other, python=str(COMPILED_PYTHON)))
+            cases += [
+                Case(COMPILED, compiled, site=other),
+                Case(COMPILED_STRANGE, compiled, Unlike.FIELD, site=other),
+                Case(COMPILED_UNLIKE, compiled, Unlike.FIELD, UNLIKE_PATH, other),
+                Case(COMPILED_COOKIES, compiled, Unlike.COOKIES, UNLIKE_PATH, other),
+            ]
         for name, loop in ((AUTH_REQUEST, "asyncio"), (AUTH_REQUEST_UVLOOP, "uvloop")):
             service = up.enter_context(auth_service(directory, site.sticks[0].session, loop))
             asking = up.enter_context(
@@ -100,19 +120,7 @@ def _section(
     found: dict[str, list[float]], busy: dict[str, float], resting: dict[str, float]
 ) -> Section:
     plain, ours = found[NGINX], found[OURS]
-    figures = [
-        at_most("authorised GET / plain nginx", _middle(ours, plain), 1.5, " ×"),
-        at_most("… no request like another", _middle(found[STRANGE], plain), 1.9, " ×"),
-        at_most("… nor any answer", _middle(found[UNLIKE], plain), 1.9, " ×"),
-        at_most("… nor any cookie: every memo missing", _middle(found[COOKIES], plain), 1.9, " ×"),
-        at_most("… / nginx + auth_request", _middle(ours, found[AUTH_REQUEST]), 0.35, " ×"),
-        at_most(
-            "… / nginx + auth_request, on uvloop",
-            _middle(ours, found[AUTH_REQUEST_UVLOOP]),
-            0.35,
-            " ×",
-        ),
-    ]
+    figures = _beside_nginx(found, "authorised GET", (OURS, STRANGE, UNLIKE, COOKIES))
     if ENVOY in found:
         ratio = _middle(ours, found[ENVOY])
         figures.append(Figure("… / Envoy + ext_authz", f"{ratio:.2f} ×", "below 1 ×", ratio < 1))
@@ -120,6 +128,9 @@ def _section(
         figures.append(
             Figure("… / Envoy + ext_authz", "not installed, left out", "below 1 ×", None)
         )
+    if COMPILED in found:
+        cases = COMPILED, COMPILED_STRANGE, COMPILED_UNLIKE, COMPILED_COOKIES
+        figures += _beside_nginx(found, "authorised GET, compiled", cases)
     return Section(
         "requests",
         "Authorised requests",
@@ -154,6 +165,27 @@ def _section(
             + ".",
         ),
     )
+
+
+def _beside_nginx(
+    found: dict[str, list[float]], name: str, cases: tuple[str, str, str, str]
+) -> list[Figure]:
+    """Return the figures of one edge; *cases* from all memos hit to every memo missing."""
+    plain = found[NGINX]
+    ours, strange, unlike, cookies = (found[case] for case in cases)
+    return [
+        at_most(f"{name} / plain nginx", _middle(ours, plain), 1.5, " ×"),
+        at_most("… no request like another", _middle(strange, plain), 1.9, " ×"),
+        at_most("… nor any answer", _middle(unlike, plain), 1.9, " ×"),
+        at_most("… nor any cookie: every memo missing", _middle(cookies, plain), 1.9, " ×"),
+        at_most("… / nginx + auth_request", _middle(ours, found[AUTH_REQUEST]), 0.35, " ×"),
+        at_most(
+            "… / nginx + auth_request, on uvloop",
+            _middle(ours, found[AUTH_REQUEST_UVLOOP]),
+            0.35,
+            " ×",
+        ),
+    ]
 
 
 def _middle(values: list[float], reference: list[float]) -> float:

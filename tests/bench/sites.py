@@ -195,9 +195,12 @@ def write_crls(site: BenchSite, path: Path, entries: int) -> None:
 
 
 @contextmanager
-def serve_site(site: BenchSite, *processors: int) -> Iterator[Peer]:
-    """Run the site as `pusterla serve` does, on the processor of what is measured."""
-    program = (sys.executable, "-c", "from gateway.cli import main; main()")
+def serve_site(site: BenchSite, *processors: int, python: str = sys.executable) -> Iterator[Peer]:
+    """Run the site as `pusterla serve` does, on the processor of what is measured.
+
+    With what is installed for *python*, be there a tree of sources here or not.
+    """
+    program = (python, "-P", "-c", "from gateway.cli import main; main()")
     command = [*on_processor(*(processors or (FIRST,))), *program]
     command += ["--site", str(site.folder.path), "serve"]
     with running(command, site.port, site.folder.path / "serve.log") as peer:

@@ -15,6 +15,7 @@ from ca.trust import RevocationReason
 from gateway.bootstrap.accounts import Wishes, add_account
 from gateway.bootstrap.certificates import Wanted, issue_certificate, publish
 from gateway.bootstrap.command import open_command
+from gateway.bootstrap.compiled import edge_runs
 from gateway.bootstrap.creation import NewSite, create_site
 from gateway.bootstrap.doctor import examine, migrate
 from gateway.bootstrap.examination import Finding, Health
@@ -67,6 +68,13 @@ async def test_a_new_site_is_well(folder: SiteFolder) -> None:
     """But for the portal, which does not run."""
     (portal,) = await ill(folder, portal=True)
     assert (portal.health, portal.way_out) == (Health.WARNING, "pusterla serve")
+
+
+async def test_which_edge_runs_is_told(folder: SiteFolder) -> None:
+    """First of all, and it is well either way."""
+    first = await anext(examine(folder, clock))
+    assert (first.subject, first.health) == ("edge", Health.OK)
+    assert first.words == f"runs {edge_runs()}"
 
 
 async def test_the_roots_key_had_better_be_elsewhere(folder: SiteFolder) -> None:

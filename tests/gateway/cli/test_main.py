@@ -49,6 +49,12 @@ def test_every_command_helps_with_an_example_of_itself(words: tuple[str, ...]) -
     check_line(example)
 
 
+def test_the_version_says_which_edge_runs() -> None:
+    """For whoever reports how fast or slow it is."""
+    told = CliRunner().invoke(main, ["--version"]).stdout
+    assert re.fullmatch(r"\S+ \d+\.\d+\.\d+, edge (compiled|in plain Python)\n", told)
+
+
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_every_command_can_answer_with_json(words: tuple[str, ...]) -> None:
     """Also those that run until they are ended: they answer when they serve."""

@@ -267,6 +267,7 @@ async def test_a_line_that_the_disk_cut_off_spoils_no_other(tmp_path: Path) -> N
         json.loads(torn)
 
 
+@pytest.mark.interpreted
 async def test_a_disk_that_does_not_answer_makes_nobody_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,6 +79,7 @@ async def test_a_body_that_is_too_large_to_hold_is_refused(stage: Stage, limits:
     assert stage.edge.services.buffered == 0
 
 
+@pytest.mark.interpreted
 async def test_there_is_room_for_so_many_bodies_at_once(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

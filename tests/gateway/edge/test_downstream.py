@@ -173,6 +173,7 @@ async def test_a_client_that_half_closes_tcp_and_takes_nothing_more_is_not_kept(
     await until(lambda: not narrow.connections)
 
 
+@pytest.mark.interpreted
 async def test_no_request_goes_out_once_its_connection_is_cut(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -207,6 +207,7 @@ async def test_an_upstream_that_does_not_answer_is_put_aside(
         all_of_them.close()
 
 
+@pytest.mark.interpreted
 async def test_a_trial_whose_client_has_left_is_no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another request may try."""
     async with recorders(1) as (good,):
