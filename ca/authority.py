@@ -142,6 +142,11 @@ class Authority:
             publication=publication,
         )
 
+    @property
+    def chain(self) -> tuple[x509.Certificate, ...]:
+        """What stands above every certificate that it issues, the nearest first."""
+        return self._issuer.chain
+
     async def enrol(
         self, order: Order, public_key: PublicKey, now: datetime, *, handed_in: bool = False
     ) -> Enrolled:

@@ -16,8 +16,8 @@ Every process:
 One process each:
 
 - `edge`         one worker of the edge; `renewal` and `server_files` are its reload
-- `portal`       the portal
-- `authority`    the authority
+- `portal`       the portal; `renewal_files` what it makes for sticks
+- `authority`    the authority; `renewal_desk` what people ask of it
 
 The `pusterla` command:
 
@@ -29,7 +29,7 @@ The `pusterla` command:
 - `signing`      the CA's key, wired to the site (the authority's process too)
 - `passphrases`  where those of the CA's keys are had, and `protection` putting keys under them
 - `certificates` issuing, revoking, publishing; `server_certificate` the server's own
-- `renewing`, `superseding` renewals, and the end of the old ones; `holding`, `bulk`
+- `renewing`, `renewal_orders`, `superseding` renewals, and the end of the old ones; `holding`, `bulk`
 - `succession`   issuing CAs that follow one another; `offline` what the root's machine does
 - `doctor`       all that is looked at: `examination` and `keypairs`
 """

@@ -12,7 +12,7 @@ from contextlib import aclosing, suppress
 from pathlib import Path
 
 from ca.ages import Age
-from ca.authority import Authority
+from ca.authority import Authority, Witness
 from ca.errors import CAError, FileRefused
 from ca.keys import KeyRing
 from ca.lists import CRLRecord
@@ -30,6 +30,7 @@ from gateway.bootstrap.process import (
     run_process,
 )
 from gateway.bootstrap.published import PublishedList, published_lists
+from gateway.bootstrap.renewal_desk import RenewalDesk
 from gateway.bootstrap.signing import (
     NoIssuer,
     active_issuer,
@@ -57,7 +58,7 @@ _AGES = {
     Age.FUTURE: "of the future, by this clock",
 }
 
-_CONCERNS = frozenset({"site", "ca", "crl"})
+_CONCERNS = frozenset({"site", "ca", "crl", "certificates"})
 
 
 def wait_after(previous: float | None) -> float:
@@ -88,6 +89,7 @@ async def serve_authority(site: Path, lifecycle: Lifecycle) -> None:
                 group.create_task(publisher.publish_for_ever()),
                 group.create_task(publisher.publish_deltas_for_ever()),
                 group.create_task(publisher.superseder.supersede_for_ever()),
+                group.create_task(publisher.desk.work_for_ever()),
             ]
             await lifecycle.stopping.wait()
             # What is being signed is brought to its end; a CRL half-way is nobody's.
@@ -110,6 +112,11 @@ class Publisher:
         self._warned: dict[ListName, tuple[int, Age]] = {}
         self._keys = KeyRing(passphrases(folder, site, Source()))
         self.superseder = Superseder(store, clock, BY)
+        self.desk = RenewalDesk(store, lambda: self._site, clock, self._open_to_renew, BY)
+
+    async def _open_to_renew(self, witness: Witness) -> Authority:
+        name = await active_issuer(self._store)
+        return open_authority(self._folder, self._site, self._store, BY, self._keys, name, witness)
 
     async def begin(self) -> None:
         """Publish for the first time; raise `ProcessFailed` when this can never succeed.
@@ -240,6 +247,7 @@ class Publisher:
         self._due.set()
         self._deltas_due.set()
         self.superseder.look()
+        self.desk.look()
 
     async def settle(self) -> None:
         """Return when nothing is being signed, and see to it that nothing begins to be."""

@@ -13,6 +13,7 @@ from typing import Final
 from ca.ledger import CertificateRecord, CertificateState
 from ca.serials import parse_serial
 from gateway.bootstrap.command import Command, CommandRefused
+from gateway.bootstrap.folder import read_site_key
 from gateway.bootstrap.kit_records import kept
 from gateway.bootstrap.kit_undoing import clean_up
 from gateway.bootstrap.kits import Progress, destination_of
@@ -28,6 +29,7 @@ from gateway.kit.manifest import (
     read_manifest,
 )
 from gateway.kit.names import as_found
+from gateway.kit.renewal import WORD, word_of
 
 _CHUNK: Final = 1 << 20
 _MOST: Final = 4 * MOST_FILES
@@ -94,6 +96,9 @@ async def look_at_kit(command: Command, folder: Path, progress: Progress) -> Kit
     record = None if serial is None else await command.store.certificate(serial)
     if record is not None and record.fingerprint != manifest.fingerprint:
         record = None
+    built_with = record
+    if record is not None:
+        record = await _carried(command, folder, record)
     now = command.clock()
     return KitCheck(
         manifest,
@@ -101,8 +106,36 @@ async def look_at_kit(command: Command, folder: Path, progress: Progress) -> Kit
         record,
         tuple(_origin_faults(manifest, record, kept(command.folder, manifest.serial), digest)),
         tuple(_standing_faults(record, now)),
-        tuple([remark async for remark in _remarks(command, manifest, record, now)]),
+        tuple(
+            [
+                remark
+                async for remark in _remarks(
+                    command, manifest, record, now, renewed=record is not built_with
+                )
+            ]
+        ),
     )
+
+
+async def _carried(command: Command, folder: Path, built: CertificateRecord) -> CertificateRecord:
+    """Return the certificate that a kit carries: the person may have renewed that it was built with.
+
+    Its word says which; what a kit can be tricked into saying is another of the same line.
+    """
+    word, site_key = _word_in(folder), read_site_key(command.folder)
+    for one in await command.store.renewal_chain(built):
+        if one.fingerprint is not None and word == word_of(site_key, one.fingerprint):
+            return one
+    return built
+
+
+def _word_in(folder: Path) -> bytes:
+    """Return the word of the kit in *folder*; nothing where it has none."""
+    try:
+        with open(folder / PROFILE / WORD, "rb", opener=_plainly) as file:
+            return file.read(_SHOWN)
+    except OSError:
+        return b""
 
 
 def read_kit(command: Command, folder: Path) -> tuple[Manifest, str]:
@@ -152,7 +185,12 @@ def _standing_faults(record: CertificateRecord | None, now: datetime) -> Iterato
 
 
 async def _remarks(
-    command: Command, manifest: Manifest, record: CertificateRecord | None, now: datetime
+    command: Command,
+    manifest: Manifest,
+    record: CertificateRecord | None,
+    now: datetime,
+    *,
+    renewed: bool,
 ) -> AsyncIterator[str]:
     if record is None:
         return
@@ -161,6 +199,10 @@ async def _remarks(
     for one in await command.store.successors(record):
         if one.state is CertificateState.VALID:
             yield f"its certificate was renewed by {one.serial}, which is somewhere else"
+    if renewed:
+        # What goes to which host without a question was written anew by the portal.
+        yield f"its person has renewed it: it carries {record.serial} by now"
+        return
     try:
         scope = None if record.scope is None else tuple(record.scope)
         hosts = destination_of(command, scope).hosts

@@ -77,7 +77,7 @@ def _wish(wish: KitRenewal, check: KitCheck) -> Wish:
     return Wish(
         user=manifest.user,
         device=manifest.device,
-        serial=manifest.serial,
+        serial=manifest.serial if check.record is None else check.record.serial,
         overlap=wish.overlap,
         days=wish.days,
         file=wish.folder,

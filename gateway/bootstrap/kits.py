@@ -29,6 +29,7 @@ from ca.ledger import CertificateRecord, CertificateState
 from gateway.bootstrap.browsers import Browser, open_browser
 from gateway.bootstrap.certificates import Wanted, authority_of, order_of
 from gateway.bootstrap.command import Command, CommandRefused
+from gateway.bootstrap.folder import read_site_key
 from gateway.bootstrap.kit_devices import reserve_device
 from gateway.bootstrap.kit_records import Begun, keep, sync
 from gateway.bootstrap.kit_undoing import all_or_nothing, clean_up
@@ -42,6 +43,7 @@ from gateway.kit.browsers import FOLDER as BROWSER
 from gateway.kit.browsers import BrowserRefused
 from gateway.kit.contents import Destination, Owner, outer_files, policy_file, profile_files
 from gateway.kit.manifest import Manifest
+from gateway.kit.renewal import word_file
 from gateway.kit.store import Identity as KitIdentity
 
 Progress = Callable[[str, int, int], None]
@@ -201,6 +203,7 @@ class KitWriter:
         # The zone of this machine stands for that of the site.
         until = record.not_after.astimezone()
         outer = outer_files(owner, self.destination, until, bundled=browser is not None)
+        profile |= word_file(read_site_key(self.command.folder), fingerprint(enrolled.certificate))
         self.progress("writing", 0, 0)
         for path, content in (profile | outer).items():
             digest = write(folder / path, content)

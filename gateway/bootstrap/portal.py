@@ -34,10 +34,12 @@ from gateway.bootstrap.process import (
     run_process,
 )
 from gateway.bootstrap.reload import LiveConfiguration
+from gateway.bootstrap.renewal_files import RenewalFiles
 from gateway.bootstrap.stores import store_of
 from gateway.config import Configuration, Problems
 from gateway.mail.postman import Postman
 from gateway.portal.app import make_app
+from gateway.portal.reminding import remind_for_ever
 from gateway.portal.responders import Responders
 from gateway.portal.services import Services
 
@@ -46,7 +48,7 @@ FINISH_SECONDS = 10.0
 """How long a request may go on after the portal was told to end."""
 
 _BACKLOG = 512
-_CONCERNS = frozenset({"site", "sessions", "mail", "apps"})
+_CONCERNS = frozenset({"site", "sessions", "mail", "certificates", "apps"})
 
 
 async def serve_portal(site: Path, lifecycle: Lifecycle) -> None:
@@ -57,15 +59,17 @@ async def serve_portal(site: Path, lifecycle: Lifecycle) -> None:
         postman = Postman(
             lambda: live.site, lambda: mail_server(folder, live.site), store.record, clock
         )
+        site_key = read_site_key(folder)
         services = Services(
             configuration=lambda: Configuration(live.site, live.applications),
             store=store,
-            site_key=read_site_key(folder),
+            site_key=site_key,
             cookie_key=read_cookie_key(folder),
             assertion_key=read_assertion_public(folder),
             responders=Responders(store, clock),
             clock=clock,
             post=postman.take,
+            kit_files=RenewalFiles(site_key),
         )
         async with postman.at_work(), _served(make_app(services), folder.portal_socket):
 
@@ -83,6 +87,9 @@ async def serve_portal(site: Path, lifecycle: Lifecycle) -> None:
                 tasks = [
                     group.create_task(live.follow()),
                     group.create_task(services.responders.follow()),
+                    group.create_task(
+                        remind_for_ever(store, lambda: live.site, postman.take, clock)
+                    ),
                 ]
                 await lifecycle.stopping.wait()
                 for task in tasks:

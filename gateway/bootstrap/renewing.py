@@ -12,11 +12,10 @@ from pathlib import Path
 from ca import renewals
 from ca.authority import Enrolled, Order
 from ca.csr import LONGEST, CertificateRequest, read_csr
-from ca.errors import LedgerError
+from ca.errors import IssuanceRefused, LedgerError
 from ca.keys import read_handed_in
 from ca.kinds import KeyKind
 from ca.ledger import CertificateRecord
-from ca.renewals import Renewal
 from ca.targets import Target
 from gateway.bootstrap.certificates import (
     authority_of,
@@ -26,6 +25,7 @@ from gateway.bootstrap.certificates import (
     list_certificates,
 )
 from gateway.bootstrap.command import Command, CommandRefused
+from gateway.bootstrap.renewal_orders import order_of_renewal
 from gateway.bootstrap.signing import active_issuer
 from gateway.core.people import Person
 
@@ -34,8 +34,8 @@ from gateway.core.people import Person
 class Wish:
     """A certificate that is to be renewed: that of *user* on *device*, or the one with *serial*.
 
-    The new one lasts *days*, None for what the settings say, and goes to the new *file*; the old one goes on for *overlap*, but
-    not beyond its own end. *kind* and *target* are for a key that is made here.
+    The new one lasts *days*, None for what the settings say, and goes to the new *file*; the old
+    one goes on for *overlap*, but not beyond its own end. *kind* and *target* are for a key that is made here.
     """
 
     user: str
@@ -129,21 +129,13 @@ def overtaken() -> Iterator[None]:
 
 def renewal_order(command: Command, wish: Wish, person: Person, old: CertificateRecord) -> Order:
     """Order what takes the place of *old*, or raise `CommandRefused`."""
-    now, lifetime = command.clock(), lifetime_of(command, wish.days)
-    until = min(now + wish.overlap, old.not_after)
-    if until >= now + lifetime:
+    lifetime = lifetime_of(command, wish.days)
+    try:
+        return order_of_renewal(person, old, lifetime, wish.overlap, command.clock())
+    except IssuanceRefused as error:
         raise CommandRefused(
-            "the new certificate would end before the overlap does: more --days than"
-            f" {lifetime.days}, or less --overlap"
-        )
-    return Order(
-        user=person.user,
-        device=old.device,
-        email=person.email or None,
-        scope=old.scope,
-        lifetime=lifetime,
-        renewal=Renewal(old.issuer, old.serial, until),
-    )
+            f"{error}: more --days than {lifetime.days}, or less --overlap"
+        ) from error
 
 
 async def _named(command: Command, wish: Wish) -> Sequence[CertificateRecord]:

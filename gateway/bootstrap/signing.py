@@ -7,7 +7,7 @@ publishes. Nothing in here is imported by edge or portal.
 import secrets
 from dataclasses import replace
 
-from ca.authority import Authority
+from ca.authority import Authority, Witness
 from ca.errors import CAError
 from ca.hierarchy import ISSUER_NAME, load_issuer
 from ca.keys import KeyRing, SignerLock
@@ -50,12 +50,13 @@ def open_authority(
     by: str,
     keys: KeyRing,
     name: str = ISSUER_NAME,
+    witness: Witness | None = None,
 ) -> Authority:
     """Load the key of the issuing CA *name* and make its authority; raise `ca.errors.FileRefused`.
 
     *keys* opens what is under a passphrase.
 
-    What it does is told in feed and audit log as done *by*.
+    What it does is told in feed and audit log as done *by*, unless another *witness* tells.
 
     Any number of processes may have one: whoever signs a CRL holds the lock of the folder.
     """
@@ -66,7 +67,7 @@ def open_authority(
         host=site.host,
         lock=SignerLock(folder.signer_lock),
         entropy=secrets.token_bytes,
-        witness=store.witness(by),
+        witness=witness or store.witness(by),
         publication=publication_of(site),
         read=store.read,
     )

@@ -224,8 +224,20 @@ def _read_certificates(section: Section) -> Lifetimes:
     )
     if lifetime > longest:
         section.report("lifetime", "beyond longest, which no certificate may outlast")
+    renew_before = section.duration(
+        "renew_before",
+        default=DEFAULT_LIFETIMES.renew_before,
+        minimum=timedelta(),
+        maximum=DEFAULT_LIFETIMES.longest,
+    )
+    overlap = section.duration(
+        "overlap",
+        default=DEFAULT_LIFETIMES.overlap,
+        minimum=timedelta(),
+        maximum=DEFAULT_LIFETIMES.longest,
+    )
     section.finish()
-    return Lifetimes(lifetime, longest)
+    return Lifetimes(lifetime, longest, renew_before, overlap)
 
 
 def _read_crl(section: Section) -> Lists:

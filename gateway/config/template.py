@@ -325,6 +325,17 @@ def _certificate_settings() -> tuple[Setting, ...]:
             DEFAULT_LIFETIMES.longest,
             "The longest that --days may ask for.",
         ),
+        _duration(
+            "renew_before",
+            DEFAULT_LIFETIMES.renew_before,
+            "How long before its end people may renew a certificate at the portal by themselves;\n"
+            '"0s" for not at all. They are written to 30, 7 and 1 days before.',
+        ),
+        _duration(
+            "overlap",
+            DEFAULT_LIFETIMES.overlap,
+            "How long the old certificate then goes on, at the most until its own end.",
+        ),
     )
 
 

@@ -8,6 +8,7 @@
 - `credentials` passwords (argon2id) and one-time codes (RFC 6238)
 - `addresses`   addresses of mail
 - `lost`        reporting a lost stick
+- `renewals`    what people ask to have renewed, and when they are reminded
 - `devices`     what somebody sees of their own certificates
 - `languages`   which language somebody reads
 - `pacing`      how often strangers may try

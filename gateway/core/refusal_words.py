@@ -165,8 +165,15 @@ _ENGLISH: Final = {
         "It was withdrawn, perhaps because a stick was reported lost or a newer certificate took "
         "its place. It will not open anything again.",
         (
-            "If you have a newer stick or certificate, use that one and restart the browser.",
-            "If you have not, ask for a new certificate.",
+            (
+                "If you have a newer stick or certificate, use that one and restart the browser. If you "
+                "have renewed this one on its stick, save renewal.tar there and start the stick again."
+            ),
+            (
+                "If Firefox goes on showing the old one: Settings, look for “certificates”, View "
+                "Certificates, Authentication Decisions, delete the lines of this site, restart."
+            ),
+            "If you have no newer one, ask for a new certificate.",
         ),
     ),
     Refusal.CERTIFICATE_HELD: Words(
@@ -179,10 +186,7 @@ _ENGLISH: Final = {
         "Your certificate has expired",
         "Every certificate has an end, and yours is past it.",
         (
-            (
-                "Ask for a new one. If you have it already, remove the old one from the browser and "
-                "restart it."
-            ),
+            ("Ask for a new one. If you have it already, restart the browser and choose that one."),
             "If you think that it cannot have ended yet, check the date of this computer.",
         ),
     ),
@@ -412,8 +416,15 @@ _ITALIAN: Final = {
         "È stato ritirato, forse perché una chiavetta è stata data per persa o perché ne è stato "
         "emesso uno nuovo. Non aprirà più nulla.",
         (
-            "Se hai una chiavetta o un certificato più recente, usa quello e riavvia il browser.",
-            "Altrimenti chiedi un nuovo certificato.",
+            (
+                "Se hai una chiavetta o un certificato più recente, usa quello e riavvia il browser. Se "
+                "hai rinnovato questo sulla sua chiavetta, salvaci renewal.tar e riavvia la chiavetta."
+            ),
+            (
+                "Se Firefox continua a mostrare il vecchio: Impostazioni, cerca «certificati», Mostra "
+                "certificati, Decisioni di autenticazione, elimina le righe di questo sito, riavvia."
+            ),
+            "Se non ne hai uno più recente, chiedi un nuovo certificato.",
         ),
     ),
     Refusal.CERTIFICATE_HELD: Words(
@@ -426,7 +437,7 @@ _ITALIAN: Final = {
         "Il tuo certificato è scaduto",
         "Ogni certificato ha una fine, e il tuo l’ha superata.",
         (
-            "Chiedine uno nuovo. Se lo hai già, togli il vecchio dal browser e riavvialo.",
+            "Chiedine uno nuovo. Se lo hai già, riavvia il browser e scegli quello.",
             "Se pensi che non possa essere già scaduto, controlla la data di questo computer.",
         ),
     ),

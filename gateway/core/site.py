@@ -215,10 +215,15 @@ class Lists:
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """How long the certificates of people last: *lifetime* unless said, never beyond *longest*."""
+    """How long the certificates of people last: *lifetime* unless said, never beyond *longest*.
+
+    *renew_before* its end a person may renew one; the old one then goes on for *overlap*.
+    """
 
     lifetime: timedelta = timedelta(days=365)
     longest: timedelta = timedelta(days=825)
+    renew_before: timedelta = timedelta(days=30)
+    overlap: timedelta = timedelta(days=14)
 
 
 class Encryption(StrEnum):

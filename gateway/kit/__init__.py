@@ -7,6 +7,7 @@ and writes the folder.
 - `sealing`     how that store protects keys and trust
 - `choices`     which certificate goes to which host, so that the browser need not ask
 - `preferences` user.js, bookmarks and the policy of a bundled browser
+- `renewal`     what a person saves on their stick to renew it
 - `launchers`   what is started, on Windows, Linux and macOS
 - `letters`     what the person reads, in Italian and English
 - `names`       names that every file system takes

@@ -7,6 +7,9 @@ be written, and says plainly what is missing. No secret of TLS is written down f
 
 from typing import Final
 
+from gateway.kit.choices import FILE as CHOICES
+from gateway.kit.renewal import MEMBERS, PATTERN
+
 WINDOWS: Final = "start.cmd"
 LINUX: Final = "start-linux.sh"
 MACOS: Final = "start-macos.command"
@@ -87,6 +90,35 @@ else
          "The stick cannot be written, or is full: this works on a temporary copy, which is removed at the end."
 fi
 
+# A renewal that the portal has made for this stick: it has the word that only the two know.
+part=$profile/renewal.part
+take_in() {
+    rm -rf -- "$part"
+    mkdir -- "$part" 2>/dev/null || return 1
+    tar -xf "$1" -C "$part" @MEMBERS@ 2>/dev/null || return 1
+    for file in @MEMBERS@; do
+        [ -f "$part/$file" ] && [ ! -L "$part/$file" ] || return 1
+    done
+    # Taken in before, by a start that was cut short.
+    cmp -s "$part/after" "$profile/renewal.id" && return 0
+    cmp -s "$part/before" "$profile/renewal.id" || return 1
+    rm -f -- "$profile/cert9.db-journal"
+    mv -f -- "$part/cert9.db" "$profile/cert9.db" &&
+        mv -f -- "$part/@CHOICES@" "$profile/@CHOICES@" &&
+        mv -f -- "$part/after" "$profile/renewal.id"
+}
+for one in "$here"/@PATTERN@; do
+    [ -f "$one" ] && [ -z "$copy" ] || continue
+    if take_in "$one"; then
+        rm -f -- "$one"
+        tell "Il nuovo certificato e' sulla chiavetta." "The new certificate is on the stick."
+    else
+        tell "$one non e' di questa chiavetta, e non viene usato." \\
+             "$one is not for this stick, and is not used."
+    fi
+    rm -rf -- "$part"
+done
+
 # Not "$@" alone: some old shells take none for an error.
 "$browser" @OPTIONS@ "$profile" ${1+"$@"}
 """
@@ -156,6 +188,7 @@ copy /b /y "%here%profile\\cert9.db"+"%here%profile\\cert9.db"+"%here%profile\\c
 if errorlevel 1 goto readonly
 if not exist "%probe%" goto readonly
 del /f /q "%probe%" >nul 2>&1
+for %%F in ("%here%@PATTERN@") do call :takein "%%~fF"
 goto run
 
 :readonly
@@ -185,6 +218,36 @@ exit /b 0
 :plain
 start "" "%browser%" @OPTIONS@ "%profile%" %*
 exit /b 0
+
+:takein
+rem A renewal that the portal has made for this stick: it has the word that only the two know.
+set "part=%profile%\\renewal.part"
+if exist "%part%" rmdir /s /q "%part%"
+mkdir "%part%" >nul 2>&1
+"%SystemRoot%\\System32\\tar.exe" -xf %1 -C "%part%" @MEMBERS@ >nul 2>&1
+if errorlevel 1 goto nottaken
+fc /b "%part%\\after" "%profile%\\renewal.id" >nul 2>&1
+if not errorlevel 1 goto taken
+fc /b "%part%\\before" "%profile%\\renewal.id" >nul 2>&1
+if errorlevel 1 goto nottaken
+if exist "%profile%\\cert9.db-journal" del /f /q "%profile%\\cert9.db-journal" >nul 2>&1
+move /y "%part%\\cert9.db" "%profile%\\cert9.db" >nul 2>&1
+if errorlevel 1 goto nottaken
+move /y "%part%\\@CHOICES@" "%profile%\\@CHOICES@" >nul 2>&1
+if errorlevel 1 goto nottaken
+move /y "%part%\\after" "%profile%\\renewal.id" >nul 2>&1
+if errorlevel 1 goto nottaken
+:taken
+del /f /q %1 >nul 2>&1
+rmdir /s /q "%part%"
+echo Il nuovo certificato e' sulla chiavetta. The new certificate is on the stick.
+exit /b 0
+:nottaken
+if exist "%part%" rmdir /s /q "%part%"
+echo %1 non e' di questa chiavetta, o il browser e' ancora aperto: chiuderlo e riprovare.
+echo %1 is not for this stick, or the browser is still open: close it and start again.
+timeout /t 10 /nobreak >nul
+exit /b 1
 
 :incomplete
 echo Manca profile\\%missing%: questa cartella non e' completa. Copiarla di nuovo, tutta.
@@ -228,7 +291,8 @@ def launchers() -> dict[str, bytes]:
     macos = macos.replace("@WINDOW@\n", "").replace("@FIND@", _MACOS_FIND)
     macos = macos.replace("@INSTALL_IT@", "mettere Firefox in Applicazioni.")
     macos = macos.replace("@INSTALL_EN@", "put Firefox into Applications.")
+    names = {"@MEMBERS@": " ".join(MEMBERS), "@PATTERN@": PATTERN, "@CHOICES@": CHOICES}
     texts = {LINUX: linux, MACOS: macos, WINDOWS: _CMD.replace("\n", "\r\n")}
-    return {
-        name: text.replace("@OPTIONS@", _OPTIONS).encode("ascii") for name, text in texts.items()
-    }
+    for mark, words in {"@OPTIONS@": _OPTIONS, **names}.items():
+        texts = {name: text.replace(mark, words) for name, text in texts.items()}
+    return {name: text.encode("ascii") for name, text in texts.items()}

@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ca.der import OCTET_STRING, encode, encode_integer
@@ -78,19 +79,38 @@ def _number(value: int) -> bytes:
 
 def take_apart(key: PrivateKey) -> KeyParts:
     """Take *key* apart; raise `ValueError` for one that no browser takes."""
-    if isinstance(key, ec.EllipticCurvePrivateKey):
+    return replace(public_parts(key.public_key()), secret=_secret(key))
+
+
+def public_parts(key: CertificatePublicKeyTypes) -> KeyParts:
+    """Do so with the public half alone: there is nothing secret then."""
+    if isinstance(key, ec.EllipticCurvePublicKey):
         return _ec_parts(key)
-    if isinstance(key, rsa.RSAPrivateKey):
+    if isinstance(key, rsa.RSAPublicKey):
         return _rsa_parts(key)
     raise ValueError("no browser takes a key on Ed25519: choose p256, p384 or rsa3072")
 
 
-def _ec_parts(
-    key: ec.EllipticCurvePrivateKey,
-) -> KeyParts:
-    point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+def _secret(key: PrivateKey) -> dict[int, bytes]:
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        value = key.private_numbers().private_value
+        return {_VALUE: value.to_bytes((key.key_size + 7) // 8)}
+    if not isinstance(key, rsa.RSAPrivateKey):
+        return {}
+    numbers = key.private_numbers()
+    return {
+        _PRIVATE_EXPONENT: _unsigned(numbers.d),
+        _PRIME_1: _unsigned(numbers.p),
+        _PRIME_2: _unsigned(numbers.q),
+        _EXPONENT_1: _unsigned(numbers.dmp1),
+        _EXPONENT_2: _unsigned(numbers.dmq1),
+        _COEFFICIENT: _unsigned(numbers.iqmp),
+    }
+
+
+def _ec_parts(key: ec.EllipticCurvePublicKey) -> KeyParts:
+    point = key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     parameters = _curve_of(key)
-    secret = key.private_numbers().private_value.to_bytes((key.key_size + 7) // 8)
     private = {
         _KEY_TYPE: _number(_EC),
         _EC_PARAMS: parameters,
@@ -111,24 +131,22 @@ def _ec_parts(
         _VERIFY_RECOVER: _NO,
         _DERIVE: _YES,
     }
-    return KeyParts(private, {_VALUE: secret}, public)
+    return KeyParts(private, {}, public)
 
 
-def _curve_of(key: ec.EllipticCurvePrivateKey) -> bytes:
+def _curve_of(key: ec.EllipticCurvePublicKey) -> bytes:
     """Return the name of the curve as DER: CKA_EC_PARAMS holds an OBJECT IDENTIFIER."""
-    spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     # SEQUENCE { SEQUENCE { OID of the kind of key, OID of the curve }, BIT STRING } (RFC 5480).
     algorithm = spki[spki.index(b"\x06\x07") :]
     named = algorithm[2 + algorithm[1] :]
     return named[: 2 + named[1]]
 
 
-def _rsa_parts(
-    key: rsa.RSAPrivateKey,
-) -> KeyParts:
-    numbers = key.private_numbers()
-    modulus = _unsigned(numbers.public_numbers.n)
-    exponent = _unsigned(numbers.public_numbers.e)
+def _rsa_parts(key: rsa.RSAPublicKey) -> KeyParts:
+    numbers = key.public_numbers()
+    modulus = _unsigned(numbers.n)
+    exponent = _unsigned(numbers.e)
     # NSS writes 65537 in three octets; each value without a leading zero.
     opened = {_KEY_TYPE: _number(_RSA), _MODULUS: modulus, _PUBLIC_EXPONENT: exponent}
     private = {
@@ -148,15 +166,7 @@ def _rsa_parts(
         _VERIFY_RECOVER: _YES,
         _DERIVE: _NO,
     }
-    secret = {
-        _PRIVATE_EXPONENT: _unsigned(numbers.d),
-        _PRIME_1: _unsigned(numbers.p),
-        _PRIME_2: _unsigned(numbers.q),
-        _EXPONENT_1: _unsigned(numbers.dmp1),
-        _EXPONENT_2: _unsigned(numbers.dmq1),
-        _COEFFICIENT: _unsigned(numbers.iqmp),
-    }
-    return KeyParts(private, secret, public)
+    return KeyParts(private, {}, public)
 
 
 def _unsigned(value: int) -> bytes:

@@ -27,6 +27,8 @@ _CERTIFICATES: Final[Mapping[str, Value]] = {
     "security.enterprise_roots.enabled": False,
     "security.certerrors.mitm.auto_enable_enterprise_roots": False,
     "dom.security.https_only_mode": True,
+    # The viewer is a page of the browser's own, for which no choice is remembered: it would ask.
+    "devtools.jsonview.enabled": False,
 }
 _NOTHING_LEFT: Final[Mapping[str, Value]] = {
     "signon.rememberSignons": False,

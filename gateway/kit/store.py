@@ -17,10 +17,12 @@ from ca.kinds import PrivateKey
 from gateway.kit.objects import (
     INDEXES,
     Attributes,
+    KeyParts,
     authenticated,
     certificate_object,
     private_key_object,
     public_key_object,
+    public_parts,
     take_apart,
     trust_object,
 )
@@ -46,11 +48,20 @@ Row = tuple[str, bytes, bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """Who a profile is: *key* and *certificate*, shown as *name*; and whom it believes.
+class Shown:
+    """Who a profile is: a *certificate*, shown as *name*; and whom it believes.
 
     *chain* is what stands above the certificate, the nearest first; the last one is the root.
     """
+
+    name: str
+    certificate: x509.Certificate
+    chain: tuple[x509.Certificate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The same with its *key*."""
 
     name: str
     key: PrivateKey
@@ -68,14 +79,7 @@ def build_store(
     """
     sealer = Sealer(password, entropy, rounds)
     parts = take_apart(identity.key)
-    root = identity.chain[-1]
-    opened: dict[int, Attributes] = {
-        _ROOT_ROW: certificate_object(root),
-        _TRUST_ROW: trust_object(root),
-        _PUBLIC_KEY_ROW: public_key_object(parts),
-        _OWN_ROW: certificate_object(identity.certificate, identity.name, parts.id),
-        **{_ABOVE + at: certificate_object(one) for at, one in enumerate(identity.chain[:-1])},
-    }
+    opened = _opened(Shown(identity.name, identity.certificate, identity.chain), parts)
     sealed = {number: sealer.encrypt(value) for number, value in parts.secret.items()}
     check = sealer.password()
     rows = [
@@ -90,6 +94,28 @@ def build_store(
     return {
         CERTIFICATES: _database("nssPublic", opened),
         KEYS: _database("nssPrivate", {_KEY_ROW: key | sealed}, rows),
+    }
+
+
+def certificate_store(identity: Shown) -> bytes:
+    """Return the half of a store that holds no key, for the same key as before.
+
+    It takes the place of that half of a kit: NSS finds the key by its number, and what the other
+    half has signed, trust and public key, is the same in the same place. Raises `ValueError` for
+    a key that no browser takes.
+    """
+    parts = public_parts(identity.certificate.public_key())
+    return _database("nssPublic", _opened(identity, parts))
+
+
+def _opened(identity: Shown, parts: KeyParts) -> dict[int, Attributes]:
+    root = identity.chain[-1]
+    return {
+        _ROOT_ROW: certificate_object(root),
+        _TRUST_ROW: trust_object(root),
+        _PUBLIC_KEY_ROW: public_key_object(parts),
+        _OWN_ROW: certificate_object(identity.certificate, identity.name, parts.id),
+        **{_ABOVE + at: certificate_object(one) for at, one in enumerate(identity.chain[:-1])},
     }
 
 

@@ -6,7 +6,7 @@ settings is made one line before it goes into a field (RFC 5322, section 2.2).
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -17,6 +17,7 @@ from gateway.core.addresses import check_address
 from gateway.core.lost import Belonging
 from gateway.core.people import Person
 from gateway.core.refusals import Language
+from gateway.core.renewals import Ending
 from gateway.core.site import Site
 
 _TO_ADMINISTRATORS: Final = """\
@@ -89,6 +90,48 @@ _SUBJECTS: Final[dict[Language, str]] = {
     "en": "{site}: revoked as lost: {what}",
     "it": "{site}: revocato perché perso: {what}",
 }
+_ENDING: Final = """\
+{name},
+
+your certificate "{device}" at {site} ({host}) ends on {date}, in {left}. A browser does not even
+offer one that has ended.
+
+Renew it yourself, before that: sign in with it, and open
+  {renew}
+{contact_en}
+
+---
+
+{name},
+
+il tuo certificato "{device}" su {site} ({host}) scade il {date}, tra {left_it}. Il browser non
+propone nemmeno un certificato scaduto.
+
+Rinnovalo tu, prima: accedi con quello e apri
+  {renew}
+{contact_it}
+
+({serial})
+"""
+_ENDING_BY_OTHERS: Final = """\
+{name},
+
+your certificate "{device}" at {site} ({host}) ends on {date}, in {left}. A browser does not even
+offer one that has ended.
+
+For a new one{contact_en}.
+
+---
+
+{name},
+
+il tuo certificato "{device}" su {site} ({host}) scade il {date}, tra {left_it}. Il browser non
+propone nemmeno un certificato scaduto.
+
+Per averne uno nuovo{contact_it}.
+
+({serial})
+"""
 _TEST: Final = """\
 This is the letter that `pusterla mail test` sends: mail from {site} ({host}) arrives.
 
@@ -148,6 +191,37 @@ def letters_of(site: Site, report: Report, language: Language) -> list[Letter]:
         text = _TO_PERSON[language].format(**values, contact=contact)
         letters.append(Letter((report.person.email,), subject, text, "lost-reported"))
     return letters
+
+
+def ending_letter(site: Site, ending: Ending, now: datetime) -> Letter:
+    """Return the letter to somebody whose certificate ends soon, in both languages."""
+    days = max(1, -(-(ending.not_after - now) // timedelta(days=1)))
+    asks = {
+        language: known.format(contact=site.contact) if site.contact else unknown
+        for language, (known, unknown) in _CONTACT.items()
+    }
+    # Whoever may not do so by themselves yet, or at all, is told whom to ask.
+    may = ending.not_after - now <= site.certificates.renew_before
+    if may:
+        asks = {
+            "en": f"or{asks['en']}.".replace("or ask", "Or ask", 1),
+            "it": f"oppure{asks['it']}.".replace("oppure", "Oppure", 1),
+        }
+    text = (_ENDING if may else _ENDING_BY_OTHERS).format(
+        name=ending.name,
+        device=ending.device,
+        serial=ending.serial,
+        site=site.name,
+        host=site.host,
+        date=f"{ending.not_after.astimezone(site.time_zone):%Y-%m-%d %H:%M %Z}",
+        left="a day" if days == 1 else f"{days} days",
+        left_it="un giorno" if days == 1 else f"{days} giorni",
+        renew=f"{site.origin(site.host)}/renewal",
+        contact_en=asks["en"],
+        contact_it=asks["it"],
+    )
+    subject = f"{site.name}: your certificate ends · il tuo certificato scade"
+    return Letter((ending.email,), subject, text, "certificate-ending")
 
 
 def trial_letter(site: Site, to: Sequence[str]) -> Letter:

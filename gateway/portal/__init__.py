@@ -28,11 +28,12 @@ up the rest itself. Way of a request, from top to bottom:
 - `tiles`       what there is for a person, and why not everything of it opens
 - `icons`       pictures of applications
 - `devices`     where this person is signed in, and with which certificates
+- `renewing`    renewals that people ask for; `renewal` their pages, `reminding` by mail
 - `public`      help, CRLs, CA certificates and keys, for everybody
 - `languages`   choosing the language of all pages
 - `navigation`  the way between the pages for those who are signed in            pure
 - `targets`     where somebody goes after signing in: to this site only           pure
 - `pages`       templates, style sheet and header fields
-- `messages`    every sentence, in English and Italian; `account_messages` some   pure
+- `messages`    every sentence, in English and Italian; `*_messages` some         pure
 - `moments`     dates and spans of time in words                                  pure
 """

@@ -12,6 +12,8 @@ from gateway.portal.ocsp import DESK, Desk
 from gateway.portal.pages import guard
 from gateway.portal.proving import Proving
 from gateway.portal.refuse import refuse_middleware
+from gateway.portal.renewal import RENEWING
+from gateway.portal.renewing import Renewing
 from gateway.portal.reporting import Identification
 from gateway.portal.services import SERVICES, Services
 from gateway.portal.shelf import SHELF, Shelf
@@ -39,6 +41,7 @@ def make_app(services: Services) -> web.Application:
     app[SIGN_IN] = SignIn(services, proving)
     app[ENROLLING] = Enrolling(services, proving)
     app[CHANGING] = Changing(services, proving)
+    app[RENEWING] = Renewing(services, proving)
     app.on_response_prepare.append(guard)
     app.router.add_route("*", "/{path:.*}", dispatch)
     return app

@@ -6,7 +6,7 @@ somebody else's PC, should not have to look for a telephone first.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 from aiohttp import web
@@ -63,6 +63,7 @@ class Card:
     remarks: tuple[str, ...]
     over: bool
     here: bool
+    renewable: bool
 
 
 async def show_devices(request: web.Request, visitor: Visitor) -> web.StreamResponse:
@@ -114,7 +115,11 @@ async def _page(
     services, language = request.app[SERVICES], language_of(request)
     zone, now = services.site.time_zone, services.clock()
     found = await services.store.devices(visitor.person.user)
-    cards = [_card(one, visitor, now, language, zone) for one in _by_use(found.certificates)]
+    renewable = services.site.certificates.renew_before
+    cards = [
+        _card(one, visitor, now, language, zone, renewable=renewable)
+        for one in _by_use(found.certificates)
+    ]
     values: dict[str, object] = {
         "ended": ended,
         "others": OTHERS,
@@ -144,7 +149,13 @@ def _place(record: SessionRecord, own: Session, language: Language, zone: tzinfo
 
 
 def _card(
-    one: Possession, visitor: Visitor, now: datetime, language: Language, zone: tzinfo
+    one: Possession,
+    visitor: Visitor,
+    now: datetime,
+    language: Language,
+    zone: tzinfo,
+    *,
+    renewable: timedelta,
 ) -> Card:
     since, until = (date_in_words(each, language, zone) for each in (one.since, one.until))
     return Card(
@@ -158,6 +169,10 @@ def _card(
         remarks=tuple(_remarks(one, now, language, zone)),
         over=one.standing.over,
         here=one.fingerprint == visitor.holder.fingerprint,
+        # Only the one that is shown: that its key is held, the handshake has shown.
+        renewable=one.fingerprint == visitor.holder.fingerprint
+        and not one.trust
+        and one.until - now <= renewable,
     )
 
 

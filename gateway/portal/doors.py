@@ -24,6 +24,7 @@ from gateway.portal import (
     ocsp,
     pages,
     public,
+    renewal,
     sign_in,
 )
 from gateway.portal.callers import Caller, Visitor, admit, read_caller
@@ -72,6 +73,10 @@ PORTAL: Final[Mapping[str, Mapping[str, VisitorPage]]] = {
     "/signed-out": {"GET": sign_in.show_signed_out},
     f"{icons.ICONS}*": {"GET": icons.show_icon},
     languages.LANGUAGE_PATH: {"GET": _go_back, "POST": _choose_language},
+    renewal.RENEWAL_PATH: {"GET": renewal.show_renewal, "POST": renewal.begin},
+    renewal.KEY_PATH: {"GET": renewal.go_to_renewal, "POST": renewal.fetch_key},
+    renewal.STICK_PATH: {"GET": renewal.fetch_stick},
+    renewal.CERTIFICATE_PATH: {"GET": renewal.fetch_certificate},
     "/static/*": {"GET": _show_asset},
 }
 PUBLIC: Final[Mapping[str, Mapping[str, OpenPage]]] = {

@@ -40,6 +40,7 @@ async def show_home(request: web.Request, visitor: Visitor) -> web.StreamRespons
         "closed": [tile for tile in found if tile.why],
         "certificate_date": date_in_words(visitor.holder.not_after, language, zone),
         "certificate_left": span_in_words(left, language) if left < WARN_BEFORE else None,
+        "renewable": not visitor.holder.trust and left <= services.site.certificates.renew_before,
         "session_left": span_in_words(session.expires_at - now, language),
     }
     return render(request, "home.html", values)

@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway.core.refusals import Language
 from gateway.portal.account_messages import ACCOUNT_MESSAGES
+from gateway.portal.renewal_messages import RENEWAL_MESSAGES
 
 MESSAGES: Final[dict[str, dict[Language, str]]] = {
     "sign-in": {"en": "Sign in", "it": "Accedi"},
@@ -106,11 +107,12 @@ MESSAGES: Final[dict[str, dict[Language, str]]] = {
     "certificate": {"en": "Certificate", "it": "Certificato"},
     "valid-until": {"en": "valid until {date}", "it": "valido fino al {date}"},
     "ends-soon": {
-        "en": "Your certificate ends in {span}, on {date}. Ask for a new one before that: an "
-        "expired certificate is not even offered by the browser.",
-        "it": "Il tuo certificato scade tra {span}, il {date}. Chiedine uno nuovo prima: il "
+        "en": "Your certificate ends in {span}, on {date}. Get a new one before that: an expired "
+        "certificate is not even offered by the browser.",
+        "it": "Il tuo certificato scade tra {span}, il {date}. Prendine uno nuovo prima: il "
         "browser non propone nemmeno i certificati scaduti.",
     },
+    "renew-yourself": {"en": "Renew it now", "it": "Rinnovalo ora"},
     "ask-here": {"en": "Ask here:", "it": "Chiedi qui:"},
     "session": {"en": "Signed in", "it": "Accesso"},
     "session-ends": {"en": "for another {span}", "it": "ancora per {span}"},
@@ -347,6 +349,7 @@ MESSAGES: Final[dict[str, dict[Language, str]]] = {
         "it": "Chiavi delle asserzioni inviate alle applicazioni (JWKS)",
     },
     **ACCOUNT_MESSAGES,
+    **RENEWAL_MESSAGES,
 }
 
 

@@ -6,6 +6,7 @@
 - `recovery`     rows of recovery codes
 - `tickets`      rows of enrolment tickets
 - `accounts`     what people change of their own account
+- `renewing`     renewals that people ask for, and letters that remind them
 - `lost`         what somebody has that can be lost, and its end
 - `devices`      where somebody is signed in, and with which certificates
 - `attempts`     failed sign-ins, counted per certificate
@@ -29,6 +30,7 @@ from gateway.store.errors import (
     NoSuchCertificate,
     NoSuchPerson,
     PersonExists,
+    RenewalRefused,
     SignInOvertaken,
     StoreDamaged,
     StoreError,
@@ -56,6 +58,7 @@ __all__ = [
     "NoSuchCertificate",
     "NoSuchPerson",
     "PersonExists",
+    "RenewalRefused",
     "SessionRecord",
     "SignInOvertaken",
     "Store",

@@ -94,7 +94,7 @@ async def recover(
 
 async def change_password(step: Step, change: Change, password_hash: str) -> None:
     """Let somebody have another password; their other sessions end. Or `SignInOvertaken`."""
-    await _confirm(step, change)
+    await confirm(step, change)
     user = change.session.session.user
     await people.change_person(step.connection, user, password_hash=password_hash)
     _note(step, AuditKind.PASSWORD_CHANGED, change.session, change.request)
@@ -104,14 +104,14 @@ async def change_password(step: Step, change: Change, password_hash: str) -> Non
 
 async def change_totp(step: Step, change: Change, totp: NewTotp) -> None:
     """Let somebody have another secret; their other sessions end. Or `SignInOvertaken`."""
-    await _confirm(step, change)
+    await confirm(step, change)
     await _set_totp(step, change.session, totp, change.request, by="code")
     await _end_others(step, change, AuditKind.TOTP_CHANGED)
 
 
 async def change_recovery_codes(step: Step, change: Change, digests: Sequence[str]) -> None:
     """Let somebody have other recovery codes; sessions stay. Or `SignInOvertaken`."""
-    await _confirm(step, change)
+    await confirm(step, change)
     user = change.session.session.user
     await people.change_person(step.connection, user)
     await recovery.replace_codes(step.connection, user, digests, step.now)
@@ -119,7 +119,8 @@ async def change_recovery_codes(step: Step, change: Change, digests: Sequence[st
     _note(step, AuditKind.RECOVERY_CODES_MADE, change.session, change.request, codes=codes)
 
 
-async def _confirm(step: Step, change: Change) -> None:
+async def confirm(step: Step, change: Change) -> None:
+    """Raise `SignInOvertaken` unless all that *change* rests on is still so."""
     session = change.session.session
     await certificates.confirm_sign_in(
         step.connection, session.user, session.fingerprint, change.version, step.now

@@ -71,6 +71,10 @@ class TicketGone(StoreError):
         self.user = user
 
 
+class RenewalRefused(StoreError):
+    """There is nothing to renew, or nothing to hand over; the message says why."""
+
+
 class StoreMissing(StoreError):
     """There is no store at the address."""
 

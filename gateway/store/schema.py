@@ -22,7 +22,7 @@ from sqlalchemy import (
 from ca.ledger import Instant, NameList
 from ca.ledger import metadata as ledger_metadata
 
-REVISION = "0007"
+REVISION = "0008"
 """The migration that these tables are the result of."""
 
 metadata = MetaData(naming_convention=ledger_metadata.naming_convention)
@@ -117,6 +117,38 @@ audit = Table(
     # The very bytes that the chain covers, as `AuditEvent.canonical` writes them.
     Column("event", Text, nullable=False),
     Column("chain", String(64), nullable=False),
+)
+
+renewal_request = Table(
+    "renewal_request",
+    metadata,
+    # One for each certificate that is to be renewed.
+    Column("fingerprint", String(64), primary_key=True),
+    Column("id", String(32), nullable=False),
+    Column("issuer", String(64), nullable=False),
+    Column("serial", String(40), nullable=False),
+    Column("username", String(64), nullable=False),
+    Column("way", String(16), nullable=False),
+    # Empty where it is that of the old certificate.
+    Column("public_key", LargeBinary, nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("settled_at", Instant),
+    Column("successor", String(40)),
+    Column("chain", LargeBinary, nullable=False),
+    Column("handed_at", Instant),
+    Column("words", Text, nullable=False),
+    Index(None, "id"),
+    Index(None, "state"),
+)
+
+renewal_notice = Table(
+    "renewal_notice",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    # So many days before its end.
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
 )
 
 foreign_certificate = Table(

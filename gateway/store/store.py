@@ -25,6 +25,7 @@ from gateway.core.changes import Batch, ChangeKind
 from gateway.core.foreign import ForeignList, ForeignState, Presented, Verdict
 from gateway.core.lost import Belonging, Lost, Reported, Reporter, ReporterView
 from gateway.core.people import Fingerprint, Holder, Person
+from gateway.core.renewals import Ending, Renewal, Standing, Way
 from gateway.core.sessions import Session, SessionId
 from gateway.core.tickets import Ticket
 from gateway.store import (
@@ -38,6 +39,7 @@ from gateway.store import (
     lost,
     people,
     recovery,
+    renewing,
     sessions,
     tickets,
 )
@@ -533,6 +535,59 @@ class Store:
         """Return the next moment at which `supersede_due` may find something."""
         async with self._database.read() as connection:
             return await renewals.next_due(connection, self._clock())
+
+    # ------------------------------------------------------------ renewals by the person
+
+    async def renewal_standing(self, fingerprint: Fingerprint) -> Standing | None:
+        """Return how a certificate stands that may be renewed; None for one that is none of ours."""
+        async with self._database.read() as connection:
+            return await renewing.standing(connection, fingerprint, self._clock())
+
+    async def ask_renewal(
+        self, change: Change, renewal_id: str, way: Way, key: bytes = b""
+    ) -> Renewal:
+        """Ask the authority to renew the certificate of *change*; see `renewing.ask`."""
+        async with self._step() as step:
+            return await renewing.ask(step, change, renewal_id, way, key)
+
+    async def hand_over_renewal(self, change: Change, renewal_id: str) -> Renewal:
+        """Let a new key be handed over, once; see `renewing.hand_over`."""
+        async with self._step() as step:
+            return await renewing.hand_over(step, change, renewal_id)
+
+    async def waiting_renewals(self) -> list[Renewal]:
+        """Return what is asked for and not settled, the oldest first."""
+        async with self._database.read() as connection:
+            return await renewing.waiting(connection)
+
+    async def certificate_der(self, issuer: str, serial: str) -> bytes | None:
+        """Return a certificate (DER) as it was recorded."""
+        async with self._database.read() as connection:
+            return await renewing.certificate_der(connection, issuer, serial)
+
+    async def refuse_renewal(self, renewal: Renewal, words: str, *, by: str) -> None:
+        """Say that a request cannot be met, and why."""
+        async with self._step(by) as step:
+            await renewing.refuse(step, renewal, words)
+
+    async def lapse_renewals(self, *, by: str) -> list[Renewal]:
+        """Revoke what nobody has fetched in time; return what that was for."""
+        async with self._database.read() as connection:
+            if not await renewing.is_any_late(connection, self._clock()):
+                return []
+        async with self._step(by) as step:
+            return await renewing.lapse(step)
+
+    async def endings_to_tell(self) -> list[Ending]:
+        """Return certificates that end soon and whose holder is to be written to now."""
+        async with self._database.read() as connection:
+            now = self._clock()
+            return await renewing.noticed(connection, await renewing.ending(connection, now), now)
+
+    async def take_notice(self, one: Ending) -> bool:
+        """Take it on to write to the holder of *one*; False when another node has done so."""
+        async with self._database.write() as connection:
+            return await renewing.take_notice(connection, one, self._clock())
 
     async def latest_crl(
         self, issuer: str, scope: str = WHOLE, kind: CRLKind = CRLKind.FULL

@@ -15,6 +15,7 @@ from ca.lists import CRLRecord
 from ca.scopes import ListName
 from gateway.core.audit import AuditKind
 from gateway.core.changes import ChangeKind
+from gateway.store import renewing
 from gateway.store.steps import Step
 
 
@@ -74,3 +75,20 @@ class StoreWitness:
         )
         step.change(ChangeKind.CRL, crl.issuer)
         await step.tell()
+
+
+class SettlingWitness(StoreWitness):
+    """Settles a request in the transaction that records the certificate that was signed for it."""
+
+    chain: bytes = b""
+    """What stands above the certificate, the nearest first, in PEM."""
+
+    def __init__(self, clock: Callable[[], datetime], by: str, renewal_id: str) -> None:
+        super().__init__(clock, by)
+        self._renewal_id = renewal_id
+
+    async def issued(self, connection: AsyncConnection, record: CertificateRecord) -> None:
+        """Tell of the certificate, and settle the request; raises `LedgerError` if it is over."""
+        now = self._clock()
+        await renewing.settle(connection, self._renewal_id, record, self.chain, now)
+        await super().issued(connection, record)

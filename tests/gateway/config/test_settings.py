@@ -64,6 +64,8 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         [certificates]
         lifetime = "30d"
         longest = "90d"
+        renew_before = "20d"
+        overlap = "0s"
         [crl]
         lifetime = "2d"
         delta = true
@@ -105,7 +107,9 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         store_url="postgresql+asyncpg://gate:secret@db/gate",
         session_lifetime=timedelta(hours=1),
         ticket_lifetime=timedelta(hours=2),
-        certificates=Lifetimes(timedelta(days=30), timedelta(days=90)),
+        certificates=Lifetimes(
+            timedelta(days=30), timedelta(days=90), timedelta(days=20), timedelta()
+        ),
         crl=Lists(timedelta(days=2), True, timedelta(hours=3), 4),
         feed_grace=timedelta(seconds=7),
         limits=Limits(
@@ -231,6 +235,8 @@ def test_lists_that_cannot_be(tmp_path: Path, lines: str, expected: str) -> None
     [
         ('lifetime = "91d"\nlongest = "90d"', "certificates.lifetime: beyond longest"),
         ('longest = "826d"', "certificates.longest: expected a duration"),
+        ('renew_before = "826d"', "certificates.renew_before: expected a duration"),
+        ('overlap = "-1d"', "certificates.overlap: expected a duration"),
         ('lifetime = "23h"', "certificates.lifetime: expected a duration"),
         ('lifetmie = "1d"', "certificates.lifetmie: unknown key; did you mean 'lifetime'?"),
     ],

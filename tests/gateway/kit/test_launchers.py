@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.kit.choices import FILE as CHOICES
 from gateway.kit.launchers import LINUX, MACOS, WINDOWS, launchers
 
 SHELLS = [shell for shell in ("dash", "bash", "sh") if shutil.which(shell)]
@@ -174,7 +175,7 @@ def test_a_file_for_cmd_is_such_as_cmd_reads() -> None:
     text = launchers()[WINDOWS].decode("ascii")
     lines = text.split("\r\n")
     assert "\n" not in "".join(lines)
-    gone_to = set(re.findall(r"goto (\w+)", text))
+    gone_to = set(re.findall(r"(?:goto |call :)(\w+)", text))
     assert gone_to == {line[1:] for line in lines if line.startswith(":")}
     for line in lines:
         assert line.count('"') % 2 == 0, line
@@ -195,3 +196,90 @@ def test_modes_do_not_matter(stick: Path) -> None:
     program(stick.parent / "bin" / "firefox")
     assert not (stick / LINUX).stat().st_mode & stat.S_IXUSR
     assert start(stick)[0].returncode == 7
+
+
+RENEWAL_TOOLS = ("mkdir", "tar", "cmp", "mv", "gzip")
+BEFORE, AFTER = b"word of the old one\n", b"word of the new one\n"
+
+
+def renewal(stick: Path, before: bytes, *, name: str = "renewal.tar", link: bool = False) -> Path:
+    """Save a renewal beside the launchers, for the kit whose word is *before*."""
+    made = stick.parent / "made"
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir()
+    contents = {"before": before, "after": AFTER, "cert9.db": b"new", CHOICES: b"chosen"}
+    for part, content in contents.items():
+        (made / part).write_bytes(content)
+    if link:
+        (made / "cert9.db").unlink()
+        (made / "cert9.db").symlink_to("/etc/passwd")
+    file = stick / name
+    subprocess.run(["tar", "-cf", str(file), "-C", str(made), *sorted(contents)], check=True)
+    return file
+
+
+@pytest.fixture
+def renewable(stick: Path) -> Path:
+    """A stick with a browser and a word, and the tools that every system has."""
+    (stick / "profile" / "renewal.id").write_bytes(BEFORE)
+    (stick / "profile" / CHOICES).write_bytes(b"old choice")
+    program(stick.parent / "bin" / "firefox")
+    (stick.parent / "tools").mkdir()
+    for tool in RENEWAL_TOOLS:
+        (stick.parent / "tools" / tool).symlink_to(str(shutil.which(tool)))
+    return stick
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("name", ["renewal.tar", "renewal(1).tar"])
+def test_a_renewal_for_this_stick_is_taken_in(renewable: Path, shell: str, name: str) -> None:
+    """Certificate, choice and word are the new ones, the key is as it was; the file is gone."""
+    file = renewal(renewable, BEFORE, name=name)
+    (renewable / "profile" / "cert9.db-journal").write_bytes(b"of the old one")
+    ran, seen = start(renewable, shell=shell)
+    assert "The new certificate is on the stick." in ran.stderr
+    assert seen
+    profile = renewable / "profile"
+    found = {path.name: path.read_bytes() for path in profile.iterdir()}
+    assert found == {
+        "cert9.db": b"new",
+        "key4.db": b"x",
+        "user.js": b"x",
+        "renewal.id": AFTER,
+        CHOICES: b"chosen",
+    }
+    assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    "before, link", [(b"guessed\n", False), (b"", False), (BEFORE, True)], ids=str
+)
+def test_what_is_not_for_this_stick_changes_nothing(
+    renewable: Path, before: bytes, *, link: bool
+) -> None:
+    """Whoever does not know the word can bring no certificate; it is said, and the browser starts."""
+    file = renewal(renewable, before, link=link)
+    ran, seen = start(renewable)
+    assert "is not for this stick" in ran.stderr
+    assert seen
+    assert (renewable / "profile" / "cert9.db").read_bytes() == b"x"
+    assert (renewable / "profile" / CHOICES).read_bytes() == b"old choice"
+    assert not (renewable / "profile" / "renewal.part").exists()
+    assert file.exists()
+
+
+def test_what_is_no_archive_changes_nothing(renewable: Path) -> None:
+    """As a page of an error that was saved under its name."""
+    (renewable / "renewal.tar").write_bytes(b"<html>")
+    ran, _ = start(renewable)
+    assert "is not for this stick" in ran.stderr
+    assert (renewable / "profile" / "cert9.db").read_bytes() == b"x"
+
+
+def test_a_start_that_was_cut_short_is_made_up_for(renewable: Path) -> None:
+    """After the last move but before the file was removed: it is, and nothing else happens."""
+    file = renewal(renewable, BEFORE)
+    (renewable / "profile" / "renewal.id").write_bytes(AFTER)
+    ran, _ = start(renewable)
+    assert "is not for this stick" not in ran.stderr
+    assert not file.exists()

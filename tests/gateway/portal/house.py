@@ -26,6 +26,7 @@ from ca.issuers import known_issuers
 from ca.keys import SignerLock
 from ca.publishing import Publication
 from ca.trust import RevocationReason
+from gateway.bootstrap.renewal_files import RenewalFiles
 from gateway.config import Configuration
 from gateway.core.audit import AuditKind, AuditLine
 from gateway.core.cookies import COOKIE_NAME, read_cookie
@@ -162,6 +163,7 @@ class House:
             responders=self.responders,
             clock=self.clock,
             post=self.letters.append,
+            kit_files=RenewalFiles(SITE_KEY),
         )
 
     @asynccontextmanager

@@ -197,3 +197,15 @@ class TestCertificates:
                 await house.signed_in(f"device-{number}")
         page = await (await house.get("/devices", await house.signed_in())).read()
         assert len(page) < 30 * 1024
+
+
+async def test_the_certificate_that_is_shown_can_be_renewed_near_its_end(house: House) -> None:
+    """And no other: that its key is here, nobody has shown."""
+    await house.add_stick("anna", "ending", days=12)
+    await house.add_stick("anna", "also-ending", days=12)
+    session = await house.signed_in("ending")
+    page = await house.ask("GET", "/devices", stick="ending", session=session)
+    assert (await page.text()).count('href="/renewal"') == 1
+    session = await house.signed_in()
+    page = await house.get("/devices", session)
+    assert 'href="/renewal"' not in await page.text()

@@ -113,7 +113,7 @@ class TestWhoAmI:
         session = await house.signed_in("ending")
         text = await text_of(await house.ask("GET", "/", stick="ending", session=session))
         assert "Your certificate ends in 11 days and 23 hours, on 3 December 2026." in text
-        assert "Ask here: help@example.it" in text
+        assert "Renew it now" in text
 
     async def test_dates_are_those_of_the_sites_zone(self, house: House) -> None:
         """Where it is late in the evening, a certificate ends the next morning."""
