@@ -152,7 +152,8 @@ async def _page(
     values: dict[str, object] = {
         "visitor": visitor,
         "state": _state_of(standing) if told is None or not at else "choose",
-        "way": way or Way.SAME_KEY,
+        # Neither is chosen beforehand: whoever does not look would get what they cannot use.
+        "way": way,
         "again": standing is not None and standing.successor is not None,
         "opens": span_in_words(opens, language) if opens else None,
         "ends": date_in_words(holder.not_after, language, zone),
@@ -162,7 +163,8 @@ async def _page(
         "mark": new_mark(),
         "problem": None if told is None else told.problem,
         "alarm": None if told is None else told.alarm,
-        "at": at,
+        # "new": the first field of the page is not that of the password.
+        "at": at or "new",
         "back": RENEWAL_PATH,
     }
     if values["opens"] and values["state"] in {"choose", "refused"}:

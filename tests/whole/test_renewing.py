@@ -1,15 +1,21 @@
 """A certificate that its person renews at the portal: on the stick, and in a file."""
 
+import os
+import re
+import signal
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from tests.whole.applications import Applications
+from tests.whole.browser import PASSPHRASE, Home, browser, find_namespace
 from tests.whole.conftest import put_behind
 from tests.whole.desktop import Desktop
 from tests.whole.firefox import Firefox, driven
+from tests.whole.guests import HTML, Answer, Guest, signed_in
 from tests.whole.people import Person, add_person
 from tests.whole.sites import HOST, PASSWORD, LiveSite, make_site, running, wait_for
 from tests.whole.test_kit import (
@@ -162,3 +168,93 @@ def sign_in_again(fox: Firefox, person: Person) -> None:
         PASSWORD,
         code,
     )
+
+
+def token_in(page: str) -> str:
+    """Return what the form of a page carries."""
+    found = re.search(r'name="token" value="([^"]+)"', page)
+    assert found is not None, page
+    return found[1]
+
+
+def submit(guest: Guest, path: str, **fields: str) -> Answer:
+    """Send a form of the portal."""
+    options = [part for name, value in fields.items() for part in ("-d", f"{name}={quote(value)}")]
+    return guest.get(guest.site.portal(path), *HTML, *options)
+
+
+def ask_for_a_file(guest: Guest, person: Person) -> Answer:
+    """Renew into a file, with password and code."""
+    return submit(
+        guest,
+        "/renewal",
+        user=person.user,
+        password=PASSWORD,
+        code=fresh_code(person),
+        way="new-key",
+    )
+
+
+@pytest.mark.timeout(180)
+def test_a_file_with_a_new_key_outlives_an_authority_that_is_killed(
+    site: LiveSite, anna: Person, guests: Path, tmp_path: Path
+) -> None:
+    """The page says that nobody signs; the next authority does, and a real browser takes the file."""
+    find_namespace()
+    guest = signed_in(site, anna, guests)
+    authority = site.processes()["authority"]
+    os.kill(authority, signal.SIGSTOP)
+    page = ask_for_a_file(guest, anna)
+    assert "not signed yet" in page.text
+    token = token_in(page.text)
+    os.kill(authority, signal.SIGKILL)
+
+    def signed() -> str | None:
+        text = submit(guest, "/renewal/key", token=token, look="yes").text
+        return text if "not signed yet" not in text else None
+
+    wait_for("the next authority", signed, within=30.0)
+    fields = {"token": token, "new": PASSPHRASE, "again": PASSPHRASE, "for": "modern"}
+    file = submit(guest, "/renewal/key", **fields)
+    assert file.value("Content-Type") == "application/x-pkcs12"
+    again = submit(guest, "/renewal/key", **fields)
+    assert again.status == 403
+    bundle = tmp_path / "anna.p12"
+    bundle.write_bytes(file.body)
+    old, new = site.command("cert", "show", anna.stick.serial, "--json").json()["chain"]
+    assert old == anna.stick.serial
+    home = Home(site, tmp_path / "home")
+    home.take(bundle)
+    with browser(home, tmp_path / "browser", "en") as chromium:
+        chromium.go(site.portal())
+        assert chromium.url == site.portal("/sign-in")
+        wait_until_shown(site, new)
+    # Nobody has signed in with it: what did not arrive is made anew, and revoked.
+    ask_for_a_file(guest, anna)
+    assert site.command("cert", "show", new, "--json").json()["state"] == "revoked"
+
+
+@pytest.mark.timeout(120)
+def test_whoever_is_shown_the_superseded_one_is_told_how_to_choose(
+    site: LiveSite, anna: Person, guests: Path
+) -> None:
+    """After the overlap the old one opens nothing, and its page says what to do."""
+    guest = signed_in(site, anna, guests)
+    submit(
+        guest,
+        "/renewal",
+        user=anna.user,
+        password=PASSWORD,
+        code=fresh_code(anna),
+        way="same-key",
+    )
+    assert "Your new certificate is ready" in guest.visit(site.portal("/renewal")).text
+    wait_for(
+        "the end of the overlap",
+        lambda: site.find_audit(kind="certificate-revoked", serial=anna.stick.serial),
+        within=OVERLAP + 30.0,
+    )
+    refused = guest.get(site.portal("/renewal"), *HTML)
+    assert refused.status == 403
+    assert "renewal.tar" in refused.text
+    assert "Authentication Decisions" in refused.text
