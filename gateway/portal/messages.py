@@ -162,7 +162,10 @@ MESSAGES: Final[dict[str, dict[Language, str]]] = {
         "en": "Goes on until {date}, then it is revoked.",
         "it": "Vale ancora fino al {date}, poi viene revocato.",
     },
-    "certificate-since": {"en": "Since {date}.", "it": "Dal {date}."},
+    "certificate-since": {
+        "en": "This has been so since {date}.",
+        "it": "È così dal {date}.",
+    },
     "lost-this": {"en": "Lost?", "it": "Perso?"},
     "lost-one": {
         "en": "A device that is lost or stolen opens nothing more once you say so:",

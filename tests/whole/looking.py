@@ -37,6 +37,9 @@ axe.run(document, {runOnly: {type: "tag", values: arguments[0]}, preload: false}
 """
 # Not compared with the window's innerWidth: a telephone's window grows with what is too wide for it.
 _WIDTH: Final = "return document.documentElement.scrollWidth"
+_ROWS: Final = """
+return new Set([...document.querySelectorAll("nav li")].map((one) => one.offsetTop)).size
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,8 @@ class Inspector:
         for window in WINDOWS:
             see_as(chromium, window)
             self.wrong += [f"{name}, {window}: {fault}" for fault in faults(chromium)]
+            if (rows := chromium.driver.execute_script(_ROWS)) > 1:
+                self.wrong.append(f"{name}, {window}: the places are in {rows} rows")
             self._take_picture(name, window)
         see_as(chromium, Window("light", NARROWEST, 640, mobile=True))
         width = chromium.driver.execute_script(_WIDTH)

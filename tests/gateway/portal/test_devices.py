@@ -151,7 +151,7 @@ class TestCertificates:
         assert ">old</span>" not in before
         assert ">old</span>" in earlier
         assert "revoked" in earlier
-        assert "Since 21 November 2026." in earlier
+        assert "This has been so since 21 November 2026." in earlier
 
     async def test_lead_to_where_a_lost_one_is_reported(self, house: House) -> None:
         """Each that could still open something."""
