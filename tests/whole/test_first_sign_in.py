@@ -39,6 +39,11 @@ class Telephone:
         self._totp = parsed
         self._last = 0
 
+    @property
+    def secret(self) -> str:
+        """Return what was scanned."""
+        return str(self._totp.secret)
+
     def code(self) -> str:
         """Return a code of this step, or of the next one: so twice in a row without waiting."""
         present = int(now().timestamp()) // STEP_SECONDS
