@@ -43,7 +43,8 @@ stick. It is asked for once each time you start. The window does not say so when
 it is wrong: it asks again. If you cancel, the site says that no certificate was
 shown; then close all windows and start again.
 
-After that you sign in with your password and the code of your telephone.
+After that you sign in with your password and the code of your telephone. The
+first time you type the ticket you were given, and choose the password.
 
 When you are done, close all windows. Pages you have seen, cookies and downloads'
 list are forgotten. Only then take the stick out.
@@ -82,7 +83,8 @@ consegnata. È chiesta una volta a ogni avvio. Se è sbagliata la finestra non l
 dice: la chiede di nuovo. Se si annulla, il sito dice che non è stato mostrato
 alcun certificato; allora chiudere tutte le finestre e ricominciare.
 
-Poi si entra con la propria password e il codice del telefono.
+Poi si entra con la propria password e il codice del telefono. La prima volta si
+digita il biglietto ricevuto e si sceglie la password.
 
 Alla fine chiudere tutte le finestre. Le pagine viste, i cookie e l'elenco degli
 scaricamenti sono dimenticati. Solo dopo togliere la chiavetta.
