@@ -251,7 +251,7 @@ _ENGLISH: Final = {
         ("The start page shows what is open now.",),
     ),
     Refusal.OUTSIDE_PERIOD: Words(
-        "Not from this day to that",
+        "Your access is for other days",
         "This application was opened to you for certain days, and today is not one of them: they "
         "are over, or have yet to come.",
         ("Whoever opened it to you can say which days, and open it for longer.",),
@@ -262,7 +262,7 @@ _ENGLISH: Final = {
         ("From the office, or from another network that was agreed on, it will.",),
     ),
     Refusal.OTHER_CERTIFICATE: Words(
-        "With another certificate, yes",
+        "This opens with another certificate",
         "This application opens to you with another certificate: that of another of your devices, "
         "or of another authority.",
         ("Start the browser in which that one is. The start page shows what this one opens.",),
@@ -502,7 +502,7 @@ _ITALIAN: Final = {
         ("La pagina iniziale mostra che cosa è aperto adesso.",),
     ),
     Refusal.OUTSIDE_PERIOD: Words(
-        "Non in questi giorni",
+        "Il tuo accesso vale per altri giorni",
         "Questa applicazione ti è stata aperta per certi giorni, e oggi non è tra quelli: sono "
         "passati, oppure devono ancora venire.",
         ("Chi te l’ha aperta può dirti quali sono, e prolungarli.",),
@@ -513,7 +513,7 @@ _ITALIAN: Final = {
         ("Dall’ufficio, o da un’altra rete concordata, si apre.",),
     ),
     Refusal.OTHER_CERTIFICATE: Words(
-        "Con un altro certificato, sì",
+        "Si apre con un altro certificato",
         "Questa applicazione per te si apre con un altro certificato: quello di un altro tuo "
         "dispositivo, o di un’altra autorità.",
         ("Avvia il browser in cui si trova. La pagina iniziale mostra che cosa apre questo.",),
