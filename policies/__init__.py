@@ -11,6 +11,7 @@
 - `times`      the part of it that is about times
 - `calendars`  holidays/NAME.toml → Calendar
 - `printing`   rules back to TOML
+- `cases`      what is expected of rules, and what becomes of it
 - `review`     rules that can never match, and rules that contradict each other
 - `prospect`   what somebody has of an application, told beforehand
 - `reading`    the one reader of TOML mappings: typed takers that collect problems

@@ -52,6 +52,12 @@ def show_weekdays(days: frozenset[int]) -> str:
     )
 
 
+def show_moment(moment: datetime, zone: tzinfo) -> str:
+    """Write *moment* by the clock of *zone*: `tue 2026-11-24 19:40`."""
+    local = moment.astimezone(zone)
+    return f"{WEEKDAYS[local.weekday()]} {local:%Y-%m-%d %H:%M}"
+
+
 @dataclass(frozen=True, slots=True)
 class Timetable:
     """The times at which a rule holds; what is empty or None is not asked.

@@ -112,7 +112,7 @@ def _parse_rule(
     devices = _read_set(section, "devices")
     issuers = _read_set(section, "issuers")
     certificate = section.choice("certificate", CertificateKind, default=None)
-    methods = section.texts("methods", default=None, check=_check_method)
+    methods = section.texts("methods", default=None, check=check_method)
     paths = section.texts("paths", default=None, check=parse_path_pattern)
     networks = section.texts("networks", default=None, check=parse_network)
     when = read_timetable(section, almanac)
@@ -163,7 +163,8 @@ def _read_set(section: Section, key: str) -> frozenset[str] | None:
     return None if names is None else frozenset(names)
 
 
-def _check_method(method: str) -> None:
+def check_method(method: str) -> None:
+    """Refuse what a rule cannot name as a method with `ValueError` and a message for people."""
     if method == "HEAD":
         raise ValueError("leave 'HEAD' out: 'GET' stands for it too")
     if method in _NEVER:

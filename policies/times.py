@@ -11,7 +11,7 @@ only_holidays = ["it"]            # on these days alone
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 from policies.calendar import DAY_SECONDS, WEEKDAYS, Span, Timetable
@@ -23,6 +23,9 @@ _TIME: Final = r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?"
 _SPAN: Final = re.compile(rf"{_TIME} ?- ?{_TIME}")
 _MINUTE: Final = 60
 _HOUR: Final = 3600
+# Beyond them the zones of the world are anybody's guess, and dates soon cannot be written.
+_FIRST_YEAR: Final = 1970
+_LAST_YEAR: Final = 2199
 _NOTHING: Final[tuple[str, ...]] = ()
 
 
@@ -85,6 +88,17 @@ def parse_weekdays(text: str) -> frozenset[int]:
             begin = (begin + 1) % len(WEEKDAYS)
         found.add(end)
     return frozenset(found)
+
+
+def parse_moment(text: str, zone: tzinfo) -> datetime:
+    """Read `2026-11-24 19:40`, in *zone* where it has no offset, or raise `ValueError`."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f'{text!r} is no moment; write "2026-11-24 19:40"') from error
+    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        raise ValueError(f"{text!r}: only years from {_FIRST_YEAR} to {_LAST_YEAR}")
+    return found if found.tzinfo is not None else found.replace(tzinfo=zone)
 
 
 def _second(parts: tuple[str, ...], text: str) -> int:

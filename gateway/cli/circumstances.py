@@ -2,17 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from gateway.core.routes import normalise_target
 from policies.match import read_address
 from policies.model import RequestFacts
-
-# Beyond them the zones of the world are anybody's guess, and dates soon cannot be written.
-_FIRST_YEAR: Final = 1970
-_LAST_YEAR: Final = 2199
+from policies.times import parse_moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +37,9 @@ class Circumstances:
         if self.at is None:
             return now
         try:
-            found = datetime.fromisoformat(self.at)
+            return parse_moment(self.at, zone)
         except ValueError as error:
-            raise click.UsageError(f'{self.at!r} is no moment; write "2026-11-24 19:40"') from error
-        if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
-            raise click.UsageError(f"{self.at!r}: only years from {_FIRST_YEAR} to {_LAST_YEAR}")
-        return found if found.tzinfo is not None else found.replace(tzinfo=zone)
+            raise click.UsageError(str(error)) from error
 
 
 def circumstances(work: Any) -> Any:

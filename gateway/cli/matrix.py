@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from gateway.cli.output import say_json, say_table, utc
-from policies.calendar import WEEKDAYS
+from policies.calendar import show_moment
 
 if TYPE_CHECKING:
     from gateway.bootstrap.access import Access
@@ -87,7 +87,4 @@ def _harmless(cell: str) -> str:
 
 def shown_moment(moment: datetime | None, zone: tzinfo) -> str:
     """Write *moment* by the clock of *zone*: `tue 2026-11-24 19:40`; nothing for None."""
-    if moment is None:
-        return ""
-    local = moment.astimezone(zone)
-    return f"{WEEKDAYS[local.weekday()]} {local:%Y-%m-%d %H:%M}"
+    return "" if moment is None else show_moment(moment, zone)

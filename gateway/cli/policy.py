@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.cases import faults_of, judge_cases, test
 from gateway.cli.circumstances import Circumstances, circumstances
 from gateway.cli.matrix import say_access
 from gateway.cli.output import ExampleCommand, json_option, printable, say, say_json
 from gateway.cli.reasons import say_story, story_facts
 from gateway.cli.surroundings import Surroundings, pass_surroundings
-from gateway.config import Problems, read_configuration
+from gateway.config import Configuration, Problems, read_configuration
 from policies.reading import Problem
 from policies.review import review
 
@@ -29,7 +30,7 @@ def policy() -> None:
 @json_option
 @pass_surroundings
 def check(here: Surroundings, *, as_json: bool) -> None:
-    """Tell every problem of all files, and what is strange about rules.
+    """Tell every problem of all files, cases that end otherwise, and strange rules.
 
     Strange is a rule that can never match, one that another contradicts, and a name that nobody
     has. Exit status 1 when there is a problem; what is strange is no problem.
@@ -41,6 +42,9 @@ def check(here: Surroundings, *, as_json: bool) -> None:
         *(found.problems if isinstance(found, Problems) else ()),
         *(trusts.problems if isinstance(trusts, Problems) else ()),
     ]
+    if not problems and isinstance(found, Configuration):
+        unread, judged = judge_cases(here, found)
+        problems = [*unread, *faults_of(judged)]
     warnings = [] if problems else here.run(_strange)
     if as_json:
         say_json({"problems": _places(problems), "warnings": _places(warnings)})
@@ -192,6 +196,9 @@ def what(
 
     found, zone = here.run(look)
     say_access(found, zone, everybody=everything, as_csv=as_csv, as_json=as_json, key="app")
+
+
+policy.add_command(test)
 
 
 def _places(problems: Iterable[Problem]) -> list[dict[str, str]]:

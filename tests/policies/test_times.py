@@ -1,7 +1,7 @@
 """Times of rules from TOML, with the messages that people see."""
 
 import tomllib
-from datetime import date
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from policies.calendar import Span, Timetable
 from policies.days import Calendar, Yearly
 from policies.reading import Problem, Section
-from policies.times import Almanac, parse_span, parse_weekdays, read_timetable
+from policies.times import Almanac, parse_moment, parse_span, parse_weekdays, read_timetable
 
 ROME = ZoneInfo("Europe/Rome")
 ITALY = Calendar("it", (Yearly(12, 25),))
@@ -158,3 +158,17 @@ def test_problems_have_their_place(text: str, said: str | None) -> None:
             tomllib.loads(text)
         return
     assert read(text)[1] == [said]
+
+
+def test_a_moment_without_an_offset_is_told_in_the_zone() -> None:
+    """And one with an offset is what it says."""
+    morning = datetime(2026, 11, 24, 8, tzinfo=UTC)
+    assert parse_moment("2026-11-24 09:00", ROME) == morning
+    assert parse_moment("2026-11-24T08:00Z", ROME) == morning
+
+
+@pytest.mark.parametrize("text", ["tomorrow", "2026-11-31 09:00", "1969-12-31 23:59", "9999-01-01"])
+def test_what_is_no_moment_of_our_time_is_refused(text: str) -> None:
+    """Zones of other centuries are anybody's guess."""
+    with pytest.raises(ValueError, match=r"no moment|only years from"):
+        parse_moment(text, ROME)
