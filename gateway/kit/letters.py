@@ -62,7 +62,9 @@ If it does not work
   "no certificate"        the primary password was not given, or the certificate has ended
   anything else           {contact}
 
-This stick: {device}. Its certificate ends on {until}; bring the stick back before.
+This stick: {device}. Its certificate ends on {until}. In the weeks before, {portal}
+offers a new one: save the file renewal.tar in this folder, close the browser, and
+start again. Or bring the stick back.
 The whole folder may be copied elsewhere; whoever has a copy needs the primary
 password too.
 """
@@ -102,7 +104,9 @@ Se non funziona
   "alcun certificato"           la password principale non è stata data, o il certificato è scaduto
   altro                         {contact}
 
-Questa chiavetta: {device}. Il certificato scade il {until}; riportarla prima.
+Questa chiavetta: {device}. Il certificato scade il {until}. Nelle settimane prima,
+{portal} ne offre uno nuovo: salvare il file renewal.tar in questa
+cartella, chiudere il browser e riavviare. Oppure riportare la chiavetta.
 La cartella si può copiare altrove, tutta; chi ne ha una copia ha bisogno anche
 della password principale.
 """

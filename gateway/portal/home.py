@@ -1,6 +1,6 @@
 """The start page: what there is for this person, and how long."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from aiohttp import web
 
@@ -31,6 +31,8 @@ async def show_home(request: web.Request, visitor: Visitor) -> web.StreamRespons
     tiles = tiles_of(services.applications().values(), visitor, session.level, now, language, zone)
     found = search(tiles, wanted)
     left = visitor.holder.not_after - now
+    renewable = not visitor.holder.trust and left <= services.site.certificates.renew_before
+    goes = await _goes_at(request, visitor) if renewable else None
     values: dict[str, object] = {
         "visitor": visitor,
         "any": bool(tiles),
@@ -40,10 +42,17 @@ async def show_home(request: web.Request, visitor: Visitor) -> web.StreamRespons
         "closed": [tile for tile in found if tile.why],
         "certificate_date": date_in_words(visitor.holder.not_after, language, zone),
         "certificate_left": span_in_words(left, language) if left < WARN_BEFORE else None,
-        "renewable": not visitor.holder.trust and left <= services.site.certificates.renew_before,
+        "renewable": renewable,
+        "goes": date_in_words(goes, language, zone) if goes else None,
         "session_left": span_in_words(session.expires_at - now, language),
     }
     return render(request, "home.html", values)
+
+
+async def _goes_at(request: web.Request, visitor: Visitor) -> datetime | None:
+    """Return when the certificate gives way to another that was made for it; None: to none."""
+    standing = await request.app[SERVICES].store.renewal_standing(visitor.holder.fingerprint)
+    return None if standing is None else standing.goes_at
 
 
 def _wanted(request: web.Request) -> str:

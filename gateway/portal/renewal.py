@@ -28,8 +28,6 @@ KEY_PATH: Final = f"{RENEWAL_PATH}/key"
 STICK_PATH: Final = f"{RENEWAL_PATH}/renewal.tar"
 CERTIFICATE_PATH: Final = f"{RENEWAL_PATH}/certificate.pem"
 
-_LOOK_AGAIN: Final = 3
-"""After how many seconds a page that waits asks again."""
 _TARGETS: Final = (
     (Target.FIREFOX, "for-firefox"),
     (Target.WINDOWS, "for-windows"),
@@ -43,6 +41,11 @@ async def show_renewal(request: web.Request, visitor: Visitor) -> web.StreamResp
     """Show how far it is: what can be chosen, that it is under way, or what there is to fetch."""
     if visitor.session is None:
         return _to_sign_in(request)
+    renewing = request.app[RENEWING]
+    standing = await renewing.standing(visitor)
+    if standing is not None and _state_of(standing) == "waiting" and standing.asked is not None:
+        # A page that reloads itself would talk over whoever has it read to them.
+        await renewing.settled(visitor, standing.asked.id)
     return await _page(request, visitor)
 
 
@@ -159,7 +162,6 @@ async def _page(
         "ends": date_in_words(holder.not_after, language, zone),
         "goes": date_in_words(goes, language, zone) if goes else None,
         "late": late,
-        "look_again": _LOOK_AGAIN,
         "mark": new_mark(),
         "problem": None if told is None else told.problem,
         "alarm": None if told is None else told.alarm,

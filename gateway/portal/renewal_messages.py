@@ -5,6 +5,13 @@ from typing import Final
 from gateway.core.refusals import Language
 
 RENEWAL_MESSAGES: Final[dict[str, dict[Language, str]]] = {
+    "renewed-goes": {
+        "en": "There is a new certificate for you. The one in this browser goes on until {date}, and "
+        "no longer.",
+        "it": "C’è un nuovo certificato per te. Quello in questo browser vale ancora fino al {date}, "
+        "non oltre.",
+    },
+    "renewed-go-on": {"en": "Take the new one", "it": "Prendi quello nuovo"},
     "renew-title": {"en": "Renew your certificate", "it": "Rinnova il tuo certificato"},
     "renew-what": {
         "en": "The certificate “{device}” is good until {date}. Where is the new one to go?",
@@ -42,8 +49,8 @@ RENEWAL_MESSAGES: Final[dict[str, dict[Language, str]]] = {
         "it": "Il tuo certificato viene da un’altra autorità. Solo quella può rinnovarlo.",
     },
     "renew-waiting": {
-        "en": "Your new certificate is being signed. This page looks again by itself.",
-        "it": "Il tuo nuovo certificato sta per essere firmato. Questa pagina si aggiorna da sola.",
+        "en": "Your new certificate is being signed. Look again in a moment.",
+        "it": "Il tuo nuovo certificato sta per essere firmato. Controlla di nuovo tra un attimo.",
     },
     "renew-kept": {
         "en": "Nobody is there to sign it at the moment. Your request is kept: you can close this "

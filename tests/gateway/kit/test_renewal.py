@@ -25,21 +25,42 @@ def renewed(old: Identity) -> Shown:
 
 @pytest.mark.usefixtures("judges")
 @pytest.mark.parametrize("kind", KINDS)
-def test_nss_finds_the_key_of_the_new_certificate(tmp_path: Path, kind: KeyKind) -> None:
-    """pk12util takes both out of a store of which only that half is new, under the old password."""
+@pytest.mark.parametrize("password", [PASSWORD, "another one of hers"], ids=["built", "changed"])
+def test_nss_finds_the_key_of_the_new_certificate(
+    tmp_path: Path, kind: KeyKind, password: str
+) -> None:
+    """pk12util takes both out of a store of which only that half is new.
+
+    Under the primary password that it was built with, or one to which the person has changed it.
+    """
     old = make_identity(kind)
     ca_chain = old.chain
     new = Shown(old.name, renewed(old).certificate, ca_chain)
     files = build_store(old, PASSWORD, os.urandom, rounds=1000)
     members = renewal_members(new, ["pusterla.localhost"], (b"1", b"2"), NOW)
-    files[CERTIFICATES] = members[CERTIFICATES]
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-    (tmp_path / "password").write_text(PASSWORD)
+    (tmp_path / "built").write_text(PASSWORD)
+    (tmp_path / "password").write_text(password)
+    store = ("-d", f"sql:{tmp_path}")
+    if password != PASSWORD:
+        files_of = ("-f", str(tmp_path / "built"), "-@", str(tmp_path / "password"))
+        changed = ("certutil", "-W", *store, *files_of)
+        subprocess.run(changed, check=True, capture_output=True, timeout=30)
+    (tmp_path / CERTIFICATES).write_bytes(members[CERTIFICATES])
+    listed = subprocess.run(
+        ["certutil", "-L", *store, "-f", str(tmp_path / "password")],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert "C,," in listed.stdout
+    assert "u,u,u" in listed.stdout
     out = tmp_path / "out.p12"
     subprocess.run(
         [
-            *("pk12util", "-o", str(out), "-n", old.name, "-d", f"sql:{tmp_path}"),
+            *("pk12util", "-o", str(out), "-n", old.name, *store),
             *("-k", str(tmp_path / "password"), "-W", "x"),
         ],
         check=True,

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from aiohttp import ClientResponse
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from ca.ledger import CertificateRecord, CertificateState
 from gateway.core.audit import AuditKind
+from gateway.core.people import Fingerprint
 from gateway.core.renewals import RenewalState
 from gateway.core.sessions import SessionId
 from gateway.kit.renewal import AFTER, BEFORE, MEMBERS, word_of
@@ -171,10 +171,9 @@ class TestTheSameKey:
     async def test_waits_for_an_authority_that_is_down(
         self, house: House, session: SessionId
     ) -> None:
-        """The page looks again by itself, says that the request is kept, and then has the file."""
+        """The page says that it waits, and then that the request is kept, and then has the file."""
         await ask(house, session, SAME)
         response = await get(house, "/renewal", session)
-        assert 'http-equiv="refresh"' in await response.text()
         assert "is being signed" in await text_of(response)
         assert (await get(house, "/renewal/renewal.tar", session)).status == 303
         house.clock.advance(minutes=1)
@@ -308,7 +307,7 @@ class TestANewKey:
             _, lost, new = await certificates(house)
             assert (lost.state, new.state) == (CertificateState.REVOKED, CertificateState.VALID)
             assert new.fingerprint is not None
-            house.sticks["new"] = house.sticks[STICK].__class__(new.fingerprint)
+            house.sticks["new"] = Fingerprint(new.fingerprint)
             await house.signed_in("new")
             refused = await ask(house, session, NEW)
         assert refused.status == 303
@@ -462,9 +461,29 @@ class TestOnlyOnce:
 
 
 async def test_another_authoritys_certificate_is_for_that_to_renew(
-    house: House, session: SessionId, tmp_path: Path
+    house: House, session: SessionId
 ) -> None:
     """What is not in the ledger cannot be asked for."""
-    del tmp_path, session
-    standing = await house.store.renewal_standing(house.sticks[STICK].__class__("f" * 64))
+    del session
+    standing = await house.store.renewal_standing(Fingerprint("f" * 64))
     assert standing is None
+
+
+async def test_the_first_page_speaks_of_the_end_until_the_new_one_is_taken(
+    house: House, session: SessionId
+) -> None:
+    """First that it ends and can be renewed, then that there is a new one; with that, neither."""
+    page = await get(house, "/", session)
+    assert "Renew it now" in await text_of(page)
+    async with working(house):
+        await ask(house, session, SAME)
+    text = await text_of(await get(house, "/", session))
+    assert "There is a new certificate for you" in text
+    assert "Renew it now" not in text
+    _, new = await certificates(house)
+    assert new.fingerprint is not None
+    house.sticks["new"] = Fingerprint(new.fingerprint)
+    other = await house.signed_in("new")
+    text = await text_of(await house.ask("GET", "/", stick="new", session=other))
+    assert "new certificate" not in text
+    assert "Renew it now" not in text
