@@ -113,6 +113,9 @@ class Field:
         return self.kind.from_application
 
     def _hold_back(self) -> None:
+        if self.name == b"cookie":
+            self._part_cookies()
+            return
         if not self.kind.from_client:
             self.to_application = b""
         if not self.kind.from_application:
@@ -120,8 +123,6 @@ class Field:
         if self.name == b"te" and takes_trailers(self.value):
             # Said anew, as it is between neighbours: we keep what the client keeps.
             self.to_application = b"TE: trailers\r\nConnection: TE\r\n"
-        elif self.name == b"cookie":
-            self._part_cookies()
         elif self.name == b"set-cookie" and self.value.startswith(_COOKIE_BYTES):
             self.to_client = b""
 
@@ -131,8 +132,10 @@ class Field:
         if ours:
             kept = others.encode("latin-1")
             self.to_application = b"Cookie: %b\r\n" % kept if kept else b""
-        # No value has a semicolon in it, so this is said by no other cookies.
-        self.said = b"cookie:" + "".join([f";{value}" for value in ours]).encode("latin-1")
+            # No value has a semicolon in it, so this is said by no other cookies.
+            self.said = f"cookie:;{';'.join(ours)}".encode("latin-1")
+        else:
+            self.said = b"cookie:"
 
 
 def takes_trailers(value: bytes) -> bool:
