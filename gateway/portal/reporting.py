@@ -35,6 +35,7 @@ from gateway.core.credentials import (
     check_totp,
     hash_password,
     new_totp_secret,
+    stable_password,
     verify_password,
 )
 from gateway.core.lost import Reporter
@@ -194,7 +195,7 @@ class Identification:
         now = self._services.clock()
         if digest is not None:
             return self._sheets.take(claim.user.encode(), now)
-        pair = self._digest(claim.user, claim.password)
+        pair = self._pair(claim)
         if (until := self._pairs.take(pair, now)) is not None:
             return until
         until = self._addresses.take(neighbourhood(claim.address), now)
@@ -206,7 +207,7 @@ class Identification:
         if digest is None:
             now = self._services.clock()
             self._addresses.give_back(neighbourhood(claim.address), now)
-            self._pairs.give_back(self._digest(claim.user, claim.password), now)
+            self._pairs.give_back(self._pair(claim), now)
 
     def _check_code(self, claim: Claim, credentials: Credentials | None) -> CodeResult:
         secret, last = self._nobodys_secret, 0
@@ -252,6 +253,10 @@ class Identification:
             )
         )
         return failure
+
+    def _pair(self, claim: Claim) -> bytes:
+        # Of one password there are thousands of spellings; each would have a pace of its own.
+        return self._digest(claim.user, stable_password(claim.password))
 
     def _digest(self, *words: str) -> bytes:
         message = b"".join(

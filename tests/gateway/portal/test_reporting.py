@@ -115,6 +115,21 @@ async def test_codes_behind_a_known_password_cannot_be_guessed(
     assert isinstance(await door.identify(claim(address=ELSEWHERE)), Slowed)
 
 
+async def test_another_spelling_of_the_password_is_the_same_pair(
+    house: House, door: Identification
+) -> None:
+    """A letter in its full width is the same letter to the hash, so it is to the pace."""
+    spellings = [
+        PASSWORD[:at] + chr(ord(letter) + 0xFEE0) + PASSWORD[at + 1 :]
+        for at, letter in enumerate(PASSWORD)
+        if letter != " "
+    ]
+    answers = await exhaust(
+        door, lambda number: claim(password=spellings[number], address=f"203.0.113.{number}")
+    )
+    assert answers[:-1] == [NotProved(Failure.WRONG_CODE)] * PAIR_BURST
+
+
 @pytest.mark.parametrize("user", ["anna", "nobody"])
 @pytest.mark.parametrize("password", [PASSWORD, "not the password"])
 async def test_being_slowed_says_nothing_of_name_or_password(
