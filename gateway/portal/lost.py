@@ -197,10 +197,11 @@ def _not_proved(
             return _ask(request, problem=problem, status=503, fields=_retry(_BUSY_SECONDS))
         case NotProved(Failure.CODE_USED):
             problem = say("lost-code-used", language)
-        case NotProved(Failure.CLOCK_OUT_OF_STEP, seconds):
-            key = "clock-ahead" if seconds > 0 else "clock-behind"
-            span = span_in_words(timedelta(seconds=abs(seconds)), language)
-            problem = say(key, language, span=span)
+        case NotProved(Failure.CLOCK_OUT_OF_STEP, seconds) if seconds < 0:
+            # Of a clock that is ahead nothing is said: whoever guesses would learn a code that is
+            # still to come, and sign in with it and the stick.
+            span = span_in_words(timedelta(seconds=-seconds), language)
+            problem = say("clock-behind", language, span=span)
         case _:
             # Name, password, code: whoever does not know them learns nothing of which it was.
             problem = say("lost-wrong", language)

@@ -242,9 +242,11 @@ MESSAGES: Final[dict[str, dict[Language, str]]] = {
     },
     "lost-wrong": {
         "en": "That was not right. Check user name and password, and type the code that shows "
-        "now, or a recovery code that you have not used yet.",
+        "now, or a recovery code that you have not used yet. The device that shows the codes must "
+        "be on automatic time.",
         "it": "Qualcosa non è giusto. Controlla nome utente e password, e scrivi il codice che "
-        "compare ora, o un codice di recupero che non hai ancora usato.",
+        "compare ora, o un codice di recupero che non hai ancora usato. Il dispositivo che mostra i "
+        "codici deve avere l’ora automatica.",
     },
     "lost-code-used": {
         "en": "This code has already been used. Wait for the next one of your app, which changes "

@@ -264,6 +264,15 @@ class TestProving:
         assert "5 minutes behind" in await text_of(await knock(house, code=late))
         assert WRONG in await text_of(await knock(house, code=late, password="wrong"))
 
+    async def test_a_code_that_is_still_to_come_reads_as_a_wrong_one(self, house: House) -> None:
+        """It would sign in with the stick in a while, and guesses here are not counted there."""
+        to_come = house.code(minutes=5)
+        guessed = await text_of(await knock(house, code=to_come))
+        assert guessed == await text_of(await knock(house, code="000000"))
+        assert WRONG in guessed
+        house.clock.advance(minutes=5)
+        assert (await house.sign_in(code=to_come)).status == 303
+
     async def test_the_field_of_recovery_codes_stays_open(self, house: House) -> None:
         """For whoever mistyped one."""
         closed, opened = '<details class="field">', '<details class="field" open>'
