@@ -62,16 +62,19 @@ class Enrolling:
         return result
 
     async def _begin(self, visitor: Visitor, typed: str, password: str) -> Pending | Failed:
+        user, key = visitor.person.user, self._services.site_key
+        digest = ticket_digest(key, user, plain_ticket(typed) or "")
+        kept = await self._services.store.ticket(user)
+        right = kept is not None and hmac.compare_digest(kept.digest, digest)
+        if right and kept is not None and kept.ends_at <= self._services.clock():
+            # It opens nothing any more, so it is no attempt, and forgives none: found in a drawer,
+            # it would let whoever has it guess passwords without a wait.
+            return Failed(Failure.TICKET_ENDED)
         if (waits := await self._proving.reserve(visitor)) is not None:
             return waits
-        user, key = visitor.person.user, self._services.site_key
-        kept = await self._services.store.ticket(user)
-        digest = ticket_digest(key, user, plain_ticket(typed) or "")
-        if kept is None or not hmac.compare_digest(kept.digest, digest):
+        if not right:
             return Failed(Failure.WRONG_TICKET)
         await self._proving.forgive(visitor)
-        if kept.ends_at <= self._services.clock():
-            return Failed(Failure.TICKET_ENDED)
         fingerprint = visitor.holder.fingerprint
         return Pending(
             Ground.TICKET,

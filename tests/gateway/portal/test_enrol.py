@@ -266,6 +266,18 @@ class TestTheTicket:
         assert await house.failures() == ["ticket-ended", "wrong-ticket"]
         assert await house.store.credentials("nina") is None
 
+    async def test_an_ended_one_forgives_no_failed_sign_in(self, house: House) -> None:
+        """Whoever has found it, and a stick, guesses no faster; nor does it count itself."""
+        ticket = await house.hand_ticket("anna", days=1)
+        house.clock.advance(days=1)
+        for _ in range(4):
+            assert (await house.sign_in(password="wrong")).status == 403
+        for _ in range(3):
+            page = await first_page(house, ticket, stick="stick-1")
+            assert "come to its end" in await text_of(page)
+        assert (await house.sign_in(password="wrong")).status == 403
+        assert (await house.sign_in()).status == 429
+
     async def test_one_that_ends_between_the_pages_changes_nothing(self, house: House) -> None:
         """The transaction that uses it looks at the time."""
         await house.add_newcomer()
