@@ -125,6 +125,12 @@ class Timetable:
         """Say whether *day* is neither before the first nor after the last."""
         return (self.first is None or self.first <= day) and (self.last is None or day <= self.last)
 
+    def is_over(self, moment: datetime) -> bool:
+        """Say whether the rule held up to some day, and holds at *moment* and ever after no more."""
+        past = self.last is not None and self.last < moment.astimezone(self.zone).date()
+        # Hours of the last day may go over midnight.
+        return past and not self.holds(moment)
+
     def outside_period(self, moment: datetime) -> bool:
         """Say whether the rule does not hold because it does not yet, or no longer."""
         return not self.in_period(moment.astimezone(self.zone).date())

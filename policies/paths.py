@@ -43,6 +43,16 @@ class PathPattern:
         """As rules write it."""
         return self.text
 
+    @property
+    def is_open_ended(self) -> bool:
+        """Whether what it means has no one path above it: where a segment may be anything."""
+        return "*" in self.text.removesuffix(_BELOW)
+
+    @property
+    def example(self) -> str:
+        """Return a path that is meant: the uppermost, where there is one."""
+        return self.text.removesuffix(_BELOW).replace("*", "x") or "/"
+
     def matches(self, path: str) -> bool:
         """Say whether *path*, in its normal form, is meant."""
         return self._strictly.fullmatch(path) is not None

@@ -4,28 +4,38 @@ Whom no allow rule is for learns nothing of the application. Whoever is meant to
 that it is there, and why it does not open now.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import assert_never
+from typing import Final, assert_never
 
 from policies.decide import FRONT_PAGE, decide, opens_at
 from policies.match import MISS, judge_groups, judge_users
 from policies.model import (
     Allow,
     AppPolicy,
+    Decision,
     Deny,
     Effect,
     Question,
     Reason,
     RequestFacts,
+    Rule,
     StepUp,
     Subject,
 )
+from policies.paths import PathPattern
+
+# Each is a decision or several, on a page with many applications.
+_LOOKED_AT: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Opens:
-    """It opens now."""
+    """It opens now, at *path*; *parts* are the patterns of what opens where its front page does not."""
+
+    path: str = FRONT_PAGE.path
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +43,13 @@ class Closed:
     """It is for this person and does not open now.
 
     *reason* None means that they must prove more first. *opens_at* is the next moment at which
-    nothing but the time will have to be another; None: time alone does not open it soon.
+    nothing but the time will have to be another; None: time alone does not open it soon. *parts*
+    are the patterns of paths that this is about, where it is not the front page.
     """
 
     reason: Reason | None
     opens_at: datetime | None = None
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,8 @@ def prospect(
 ) -> Prospect:
     """Return what *subject* has of *policy* at *now*, as far as *request*, its front page, tells.
 
-    Never `Opens` where `decide` does not allow the request, and always where it does.
+    Never `Opens` with a path at which `decide` does not allow it, and always where it allows
+    *request* itself; elsewhere it is looked for among the first few parts of which rules speak.
     """
     match decide(policy, subject, request, now):
         case Allow():
@@ -61,18 +74,68 @@ def prospect(
         case StepUp():
             return Closed(None)
         case Deny(reason):
-            if not is_meant(policy, Question(subject, request, now)):
+            question = Question(subject, request, now)
+            if not is_meant(policy, question):
                 return Hidden()
-            return Closed(reason, opens_at(policy, subject, now, request))
+            return _closed(policy, question, reason)
         case other:
             assert_never(other)
 
 
 def is_meant(policy: AppPolicy, question: Question) -> bool:
     """Say whether any rule is there to let this person in, be it at another time or place."""
-    return any(
-        rule.effect is Effect.ALLOW
-        and judge_users(rule, question) is not MISS
-        and judge_groups(rule, question) is not MISS
-        for rule in policy.rules
+    return any(True for _ in _meant(policy, question))
+
+
+def _meant(policy: AppPolicy, question: Question) -> Iterator[Rule]:
+    """Yield the rules that are there to let this person in, but for those that are over."""
+    for rule in policy.rules:
+        if (
+            rule.effect is Effect.ALLOW
+            and judge_users(rule, question) is not MISS
+            and judge_groups(rule, question) is not MISS
+            and not (rule.when is not None and rule.when.is_over(question.now))
+        ):
+            yield rule
+
+
+def _closed(policy: AppPolicy, question: Question, reason: Reason) -> Opens | Closed:
+    """Tell of an application whose front page is refused for *reason*: what of it opens, or when."""
+    rules = list(_meant(policy, question))
+    parts = list(dict.fromkeys(part for rule in rules for part in rule.paths or ()))[:_LOOKED_AT]
+    opening = [part for part in parts if isinstance(_ask(policy, question, part), Allow)]
+    names = tuple(map(str, opening))
+    for part in opening:
+        if not part.is_open_ended:
+            return Opens(part.example, names)
+    if opening:
+        return Closed(Reason.OTHER_PATH, None, names)
+    opens = opens_at(policy, question.subject, question.now, question.request)
+    if opens is not None:
+        return Closed(reason, opens)
+    return _waiting(policy, question, parts) or Closed(
+        reason, None, tuple(map(str, parts)) if all(rule.paths for rule in rules) else ()
     )
+
+
+def _waiting(policy: AppPolicy, question: Question, parts: Iterable[PathPattern]) -> Closed | None:
+    """Tell which of *parts* open next, and when; None where time alone opens none soon."""
+    found: dict[datetime, list[tuple[Reason, PathPattern]]] = {}
+    for part in parts:
+        match _ask(policy, question, part):
+            case Deny(reason):
+                request = replace(question.request, path=part.example)
+                opens = opens_at(policy, question.subject, question.now, request)
+                if opens is not None:
+                    found.setdefault(opens, []).append((reason, part))
+            case _:
+                pass
+    if not found:
+        return None
+    soonest = min(found)
+    return Closed(found[soonest][0][0], soonest, tuple(str(part) for _, part in found[soonest]))
+
+
+def _ask(policy: AppPolicy, question: Question, part: PathPattern) -> Decision:
+    request = replace(question.request, path=part.example)
+    return decide(policy, question.subject, request, question.now)

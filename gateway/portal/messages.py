@@ -91,6 +91,10 @@ MESSAGES: Final[dict[str, dict[Language, str]]] = {
         "en": "Only some of its pages are open to you: by their addresses.",
         "it": "Ti sono aperte solo alcune pagine: con il loro indirizzo.",
     },
+    "parts-only": {
+        "en": "Only these of its addresses are for you: {parts}",
+        "it": "Per te sono solo questi suoi indirizzi: {parts}",
+    },
     "closed-until": {"en": "Opens on {when}.", "it": "Apre {when}."},
     "search": {"en": "Search your applications", "it": "Cerca tra le tue applicazioni"},
     "search-go": {"en": "Search", "it": "Cerca"},

@@ -18,7 +18,7 @@ from gateway.portal.icons import icon_path
 from gateway.portal.messages import say
 from policies.decide import FRONT_PAGE
 from policies.model import Level, Reason, RequestFacts
-from policies.prospect import Closed, Hidden, Prospect, prospect
+from policies.prospect import Closed, Hidden, Opens, Prospect, prospect
 
 CLOSED: Final = {
     None: "closed-step-up",
@@ -34,16 +34,24 @@ CLOSED: Final = {
 }
 """The sentence on a tile that does not open, for each reason."""
 
+PARTS_SHOWN: Final = 3
+"""How many paths a tile names; whoever has more of them knows them from elsewhere."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One application; *why* is empty where it opens, *icon* where it has no picture."""
+    """One application; *why* is empty where it opens, *icon* where it has no picture.
+
+    *path* is where it opens, and *parts* says of which paths that is told, where not of all.
+    """
 
     title: str
     description: str
     host: str
     icon: str
     why: str
+    path: str = "/"
+    parts: str = ""
 
 
 def tiles_of(
@@ -64,6 +72,8 @@ def tiles_of(
             host=application.host,
             icon=icon_path(application),
             why=_why(ahead, language, zone),
+            path=ahead.path if isinstance(ahead, Opens) else "/",
+            parts=_parts(ahead, language),
         )
         for application in applications
         if not isinstance(ahead := prospect(application.policy, subject, now, front_page), Hidden)
@@ -88,6 +98,14 @@ def folded(text: str) -> str:
     """Return *text* as it is compared: without capitals, accents and typographic variants."""
     plain = normalize("NFKD", text.casefold())
     return "".join(letter for letter in plain if not combining(letter))
+
+
+def _parts(ahead: Prospect, language: Language) -> str:
+    if isinstance(ahead, Hidden) or not ahead.parts:
+        return ""
+    shown = ", ".join(ahead.parts[:PARTS_SHOWN])
+    more = ", …" if len(ahead.parts) > PARTS_SHOWN else ""
+    return say("parts-only", language, parts=shown + more)
 
 
 def _why(ahead: Prospect, language: Language, zone: tzinfo) -> str:

@@ -239,3 +239,11 @@ def test_a_day_as_a_whole_holds_through_a_change_of_clocks(moment: str) -> None:
     assert hours((0, 24), weekdays=frozenset({6})).look(rome(moment))[1] == rome(
         moment[:8] + str(int(moment[8:10]) + 1) + " 00:00"
     )
+
+
+def test_a_rule_is_over_when_its_last_hours_are() -> None:
+    """Hours that go over midnight end on the day after the last."""
+    night = Timetable(ROME, hours=(Span(22 * 3600, 6 * 3600),), last=date(2026, 11, 24))
+    for day, hour, over in ((24, 12, False), (24, 23, False), (25, 5, False), (25, 6, True)):
+        assert night.is_over(datetime(2026, 11, day, hour, tzinfo=ROME)) == over
+    assert not Timetable(ROME).is_over(datetime(2026, 11, 24, tzinfo=ROME))

@@ -126,3 +126,20 @@ def test_a_long_path_is_looked_at_quickly() -> None:
     """There is no pattern over which one could brood."""
     pattern = parse_path_pattern("/" + "/".join(["*a"] * 50) + "/**")
     assert not pattern.may_match("/" + "a" * 8000 + "/" + "ab/" * 2000)
+
+
+@pytest.mark.parametrize(
+    "text,example,open_ended",
+    [
+        ("/admin/**", "/admin", False),
+        ("/**", "/", False),
+        ("/a/b", "/a/b", False),
+        ("/u/*/f*", "/u/x/fx", True),
+        ("/u/*/**", "/u/x", True),
+    ],
+)
+def test_a_pattern_has_an_example(text: str, example: str, *, open_ended: bool) -> None:
+    """A path that it means, which can be linked to where no segment of it was made up."""
+    pattern = parse_path_pattern(text)
+    assert (pattern.example, pattern.is_open_ended) == (example, open_ended)
+    assert pattern.matches(pattern.example)

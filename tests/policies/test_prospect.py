@@ -31,6 +31,8 @@ OFFICE = Rule("office", Effect.ALLOW, users=None, groups=frozenset({"office"}))
 EVERYBODY = Rule("everybody", Effect.ALLOW, users=None, groups=None)
 NOT_ANNA = Rule("not anna", Effect.DENY, users=frozenset({"anna"}), groups=None)
 TRIAL = replace(NOT_ANNA, effect=Effect.OBSERVE)
+MANUAL = parse_path_pattern("/manual/**")
+YESTERDAY = NOW.date() - timedelta(days=1)
 BY_DAY = Timetable(UTC, hours=(Span(8 * 3600, 19 * 3600),))
 IN_THE_MORNING = datetime(2026, 11, 25, 8, tzinfo=UTC)
 
@@ -80,7 +82,44 @@ def look(*rules: Rule, subject: Subject = ANNA, address: str = "192.0.2.7") -> P
         ),
         (
             (replace(TECHNICIANS, paths=(parse_path_pattern("/manual/**"),)),),
-            Closed(Reason.OTHER_PATH),
+            Opens("/manual", ("/manual/**",)),
+        ),
+        (
+            (replace(TECHNICIANS, paths=tuple(map(parse_path_pattern, ("/x/*/y", "/a", "/b")))),),
+            Opens("/a", ("/x/*/y", "/a", "/b")),
+        ),
+        (
+            (replace(TECHNICIANS, paths=(parse_path_pattern("/x/*/y"),)),),
+            Closed(Reason.OTHER_PATH, None, ("/x/*/y",)),
+        ),
+        (
+            (replace(TECHNICIANS, paths=(parse_path_pattern("/a"),), when=BY_DAY),),
+            Closed(Reason.OUTSIDE_HOURS, IN_THE_MORNING, ("/a",)),
+        ),
+        (
+            (
+                replace(TECHNICIANS, when=BY_DAY),
+                replace(EVERYBODY, paths=(parse_path_pattern("/a"),)),
+            ),
+            Opens("/a", ("/a",)),
+        ),
+        (
+            (replace(TECHNICIANS, paths=(MANUAL,), networks=(ip_network("10.0.0.0/8"),)),),
+            Closed(Reason.NO_RULE_MATCHES, None, ("/manual/**",)),
+        ),
+        (
+            (
+                replace(TECHNICIANS, networks=(ip_network("10.0.0.0/8"),)),
+                replace(OFFICE, groups=None, paths=(MANUAL,), devices=frozenset({"x"})),
+            ),
+            Closed(Reason.OUTSIDE_NETWORK),
+        ),
+        ((replace(TECHNICIANS, when=Timetable(UTC, last=NOW.date())),), Opens()),
+        ((replace(TECHNICIANS, when=Timetable(UTC, last=YESTERDAY)),), Hidden()),
+        ((replace(TECHNICIANS, when=Timetable(UTC, last=YESTERDAY)), NOT_ANNA), Hidden()),
+        (
+            (replace(TECHNICIANS, when=Timetable(UTC, first=NOW.date() + timedelta(days=90))),),
+            Closed(Reason.OUTSIDE_PERIOD),
         ),
         ((replace(TECHNICIANS, methods=frozenset({"POST"})),), Closed(Reason.OTHER_METHOD)),
         (
@@ -116,7 +155,10 @@ _RULES = st.builds(
     groups=st.sampled_from([None, frozenset({"technicians"}), frozenset({"office"})]),
     devices=st.sampled_from([None, frozenset({"stick-1"}), frozenset({"stick-2"})]),
     methods=st.sampled_from([None, frozenset({"GET"}), frozenset({"POST"})]),
-    when=st.sampled_from([None, BY_DAY, Timetable(UTC, weekdays=frozenset({0, 5}))]),
+    paths=st.sampled_from([None, None, (MANUAL,), (parse_path_pattern("/*/x"),)]),
+    when=st.sampled_from(
+        [None, BY_DAY, Timetable(UTC, last=NOW.date()), Timetable(UTC, weekdays=frozenset({0, 5}))]
+    ),
 )
 _SUBJECTS = st.builds(
     Subject,
@@ -134,12 +176,16 @@ def test_it_agrees_with_the_decision(rules: list[Rule], subject: Subject, minute
     policy, now = AppPolicy("wiki", tuple(rules)), NOW + timedelta(minutes=minutes)
     found = prospect(policy, subject, now)
     allowed = isinstance(decide(policy, subject, FRONT_PAGE, now), Allow)
-    assert isinstance(found, Opens) == allowed
+    assert (found == Opens()) == allowed
+    if isinstance(found, Opens):
+        assert isinstance(decide(policy, subject, RequestFacts("GET", found.path), now), Allow)
     if isinstance(found, Closed) and found.opens_at is not None:
         assert found.opens_at > now
-        assert prospect(policy, subject, found.opens_at) in {Opens(), Closed(None)}
+        then = prospect(policy, subject, found.opens_at)
+        assert isinstance(then, Opens) or then == Closed(None) or found.parts
     if isinstance(found, Hidden):
         for later in (1, 60, 24 * 60):
             moment = now + timedelta(minutes=later)
-            request = RequestFacts("POST", "/x")
-            assert not isinstance(decide(policy, subject, request, moment), Allow)
+            for path in ("/x", "/manual", "/a/x"):
+                request = RequestFacts("POST", path)
+                assert not isinstance(decide(policy, subject, request, moment), Allow)

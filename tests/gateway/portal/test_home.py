@@ -2,6 +2,8 @@
 
 import re
 from dataclasses import replace
+from datetime import UTC, date
+from ipaddress import ip_network
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -14,6 +16,7 @@ from gateway.portal.pages import STYLE_SHEET
 from gateway.portal.tiles import folded
 from policies.calendar import Span, Timetable
 from policies.model import AppPolicy, Effect, Rule
+from policies.paths import parse_path_pattern
 from tests.gateway.config.pictures import DRAWING
 from tests.gateway.portal.house import APPLICATIONS, WIKI_ORIGIN, House, open_house, text_of
 
@@ -75,6 +78,29 @@ class TestApplications:
         html = await (await house.get("/", session)).text()
         assert f'href="{WIKI_ORIGIN}/"' in html
         assert "Outside its hours" not in html
+
+    async def test_lead_to_the_part_that_is_open(self, house: House) -> None:
+        """Where that is all of it, and say so; what has been open is not told of for ever."""
+        [rule] = APPLICATIONS["wiki"].policy.rules
+        parts = tuple(map(parse_path_pattern, ("/manual/**", "/news")))
+
+        def let(rule: Rule) -> None:
+            wiki = replace(APPLICATIONS["wiki"], policy=AppPolicy("wiki", (rule,)))
+            house.applications["wiki"] = wiki
+
+        let(replace(rule, paths=parts))
+        session = await house.signed_in()
+        html = await (await house.get("/", session)).text()
+        assert f'href="{WIKI_ORIGIN}/manual"' in html
+        assert "Only these of its addresses are for you: /manual/**, /news" in html
+        text = await text_of(await house.get("/", session, Accept_Language="it"))
+        assert "Per te sono solo questi suoi indirizzi: /manual/**, /news" in text
+        let(replace(rule, paths=parts, networks=(ip_network("192.0.2.99"),)))
+        html = await (await house.get("/", session)).text()
+        assert "Does not open to you here and now." in html
+        assert "Only these of its addresses are for you: /manual/**, /news" in html
+        let(replace(rule, when=Timetable(UTC, last=date(2020, 12, 31))))
+        assert "Wiki" not in await (await house.get("/", session)).text()
 
     async def test_have_their_picture_or_their_letter(self, house: House, tmp_path: Path) -> None:
         """The picture says nothing that the title does not, so it has no words of its own."""

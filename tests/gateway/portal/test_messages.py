@@ -27,7 +27,7 @@ SAID_BY_CODE = {
     *("certificate-number", "certificate-dates", "certificate-ends", "certificate-since"),
     *("certificate-successor", "certificate-goes"),
     *CLOSED.values(),
-    "closed-until",
+    *("closed-until", "parts-only"),
     *(place.key for place in PLACES),
     *("lost-overtaken", "lost-choose-one", "lost-serial", "lost-since", "lost-used", "lost-held"),
 }
