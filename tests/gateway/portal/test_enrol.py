@@ -13,7 +13,7 @@ from aiohttp import ClientResponse
 from gateway.core.audit import AuditKind
 from gateway.core.credentials import totp_code, verify_password
 from gateway.core.pending import PENDING_LIFETIME
-from gateway.core.sealing import unseal
+from gateway.core.sealing import seal, unseal
 from gateway.core.sessions import SessionId
 from gateway.portal.pages import CONTENT_SECURITY_POLICY
 from tests.gateway.portal.house import (
@@ -321,6 +321,15 @@ class TestTheTicket:
         assert page.headers["Location"] == f"/sign-in?to={quote(WIKI_PAGE, safe='')}"
         session = await house.signed_in()
         assert (await house.get("/enrol", session)).headers["Location"] == f"{PORTAL_ORIGIN}/"
+
+    async def test_after_a_theft_only_the_ticket_opens(self, house: House) -> None:
+        """Disabled, another secret, a ticket, enabled: what the thief has is worth nothing."""
+        await house.store.set_enabled("anna", False)
+        await house.store.set_totp("anna", seal(SITE_KEY, "anna", pyotp.random_base32(), b"t" * 12))
+        ticket = await house.hand_ticket("anna")
+        await house.store.set_enabled("anna", True)
+        assert (await house.sign_in()).status == 403
+        assert (await first_page(house, ticket, stick="stick-1")).status == 200
 
     async def test_a_later_one_replaces_everything(self, house: House) -> None:
         """For whoever has lost password or telephone: the sign-in page leads to it."""
