@@ -29,6 +29,8 @@ class AuditKind(StrEnum):
     """Somebody has another authenticator secret, by their own doing; *proved* says with what."""
     TICKET_MADE = "ticket-made"
     TICKET_WITHDRAWN = "ticket-withdrawn"
+    AUTHENTICATOR_SHOWN = "authenticator-shown"
+    """The secret of an authenticator that is not in force yet; *proved* says to whom."""
     ENROLLED = "enrolled"
     """Somebody has set up their sign-in with a ticket; *replaced*: whether they had one."""
     ACCOUNT_CHANGE_REFUSED = "account-change-refused"

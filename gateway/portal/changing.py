@@ -87,7 +87,7 @@ class Changing:
             return proved
         if visitor.session is None:
             return await self._overtaken(visitor)
-        return Pending(
+        pending = Pending(
             Ground.ACCOUNT,
             visitor.person.user,
             visitor.holder.fingerprint,
@@ -95,6 +95,7 @@ class Changing:
             new_totp_secret(),
             version=proved.credentials.version,
         )
+        return await self._proving.show(visitor, pending)
 
     async def _prove(self, visitor: Visitor, form: Form) -> Proved | Failed:
         proved = await self._proving.prove(visitor, form)

@@ -52,14 +52,15 @@ class Enrolling:
         )
 
     async def begin(self, visitor: Visitor, typed: str, password: str) -> Pending | Failed:
-        """Take a ticket and the new *password*; a failure is in the audit log before this returns.
+        """Take a ticket and the new *password*; what came of it is in the audit log before this ends.
 
         The ticket is not used up. A wrong one counts with the failed sign-ins of the certificate.
         """
         result = await self._begin(visitor, typed, password)
         if isinstance(result, Failed):
             await self._proving.record(visitor, result)
-        return result
+            return result
+        return await self._proving.show(visitor, result)
 
     async def _begin(self, visitor: Visitor, typed: str, password: str) -> Pending | Failed:
         user, key = visitor.person.user, self._services.site_key

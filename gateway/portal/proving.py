@@ -23,6 +23,7 @@ from gateway.core.credentials import (
     hash_password,
     verify_password,
 )
+from gateway.core.pending import Pending
 from gateway.core.recovery import code_digest, plain_code
 from gateway.core.sealing import unseal
 from gateway.portal.callers import Visitor
@@ -108,6 +109,17 @@ class Proving:
         self, visitor: Visitor, failed: Failed, kind: AuditKind = AuditKind.SIGN_IN_FAILED
     ) -> None:
         """Write a failure to the audit log; it is there when this returns."""
+        await self._write(visitor, kind, reason=failed.failure.value)
+
+    async def show(self, visitor: Visitor, pending: Pending) -> Pending:
+        """Return *pending* to be shown; that its secret was is in the audit log by then."""
+        kind, ground = AuditKind.AUTHENTICATOR_SHOWN, pending.ground.value
+        await self._write(visitor, kind, proved=ground)
+        return pending
+
+    async def _write(
+        self, visitor: Visitor, kind: AuditKind, *, reason: str = "", **detail: str
+    ) -> None:
         await self._services.store.record(
             AuditEvent(
                 kind,
@@ -116,8 +128,8 @@ class Proving:
                 serial=visitor.holder.serial,
                 device=visitor.holder.device,
                 address=visitor.address,
-                reason=failed.failure.value,
-                detail={"request": visitor.request} if visitor.request else {},
+                reason=reason,
+                detail={**detail, **({"request": visitor.request} if visitor.request else {})},
             )
         )
 

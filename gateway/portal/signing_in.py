@@ -71,6 +71,8 @@ class SignIn:
             result = proved
         if isinstance(result, Failed):
             await self._proving.record(visitor, result)
+        elif isinstance(result, Pending):
+            await self._proving.show(visitor, result)
         return result
 
     def _replacing(self, visitor: Visitor, proved: Proved) -> Pending:

@@ -212,6 +212,8 @@ class TestAuthenticator:
         assert credentials is not None
         assert unseal(SITE_KEY, "anna", credentials.sealed_totp) == secret
         assert await live(house) == [session]
+        [shown] = await house.audit(AuditKind.AUTHENTICATOR_SHOWN)
+        assert shown.event.detail["proved"] == "account"
         [line] = await house.audit(AuditKind.TOTP_CHANGED)
         event = line.event
         assert (event.user, event.device, event.address) == ("anna", "stick-1", ADDRESS)

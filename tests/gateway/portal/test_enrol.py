@@ -392,6 +392,17 @@ class TestHalfWay:
         code = totp_code(first, house.clock())
         assert session_of(await second_page(house, await token_in(second), code)) is not None
 
+    async def test_each_look_at_the_secret_is_written_down(self, house: House) -> None:
+        """Whoever had ticket and stick before their owner has seen it, and leaves a trace."""
+        ticket = await nina(house)
+        await first_page(house, ticket, password="not the owner's password")
+        await first_page(house, ticket)
+        shown = await house.audit(AuditKind.AUTHENTICATOR_SHOWN)
+        assert [line.event.user for line in shown] == ["nina", "nina"]
+        event = shown[0].event
+        assert (event.device, event.address) == (STICK, ADDRESS)
+        assert event.detail == {"proved": "ticket", "request": NUMBER}
+
     async def test_the_address_of_the_second_page_leads_to_the_first(self, house: House) -> None:
         """Reloaded by its address, or from a bookmark."""
         await nina(house)

@@ -63,6 +63,8 @@ async def test_a_new_authenticator_comes_before_the_session(house: House) -> Non
     assert [one.id for one in await house.store.sessions(user="anna")] == [session]
     assert session != before
     assert await house.store.recovery_codes_left("anna") == 9
+    [shown] = await house.audit(AuditKind.AUTHENTICATOR_SHOWN)
+    assert shown.event.detail["proved"] == "recovery"
     [line] = await house.audit(AuditKind.TOTP_CHANGED)
     event = line.event
     assert (event.user, event.device, event.address) == ("anna", "stick-1", ADDRESS)
