@@ -51,7 +51,11 @@ async def refuse_middleware(request: web.Request, handler: Handler) -> web.Strea
         return answer(request, Refusal.STORE_UNAVAILABLE)
     except web.HTTPException as error:
         return answer(request, _OF_AIOHTTP.get(error.status, Refusal.INTERNAL))
-    except Exception:
+    except Exception as error:
+        if error is request.content.exception():
+            # Whoever asked gave up half-way: of a form that is sent twice, the first.
+            log.info("%s: broken off", _named(request))
+            return answer(request, Refusal.BAD_REQUEST)
         # The top of a request: nothing above could do better, and the portal lives on.
         log.exception("%s failed", _named(request))
         return answer(request, Refusal.INTERNAL)
