@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -46,7 +47,8 @@ _OPTIONS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--disable-default-apps", "--disable-dev-shm-usage", "--window-size=1000,860"),
 )
-_ARRIVED = "return !window.left && document.readyState === 'complete'"
+_ARRIVED = "return window.left !== arguments[0] && document.readyState === 'complete'"
+_leavings = count(1)
 
 
 def find_namespace() -> Sequence[str]:
@@ -124,16 +126,28 @@ class Browser:
 
     def follow(self, selector: str) -> None:
         """Click a button or a link, and wait for the page that it leads to."""
-        self.driver.execute_script("window.left = true")
-        self.press(selector)
+        with self._leaving(f"the page behind {selector}"):
+            self.press(selector)
+
+    def back(self) -> None:
+        """Go back as by the browser's button, and wait for the page that comes."""
+        with self._leaving("the page before"):
+            self.driver.back()
+
+    @contextmanager
+    def _leaving(self, what: str) -> Iterator[None]:
+        # A number of its own: a page that was kept and is shown again still has that of its time.
+        leaving = next(_leavings)
+        self.driver.execute_script("window.left = arguments[0]", leaving)
+        yield
 
         def arrived() -> bool:
             try:
-                return bool(self.driver.execute_script(_ARRIVED))
+                return bool(self.driver.execute_script(_ARRIVED, leaving))
             except WebDriverException:  # between two pages
                 return False
 
-        wait_for(f"the page behind {selector}", arrived, within=PAGE_WITHIN)
+        wait_for(what, arrived, within=PAGE_WITHIN)
 
     def wait_for_url(self, url: str) -> None:
         """Wait until the address is *url*, however many pages come before."""

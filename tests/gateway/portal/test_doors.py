@@ -31,6 +31,16 @@ def test_a_path_falls_under_one_line(path: str, pattern: str | None) -> None:
     assert pattern_of(path, PUBLIC) == pattern
 
 
+@pytest.mark.parametrize("inside", [True, False])
+async def test_an_old_bookmark_is_no_dead_end(house: House, inside: bool) -> None:
+    """Whoever opens the address of a form, or any other, comes to a page, signed in or not."""
+    session = await house.signed_in() if inside else None
+    for path in sorted(set(PORTAL) - {"/sign-out"}):
+        if "*" not in path:
+            status = (await house.get(path, session)).status
+            assert status in {200, 303}, f"{path}: {status}"
+
+
 @pytest.mark.parametrize("listener", [Listener.PUBLIC, Listener.PLAIN_HTTP])
 @pytest.mark.parametrize("path", sorted(set(PORTAL) - set(PUBLIC)))
 async def test_nothing_of_the_portal_behind_the_other_doors(

@@ -390,6 +390,11 @@ class TestSigningOut:
         home = await house.get("/", session)
         assert home.headers["Location"] == "/sign-in"
 
+    async def test_has_the_browser_forget_the_pages(self, house: House) -> None:
+        """Those that it keeps for whoever goes back, too."""
+        answer = await house.ask("POST", "/sign-out", session=await house.signed_in())
+        assert answer.headers["Clear-Site-Data"] == '"cache"'
+
     async def test_leaves_the_other_sessions_alone(self, house: House) -> None:
         """Only the session that was signed out of ends."""
         first, second = await house.signed_in(), await house.signed_in()
