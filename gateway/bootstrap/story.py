@@ -39,6 +39,7 @@ _CHANGING: Final = frozenset(
         *(AuditKind.CERTIFICATE_RELEASED, AuditKind.LOST_REPORTED, AuditKind.SESSION_ENDED),
         *(AuditKind.USER_DISABLED, AuditKind.USER_ENABLED, AuditKind.USER_REMOVED),
         *(AuditKind.PASSWORD_CHANGED, AuditKind.TOTP_RESET, AuditKind.USER_ADDED),
+        *(AuditKind.TOTP_CHANGED, AuditKind.ENROLLED),
         *(AuditKind.APPLICATION_ADDED, AuditKind.APPLICATION_REMOVED),
     }
 )

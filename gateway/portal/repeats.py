@@ -51,8 +51,11 @@ class Repeats(Generic[Answer]):
         self._forget(now)
         if form in self._forms:
             return await asyncio.shield(self._forms[form][1])
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Answer] = loop.create_future()
         self._forms[form] = (now, answer)
+        # It may show what is shown once: kept no longer, though no other form ever comes.
+        loop.call_later(_TWICE.total_seconds(), self._forget_one, form, answer)
         try:
             found = await do()
             answer.set_result(found)
@@ -73,6 +76,10 @@ class Repeats(Generic[Answer]):
             if len(self._forms) <= _FORMS and since <= now < since + _TWICE:
                 return
             self._forms.popitem(last=False)
+
+    def _forget_one(self, form: bytes, answer: "asyncio.Future[Answer]") -> None:
+        if form in self._forms and self._forms[form][1] is answer:
+            del self._forms[form]
 
     def _digest(self, *words: str) -> bytes:
         message = b"".join(

@@ -20,7 +20,9 @@ from gateway.core.refusal_advice import ADVICE, fill
 from gateway.core.refusal_kinds import STATUS, Refusal
 from gateway.core.request_ids import second_part
 from gateway.core.site import Site
+from gateway.store import Store
 from tests.gateway.cli.runner import Runner
+from tests.gateway.cli.test_foreign import work
 
 NODE = "k3v7qh2"
 
@@ -139,6 +141,22 @@ def test_the_certificate_is_told_as_it_was_and_as_it_is(pusterla: Runner, now: d
     printed = pusterla.done("explain", request).stdout
     assert re.search(r"(?m)^  now +revoked since .* \(keyCompromise\)$", printed)
     assert f"{issued['serial']} on stick-1" in printed
+
+
+@pytest.mark.parametrize("kind", [AuditKind.ENROLLED, AuditKind.TOTP_CHANGED])
+def test_what_they_changed_themselves_is_told(
+    pusterla: Runner, now: datetime, kind: AuditKind
+) -> None:
+    """A ticket that was used and another telephone end sessions, as a command does."""
+    pusterla.add_user("anna")
+    request = refuse(pusterla, now - timedelta(seconds=5), Refusal.SESSION_REQUIRED, user="anna")
+
+    async def record(store: Store) -> None:
+        await store.record(AuditEvent(kind, now, user="anna"))
+
+    work(pusterla, record)
+    kinds = [line["kind"] for line in pusterla.json("explain", request)["changed_since"]]
+    assert kind.value in kinds
 
 
 def test_what_is_over_by_now_is_not_to_be_done_again(pusterla: Runner, now: datetime) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from gateway.portal import repeats as module
 from gateway.portal.repeats import Repeats, new_mark
 from tests.gateway.portal.house import Clock
 
@@ -45,6 +46,25 @@ async def test_at_once_and_later_it_is_asked_once() -> None:
     assert await repeats.once(mark, ("a",), desk.yes) == "yes 1"
     desk.clock.now += timedelta(minutes=1)
     assert await repeats.once(mark, ("a",), desk.yes) == "yes 2"
+
+
+async def test_what_was_shown_once_is_kept_no_longer_than_it_may_be_shown_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Though nobody sends another form; recovery codes are not left in memory for a day."""
+    monkeypatch.setattr(module, "_TWICE", timedelta(milliseconds=20))
+    desk = Desk()
+    desk.open.set()
+    repeats = desk.repeats()
+    await repeats.once(new_mark(), ("a",), desk.yes)
+    assert len(repeats._forms) == 1
+    await asyncio.wait_for(gone(repeats), 5)
+
+
+async def gone(repeats: Repeats[str]) -> None:
+    """Wait until nothing is remembered."""
+    while repeats._forms:  # noqa: ASYNC110 - nobody tells of it
+        await asyncio.sleep(0.005)
 
 
 async def test_another_mark_or_another_word_is_another_form() -> None:
