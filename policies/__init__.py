@@ -11,6 +11,8 @@
 - `times`      the part of it that is about times
 - `calendars`  holidays/NAME.toml → Calendar
 - `printing`   rules back to TOML
+- `comparison` who gains or loses what when rules are exchanged for others
+- `spells`     the times at which something changes, in words
 - `cases`      what is expected of rules, and what becomes of it
 - `review`     rules that can never match, and rules that contradict each other
 - `prospect`   what somebody has of an application, told beforehand

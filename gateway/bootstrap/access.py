@@ -110,7 +110,7 @@ async def explain_access(
     """Judge *user* at *app* as the edge does, after the sign-in, and keep every step."""
     application = application_of(applications_of(command), app)
     person = await command.person(user)
-    holders = await _holders(command, [person])
+    holders = await known_holders(command, [person])
     if serial is not None:
         chosen = [one for one in holders if one.serial == serial.lower()]
         if not chosen:
@@ -151,7 +151,7 @@ async def what_is_reached(
     """Judge *user*, with every certificate that has not ended, at every application."""
     applications = applications_of(command).values()
     person = await command.person(user)
-    holders = await _holders(command, [person])
+    holders = await known_holders(command, [person])
     return _matrix(applications, [person], holders, facts, Moment(now, command.clock()))
 
 
@@ -234,11 +234,11 @@ def judge_at(holder: Holder, moment: datetime, now: datetime) -> Refusal | None:
 
 
 async def _all(command: Command) -> list[Holder]:
-    return await _holders(command, await command.store.people())
+    return await known_holders(command, await command.store.people())
 
 
-async def _holders(command: Command, people: Iterable[Person]) -> list[Holder]:
-    """Return the certificates of *people*, as the edge sees them."""
+async def known_holders(command: Command, people: Iterable[Person]) -> list[Holder]:
+    """Return the certificates of *people*, as the edge sees them, also those that have ended."""
     known = {person.user: person for person in people}
     one = next(iter(known)) if len(known) == 1 else None
     records = await command.store.certificates(user=one)

@@ -138,6 +138,14 @@ class AccessLines:
                     found.append(one)
         return sorted(found, key=lambda one: one.ended_at)
 
+    def since(self, moment: datetime) -> Iterator[AccessLine]:
+        """Yield every line from *moment* on, file by file."""
+        for path in self.files():
+            for line in self._search(path, _BEGINNING, moment - SLACK):
+                one = read_line(line)
+                if one is not None and one.ended_at >= moment:
+                    yield one
+
     def begins(self) -> datetime | None:
         """Return when the oldest line that is still there was written; None: there is none."""
         for path in self.files():

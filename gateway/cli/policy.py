@@ -8,6 +8,7 @@ import click
 
 from gateway.cli.cases import faults_of, judge_cases, test
 from gateway.cli.circumstances import Circumstances, circumstances
+from gateway.cli.differences import diff
 from gateway.cli.matrix import say_access
 from gateway.cli.output import ExampleCommand, json_option, printable, say, say_json
 from gateway.cli.reasons import say_story, story_facts
@@ -198,7 +199,8 @@ def what(
     say_access(found, zone, everybody=everything, as_csv=as_csv, as_json=as_json, key="app")
 
 
-policy.add_command(test)
+for command in (test, diff):
+    policy.add_command(command)
 
 
 def _places(problems: Iterable[Problem]) -> list[dict[str, str]]:

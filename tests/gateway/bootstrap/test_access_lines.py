@@ -179,6 +179,12 @@ def test_a_span_has_two_ends(log: AccessLines) -> None:
     assert found == [f"/{number}" for number in range(4990, 5010)]
 
 
+def test_all_lines_since_a_moment_are_read(log: AccessLines) -> None:
+    """Of every file, and none of before."""
+    found = [line.target for line in log.since(BEGIN + timedelta(seconds=990))]
+    assert found == [f"/{number}" for number in range(990, 9000)]
+
+
 def test_the_log_says_how_far_back_it_reaches(log: AccessLines, tmp_path: Path) -> None:
     """To its oldest line; a log without lines to no moment."""
     begins = log.begins()

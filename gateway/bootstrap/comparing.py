@@ -1,0 +1,170 @@
+"""The rules of two folders compared for the people of a site, and by requests that were made."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from gateway.bootstrap.access import judge_at, known_holders
+from gateway.bootstrap.access_lines import AccessLine, AccessLines
+from gateway.bootstrap.command import Command, CommandRefused
+from gateway.config import Problems, read_applications, read_site
+from gateway.config.files import APPS_DIRECTORY, SETTINGS_FILE
+from gateway.core.asking import REFUSALS, subject_of
+from gateway.core.people import Holder
+from gateway.core.routes import normalise_target
+from policies.comparison import Change, compare
+from policies.decide import decide
+from policies.model import Allow, AppPolicy, Deny, Level, RequestFacts, Subject
+
+_Key = tuple[str, str, str, str, str, str, str]
+_BY_RULES = frozenset(REFUSALS.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """Requests of one kind that would be decided otherwise: *count* of them, the last at *last*."""
+
+    user: str
+    device: str
+    app: str
+    method: str
+    path: str
+    was: str
+    would_be: str
+    count: int
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What changes for people; and of *looked_at* requests those decided *otherwise*.
+
+    *notes* say what could not be looked at.
+    """
+
+    changes: tuple[Change, ...]
+    looked_at: int
+    otherwise: tuple[Otherwise, ...]
+    notes: tuple[str, ...]
+
+
+async def compare_folders(
+    command: Command, old: Path, new: Path, since: datetime | None
+) -> Comparison:
+    """Compare the rules in *old* with those in *new*; with *since* by the requests since then too.
+
+    People are those of the site, with every certificate that opens anything today. Raises
+    `CommandRefused` where one of the folders has a mistake.
+    """
+    before, after = _policies_in(command, old), _policies_in(command, new)
+    now, zone = command.clock(), command.site.time_zone
+    people = await command.store.people()
+    holders = await known_holders(command, people)
+    subjects = [
+        subject_of(holder, Level.PASSWORD_TOTP)
+        for holder in holders
+        if judge_at(holder, now, now) is None
+    ]
+    changes: list[Change] = []
+    notes: list[str] = []
+    for app in sorted({*before, *after}):
+        nothing = AppPolicy(app, ())
+        try:
+            changes += compare(
+                before.get(app, nothing), after.get(app, nothing), subjects, now, zone
+            )
+        except ValueError as error:
+            notes.append(str(error))
+    if since is None:
+        return Comparison(tuple(changes), 0, (), tuple(notes))
+    requests = _Requests(before, after, holders)
+    lines = _lines(command, since, notes)
+    for line in lines:
+        requests.look_at(line)
+    return Comparison(tuple(changes), requests.looked_at, requests.found(), tuple(notes))
+
+
+def _policies_in(command: Command, folder: Path) -> Mapping[str, AppPolicy]:
+    settings = folder / SETTINGS_FILE
+    site = read_site(settings) if settings.is_file() else command.site
+    found = site if isinstance(site, Problems) else read_applications(folder / APPS_DIRECTORY, site)
+    if isinstance(found, Problems):
+        raise CommandRefused(f"the files in {folder} have problems:\n{found}")
+    return {name: application.policy for name, application in found.items()}
+
+
+def _lines(command: Command, since: datetime, notes: list[str]) -> Iterable[AccessLine]:
+    if command.site.access_log is None:
+        notes.append("there is no access log (log.access is off), so no request is known")
+        return
+    lines = AccessLines(command.folder.path / command.site.access_log)
+    yield from lines.since(since)
+    begins = lines.begins()
+    if begins is None or begins > since:
+        notes.append("the access log does not go back so far")
+    notes += lines.unread
+
+
+class _Requests:
+    """Requests of the past under two policies."""
+
+    def __init__(
+        self,
+        old: Mapping[str, AppPolicy],
+        new: Mapping[str, AppPolicy],
+        holders: Iterable[Holder],
+    ) -> None:
+        self._old, self._new = old, new
+        self._subjects = {
+            holder.serial: subject_of(holder, Level.PASSWORD_TOTP)
+            for holder in holders
+            if holder.person is not None
+        }
+        self._counts: Counter[_Key] = Counter()
+        self._last: dict[_Key, datetime] = {}
+        self.looked_at = 0
+
+    def look_at(self, line: AccessLine) -> None:
+        """Decide one request twice, if it is one that rules have decided."""
+        subject = self._subjects.get(line.serial)
+        target = normalise_target(line.target.encode())
+        decided = line.rule or line.reason in _BY_RULES
+        if subject is None or target is None or not decided:
+            return
+        if line.app not in self._old and line.app not in self._new:
+            return
+        self.looked_at += 1
+        facts = RequestFacts(line.method, target.path.decode(), line.address)
+        was, would_be = (
+            _answer(policies.get(line.app), subject, facts, line.begun_at)
+            for policies in (self._old, self._new)
+        )
+        # Refused is refused, whatever for.
+        if was == would_be or "allow" not in {was, would_be}:
+            return
+        key = (subject.user, subject.device, line.app, line.method, facts.path, was, would_be)
+        self._counts[key] += 1
+        self._last[key] = max(line.ended_at, self._last.get(key, line.ended_at))
+
+    def found(self) -> tuple[Otherwise, ...]:
+        """Return what would be decided otherwise, the most frequent first."""
+        return tuple(
+            Otherwise(*key, count, self._last[key]) for key, count in self._counts.most_common()
+        )
+
+
+def _answer(
+    policy: AppPolicy | None, subject: Subject, facts: RequestFacts, moment: datetime
+) -> str:
+    """Return what *policy* decides, without the rule that is the cause."""
+    if policy is None:
+        return "no-application"
+    match decide(policy, subject, facts, moment):
+        case Allow():
+            return "allow"
+        case Deny(reason):
+            return reason.value
+        case _:
+            return "sign-in"

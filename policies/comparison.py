@@ -1,0 +1,260 @@
+"""Two policies of one application, compared: who gains or loses what, and when.
+
+It is found out by asking both, by `decide`, for every kind of request that their rules tell
+apart, at every moment of the days to come at which one of them changes. What rules do not tell
+apart is asked once.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, tzinfo
+from ipaddress import ip_address
+from itertools import product
+from typing import Final
+
+from policies.calendar import Timetable
+from policies.decide import decide
+from policies.model import AppPolicy, Deny, Network, RequestFacts, Subject
+from policies.spells import Window, times_in_words
+
+_DAYS: Final = 14
+_YEAR: Final = 366
+_HOLIDAYS: Final = 20
+_DAY: Final = timedelta(days=1)
+_EDGES: Final = 6
+_MOST_PROBES: Final = 500
+_ELSEWHERE: Final = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "100.64.0.1", "2001:db8::1")
+
+Probe = tuple[str, str, str]
+"""A kind of request, in words: path, method, address; "" is what no rule names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What some people *gain*, or lose: *what* and *when* in words, "" for all of it, for ever."""
+
+    app: str
+    subjects: tuple[Subject, ...]
+    gain: bool
+    what: str
+    when: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Kinds:
+    """The kinds of requests that rules tell apart: each in words, and one of its kind."""
+
+    paths: Mapping[str, str]
+    methods: Mapping[str, str]
+    addresses: Mapping[str, str]
+
+    def probes(self) -> list[tuple[Probe, RequestFacts]]:
+        kinds = product(self.paths.items(), self.methods.items(), self.addresses.items())
+        return [
+            ((path[0], method[0], address[0]), RequestFacts(method[1], path[1], address[1]))
+            for path, method, address in kinds
+        ]
+
+
+def compare(
+    old: AppPolicy, new: AppPolicy, subjects: Iterable[Subject], now: datetime, zone: tzinfo
+) -> list[Change]:
+    """Return what changes for *subjects* where *new* takes the place of *old*.
+
+    Looked at are two weeks from the day of *now* on and from each of the next dates at which rules
+    begin or end, and the holidays of a year. What two patterns of paths mean both is asked only where one
+    of them is all within the other. Raises `ValueError` where rules tell too many kinds of requests apart.
+    """
+    if old.rules == new.rules:
+        return []
+    kinds = _kinds(old, new)
+    probes = kinds.probes()
+    if len(probes) > _MOST_PROBES:
+        raise ValueError(
+            f"the rules of {old.app!r} tell {len(probes)} kinds of requests apart, too many to be "
+            f"compared (at most {_MOST_PROBES})"
+        )
+    windows = _windows(old, new, now, zone)
+    found: list[Change] = []
+    for alike in _alike(old, new, subjects):
+        changes = [(_changes(old, new, alike[0], facts, windows), probe) for probe, facts in probes]
+        for gain in (True, False):
+            found += [
+                Change(old.app, alike, gain, what, when)
+                for when, some in _by_time(changes, windows, zone, 1 if gain else -1).items()
+                for what in _in_words(some, kinds)
+            ]
+    return _joined(found)
+
+
+def _joined(found: Sequence[Change]) -> list[Change]:
+    """Put people together for whom the same changes."""
+    together: dict[tuple[str, bool, str, str], tuple[Subject, ...]] = {}
+    for one in found:
+        key = (one.app, one.gain, one.what, one.when)
+        together[key] = together.get(key, ()) + one.subjects
+    return [
+        Change(app, subjects, gain, what, when)
+        for (app, gain, what, when), subjects in together.items()
+    ]
+
+
+def _alike(
+    old: AppPolicy, new: AppPolicy, subjects: Iterable[Subject]
+) -> list[tuple[Subject, ...]]:
+    """Put together those whom no rule tells apart."""
+    rules = (*old.rules, *new.rules)
+    users = {name for rule in rules for name in rule.users or ()}
+    groups = {name for rule in rules for name in rule.groups or ()}
+    devices = {name for rule in rules for name in rule.devices or ()}
+    issuers = {name for rule in rules for name in rule.issuers or ()}
+    found: dict[object, list[Subject]] = {}
+    for one in subjects:
+        kind = (
+            one.user if one.user in users else None,
+            one.groups & groups,
+            one.device if one.device in devices else None,
+            one.issuer if one.issuer in issuers else None,
+            None if one.scope is None else old.app in one.scope,
+            one.level,
+        )
+        found.setdefault(kind, []).append(one)
+    return list(map(tuple, found.values()))
+
+
+# Kinds of requests ----------------------------------------------------------
+
+
+def _kinds(old: AppPolicy, new: AppPolicy) -> _Kinds:
+    rules = (*old.rules, *new.rules)
+    patterns = sorted({part for rule in rules for part in rule.paths or ()}, key=str)
+    methods = sorted({method for rule in rules for method in rule.methods or ()})
+    networks = sorted({one for rule in rules for one in rule.networks or ()}, key=str)
+    # Something that is in none of the patterns, or else in the widest alone.
+    paths = {"": "/" if not any(part.matches("/") for part in patterns) else "/-/-/-"}
+    paths |= {str(part): part.example for part in patterns}
+    return _Kinds(
+        paths if patterns else {"": "/"},
+        {"": _other_method(methods)} | {method: method for method in methods}
+        if methods
+        else {"": "GET"},
+        {"": _elsewhere(networks)} | {str(one): str(one.network_address) for one in networks},
+    )
+
+
+def _other_method(methods: Sequence[str]) -> str:
+    return next(one for one in ("GET", "POST", "PUT", "X-OTHER") if one not in methods)
+
+
+def _elsewhere(networks: Sequence[Network]) -> str:
+    for text in _ELSEWHERE:
+        address = ip_address(text)
+        if not any(address in network for network in networks):
+            return text
+    return ""
+
+
+def _in_words(some: Sequence[Probe], kinds: _Kinds) -> list[str]:
+    """Say in as few words as that goes which of all kinds *some* are."""
+    sets = [list(dict.fromkeys(probe[index] for probe in some)) for index in range(3)]
+    if len(some) == len(sets[0]) * len(sets[1]) * len(sets[2]):
+        every = (kinds.paths, kinds.methods, kinds.addresses)
+        others = ("other paths", "other methods", "from elsewhere")
+        parts = [
+            ", ".join(_named(name, index, others[index]) for name in sets[index])
+            for index in (1, 0, 2)
+            if len(sets[index]) < len(every[index])
+        ]
+        return [" ".join(parts)]
+    index = next(index for index in range(3) if len(sets[index]) > 1)
+    return [
+        words
+        for name in sets[index]
+        for words in _in_words([probe for probe in some if probe[index] == name], kinds)
+    ]
+
+
+def _named(name: str, index: int, other: str) -> str:
+    if not name:
+        return other
+    return f"from {name}" if index == 2 else name  # noqa: PLR2004 - the place of the address
+
+
+# Times ----------------------------------------------------------------------
+
+
+def _windows(old: AppPolicy, new: AppPolicy, now: datetime, zone: tzinfo) -> list[Window]:
+    """Return two weeks from today and from each date on at which rules begin or end; and holidays."""
+    times = list({rule.when for rule in (*old.rules, *new.rules) if rule.when is not None})
+    today = now.astimezone(zone).date()
+    edges = {one.first for one in times} | {one.last and one.last + _DAY for one in times}
+    later = sorted(day for day in edges if day is not None and day > today)[:_EDGES]
+    windows = []
+    for day, following in zip([today, *later], [*later, None], strict=True):
+        length = _DAYS if following is None else min(_DAYS, (following - day).days)
+        windows.append(_window(day, length, times, zone))
+    seen = {(one.begin.date(), one.end.date()) for one in windows}
+    calendars = {each for one in times for each in (*one.off, *one.only)}
+    coming = (today + number * _DAY for number in range(_YEAR))
+    holidays = [
+        day
+        for day in coming
+        if any(each.has(day) for each in calendars)
+        and not any(begin <= day < end for begin, end in seen)
+    ]
+    return windows + [_window(day, 1, times, zone, holiday=True) for day in holidays[:_HOLIDAYS]]
+
+
+def _window(
+    begin: date,
+    length: int,
+    times: Sequence[Timetable],
+    zone: tzinfo,
+    *,
+    holiday: bool = False,
+) -> Window:
+    start, end = (
+        datetime.combine(day, time(tzinfo=zone)) for day in (begin, begin + length * _DAY)
+    )
+    turns = [start]
+    while times:
+        turn = min(one.look(turns[-1])[1] for one in times).astimezone(zone)
+        if turn.timestamp() >= end.timestamp():
+            break
+        turns.append(turn)
+    return Window(start, end, tuple(turns), holiday)
+
+
+def _changes(
+    old: AppPolicy,
+    new: AppPolicy,
+    subject: Subject,
+    facts: RequestFacts,
+    windows: Sequence[Window],
+) -> tuple[tuple[int, ...], ...]:
+    """Return for each turn of each window whether it is gained (1), lost (-1) or as before."""
+    return tuple(
+        tuple(
+            _opens(new, subject, facts, turn) - _opens(old, subject, facts, turn)
+            for turn in window.turns
+        )
+        for window in windows
+    )
+
+
+def _opens(policy: AppPolicy, subject: Subject, facts: RequestFacts, moment: datetime) -> int:
+    return 0 if isinstance(decide(policy, subject, facts, moment), Deny) else 1
+
+
+def _by_time(
+    changes: Iterable[tuple[tuple[tuple[int, ...], ...], Probe]],
+    windows: Sequence[Window],
+    zone: tzinfo,
+    wanted: int,
+) -> dict[str, list[Probe]]:
+    """Put kinds of requests together that change in the *wanted* way at the same times."""
+    found: dict[str, list[Probe]] = {}
+    for signs, probe in changes:
+        if any(wanted in each for each in signs):
+            found.setdefault(times_in_words(signs, windows, zone, wanted), []).append(probe)
+    return found

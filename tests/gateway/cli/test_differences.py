@@ -1,0 +1,162 @@
+"""pusterla policy diff: two folders of rules, for the people of a site and by its requests."""
+
+import json
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.gateway.cli.runner import Runner
+
+RULES = """
+[[rules]]
+name = "technicians"
+effect = "allow"
+groups = ["technicians"]
+"""
+ADMIN = """
+[[rules]]
+name = "administration"
+effect = "deny"
+users = ["anna"]
+paths = ["/admin/**"]
+"""
+
+
+@pytest.fixture
+def office(pusterla: Runner) -> Runner:
+    """A site with Anna, who may, Bruno, who may not, and Carla, who has no certificate."""
+    pusterla.add_user("anna", "technicians")
+    pusterla.add_user("bruno", "sales")
+    pusterla.add_user("carla", "technicians")
+    pusterla.issue("anna")
+    pusterla.issue("bruno")
+    pusterla.add_app("wiki")
+    file = pusterla.site / "apps" / "wiki.toml"
+    file.write_text(file.read_text(encoding="utf-8") + RULES, encoding="utf-8")
+    return pusterla
+
+
+@pytest.fixture
+def other(office: Runner, tmp_path: Path) -> Path:
+    """The files of the site once more, to be changed; without anything that is secret."""
+    folder = tmp_path / "next"
+    folder.mkdir()
+    shutil.copy(office.site / "pusterla.toml", folder)
+    shutil.copytree(office.site / "apps", folder / "apps")
+    return folder
+
+
+def change(folder: Path, old: str, new: str) -> None:
+    """Change the rules of the wiki in *folder*."""
+    file = folder / "apps" / "wiki.toml"
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def log(office: Runner, serial: str, *targets: str, **more: Any) -> None:
+    """Write down requests as the edge does."""
+    now = datetime.now(UTC) - timedelta(minutes=5)
+    fields: dict[str, Any] = {
+        "time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "id": "x",
+        "status": 200,
+        "reason": "",
+        "method": "GET",
+        "target": "/",
+        "upstream": "http://127.0.0.1:9000",
+        "address": "192.0.2.7",
+        "user": "anna",
+        "serial": serial,
+        "device": "stick-1",
+        "app": "wiki",
+        "rule": "technicians",
+        "observed": "",
+        "host": "wiki.pusterla.localhost",
+        "tls": "TLSv1.3",
+        "user_agent": "",
+        "received": 0,
+        "sent": 0,
+        "first_ms": 1.0,
+        "total_ms": 1.0,
+    }
+    place = office.site / "log" / "access.jsonl"
+    place.parent.mkdir(exist_ok=True)
+    with place.open("a", encoding="utf-8") as file:
+        for target in targets:
+            line = json.dumps({**fields, "target": target, **more}, separators=(",", ":"))
+            file.write(line + "\n")
+
+
+def test_the_same_rules_change_nothing(office: Runner, other: Path) -> None:
+    """For nobody."""
+    answer = office.done("policy", "diff", str(office.site), str(other))
+    assert answer.stdout == "nobody gains or loses anything\n"
+
+
+def test_who_gains_and_who_loses_is_told(office: Runner, other: Path) -> None:
+    """Those who have a certificate; by application, in words."""
+    change(other, '["technicians"]', '["sales"]')
+    text = office.done("policy", "diff", str(office.site), str(other)).stdout
+    assert [" ".join(line.split()) for line in text.splitlines()] == [
+        "APP WHO - WHAT WHEN",
+        "wiki anna (stick-1) loses everything always",
+        "wiki bruno (stick-1) gains everything always",
+    ]
+    answer = office.json("policy", "diff", str(other), str(office.site))
+    assert answer["changes"][0] == {
+        "app": "wiki",
+        "who": [{"user": "anna", "device": "stick-1"}],
+        "change": "gains",
+        "what": "everything",
+        "when": "always",
+    }
+
+
+def test_an_application_that_goes_is_lost(office: Runner, other: Path) -> None:
+    """And one that comes is gained."""
+    (other / "apps" / "wiki.toml").unlink()
+    assert "loses" in office.done("policy", "diff", str(office.site), str(other)).stdout
+    assert "gains" in office.done("policy", "diff", str(other), str(office.site)).stdout
+
+
+def test_requests_of_the_last_days_are_decided_again(office: Runner, other: Path) -> None:
+    """Those that rules have decided, by both; the rest says nothing of rules."""
+    serial = office.json("cert", "list", "--user", "anna")[0]["serial"]
+    change(other, RULES, RULES + ADMIN)
+    log(office, serial, "/", "/admin/x?a=1", "/admin/x", "/%61dmin/x")
+    log(office, serial, "/admin/x", reason="session-required", rule="", status=302)
+    log(office, serial, "/admin/x", time="2020-01-01T00:00:00.000Z")
+    words = ("policy", "diff", str(office.site), str(other), "--last", "7d")
+    lines = [" ".join(line.split()) for line in office.done(*words).stdout.splitlines()]
+    assert "wiki anna (stick-1) loses /admin/** always" in lines
+    assert "of 4 requests that rules decided 3 would be decided otherwise" in lines
+    assert any(
+        line.startswith("anna (stick-1) wiki GET /admin/x allow rule-denies 3 ") for line in lines
+    )
+    answer = office.json(*words)
+    assert (answer["looked_at"], answer["otherwise"][0]["count"]) == (4, 3)
+    nothing = office.done("policy", "diff", str(other), str(other), "--last", "7d").stdout
+    assert "of 4 requests that rules decided 0 would be decided otherwise" in nothing
+
+
+def test_a_log_that_does_not_say_it_all_is_told(office: Runner, other: Path) -> None:
+    """So that nobody takes silence for an answer."""
+    words = ("policy", "diff", str(office.site), str(other), "--last", "7d")
+    assert "the access log does not go back so far" in office.done(*words).stderr
+    settings = office.site / "pusterla.toml"
+    text = settings.read_text(encoding="utf-8")
+    assert '# access = "log/access.jsonl"' in text
+    settings.write_text(text.replace('# access = "log/access.jsonl"', 'access = "off"'))
+    assert "there is no access log" in office.done(*words).stderr
+
+
+def test_a_folder_with_mistakes_is_not_compared(office: Runner, other: Path) -> None:
+    """It is named, with all that is wrong."""
+    change(other, '"allow"', '"allow-"')
+    reason = office.refused("policy", "diff", str(office.site), str(other))
+    assert reason.startswith(f"the files in {other} have problems:\n")
+    assert "did you mean 'allow'?" in reason
