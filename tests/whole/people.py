@@ -93,10 +93,11 @@ def add_person(
     *,
     groups: tuple[str, ...] = (GROUP,),
     apps: tuple[str, ...] | None = None,
+    full_name: str = "",
 ) -> Person:
-    """Add a person whose name begins with *name*, with one stick."""
+    """Add a person whose user name begins with *name*, with one stick."""
     user = f"{name}-{next(_numbers)}"
-    wishes = Wishes(user, name.title(), f"{user}@example.it", frozenset(groups))
+    wishes = Wishes(user, full_name or name.title(), f"{user}@example.it", frozenset(groups))
     uri = site.work(lambda command: add_account(command, wishes, PASSWORD))
     stick = issue_stick(site, user, "stick-1", apps=apps)
     return Person(user, wishes.email, groups, secret_of(uri), stick, site)

@@ -1,6 +1,10 @@
 """Every page that a person may meet, in both languages, light and dark, wide and narrow."""
 
 import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from importlib.resources import files
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -13,10 +17,26 @@ from tests.whole.browser import Home, browser, find_namespace
 from tests.whole.guests import HTML, signed_in
 from tests.whole.looking import NARROWEST, faults, inspected
 from tests.whole.people import Person, add_person, now
+from tests.whole.rules import ALLOW, deny, edited
 from tests.whole.sites import HOST, PASSWORD, PUBLIC_HOST, LiveSite
 from tests.whole.test_browser import issue_bundle
 from tests.whole.test_lost import recovery_codes, say_who
 
+SHELF = {
+    "coffee": "Il caffè",
+    "denied": "Personnel",
+    "desk": "Desk",
+    "ledger": "Donaudampfschifffahrtsgesellschaftsledger",
+    "nights": "Night shift",
+    "parts": "Parts & prices",
+}
+NAMES = [
+    "Łucja Ñandú-Þórðardóttir",
+    "京子 山田",
+    "نور الهدى",
+    "Zoë 'O\"Neil' & <b>Söhne</b>",
+    "Wolfeschlegelsteinhausenbergerdorffwelchevoralternwarengewissenhaft",
+]
 CHANGES = [
     ("stick-2", "hold"),
     ("stick-3", "revoke", "--reason", "keyCompromise", "--yes", "--serial"),
@@ -160,6 +180,8 @@ def test_what_people_see_inside(
         inspector.look("devices")
         chromium.follow('button[name="session"]')
         inspector.look("devices-one-ended")
+        chromium.go(site.portal("/renewal"))
+        inspector.look("renewal-early")
         chromium.go(site.portal("/nothing"))
         inspector.look("not-found")
         chromium.go(site.portal())
@@ -172,6 +194,81 @@ def test_what_people_see_inside(
             chromium.follow("button.wide")
         inspector.look("locked")
     assert elsewhere.get(site.portal()).status == 303
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_every_script(site: LiveSite, tmp_path: Path, name: str) -> None:
+    """As they were written, wherever somebody is called by it; and no page grows by it."""
+    person = add_person(site, "ida", full_name=name)
+    home = Home(site, tmp_path / "home")
+    home.take(issue_bundle(site, person, tmp_path))
+    codes = recovery_codes(site, person)
+    with (
+        browser(home, tmp_path / "browser", "it") as chromium,
+        inspected(chromium, "name", "it") as inspector,
+    ):
+        chromium.go(site.portal())
+        assert chromium.title == f"Ciao, {name}"
+        inspector.look("sign-in")
+        chromium.type("#password", PASSWORD)
+        chromium.type("#code", person.code())
+        chromium.follow("button.wide")
+        assert name in chromium.text
+        inspector.look("home")
+        chromium.go(site.url(PUBLIC_HOST, "/lost"))
+        chromium.press("summary")
+        say_who(chromium, person.user, PASSWORD, "", recovery=codes[0])
+        assert name in chromium.text
+        inspector.look("lost")
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_many_applications(
+    site: LiveSite, applications: Applications, anna: Person, tmp_path: Path, language: str
+) -> None:
+    """With pictures and without, some closed for different reasons, found by a word."""
+    home = Home(site, tmp_path / "home")
+    home.take(issue_bundle(site, anna, tmp_path))
+    with (
+        shelf(site, applications.wiki.upstream, anna.user),
+        browser(home, tmp_path / "browser", language) as chromium,
+        inspected(chromium, "many", language) as inspector,
+    ):
+        chromium.go(site.portal())
+        chromium.type("#password", PASSWORD)
+        chromium.type("#code", anna.code())
+        chromium.follow("button.wide")
+        inspector.look("home")
+        chromium.type("#q", "CAFFE")
+        chromium.follow("[role=search] button")
+        assert "Il caffè" in chromium.text
+        inspector.look("found")
+        chromium.element("#q").clear()
+        chromium.type("#q", "nothing of the kind")
+        chromium.follow("[role=search] button")
+        inspector.look("not-found")
+        chromium.go(site.url(f"nights.{HOST}"))
+        inspector.look("outside-hours")
+
+
+@contextmanager
+def shelf(site: LiveSite, upstream: str, user: str) -> Iterator[None]:
+    """Put as many applications behind *site* as make people search."""
+    picture = site.folder.apps / "shelf.svg"
+    picture.write_bytes(files("gateway.demo").joinpath("files/parts.svg").read_bytes())
+    today = (now() + timedelta(days=1)).strftime("%a").lower()
+    closing = {"denied": deny(user), "nights": ALLOW + f'weekdays = "{today}"\n'}
+    with ExitStack() as stack:
+        for number, name in enumerate(SHELF):
+            keys = f'title = "{SHELF[name]}"\n'
+            if number % 2:
+                keys += 'icon = "shelf.svg"\ndescription = "What people ask for most."\n'
+            rules = (closing[name],) if name == "nights" else (ALLOW, closing.get(name, ""))
+            stack.enter_context(edited(site, name, upstream, *rules, keys=keys))
+        yield
+    picture.unlink()
 
 
 @pytest.mark.timeout(120)
@@ -197,6 +294,47 @@ def test_what_somebody_sees_for_whom_little_is_open(
         inspector.look("devices")
         chromium.go(site.url(WIKI))
         inspector.look("not-allowed")
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("way", ["same-key", "new-key"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_pages_of_a_renewal(site: LiveSite, tmp_path: Path, language: str, way: str) -> None:
+    """Chosen wrongly first; of the key, also with two passwords that differ."""
+    rita = add_person(site, "rita")
+    home = Home(site, tmp_path / "home")
+    home.take(issue_bundle(site, rita, tmp_path, "--days", "5"))
+    with (
+        browser(home, tmp_path / "browser", language) as chromium,
+        inspected(chromium, f"renewal-{way}", language) as inspector,
+    ):
+        chromium.go(site.portal("/sign-in"))
+        chromium.type("#password", PASSWORD)
+        chromium.type("#code", rita.code())
+        chromium.follow("button.wide")
+        inspector.look("home")
+        chromium.go(site.portal("/renewal"))
+        inspector.look("choose")
+        for password, code in (("not my password", "000000"), (PASSWORD, rita.code())):
+            chromium.press(f'input[value="{way}"]')
+            chromium.type("#password", password)
+            chromium.type("#code", code)
+            chromium.follow("button.wide")
+            if password != PASSWORD:
+                inspector.look("wrong")
+        if way == "same-key":
+            chromium.wait_for_text(".todo", "")
+            inspector.look("stick")
+        else:
+            chromium.wait_for_text("label[for=new]", "")
+            inspector.look("key")
+            chromium.press('input[name="for"]')
+            chromium.type("#new", "one long password")
+            chromium.type("#again", "and another one")
+            chromium.follow("button.wide")
+            inspector.look("key-passwords-differ")
+        chromium.go(site.portal("/devices"))
+        inspector.look("devices")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
