@@ -5,8 +5,8 @@ apart, at every moment of the days to come at which one of them changes. What ru
 apart is asked once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, tzinfo
 from ipaddress import ip_address
 from itertools import product
@@ -14,7 +14,8 @@ from typing import Final
 
 from policies.calendar import Timetable
 from policies.decide import decide
-from policies.model import AppPolicy, Deny, Network, RequestFacts, Subject
+from policies.model import AppPolicy, Deny, Network, RequestFacts, Rule, Subject
+from policies.plan import plan_of
 from policies.spells import Window, times_in_words
 
 _DAYS: Final = 14
@@ -62,39 +63,63 @@ def compare(
     """Return what changes for *subjects* where *new* takes the place of *old*.
 
     Looked at are two weeks from the day of *now* on and from each of the next dates at which rules
-    begin or end, and the holidays of a year. What two patterns of paths mean both is asked only where one
-    of them is all within the other. Raises `ValueError` where rules tell too many kinds of requests apart.
+    begin or end, and the holidays of a year. What two patterns of paths
+    mean both is asked only where one of them is all within the other. Raises `ValueError` where
+    rules tell too many kinds of requests apart.
     """
     if old.rules == new.rules:
         return []
-    kinds = _kinds(old, new)
+    found: list[Change] = []
+    known: dict[frozenset[Timetable], list[Window]] = {}
+    for alike in _alike(old, new, subjects):
+        # Rules for others tell nothing apart here, and there may be thousands of them.
+        was, will_be = _for(old, alike[0]), _for(new, alike[0])
+        if was.rules == will_be.rules:
+            continue
+        rules = (*was.rules, *will_be.rules)
+        times = frozenset(rule.when for rule in rules if rule.when is not None)
+        if times not in known:
+            known[times] = _windows(times, now, zone)
+        found += _compare_for(alike, was, will_be, known[times], zone)
+    return _joined(found)
+
+
+def _for(policy: AppPolicy, subject: Subject) -> AppPolicy:
+    """Return *policy* with those rules alone that may be for *subject*."""
+    concerned = {ready.position: ready.rule for ready in plan_of(policy).concerning(subject)}
+    return replace(policy, rules=tuple(concerned[position] for position in sorted(concerned)))
+
+
+def _compare_for(
+    alike: tuple[Subject, ...],
+    old: AppPolicy,
+    new: AppPolicy,
+    windows: Sequence[Window],
+    zone: tzinfo,
+) -> list[Change]:
+    kinds = _kinds((*old.rules, *new.rules))
     probes = kinds.probes()
     if len(probes) > _MOST_PROBES:
         raise ValueError(
-            f"the rules of {old.app!r} tell {len(probes)} kinds of requests apart, too many to be "
-            f"compared (at most {_MOST_PROBES})"
+            f"the rules of {old.app!r} tell {len(probes)} kinds of requests of {alike[0].user!r} "
+            f"apart, too many to be compared (at most {_MOST_PROBES})"
         )
-    windows = _windows(old, new, now, zone)
-    found: list[Change] = []
-    for alike in _alike(old, new, subjects):
-        changes = [(_changes(old, new, alike[0], facts, windows), probe) for probe, facts in probes]
-        for gain in (True, False):
-            found += [
-                Change(old.app, alike, gain, what, when)
-                for when, some in _by_time(changes, windows, zone, 1 if gain else -1).items()
-                for what in _in_words(some, kinds)
-            ]
-    return _joined(found)
+    changes = [(_changes(old, new, alike[0], facts, windows), probe) for probe, facts in probes]
+    return [
+        Change(old.app, alike, gain, what, when)
+        for gain in (True, False)
+        for when, some in _by_time(changes, windows, zone, 1 if gain else -1).items()
+        for what in _in_words(some, kinds)
+    ]
 
 
 def _joined(found: Sequence[Change]) -> list[Change]:
     """Put people together for whom the same changes."""
-    together: dict[tuple[str, bool, str, str], tuple[Subject, ...]] = {}
+    together: dict[tuple[str, bool, str, str], list[Subject]] = {}
     for one in found:
-        key = (one.app, one.gain, one.what, one.when)
-        together[key] = together.get(key, ()) + one.subjects
+        together.setdefault((one.app, one.gain, one.what, one.when), []).extend(one.subjects)
     return [
-        Change(app, subjects, gain, what, when)
+        Change(app, tuple(subjects), gain, what, when)
         for (app, gain, what, when), subjects in together.items()
     ]
 
@@ -125,8 +150,7 @@ def _alike(
 # Kinds of requests ----------------------------------------------------------
 
 
-def _kinds(old: AppPolicy, new: AppPolicy) -> _Kinds:
-    rules = (*old.rules, *new.rules)
+def _kinds(rules: Sequence[Rule]) -> _Kinds:
     patterns = sorted({part for rule in rules for part in rule.paths or ()}, key=str)
     methods = sorted({method for rule in rules for method in rule.methods or ()})
     networks = sorted({one for rule in rules for one in rule.networks or ()}, key=str)
@@ -183,9 +207,8 @@ def _named(name: str, index: int, other: str) -> str:
 # Times ----------------------------------------------------------------------
 
 
-def _windows(old: AppPolicy, new: AppPolicy, now: datetime, zone: tzinfo) -> list[Window]:
+def _windows(times: Collection[Timetable], now: datetime, zone: tzinfo) -> list[Window]:
     """Return two weeks from today and from each date on at which rules begin or end; and holidays."""
-    times = list({rule.when for rule in (*old.rules, *new.rules) if rule.when is not None})
     today = now.astimezone(zone).date()
     edges = {one.first for one in times} | {one.last and one.last + _DAY for one in times}
     later = sorted(day for day in edges if day is not None and day > today)[:_EDGES]
@@ -208,7 +231,7 @@ def _windows(old: AppPolicy, new: AppPolicy, now: datetime, zone: tzinfo) -> lis
 def _window(
     begin: date,
     length: int,
-    times: Sequence[Timetable],
+    times: Collection[Timetable],
     zone: tzinfo,
     *,
     holiday: bool = False,

@@ -154,8 +154,26 @@ def test_what_a_certificate_does_not_open_is_nothing_lost() -> None:
 def test_more_kinds_of_requests_than_can_be_looked_at_are_refused() -> None:
     """Not silently left out."""
     paths: dict[str, object] = {**TECHNICIANS, "paths": [f"/{number}" for number in range(600)]}
-    with pytest.raises(ValueError, match="601 kinds of requests apart, too many"):
+    with pytest.raises(ValueError, match="601 kinds of requests of 'anna' apart"):
         compare(policy(paths), policy(), [ANNA], NOW, ROME)
+
+
+def test_what_rules_say_of_others_makes_nothing_longer() -> None:
+    """Three hundred people with a path and hours each; for one of them something changes."""
+    people = [replace(ANNA, user=f"user{number}") for number in range(300)]
+    own: list[dict[str, object]] = [
+        {
+            "name": one.user,
+            "effect": "allow",
+            "users": [one.user],
+            "paths": [f"/{one.user}/**"],
+            "hours": f"08:00-{9 + number % 9:02}:00",
+        }
+        for number, one in enumerate(people)
+    ]
+    other = [{**each, "hours": "08:00-20:00"} if each["name"] == "user7" else each for each in own]
+    [change] = compare(policy(*own), policy(*other), people, NOW, ROME)
+    assert change == Change("wiki", (people[7],), gain=True, what="/user7/**", when="16:00-20:00")
 
 
 @settings(max_examples=60, deadline=None)
