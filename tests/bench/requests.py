@@ -28,11 +28,11 @@ NGINX = "nginx, authorises nothing"
 OURS = "pusterla"
 STRANGE = "pusterla, no request like another"
 UNLIKE = "pusterla, nor any answer"
-COOKIES = "pusterla, nor any cookie: every memo missing"
+COOKIES = "pusterla, nor any cookie"
 COMPILED = "pusterla compiled"
 COMPILED_STRANGE = "pusterla compiled, no request like another"
 COMPILED_UNLIKE = "pusterla compiled, nor any answer"
-COMPILED_COOKIES = "pusterla compiled, nor any cookie: every memo missing"
+COMPILED_COOKIES = "pusterla compiled, nor any cookie"
 AUTH_REQUEST = "nginx + auth_request to aiohttp"
 AUTH_REQUEST_UVLOOP = "nginx + auth_request to aiohttp on uvloop"
 ENVOY = "Envoy + ext_authz to an nginx"
@@ -142,10 +142,10 @@ def _section(
         "heads of answers, what frames an answer, single field lines. Where no request is like "
         "another, each has a field that none had before, of which nobody asks anything; where no "
         "answer is either, so has each answer; where no cookie is, an application's cookie counts "
-        "the pages, so that the session is looked for and the gate asked anew: no block, no head "
-        "and no request's answer is known. The other eleven fields of a request, and of an answer "
-        "seven and its length, are the same each time, as those of a browser and an application "
-        "are, and their lines are known. "
+        "the pages: no block, no head and no line of cookies is known, but our own cookie and "
+        "whatever else is asked about say what they said. The other eleven fields of a request, "
+        "and of an answer seven and its length, are the same each time, as those of a browser and "
+        "an application are, and their lines are known. "
         "auth_request asks an aiohttp service that looks the cookie up in a dict, on the event "
         "loop that aiohttp takes by itself and on uvloop; ext_authz asks an nginx that "
         "always answers 200. Their time counts with that of the front. Connections are open and all "
@@ -170,14 +170,14 @@ def _section(
 def _beside_nginx(
     found: dict[str, list[float]], name: str, cases: tuple[str, str, str, str]
 ) -> list[Figure]:
-    """Return the figures of one edge; *cases* from all memos hit to every memo missing."""
+    """Return the figures of one edge; *cases* from what is all known to what is all new."""
     plain = found[NGINX]
     ours, strange, unlike, cookies = (found[case] for case in cases)
     return [
         at_most(f"{name} / plain nginx", _middle(ours, plain), 1.5, " ×"),
         at_most("… no request like another", _middle(strange, plain), 1.9, " ×"),
         at_most("… nor any answer", _middle(unlike, plain), 1.9, " ×"),
-        at_most("… nor any cookie: every memo missing", _middle(cookies, plain), 1.9, " ×"),
+        at_most("… nor any cookie", _middle(cookies, plain), 1.9, " ×"),
         at_most("… / nginx + auth_request", _middle(ours, found[AUTH_REQUEST]), 0.35, " ×"),
         at_most(
             "… / nginx + auth_request, on uvloop",

@@ -152,10 +152,11 @@ async def test_nobody_waits_for_ever(
     trusting: Stage, corp: Corp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A verifier that does not run is a page that says "later", and is asked again then."""
-    monkeypatch.setattr(presenting, "PATIENCE_SECONDS", 0.05)
     card = corp.card()
     wire = await trusting.connect(WIKI, card)
-    assert (await soon(wire.ask(GET))).refusal == Refusal.STORE_UNAVAILABLE
+    with monkeypatch.context() as hasty:
+        hasty.setattr(presenting, "PATIENCE_SECONDS", 0.05)
+        assert (await soon(wire.ask(GET))).refusal == Refusal.STORE_UNAVAILABLE
     await judge(trusting, good(trusting, card))
     wire = await trusting.connect(WIKI, card)
     assert (await soon(wire.ask(GET))).refusal == Refusal.SESSION_REQUIRED
