@@ -67,7 +67,7 @@ def _say_changes(found: "Comparison") -> None:
         say("nobody gains or loses anything")
         return
     say_table(
-        ("APP", "WHO", "", "WHAT", "WHEN"),
+        ("APP", "WHO", "CHANGE", "WHAT", "WHEN"),
         [
             (
                 one.app,

@@ -102,7 +102,7 @@ def test_who_gains_and_who_loses_is_told(office: Runner, other: Path) -> None:
     change(other, '["technicians"]', '["sales"]')
     text = office.done("policy", "diff", str(office.site), str(other)).stdout
     assert [" ".join(line.split()) for line in text.splitlines()] == [
-        "APP WHO - WHAT WHEN",
+        "APP WHO CHANGE WHAT WHEN",
         "wiki anna (stick-1) loses everything always",
         "wiki bruno (stick-1) gains everything always",
     ]

@@ -66,7 +66,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
     """The documentation of a later version may promise more."""
     assert {" ".join(words) for words in COMMANDS} == {
         *("init", "serve", "reload", "demo", "doctor", "explain"),
-        *("policy check", "policy explain", "policy who", "policy what"),
+        *(f"policy {verb}" for verb in ("check", "explain", "who", "what", "test", "diff")),
         *(f"user {verb}" for verb in ("add", "list", "show", "disable", "enable", "passwd")),
         *("user totp-reset", "user recovery-codes", "user ticket", "user remove"),
         *(
