@@ -1,10 +1,15 @@
 """House rules for every test: no skip goes unseen, and nothing leaves this machine."""
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
+
+# Who starts the tests in the background has them ignore Ctrl-C, and so would every program that
+# they start, and some of which they interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A PostgreSQL for whoever asks for one; only the root's conftest may name plugins.
 pytest_plugins = ("tests.postgres",)
