@@ -263,8 +263,9 @@ ADVICE: Final[Mapping[Refusal, Advice]] = {
         ("See what is wrong with it: `pusterla doctor`.", _SYSTEM_LOG),
     ),
     Refusal.OVERLOADED: Advice(
-        "The certificate has more connections than `[limits] certificate_connections`, or there was "
-        "no room for a body that is to be held.",
+        "The certificate has more connections than `[limits] certificate_connections`, the worker "
+        "has `[limits] connections` of people with certificates, or there was no room for a body "
+        "that is to be held.",
         (
             (
                 "If one person's program does it, talk to them; end it with "

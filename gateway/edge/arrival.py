@@ -7,14 +7,14 @@ from dataclasses import replace
 from ipaddress import ip_address
 from math import inf
 from time import perf_counter
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 from gateway.core.audit import AuditEvent
 from gateway.core.people import Fingerprint
 from gateway.core.ports import StoreUnavailable
 from gateway.core.refusal_kinds import Refusal
 from gateway.edge.admission import HolderMissing
-from gateway.edge.connections import LINGER_SECONDS, reset
+from gateway.edge.connections import LINGER_SECONDS, TOLD, reset
 from gateway.edge.cut_reasons import CutReason, explain_cut
 from gateway.edge.downstream import Downstream
 from gateway.edge.proxy_protocol import (
@@ -28,9 +28,6 @@ from gateway.edge.verdicts import Door, Peer, Refuse
 
 if TYPE_CHECKING:
     from gateway.edge.edge import Edge
-
-_TOLD: Final = 32
-"""How many connections beyond the limit of a certificate wait to be told so in a page."""
 
 
 class Arrival(asyncio.Protocol):
@@ -211,13 +208,18 @@ class Arrival(asyncio.Protocol):
             self._figures.handshake_seconds.observe(perf_counter() - self._begun)
         crowd = 0 if peer.fingerprint is None else edge.connections.count(peer.fingerprint)
         limit = edge.limits.certificate_connections
-        if crowd >= limit + _TOLD and channel is not None:
+        if crowd >= limit + TOLD and channel is not None:
             edge.note("%s: connection refused: its certificate has %d", self.address, crowd)
             self._figures.connections_refused["certificate"] += 1
             self._send(channel.close())
             self._linger()
             return
-        downstream = Downstream(edge, transport, channel, peer, crowded=crowd >= limit)
+        crowded = ""
+        if crowd >= limit:
+            crowded = "its certificate has too many connections"
+        elif edge.connections.held >= edge.room.connections:
+            crowded = "people with certificates have taken all connections"
+        downstream = Downstream(edge, transport, channel, peer, crowded=crowded)
         edge.connections.enter(self, downstream)
         self._transport = None
         transport.set_protocol(downstream)

@@ -15,6 +15,8 @@ from gateway.edge.cut_reasons import CutReason
 SWEEP_SECONDS: Final = 0.5
 """How often everybody's time is looked at."""
 LINGER_SECONDS: Final = 2.0
+TOLD: Final = 32
+"""How many connections beyond a limit are taken all the same, to be told so in a page."""
 _AT_ONCE: Final = struct.pack("ii", 1, 0)
 _LOOKS: Final = 64
 
@@ -78,19 +80,29 @@ class Connections(Generic[C]):
         """Yield every connection that serves requests; the register may change meanwhile."""
         return iter([*self._all])
 
+    @property
+    def held(self) -> int:
+        """How many are of people with a certificate, which nobody has to leave for."""
+        return len(self._all) - len(self._strangers)
+
     # Coming -----------------------------------------------------------------
 
     def make_room(self, limits: Limits) -> bool:
         """Cut whoever must go for one more connection; say whether there is room for it.
 
         The oldest handshake goes for a new one. When all connections are taken a
-        stranger goes, that is one without a certificate: never a holder of one.
+        stranger goes, that is one without a certificate: never a holder of one. Where
+        holders have taken them all, there is room for `TOLD` more, who are only told so.
         """
         if len(self._arriving) >= limits.handshakes:
             self._evict(next(iter(self._arriving)))
         if len(self) < limits.connections:
             return True
-        leaving = self._oldest_stranger() or next(iter(self._arriving), None)
+        leaving = self._oldest_stranger()
+        if leaving is None:
+            if self.held >= limits.connections and len(self) < limits.connections + TOLD:
+                return True
+            leaving = next(iter(self._arriving), None)
         if leaving is not None:
             self._evict(leaving)
         return leaving is not None

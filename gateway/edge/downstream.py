@@ -50,11 +50,11 @@ class Downstream(Stream):
         channel: Channel | None,
         peer: Peer,
         *,
-        crowded: bool = False,
+        crowded: str = "",
     ) -> None:
         """Take over *transport*; `begin` when its bytes come here.
 
-        *crowded* is one connection too many of its certificate: it is only told so.
+        *crowded* says of what it is one connection too many: it is only told so.
         """
         super().__init__(edge, transport, channel)
         self.fingerprint = peer.fingerprint
@@ -213,7 +213,7 @@ class Downstream(Stream):
 
     def _judge(self, head: RequestHead, block: bytes) -> None:
         if self._crowded:
-            self._refuse(Refusal.OVERLOADED, head, "its certificate has too many connections")
+            self._refuse(Refusal.OVERLOADED, head, self._crowded)
             return
         verdict = self.edge.gate.judge(self.peer, head)
         if isinstance(verdict, _VERDICTS):

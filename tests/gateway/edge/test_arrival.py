@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.refusal_kinds import Refusal
-from gateway.edge.arrival import _TOLD
-from gateway.edge.connections import SWEEP_SECONDS
+from gateway.edge.connections import SWEEP_SECONDS, TOLD
 from tests.gateway.edge.hellos import client_hello
 from tests.gateway.edge.site import PUBLIC_HOST, WIKI, MadeSite
 from tests.gateway.edge.stage import open_stage
@@ -36,9 +35,13 @@ async def test_strangers_never_lock_out_whoever_has_a_certificate(
         for holder in holders:
             assert (await holder.ask(GET)).refusal == Refusal.SESSION_REQUIRED
         assert stage.arrivals == []
-        # Now there is nobody left to go.
-        assert await (await stage.tcp()).read_all() == b""
+        # Now there is nobody left to go but those who are to be told so, for each other.
+        silent = await stage.tcp()
+        for _ in range(TOLD):
+            await stage.tcp()
+        assert await silent.read_all() == b""
         assert len(stage.connections) == 6
+        assert len(stage.edge.connections) == 6 + TOLD
 
 
 async def test_a_new_handshake_ends_the_oldest(made: MadeSite, tmp_path: Path) -> None:
@@ -75,16 +78,36 @@ async def test_one_connection_too_many_of_a_certificate_is_told_so(
         assert (await again.ask(GET)).refusal == Refusal.SESSION_REQUIRED
 
 
+async def test_where_people_hold_all_connections_one_more_is_told_so(
+    made: MadeSite, tmp_path: Path
+) -> None:
+    """With 503 and a page, and nobody has to leave for it; when there is room it is served."""
+    async with open_stage(made, tmp_path, {"connections": 2}) as stage:
+        first, second = [await stage.connect(WIKI, made.anna) for _ in range(2)]
+        await until(lambda: len(stage.connections) == 2)
+        third = await stage.connect(WIKI, made.bruno)
+        reply = await third.ask(GET)
+        assert (reply.status, reply.refusal) == (503, Refusal.OVERLOADED)
+        assert await third.read() == b""
+        third.close()
+        for wire in (first, second):
+            assert (await wire.ask(GET)).refusal == Refusal.SESSION_REQUIRED
+        first.reset()
+        await until(lambda: len(stage.connections) == 1)
+        again = await stage.connect(WIKI, made.bruno)
+        assert (await again.ask(GET)).refusal == Refusal.NOT_ALLOWED
+
+
 async def test_far_too_many_connections_of_a_certificate_are_not_kept(
     made: MadeSite, tmp_path: Path
 ) -> None:
     """Those that wait to be told why are few, and do not wait for long."""
     async with open_stage(made, tmp_path, {"certificate_connections": 1}) as stage:
-        wires = [await stage.connect(WIKI, made.anna) for _ in range(1 + _TOLD)]
+        wires = [await stage.connect(WIKI, made.anna) for _ in range(1 + TOLD)]
         last = await stage.connect(WIKI, made.anna)
         assert await last.read() == b""
         assert last.end is End.CLOSED
-        assert len(stage.connections) == 1 + _TOLD
+        assert len(stage.connections) == 1 + TOLD
         stage.sweep(after=stage.site.limits.request_head.total_seconds() + 1)
         for wire in wires[1:]:
             assert await wire.read() == b""

@@ -5,7 +5,7 @@ from math import inf
 from gateway.core.people import Fingerprint
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import Limits
-from gateway.edge.connections import Connections, cut_all
+from gateway.edge.connections import TOLD, Connections, cut_all
 from gateway.edge.cut_reasons import CutReason
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -134,18 +134,36 @@ async def test_a_stranger_goes_before_anybody_is_refused() -> None:
 
 
 async def test_an_unfinished_handshake_goes_when_there_is_no_other_stranger() -> None:
-    """And where all hold certificates nobody goes: there is no room."""
+    """A slow one keeps nobody out, however few connections are left."""
     register: Connections[Line] = Connections()
     limits = Limits(connections=2)
-    holders, newcomer, later = [Line(ANNA), Line(BRUNO)], Line(), Line()
-    register.add(holders[0])
+    newcomer = Line()
+    register.add(Line(ANNA))
     register.arrive(newcomer)
     assert register.make_room(limits)
     assert newcomer.done
-    register.arrive(later)
-    register.enter(later, holders[1])
+
+
+async def test_where_all_hold_certificates_nobody_goes() -> None:
+    """Some more are taken, to be told so; an unfinished handshake goes for the next of them."""
+    register: Connections[Line] = Connections()
+    limits = Limits(connections=2)
+    holders = [Line(ANNA), Line(BRUNO)]
+    for line in holders:
+        register.add(line)
+    told = [Line() for _ in range(TOLD)]
+    for line in told:
+        assert register.make_room(limits)
+        register.arrive(line)
+    assert len(register) == 2 + TOLD
+    assert register.make_room(limits)
+    assert [bool(line.done) for line in told] == [True] + [False] * (TOLD - 1)
+    for line in told[1:]:
+        register.enter(line, Line(ANNA))
+    register.add(Line(BRUNO))
+    assert register.held == 2 + TOLD
     assert not register.make_room(limits)
-    assert [line.done for line in (*holders, later)] == [[], [], []]
+    assert [line.done for line in holders] == [[], []]
 
 
 async def test_vacancy_counts_handshakes() -> None:
