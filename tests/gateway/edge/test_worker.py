@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from gateway.core.refusal_kinds import Refusal
 from tests.gateway.edge.recorder import Line, ok
 from tests.gateway.edge.site import HOST, PUBLIC_HOST, WIKI, MadeSite
 from tests.gateway.edge.stage import Stage, open_stage
@@ -170,18 +169,3 @@ async def test_a_connection_that_comes_while_draining_is_closed(stage: Stage) ->
     wire = await stage.tcp()
     assert await wire.read_all() == b""
     assert len(stage.edge.connections) == 0
-
-
-async def test_only_so_many_connections_are_taken(made: MadeSite, tmp_path: Path) -> None:
-    """One more than all holders of certificates have is closed; one that has ended makes room."""
-    async with open_stage(made, tmp_path, {"connections": 2}) as stage:
-        first, second = [await stage.connect(WIKI, stage.made.anna) for _ in range(2)]
-        await until(lambda: len(stage.connections) == 2)
-        third = await stage.tcp()
-        assert await third.read_all() == b""
-        first.reset()
-        await until(lambda: len(stage.connections) == 1)
-        fourth = await stage.connect(WIKI, stage.made.anna)
-        request = f"GET / HTTP/1.1\r\nHost: {WIKI}\r\n\r\n".encode()
-        assert (await fourth.ask(request)).refusal == Refusal.SESSION_REQUIRED
-        assert second.end is None
