@@ -15,12 +15,14 @@ import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path, PurePath
 from typing import Final, NoReturn
 from urllib.parse import urljoin
 
 import aiohttp
-from aiohttp.hdrs import ETAG, LAST_MODIFIED, LOCATION
+from aiohttp.hdrs import DATE, ETAG, LAST_MODIFIED, LOCATION
 
 from ca.identity import shortened
 from gateway.verifier.addresses import why_not_asked, why_not_reached
@@ -50,6 +52,22 @@ class Mark:
 
     etag: str | None = None
     modified: str | None = None
+
+
+def _mark(fields: Mapping[str, str]) -> Mark:
+    """Return the mark in the *fields* of an answer.
+
+    A list that changes twice in one second has one date of change for both. So that date is kept
+    only where the second was over when the server answered (RFC 9110, section 8.8.2.2).
+    """
+    etag, modified = fields.get(ETAG), fields.get(LAST_MODIFIED)
+    try:
+        date, changed = (parsedate_to_datetime(fields[name]) for name in (DATE, LAST_MODIFIED))
+        over = date - changed >= timedelta(seconds=1)
+    except (KeyError, ValueError, TypeError, OverflowError):
+        # TypeError: one of them names no zone.
+        over = False
+    return Mark(etag, modified if over else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +168,7 @@ class Fetcher:
                 if response.status == _NOT_MODIFIED:
                     return Unchanged()
                 size = await _keep(_chunks(response, question), target)
-                etag, modified = response.headers.get(ETAG), response.headers.get(LAST_MODIFIED)
-                return Downloaded(size, Mark(etag, modified))
+                return Downloaded(size, _mark(response.headers))
         except (_Failed, FileFailed) as failed:
             return FetchFailed(str(failed))
 

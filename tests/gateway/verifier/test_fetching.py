@@ -262,7 +262,12 @@ async def test_a_mark_saves_what_has_not_changed(
     web: Web, fetcher: Fetcher, tmp_path: Path
 ) -> None:
     """What the server called the state is asked again, and 304 is an answer to it."""
-    web.answers["/"] = answer(b"x", ETag='"one"', Last_Modified="Sun, 22 Nov 2026 05:00:00 GMT")
+    web.answers["/"] = answer(
+        b"x",
+        ETag='"one"',
+        Date="Sun, 22 Nov 2026 05:00:01 GMT",
+        Last_Modified="Sun, 22 Nov 2026 05:00:00 GMT",
+    )
     had = await fetcher.download(web.url("/"), tmp_path / "x")
     assert isinstance(had, Downloaded)
     assert had.mark == Mark('"one"', "Sun, 22 Nov 2026 05:00:00 GMT")
@@ -272,6 +277,16 @@ async def test_a_mark_saves_what_has_not_changed(
     assert web.asked[1].header["if-none-match"] == '"one"'
     assert web.asked[2].header["if-modified-since"] == "Sun, 22 Nov 2026 05:00:00 GMT"
     assert not (tmp_path / "y").exists()
+
+
+@pytest.mark.parametrize("date", ["Sun, 22 Nov 2026 05:00:00 GMT", "today", ""])
+async def test_a_list_that_changes_twice_in_a_second_is_not_missed(
+    web: Web, fetcher: Fetcher, tmp_path: Path, date: str
+) -> None:
+    """A date of change whose second was not over says nothing of what came later in it."""
+    web.answers["/"] = answer(b"x", Last_Modified="Sun, 22 Nov 2026 05:00:00 GMT", Date=date)
+    had = await fetcher.download(web.url("/"), tmp_path / "x")
+    assert had == Downloaded(1, Mark())
 
 
 async def test_https_is_verified(tmp_path: Path) -> None:
