@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from functools import wraps
 from typing import Any
 
 import click
@@ -43,7 +44,14 @@ class Circumstances:
 
 
 def circumstances(work: Any) -> Any:
-    """Give a command the options that `Circumstances` is made of."""
+    """Give a command options, and hand over as `asked` the `Circumstances` that they make."""
+
+    @wraps(work)
+    def gather(
+        *arguments: Any, path: str, method: str, address: str, at: str | None, **further: Any
+    ) -> Any:
+        return work(*arguments, asked=Circumstances(path, method, address, at), **further)
+
     options = (
         click.option("--path", default="/", show_default=True, help="What is asked for."),
         click.option("--method", default="GET", show_default=True, help="And how."),
@@ -61,5 +69,5 @@ def circumstances(work: Any) -> Any:
         ),
     )
     for option in reversed(options):
-        work = option(work)
-    return work
+        gather = option(gather)
+    return gather

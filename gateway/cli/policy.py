@@ -1,8 +1,8 @@
 """pusterla policy: who may reach what and when, checked and explained."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -14,12 +14,14 @@ from gateway.cli.output import ExampleCommand, json_option, printable, say, say_
 from gateway.cli.reasons import say_story, story_facts
 from gateway.cli.surroundings import Surroundings, pass_surroundings
 from gateway.config import Configuration, Problems, read_configuration
+from policies.model import RequestFacts
 from policies.reading import Problem
 from policies.review import review
 
 if TYPE_CHECKING:
-    from gateway.bootstrap.access import Access, Story
     from gateway.bootstrap.command import Command
+
+_T = TypeVar("_T")  # PEP 695 is not in Python 3.11
 
 
 @click.group()
@@ -103,10 +105,7 @@ def explain(
     *,
     user: str,
     app: str,
-    path: str,
-    method: str,
-    address: str,
-    at: str | None,
+    asked: Circumstances,
     serial: str | None,
     as_json: bool,
 ) -> None:
@@ -114,21 +113,17 @@ def explain(
 
     It is judged as if they had signed in.
     """
-    asked = Circumstances(path, method, address, at)
-    facts = asked.facts()
+    from gateway.bootstrap.access import explain_access
 
-    async def look(command: "Command") -> "tuple[Story, datetime, tzinfo]":
-        from gateway.bootstrap.access import explain_access
-
-        zone = command.site.time_zone
-        now = asked.moment(command.clock(), zone)
-        return await explain_access(command, user, app, facts, now, serial), now, zone
-
-    story, now, zone = here.run(look)
+    story, now, zone = _judge(
+        here,
+        asked,
+        lambda command, facts, now: explain_access(command, user, app, facts, now, serial),
+    )
     if as_json:
         say_json(story_facts(story, now))
     else:
-        say_story(story, facts, now, zone)
+        say_story(story, asked.facts(), now, zone)
 
 
 @policy.command(cls=ExampleCommand, example="policy who wiki --from 10.0.0.7")
@@ -142,26 +137,17 @@ def who(
     here: Surroundings,
     *,
     app: str,
-    path: str,
-    method: str,
-    address: str,
-    at: str | None,
+    asked: Circumstances,
     everybody: bool,
     as_csv: bool,
     as_json: bool,
 ) -> None:
     """List who reaches APP, one line for each certificate that has not ended."""
-    asked = Circumstances(path, method, address, at)
-    facts = asked.facts()
+    from gateway.bootstrap.access import who_reaches
 
-    async def look(command: "Command") -> "tuple[list[Access], tzinfo]":
-        from gateway.bootstrap.access import who_reaches
-
-        zone = command.site.time_zone
-        moment = asked.moment(command.clock(), zone)
-        return await who_reaches(command, app, facts, moment), zone
-
-    found, zone = here.run(look)
+    found, _, zone = _judge(
+        here, asked, lambda command, facts, now: who_reaches(command, app, facts, now)
+    )
     say_access(found, zone, everybody=everybody, as_csv=as_csv, as_json=as_json, key="user")
 
 
@@ -176,27 +162,34 @@ def what(
     here: Surroundings,
     *,
     user: str,
-    path: str,
-    method: str,
-    address: str,
-    at: str | None,
+    asked: Circumstances,
     everything: bool,
     as_csv: bool,
     as_json: bool,
 ) -> None:
     """List what USER reaches, one line for each application and certificate."""
-    asked = Circumstances(path, method, address, at)
+    from gateway.bootstrap.access import what_is_reached
+
+    found, _, zone = _judge(
+        here, asked, lambda command, facts, now: what_is_reached(command, user, facts, now)
+    )
+    say_access(found, zone, everybody=everything, as_csv=as_csv, as_json=as_json, key="app")
+
+
+def _judge(
+    here: Surroundings,
+    asked: Circumstances,
+    work: "Callable[[Command, RequestFacts, datetime], Awaitable[_T]]",
+) -> tuple[_T, datetime, tzinfo]:
+    """Return what *work* finds in the circumstances that are asked about, when, and the zone."""
     facts = asked.facts()
 
-    async def look(command: "Command") -> "tuple[list[Access], tzinfo]":
-        from gateway.bootstrap.access import what_is_reached
-
+    async def look(command: "Command") -> tuple[_T, datetime, tzinfo]:
         zone = command.site.time_zone
-        moment = asked.moment(command.clock(), zone)
-        return await what_is_reached(command, user, facts, moment), zone
+        now = asked.moment(command.clock(), zone)
+        return await work(command, facts, now), now, zone
 
-    found, zone = here.run(look)
-    say_access(found, zone, everybody=everything, as_csv=as_csv, as_json=as_json, key="app")
+    return here.run(look)
 
 
 for command in (test, diff):
