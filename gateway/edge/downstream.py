@@ -1,7 +1,7 @@
 """One connection of a client: bytes in, requests out, one at a time."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from gateway.core.people import Holder
@@ -37,7 +37,6 @@ _VERDICTS: Final = (Forward, Refuse, Redirect)
 _LOOKUPS: Final = 8
 _HEAD_END_LENGTH: Final = len(HEAD_END)
 SEE_OTHER: Final = 303
-_FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class Downstream(Stream):
@@ -67,7 +66,7 @@ class Downstream(Stream):
         self.grant: Grant | None = None
         """And the decision, where it went to an application."""
         self.peer = peer
-        self._settled: tuple[Grant, datetime] | None = None
+        self._settled: tuple[Grant, datetime | None] | None = None
         self._crowded = crowded
         self._ends: datetime | None = None
         self._known_until: datetime | None = None
@@ -368,15 +367,16 @@ class Downstream(Stream):
 
     def due(self, now: datetime) -> bool:
         """Say whether the policy has to be asked again for what it let in, for its time is over."""
-        grant = self.grant
-        if grant is None or grant.turn is None or now < grant.turn:
+        grant, settled = self.grant, self._settled
+        if grant is None:
             return False
-        settled = self._settled
-        return settled is None or settled[0] is not grant or settled[1] <= now
+        # Judged anew since, it rests on what was said then: rules and groups may be others now.
+        turn = grant.turn if settled is None or settled[0] is not grant else settled[1]
+        return turn is not None and turn <= now
 
     def settle(self, grant: Grant, until: datetime | None) -> None:
         """Note that what *grant* allowed is still allowed, and until when; None: for ever."""
-        self._settled = grant, until or _FOR_EVER
+        self._settled = grant, until
 
     # For the register -------------------------------------------------------
 

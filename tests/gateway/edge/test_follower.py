@@ -330,6 +330,41 @@ async def test_hours_that_go_on_end_nothing(stage: Stage) -> None:
     assert await anna.wire.read() == b"still here"
 
 
+@pytest.mark.parametrize("hours", [None, 1])
+async def test_hours_that_a_reload_brings_end_what_was_opened_before(
+    stage: Stage, hours: int | None
+) -> None:
+    """Under rules without hours, or with later ones: the rules of now say when it ends."""
+    if hours is not None:
+        stage.worker.adopt(stage.applications(wiki=during(stage, hours=hours)))
+    stage.wiki.script = application_of_all_kinds
+    anna = await stage.enter()
+    await anna.wire.send(anna.request("/tunnel", "GET", *UPGRADE))
+    assert await anna.wire.read() == SWITCHING
+    stage.worker.adopt(stage.applications(wiki=during(stage, seconds=3)))
+    await until(lambda: not stage.edge._tasks)
+    await anna.wire.send(b"still here")
+    assert await anna.wire.read() == b"still here"
+    while await soon(anna.wire.read()):
+        pass
+    assert anna.wire.end in {End.TRUNCATED, End.RESET}
+    (line,) = await stage.access(1)
+    assert line["reason"] == "outside-hours"
+
+
+async def test_hours_that_a_reload_takes_away_end_nothing(stage: Stage) -> None:
+    """The rules of now never end it, and it is not judged again and again."""
+    stage.worker.adopt(stage.applications(wiki=during(stage, seconds=2)))
+    stage.wiki.script = application_of_all_kinds
+    anna = await stage.enter()
+    await anna.wire.send(anna.request("/tunnel", "GET", *UPGRADE))
+    assert await anna.wire.read() == SWITCHING
+    stage.worker.adopt(stage.applications())
+    await until(lambda: not stage.edge._tasks)
+    (connection,) = stage.connections
+    assert not connection.due(stage.clock() + timedelta(days=1))
+
+
 async def test_a_clock_that_is_put_back_ends_what_has_not_begun(stage: Stage) -> None:
     """And what was granted by the other clock is granted no more."""
     stage.worker.adopt(stage.applications(wiki=during(stage, hours=1)))
