@@ -6,7 +6,7 @@ that it was, so a line of the first kind without one of the second tells of a co
 killed. The same command does the rest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -16,7 +16,6 @@ from ca.trust import RevocationReason
 from gateway.bootstrap.certificates import (
     AUTHORITY_SECONDS,
     Revocation,
-    block_here,
     find_certificate,
     list_them,
 )
@@ -28,7 +27,7 @@ from gateway.core.ports import StoreUnavailable
 from policies.values import suggest
 
 AT_ONCE: Final = 500
-"""How many are revoked in one transaction: others wait a fraction of a second."""
+"""How many of each kind are revoked in one transaction: others wait a fraction of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +77,12 @@ class Choice:
     def __len__(self) -> int:
         """Count them."""
         return len(self.records) + len(self.foreign)
+
+    def slices(self) -> Iterator["Choice"]:
+        """Yield all of it, in parts of which each is one transaction."""
+        for start in range(0, max(len(self.records), len(self.foreign)), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            yield Choice(self.records[part], self.foreign[part])
 
 
 async def choose(command: Command, selection: Selection, reason: RevocationReason) -> Choice:
@@ -165,55 +170,57 @@ async def _chosen_foreign(
 
 async def revoke_all(
     command: Command,
-    records: Sequence[CertificateRecord],
+    choice: Choice,
     selection: Selection,
     reason: RevocationReason,
     patience: float = AUTHORITY_SECONDS,
 ) -> Revocation:
-    """Revoke *records*, which *selection* has chosen, and see to it that the lists say so.
+    """Revoke and block *choice*, which *selection* has chosen, and see to it that the lists say so.
 
-    Certificates of other CAs that it means (`choose`) are blocked here too. When there are none
-    of ours nothing is told. When the store fails in between, `CommandRefused` says how many are
-    revoked, for good.
+    Nothing else, whatever fits by now: it was asked for these. When there are none nothing is told.
+    When the store fails in between, `CommandRefused` says how many are revoked, for good.
     """
-    blocked = await _block_group(command, selection, reason)
-    if not records:
+    if not choice:
         # What begins and never ends would stand for a command that was killed.
-        return Revocation((), (), None, blocked)
-    plan = {"wanted": str(selection), "certificates": str(len(records))}
+        return Revocation((), (), None)
+    done = await _in_slices(command, choice, str(selection), reason)
+    new = {one.serial for one in done.records}
+    already = tuple(one for one in choice.records if one.serial not in new)
+    # Whoever lists the last one lists those before it too.
+    marks = {(one.issuer, one.crl_partition): one for one in done.records}
+    problem = await list_them(command, [*marks.values()], patience)
+    return Revocation(done.records, already, problem, done.foreign)
+
+
+async def _in_slices(
+    command: Command, choice: Choice, wanted: str, reason: RevocationReason
+) -> Choice:
+    """Revoke and block *choice*, tell of it, and return what of it is new."""
+    plan = {"wanted": wanted, "certificates": str(len(choice))}
     await command.record(AuditKind.BULK_REVOCATION, detail=plan | {"stage": "begun"})
-    revoked: list[CertificateRecord] = []
-    for start in range(0, len(records), AT_ONCE):
-        part = records[start : start + AT_ONCE]
-        done = start + len(part)
-        last = plan | {"stage": "finished"} if done == len(records) else None
+    new = Choice((), ())
+    done = 0
+    parts = [*choice.slices()]
+    for part in parts:
+        last = plan | {"stage": "finished"} if part is parts[-1] else None
         try:
-            revoked += await command.store.revoke_serials(
-                [one.serial for one in part], reason=reason, by=command.by, finished=last
+            revoked, blocked = await command.store.revoke_chosen(
+                [one.serial for one in part.records],
+                [one.verdict.fingerprint for one in part.foreign],
+                reason=reason,
+                by=command.by,
+                finished=last,
             )
         except StoreUnavailable as error:
             raise CommandRefused(
-                f"{len(revoked)} of {len(records)} certificates are revoked, then {error}; "
+                f"{done} of {len(choice)} certificates are revoked, then {error}; "
                 "the same command does the rest"
             ) from error
-        if len(records) > AT_ONCE:
-            command.say(f"revoked {done} of {len(records)}")
-    new = {one.serial for one in revoked}
-    already = tuple(one for one in records if one.serial not in new)
-    # Whoever lists the last one lists those before it too.
-    marks = {(one.issuer, one.crl_partition): one for one in revoked}
-    problem = await list_them(command, [*marks.values()], patience)
-    return Revocation(tuple(revoked), already, problem, blocked)
-
-
-async def _block_group(
-    command: Command, selection: Selection, reason: RevocationReason
-) -> tuple[Presented, ...]:
-    """Block what other CAs have issued to the people who are meant."""
-    blocked: list[Presented] = []
-    for user in sorted({one.user for one in await _chosen_foreign(command, selection, reason)}):
-        blocked += await block_here(command, user, reason)
-    return tuple(blocked)
+        new = Choice((*new.records, *revoked), (*new.foreign, *blocked))
+        done += len(part)
+        if len(parts) > 1:
+            command.say(f"revoked {done} of {len(choice)}")
+    return new
 
 
 async def _people(command: Command, selection: Selection) -> set[str] | None:

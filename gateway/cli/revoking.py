@@ -94,7 +94,7 @@ def revoke(
         if len(found) > 1 and device is None:
             _ask(found, selection, yes=yes)
     if serial is None and selection.is_wide:
-        outcome = here.run(lambda command: revoke_all(command, found.records, selection, why))
+        outcome = here.run(lambda command: revoke_all(command, found, selection, why))
     else:
         outcome = here.run(
             lambda command: revoke_certificates(

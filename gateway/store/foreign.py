@@ -15,6 +15,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -373,6 +374,16 @@ async def certificates_of(connection: AsyncConnection, **named: Unpack[Naming]) 
         wanted.append(or_(_states_user(user), _states_email(email or "")))
     found = await read_presented(connection, *wanted)
     return [one for one in found if user is None or one.user == user]
+
+
+async def writings_of(
+    connection: AsyncConnection, fingerprints: Sequence[Fingerprint]
+) -> list[Presented]:
+    """Return the certificates with *fingerprints*, each in all its writings (`_share_block`)."""
+    named = _row.fingerprint.in_(fingerprints)
+    number = (_row.trust, _row.issuer, _row.serial)
+    same = tuple_(*number).in_(select(*number).where(named, _row.serial != ""))
+    return await read_presented(connection, or_(named, same))
 
 
 async def block(

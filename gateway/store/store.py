@@ -455,17 +455,18 @@ class Store:
         async with self._database.read() as connection:
             return await ledger.sharing_keys(connection, records)
 
-    async def revoke_serials(
+    async def revoke_chosen(
         self,
         serials: Sequence[str],
+        presented: Sequence[Fingerprint] = (),
         *,
         reason: RevocationReason,
         by: str,
         finished: Mapping[str, str] | None = None,
-    ) -> list[CertificateRecord]:
-        """Revoke *serials*, end the sessions bound to them; return what is new.
+    ) -> tuple[list[CertificateRecord], list[Presented]]:
+        """Revoke *serials* and block *presented*, which are of other CAs; return what is new.
 
-        One transaction, for at most some hundreds. With *finished* they are the last of
+        Sessions bound to them end. One transaction, for at most some hundreds. With *finished* they are the last of
         many, and the audit log says so in these words.
         """
         async with self._step(by) as step:
@@ -473,9 +474,11 @@ class Store:
                 step.connection, serials=serials, reason=reason, now=step.now
             )
             await step.follow_revocation(outcome.newly)
+            shown = await foreign.writings_of(step.connection, presented)
+            blocked = await step.block_these(shown, reason)
             if finished is not None:
                 step.note(AuditKind.BULK_REVOCATION, reason=reason, **finished)
-            return [*outcome.newly]
+            return [*outcome.newly], blocked
 
     async def hold_certificates(
         self,

@@ -235,7 +235,7 @@ async def test_of_many_revoked_at_once_only_theirs_are_cut(stage: Stage) -> None
                 fingerprint=f"{number:064x}", der=b"der", now=now,
             )  # fmt: skip
     asked = len(stage.held.asked)
-    await stage.store.revoke_serials(serials, reason=RevocationReason.SUPERSEDED, by="test")
+    await stage.store.revoke_chosen(serials, reason=RevocationReason.SUPERSEDED, by="test")
     assert await anna.wire.read_all() == b""
     event = await stage.wait_for_audit(AuditKind.CONNECTION_CUT, "certificate-revoked")
     assert event.detail == {"connections": "1"}

@@ -293,8 +293,8 @@ async def test_the_last_of_many_says_that_all_are_revoked(store: Store) -> None:
     """In the transaction that revokes it; what was revoked before is not told again."""
     await store.add_person(new_person())
     first, second = await issue(store), await issue(store, device="stick-2")
-    await store.revoke_serials([first.serial], reason=STOLEN, by="admin")
-    again = await store.revoke_serials(
+    await store.revoke_chosen([first.serial], reason=STOLEN, by="admin")
+    again, _ = await store.revoke_chosen(
         [first.serial, second.serial], reason=STOLEN, by="admin", finished={"stage": "finished"}
     )
     assert [one.serial for one in again] == [second.serial]
