@@ -117,8 +117,9 @@ class _Requests:
         holders: Iterable[Holder],
     ) -> None:
         self._old, self._new = old, new
+        # Another CA may have given a serial of ours, or of a third: the log tells them apart by who.
         self._subjects = {
-            holder.serial: subject_of(holder, Level.PASSWORD_TOTP)
+            (holder.user, holder.device, holder.serial): subject_of(holder, Level.PASSWORD_TOTP)
             for holder in holders
             if holder.person is not None
         }
@@ -128,7 +129,7 @@ class _Requests:
 
     def look_at(self, line: AccessLine) -> None:
         """Decide one request twice, if it is one that rules have decided."""
-        subject = self._subjects.get(line.serial)
+        subject = self._subjects.get((line.user, line.device, line.serial))
         target = normalise_target(line.target.encode())
         decided = line.rule or line.reason in _BY_RULES
         if subject is None or target is None or not decided:

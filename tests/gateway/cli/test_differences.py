@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.cli.runner import Runner
+from tests.gateway.cli.test_foreign import BERTAS, GOOD, show_too
 
 RULES = """
 [[rules]]
@@ -160,3 +162,19 @@ def test_a_folder_with_mistakes_is_not_compared(office: Runner, other: Path) -> 
     reason = office.refused("policy", "diff", str(office.site), str(other))
     assert reason.startswith(f"the files in {other} have problems:\n")
     assert "did you mean 'allow'?" in reason
+
+
+def test_serials_of_other_cas_are_told_apart(office: Runner, other: Path) -> None:
+    """Two may have given the same one: each request is decided as that of whoever made it."""
+    office.add_user("berta", "technicians")
+    annas = replace(GOOD, serial="1")
+    show_too(office, annas, BERTAS)
+    change(other, RULES, RULES + ADMIN)
+    words = ("policy", "diff", str(office.site), str(other), "--last", "7d")
+    log(office, "1", "/admin/x", user="berta", device="cards")
+    answer = office.json(*words)
+    assert (answer["looked_at"], answer["otherwise"]) == (1, [])
+    log(office, "1", "/admin/x", user="anna", device="office")
+    answer = office.json(*words)
+    [one] = answer["otherwise"]
+    assert (answer["looked_at"], one["user"], one["device"]) == (2, "anna", "office")
