@@ -57,6 +57,42 @@ async def meant_by(command: Command, serial: str, trust: str | None) -> Meant:
     return Meant(ours, next(iter(numbers.values()), ()))
 
 
+async def shown_as(
+    command: Command, serial: str, device: str, user: str
+) -> list[CertificateRecord | Presented]:
+    """Return what a line of a log means by *serial*: several only where it does not tell them apart.
+
+    *device* and *user* are as the line has them, "" where it says nothing.
+    """
+    ours = await command.store.certificate(serial)
+    numbers = _numbers(await command.store.presented(serial=serial))
+    found: list[CertificateRecord | Presented] = [] if ours is None else [ours]
+    found += [rows[0] for rows in numbers.values()]
+    if device:
+        found = [one for one in found if device_of(one) == device]
+    # Whose a certificate of another CA is may have changed since, so that excludes nothing.
+    return [one for one in found if user and user_of(one) == user] or found
+
+
+def device_of(certificate: CertificateRecord | Presented) -> str:
+    """Return what the logs call its device: of one of another CA that is the trust."""
+    if isinstance(certificate, Presented):
+        return certificate.verdict.trust
+    return certificate.device
+
+
+def serial_of(certificate: CertificateRecord | Presented) -> str:
+    """Return its serial."""
+    if isinstance(certificate, Presented):
+        return certificate.verdict.serial
+    return certificate.serial
+
+
+def user_of(certificate: CertificateRecord | Presented) -> str:
+    """Return whose it is; "" where it is nobody's."""
+    return certificate.user if isinstance(certificate, Presented) else certificate.username
+
+
 class Number(TypedDict):
     """What tells certificates of other CAs apart, as `Store.block_presented` takes it."""
 

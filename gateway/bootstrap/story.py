@@ -4,6 +4,7 @@ Each part comes from where it is kept (access log, audit log, store, apps/NAME.t
 not known is said, with the reason.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -21,7 +22,8 @@ from gateway.bootstrap.meaning import (
     why,
 )
 from gateway.bootstrap.ruling import Ruling, rule_on
-from gateway.core.audit import AuditKind, AuditLine
+from gateway.bootstrap.serials import device_of, serial_of, shown_as
+from gateway.core.audit import AuditEvent, AuditKind, AuditLine
 from gateway.core.foreign import Presented
 from gateway.core.people import Fingerprint, Person
 from gateway.core.refusal_kinds import Refusal
@@ -33,6 +35,8 @@ _WRITTEN_WITHIN: Final = timedelta(seconds=3)
 _REPEATED: Final = timedelta(seconds=90)
 _ABOUT: Final = timedelta(minutes=5)
 _CHANGES: Final = 50
+_LOOKED_AT: Final = 1000
+_STOPPING: Final = frozenset({AuditKind.CERTIFICATE_REVOKED, AuditKind.CERTIFICATE_HELD})
 _CHANGING: Final = frozenset(
     {
         *(AuditKind.CERTIFICATE_REVOKED, AuditKind.CERTIFICATE_HELD),
@@ -57,7 +61,7 @@ class Story:
     like: AuditLine | None
     """The line of the same refusal, less than a minute before, which stands for this one."""
     before: tuple[AuditLine, ...]
-    """Who revoked the certificate, or put it on hold."""
+    """Who revoked the certificate, or put it on hold: here, or its own CA, by when that was heard."""
     since: tuple[AuditLine, ...]
     """What was changed since about certificate, person and application."""
     refusal: Refusal | None
@@ -102,7 +106,7 @@ async def tell_story(command: Command, request: str) -> Story:
     if not told and line is not None and refusal is not None:
         like = await _the_same_before(command, line, refusal, at)
         names = names | ({} if like is None else _names(None, [like]))
-    certificate = await _certificate(command, names)
+    certificate = await _certificate(command, names, gaps)
     fingerprint = _fingerprint(certificate)
     holder = None if fingerprint is None else await command.store.holder(fingerprint)
     user = names.get("user", "")
@@ -121,7 +125,7 @@ async def tell_story(command: Command, request: str) -> Story:
         line=line,
         told=tuple(told),
         like=like,
-        before=tuple(await _who_stopped_it(command, certificate)),
+        before=tuple(await _who_stopped_it(command, certificate, now)),
         since=tuple(await _changes(command, names, at, now)),
         refusal=refusal,
         why=why(line, told, refusal),
@@ -188,23 +192,25 @@ async def _the_same_before(
         one
         for one in lines
         if one.event.kind in REFUSING and one.event.app in {line.app, ""}
+        if one.event.device == line.device
         if refusal_named(one.event.reason) is refusal
     ]
     return fitting[-1] if fitting else None
 
 
 async def _certificate(
-    command: Command, names: dict[str, str]
+    command: Command, names: dict[str, str], gaps: list[str]
 ) -> CertificateRecord | Presented | None:
     serial = names.get("serial", "")
     if not serial:
         return None
-    found = await command.store.certificate(serial)
-    if found is not None:
-        return found
-    # One of another CA: of it the logs call the trust its device.
-    trusted = await command.store.presented(trust=names.get("device") or None)
-    return next((one for one in trusted if one.verdict.serial == serial), None)
+    found = await shown_as(command, serial, names.get("device", ""), names.get("user", ""))
+    if len(found) > 1:
+        gaps.append(
+            f"the serial {serial} is that of several certificates: which it was is not known"
+        )
+        return None
+    return found[0] if found else None
 
 
 def _fingerprint(certificate: CertificateRecord | Presented | None) -> Fingerprint | None:
@@ -215,16 +221,37 @@ def _fingerprint(certificate: CertificateRecord | Presented | None) -> Fingerpri
 
 
 async def _who_stopped_it(
-    command: Command, certificate: CertificateRecord | Presented | None
+    command: Command, certificate: CertificateRecord | Presented | None, now: datetime
 ) -> list[AuditLine]:
-    if not isinstance(certificate, CertificateRecord) or certificate.revoked_at is None:
+    if certificate is None:
         return []
-    moment = certificate.revoked_at
-    lines = await command.store.audit_about(
-        ("serial", certificate.serial), since=moment - _ABOUT, until=moment + _ABOUT, count=_CHANGES
-    )
-    kinds = {AuditKind.CERTIFICATE_REVOKED, AuditKind.CERTIFICATE_HELD, AuditKind.LOST_REPORTED}
-    return [line for line in lines if line.event.kind in kinds]
+    found: dict[int, AuditLine] = {}
+    for since, until in _stops(certificate, now):
+        lines = await command.store.audit_about(
+            ("serial", serial_of(certificate)), since=since, until=until, count=_LOOKED_AT
+        )
+        found |= {
+            line.number: line
+            for line in lines
+            if line.event.kind in _STOPPING and line.event.device == device_of(certificate)
+        }
+    return [found[number] for number in sorted(found)]
+
+
+def _stops(
+    certificate: CertificateRecord | Presented, now: datetime
+) -> Iterator[tuple[datetime, datetime]]:
+    """Yield the times at which the audit log was told that *certificate* opens nothing more."""
+    if isinstance(certificate, CertificateRecord):
+        moment = certificate.revoked_at
+    else:
+        moment = None if certificate.blocked is None else certificate.blocked.at
+        if certificate.verdict.revocation is not None:
+            # When its own CA revoked it does not say when that was heard of here.
+            begun = max(certificate.verdict.revocation.at, certificate.presented_at)
+            yield begun - _ABOUT, now
+    if moment is not None:
+        yield moment - _ABOUT, moment + _ABOUT
 
 
 async def _changes(
@@ -234,8 +261,17 @@ async def _changes(
     named = [(field, names[field]) for field in ("serial", "user", "app") if names.get(field)]
     if not named:
         return []
-    lines = await command.store.audit_about(*named, since=at, until=now, count=1000)
-    return [line for line in lines if line.event.kind in _CHANGING][-_CHANGES:]
+    lines = await command.store.audit_about(*named, since=at, until=now, count=_LOOKED_AT)
+    return [
+        line for line in lines if line.event.kind in _CHANGING and _concerns(line.event, names)
+    ][-_CHANGES:]
+
+
+def _concerns(event: AuditEvent, names: dict[str, str]) -> bool:
+    """Say whether *event* is of those who took part, and not just of another with the serial."""
+    if any(names.get(field, "") == getattr(event, field) != "" for field in ("user", "app")):
+        return True
+    return names.get("device", "") in {"", event.device}
 
 
 def _names(line: AccessLine | None, told: list[AuditLine]) -> dict[str, str]:

@@ -4,26 +4,30 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 from zoneinfo import ZoneInfo
 
 import click
 import pytest
 
+from ca.trust import Revocation, RevocationReason
 from gateway.bootstrap.command import open_command
 from gateway.bootstrap.folder import locate
 from gateway.cli import main
 from gateway.config import read_site
 from gateway.core.audit import AuditEvent, AuditKind
+from gateway.core.foreign import Verdict
 from gateway.core.refusal_advice import ADVICE, fill
 from gateway.core.refusal_kinds import STATUS, Refusal
 from gateway.core.request_ids import second_part
 from gateway.core.site import Site
 from gateway.store import Store
 from tests.gateway.cli.runner import Runner
-from tests.gateway.cli.test_foreign import work
+from tests.gateway.cli.test_foreign import BERTAS, GOOD, REASON, show_too, work
 
+REVOKE = ("revoke", *REASON, "--serial")
 NODE = "k3v7qh2"
 
 
@@ -141,6 +145,83 @@ def test_the_certificate_is_told_as_it_was_and_as_it_is(pusterla: Runner, now: d
     printed = pusterla.done("explain", request).stdout
     assert re.search(r"(?m)^  now +revoked since .* \(keyCompromise\)$", printed)
     assert f"{issued['serial']} on stick-1" in printed
+
+
+class TestSameSerial:
+    """Other CAs number as they like, and may copy what is ours."""
+
+    @pytest.fixture
+    def theirs(self, pusterla: Runner) -> Verdict:
+        """Berta's card has the serial of Anna's certificate, which is ours."""
+        pusterla.add_user("anna")
+        pusterla.add_user("berta")
+        copied = replace(BERTAS, serial=pusterla.issue("anna")["serial"])
+        show_too(pusterla, copied)
+        return copied
+
+    def test_the_device_says_whose_it_is(
+        self, pusterla: Runner, now: datetime, theirs: Verdict
+    ) -> None:
+        """A trust is the device of its certificates."""
+        before = now - timedelta(seconds=5)
+        shown = {"user": "berta", "serial": theirs.serial, "device": "cards"}
+        story = pusterla.json("explain", refuse(pusterla, before, Refusal.NOT_ALLOWED, **shown))
+        assert story["certificate"]["fingerprint"] == theirs.fingerprint
+        own = {"user": "anna", "serial": theirs.serial, "device": "stick-1"}
+        story = pusterla.json("explain", refuse(pusterla, now, Refusal.NOT_ALLOWED, **own))
+        assert story["certificate"]["user"] == "anna"
+
+    def test_nothing_is_guessed(self, pusterla: Runner, now: datetime, theirs: Verdict) -> None:
+        """Where neither device nor person says which, none is shown, and why is said."""
+        request = refuse(pusterla, now, Refusal.NOT_ALLOWED, serial=theirs.serial)
+        story = pusterla.json("explain", request)
+        assert story["certificate"] is None
+        assert any("several certificates" in each for each in story["missing"])
+
+    def test_what_was_done_to_the_other_is_not_told(
+        self, pusterla: Runner, now: datetime, theirs: Verdict
+    ) -> None:
+        """A card that was revoked has nothing to do with the certificate of the same number."""
+        own = {"user": "anna", "serial": theirs.serial, "device": "stick-1"}
+        request = refuse(pusterla, now - timedelta(seconds=5), Refusal.NOT_ALLOWED, **own)
+        pusterla.done("cert", "hold", "--trust", "cards", theirs.serial)
+        pusterla.done("cert", "hold", "--trust", own_issuer(pusterla), theirs.serial)
+        story = pusterla.json("explain", request)
+        for part in ("stopped_by", "changed_since"):
+            assert {line["user"] for line in story[part]} == {"anna"}
+
+
+def own_issuer(pusterla: Runner) -> str:
+    """Return the name of our issuing CA."""
+    name: str = pusterla.json("cert", "list", "--user", "anna")[0]["issuer"]
+    return name
+
+
+class TestOfAnotherCA:
+    WHO: ClassVar = {"user": "anna", "serial": GOOD.serial, "device": GOOD.trust}
+
+    @pytest.mark.parametrize(
+        "words, kind", [(("hold",), "certificate-held"), (REVOKE, "certificate-revoked")]
+    )
+    def test_who_stopped_it_is_told(
+        self, pusterla: Runner, now: datetime, words: tuple[str, ...], kind: str
+    ) -> None:
+        """As of ours: the command wrote it down."""
+        pusterla.add_user("anna")
+        show_too(pusterla, GOOD)
+        pusterla.done("cert", *words, GOOD.serial)
+        request = refuse(pusterla, now, Refusal.CERTIFICATE_HELD, **self.WHO)
+        [line] = pusterla.json("explain", request)["stopped_by"]
+        assert (line["kind"], line["user"]) == (kind, "anna")
+
+    def test_that_its_own_ca_revoked_it_is_told(self, pusterla: Runner, now: datetime) -> None:
+        """When the verifier heard of it, which may be long after it was."""
+        pusterla.add_user("anna")
+        revoked = Revocation(now - timedelta(hours=9), RevocationReason.KEY_COMPROMISE)
+        show_too(pusterla, GOOD, replace(GOOD, revocation=revoked))
+        request = refuse(pusterla, now, Refusal.CERTIFICATE_REVOKED, **self.WHO)
+        [line] = pusterla.json("explain", request)["stopped_by"]
+        assert (line["kind"], line["reason"]) == ("certificate-revoked", "keyCompromise")
 
 
 @pytest.mark.parametrize("kind", [AuditKind.ENROLLED, AuditKind.TOTP_CHANGED])
