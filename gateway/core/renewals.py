@@ -88,6 +88,18 @@ class Standing:
     used: bool
     goes_at: datetime | None
 
+    @property
+    def unfetched(self) -> bool:
+        """Say whether *successor* has a new key that nobody has, and lapses unless it is fetched."""
+        asked = self.asked
+        return (
+            asked is not None
+            and asked.successor is not None
+            and asked.successor == self.successor
+            and asked.way is Way.NEW_KEY
+            and asked.handed_at is None
+        )
+
 
 STEPS: Final[Mapping[int, timedelta]] = MappingProxyType(
     {days: timedelta(days=days) for days in (30, 7, 1)}

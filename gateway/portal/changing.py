@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-from gateway.core.audit import AuditKind
 from gateway.core.credentials import new_totp_secret
 from gateway.core.pending import Ground, Pending
 from gateway.core.recovery import code_digests
 from gateway.portal.callers import Visitor
 from gateway.portal.enrolling import change_of, fresh_codes
-from gateway.portal.proving import Failed, Failure, Form, Proved, Proving
+from gateway.portal.proving import Failed, Form, Proved, Proving
 from gateway.portal.repeats import Repeats
 from gateway.portal.services import Services
 from gateway.store import Change, SignInOvertaken
@@ -40,17 +39,17 @@ class Changing:
         """Give *visitor* another password; their other sessions end."""
 
         async def change() -> Changed | Failed:
-            proved = await self._prove(visitor, form)
+            proved = await self._proving.prove_for_change(visitor, form)
             if isinstance(proved, Failed):
                 return proved
             hashed = await self._proving.hash(new)
             try:
                 await self._services.store.change_own_password(_change(visitor, proved), hashed)
             except SignInOvertaken:
-                return await self._overtaken(visitor)
+                return await self._proving.overtaken(visitor)
             return Changed()
 
-        return await self._repeats.once(mark, _words(visitor, form, new), change)
+        return await self._repeats.once(mark, form.words(visitor, new), change)
 
     async def recovery_codes(
         self, visitor: Visitor, form: Form, *, mark: str = ""
@@ -58,7 +57,7 @@ class Changing:
         """Give *visitor* ten other recovery codes; those of before are worth nothing."""
 
         async def change() -> Changed | Failed:
-            proved = await self._prove(visitor, form)
+            proved = await self._proving.prove_for_change(visitor, form)
             if isinstance(proved, Failed):
                 return proved
             codes = fresh_codes()
@@ -68,25 +67,23 @@ class Changing:
                     _change(visitor, proved), digests
                 )
             except SignInOvertaken:
-                return await self._overtaken(visitor)
+                return await self._proving.overtaken(visitor)
             return Changed(codes)
 
-        return await self._repeats.once(mark, _words(visitor, form), change)
+        return await self._repeats.once(mark, form.words(visitor), change)
 
     async def authenticator(
         self, visitor: Visitor, form: Form, *, mark: str = ""
     ) -> Pending | Failed:
         """Begin to replace the authenticator of *visitor*; the old one works until it is done."""
-        return await self._begun.once(
-            mark, _words(visitor, form), lambda: self._begin(visitor, form)
-        )
+        return await self._begun.once(mark, form.words(visitor), lambda: self._begin(visitor, form))
 
     async def _begin(self, visitor: Visitor, form: Form) -> Pending | Failed:
-        proved = await self._prove(visitor, form)
+        proved = await self._proving.prove_for_change(visitor, form)
         if isinstance(proved, Failed):
             return proved
         if visitor.session is None:
-            return await self._overtaken(visitor)
+            return await self._proving.overtaken(visitor)
         pending = Pending(
             Ground.ACCOUNT,
             visitor.person.user,
@@ -96,22 +93,6 @@ class Changing:
             version=proved.credentials.version,
         )
         return await self._proving.show(visitor, pending)
-
-    async def _prove(self, visitor: Visitor, form: Form) -> Proved | Failed:
-        proved = await self._proving.prove(visitor, form)
-        if isinstance(proved, Failed):
-            await self._proving.record(visitor, proved, AuditKind.ACCOUNT_CHANGE_REFUSED)
-        return proved
-
-    async def _overtaken(self, visitor: Visitor) -> Failed:
-        failed = Failed(Failure.OVERTAKEN)
-        await self._proving.record(visitor, failed, AuditKind.ACCOUNT_CHANGE_REFUSED)
-        return failed
-
-
-def _words(visitor: Visitor, form: Form, *more: str) -> tuple[str, ...]:
-    session = visitor.session.id if visitor.session is not None else ""
-    return (session, form.user, form.password, form.code, *more)
 
 
 def _change(visitor: Visitor, proved: Proved) -> Change:

@@ -50,9 +50,12 @@ async def show_home(request: web.Request, visitor: Visitor) -> web.StreamRespons
 
 
 async def _goes_at(request: web.Request, visitor: Visitor) -> datetime | None:
-    """Return when the certificate gives way to another that was made for it; None: to none."""
+    """Return when the certificate gives way to another that was made for it; None: to none.
+
+    Nor to one that nobody has fetched: that is gone in ten minutes.
+    """
     standing = await request.app[SERVICES].store.renewal_standing(visitor.holder.fingerprint)
-    return None if standing is None else standing.goes_at
+    return None if standing is None or standing.unfetched else standing.goes_at
 
 
 def _wanted(request: web.Request) -> str:

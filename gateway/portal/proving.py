@@ -60,6 +60,11 @@ class Form:
     code: str
     recovery: str = ""
 
+    def words(self, visitor: Visitor, *more: str) -> tuple[str, ...]:
+        """Return what tells this form, sent in the session of *visitor*, from another."""
+        session = visitor.session.id if visitor.session is not None else ""
+        return (session, self.user, self.password, self.code, *more)
+
 
 @dataclass(frozen=True, slots=True)
 class Proved:
@@ -132,6 +137,19 @@ class Proving:
                 detail={**detail, **({"request": visitor.request} if visitor.request else {})},
             )
         )
+
+    async def prove_for_change(self, visitor: Visitor, form: Form) -> Proved | Failed:
+        """Prove who it is once more, before something of theirs is changed; a failure is recorded."""
+        proved = await self.prove(visitor, form)
+        if isinstance(proved, Failed):
+            await self.record(visitor, proved, AuditKind.ACCOUNT_CHANGE_REFUSED)
+        return proved
+
+    async def overtaken(self, visitor: Visitor) -> Failed:
+        """Record that what was proved is of no use any more: a code was used up for nothing."""
+        failed = Failed(Failure.OVERTAKEN)
+        await self.record(visitor, failed, AuditKind.ACCOUNT_CHANGE_REFUSED)
+        return failed
 
     async def prove(self, visitor: Visitor, form: Form) -> Proved | Failed:
         """Compare what was typed with what *visitor* has, and use the one-time code up."""

@@ -90,13 +90,16 @@ async def fetch_key(request: web.Request, visitor: Visitor) -> web.StreamRespons
             return _key_page(request, visitor, settled, token)
         told = Told(say("renew-key-gone", language), status=403)
         return await _page(request, visitor, told)
+    if "look" in fields:
+        return _key_page(request, visitor, settled, token)
     problem = _passphrase_problem(request, fields)
     target = _target(fields.get("for", ""))
     if problem is None and target is None:
         problem = say("renew-choose-program", language)
     if problem is None and target is not None:
         try:
-            file = await renewing.hand_over(visitor, new, fields.get("new", ""), target)
+            mark = fields.get("mark", "")[:MARK_MAXIMUM]
+            file = await renewing.hand_over(visitor, new, fields.get("new", ""), target, mark=mark)
         except BundleRefused:
             problem = say("renew-password-signs", language)
         else:
@@ -157,7 +160,6 @@ async def _page(
         "state": _state_of(standing) if told is None or not at else "choose",
         # Neither is chosen beforehand: whoever does not look would get what they cannot use.
         "way": way,
-        "again": standing is not None and standing.successor is not None,
         "opens": span_in_words(opens, language) if opens else None,
         "ends": date_in_words(holder.not_after, language, zone),
         "goes": date_in_words(goes, language, zone) if goes else None,
@@ -185,6 +187,8 @@ def _state_of(standing: Standing | None) -> str:
             return "used"
         if asked is None or asked.successor != standing.successor:
             return "renewed"
+        if standing.unfetched:
+            return "unfetched"
         return "stick" if asked.way is Way.SAME_KEY else "handed"
     if asked is not None and asked.state is RenewalState.ASKED and asked.way is Way.SAME_KEY:
         return "waiting"
@@ -206,6 +210,7 @@ def _key_page(  # one page, before and after its certificate is signed
     values: dict[str, object] = {
         "visitor": visitor,
         "token": token,
+        "mark": new_mark(),
         "signed": settled.state is RenewalState.SIGNED,
         "late": services.clock() - settled.asked_at >= UNANSWERED,
         "targets": [(one.value, say(words, language_of(request))) for one, words in _TARGETS],

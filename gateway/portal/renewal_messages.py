@@ -95,6 +95,13 @@ RENEWAL_MESSAGES: Final[dict[str, dict[Language, str]]] = {
         "it": "Hai scaricato il nuovo certificato e non l’hai ancora usato. Importa il file, riavvia "
         "il browser e scegli quello nuovo.",
     },
+    "renew-unfetched": {
+        "en": "Your new certificate is made, and nobody has fetched it yet. Go back to the page that "
+        "offers the file, within ten minutes; after that it is revoked, and the old one stays as it "
+        "is.",
+        "it": "Il tuo nuovo certificato è fatto, e nessuno l’ha ancora scaricato. Torna alla pagina "
+        "che offre il file, entro dieci minuti; dopo viene revocato, e quello vecchio resta com’è.",
+    },
     "renew-used": {
         "en": "This certificate has been renewed, and the new one is in use. Choose that in this "
         "browser too.",

@@ -23,7 +23,6 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ca.bundle import build_bundle, friendly_name
 from ca.targets import Target
-from gateway.core.audit import AuditKind
 from gateway.core.people import Fingerprint
 from gateway.core.renewals import (
     NewKey,
@@ -37,7 +36,7 @@ from gateway.core.renewals import (
 from gateway.core.sealing import NONCE_BYTES
 from gateway.portal.callers import Visitor
 from gateway.portal.enrolling import change_of
-from gateway.portal.proving import Failed, Failure, Form, Proving
+from gateway.portal.proving import Failed, Form, Proving
 from gateway.portal.repeats import Repeats
 from gateway.portal.services import KitRenewal, Services
 from gateway.store import RenewalRefused, SignInOvertaken
@@ -70,6 +69,7 @@ class Renewing:
         self._repeats: Repeats[Begun | NotToBe | Failed] = Repeats(
             services.clock, lambda answer: isinstance(answer, Begun)
         )
+        self._files: Repeats[bytes | None] = Repeats(services.clock, lambda file: file is not None)
 
     async def standing(self, visitor: Visitor) -> Standing | None:
         """Return how the certificate stands that *visitor* shows."""
@@ -84,17 +84,15 @@ class Renewing:
         self, visitor: Visitor, form: Form, way: Way, *, mark: str = ""
     ) -> Begun | NotToBe | Failed:
         """Ask for a renewal; a form that comes twice is asked for once."""
-        session = visitor.session.id if visitor.session is not None else ""
-        words = (session, form.user, form.password, form.code, way)
+        words = form.words(visitor, way)
         return await self._repeats.once(mark, words, lambda: self._begin(visitor, form, way))
 
     async def _begin(self, visitor: Visitor, form: Form, way: Way) -> Begun | NotToBe | Failed:
         standing = await self.standing(visitor)
         if standing is None or self.left_until_open(standing):
             return NotToBe()
-        proved = await self._proving.prove(visitor, form)
+        proved = await self._proving.prove_for_change(visitor, form)
         if isinstance(proved, Failed):
-            await self._proving.record(visitor, proved, AuditKind.ACCOUNT_CHANGE_REFUSED)
             return proved
         key = ec.generate_private_key(ec.SECP256R1()) if way is Way.NEW_KEY else None
         public = b"" if key is None else _public_octets(key)
@@ -103,8 +101,9 @@ class Renewing:
             change = change_of(visitor, proved.credentials.version)
             renewal = await self._services.store.ask_renewal(change, number, way, public)
         except SignInOvertaken:
-            return Failed(Failure.OVERTAKEN)
+            return await self._proving.overtaken(visitor)
         except RenewalRefused:
+            await self._proving.overtaken(visitor)
             return NotToBe()
         return Begun(renewal, "" if key is None else self._token(visitor, number, key))
 
@@ -143,12 +142,22 @@ class Renewing:
         return new
 
     async def hand_over(
-        self, visitor: Visitor, new: NewKey, passphrase: str, target: Target
+        self, visitor: Visitor, new: NewKey, passphrase: str, target: Target, *, mark: str = ""
     ) -> bytes | None:
         """Return the file with *new*, this once; None when it was handed over, or has lapsed.
 
-        Raises `BundleRefused` for a *passphrase* that cannot be, with nothing handed over.
+        A form that comes twice is answered twice, so that the file is not lost by it. Raises
+        `BundleRefused` for a *passphrase* that cannot be, with nothing handed over.
         """
+        session = visitor.session.id if visitor.session is not None else ""
+        words = (session, new.renewal_id, passphrase, target)
+        return await self._files.once(
+            mark, words, lambda: self._hand_over(visitor, new, passphrase, target)
+        )
+
+    async def _hand_over(
+        self, visitor: Visitor, new: NewKey, passphrase: str, target: Target
+    ) -> bytes | None:
         store = self._services.store
         standing = await self.standing(visitor)
         asked = None if standing is None else standing.asked
