@@ -24,4 +24,5 @@ Of a certificate that somebody shows:
 - `knowledge`  what lists and responders of one trust say of it
 - `keeping`    keeps that up: nobody waits for a source that is not their own
 - `desk`       all of them, when they are shown and whenever more is known; into the store
+- `containment`  whatever fails at one of them is nobody else's trouble
 """

@@ -28,6 +28,7 @@ from gateway.core.people import Fingerprint
 from gateway.core.ports import StoreUnavailable
 from gateway.core.trusts import Trust
 from gateway.store import Store, StoreError
+from gateway.verifier.containment import Containment, logged
 from gateway.verifier.fetching import Fetcher
 from gateway.verifier.findings import Found, begins_to_hold, find, refusal
 from gateway.verifier.keeping import Keeping
@@ -44,8 +45,7 @@ QUEUE: Final = 1000
 """How many wait in memory to be judged, or for a server; the others are found in the store."""
 BROKEN: Final = "not-judged"
 """The fault of one at which the judging itself has failed: it opens nothing."""
-_PASSING: Final = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
-"""What is no failure of judging. All else may be: a library's panic is no `Exception`."""
+_BY_WHAT_IS_KNOWN: Final = "is judged by what is known: not everything of it could be had"
 PATH_SECONDS: Final = 2.0
 """How long the path of one may take; what is validated is bounded to milliseconds."""
 LOOK_SECONDS: Final = 60.0
@@ -116,6 +116,8 @@ class Desk:
                 await self._give_up(name)
             await asyncio.to_thread(_clear, self._directory, set(trusts))
             self._trusts = dict(trusts)
+            # Whatever fails by these, or fails still, is to be told.
+            self._failed.clear()
             for name, trust in trusts.items():
                 if name not in self._known:
                     place = self._directory / name
@@ -194,23 +196,17 @@ class Desk:
     async def _sparing(
         self, fingerprint: Fingerprint, judge: Callable[[], Awaitable[None]]
     ) -> None:
-        try:
+        # It stays unjudged, so it opens nothing; the others are not to wait for it.
+        with Containment(logged(f"{fingerprint} could not be judged")):
             await judge()
-        except (StoreError, StoreUnavailable) as error:
-            log.error("%s could not be judged: %s", fingerprint, error)
-        except Exception:
-            # It stays unjudged, so it opens nothing; the others are not to wait for it.
-            log.exception("%s could not be judged", fingerprint)
 
-    def _broken(self, fingerprint: Fingerprint, trust: str, error: BaseException) -> Verdict:
-        """Refuse a certificate at which the judging has failed just now; log once how."""
+    def _log_refused(self, fingerprint: Fingerprint, error: BaseException) -> None:
+        """Log how the judging has failed, once for a certificate until it can be judged."""
         if fingerprint not in self._failed:
             if len(self._failed) >= MOST_AGAIN:
                 self._failed.clear()
             self._failed.add(fingerprint)
             log.error("%s could not be judged, and is refused", fingerprint, exc_info=error)
-        words = "judging it has failed; the log of the verifier says how"
-        return refusal(fingerprint, b"", BROKEN, words, trust=trust)
 
     async def _judge_first(self, fingerprint: Fingerprint) -> None:
         """Judge a certificate that waits for it, or let it wait for what others have to say."""
@@ -230,11 +226,8 @@ class Desk:
         self, keeping: Keeping, found: Found, trusts: Mapping[str, Trust]
     ) -> None:
         try:
-            await keeping.ask_about(found)
-        except _PASSING:
-            raise
-        except BaseException as error:  # noqa: BLE001 - what is known of it says it once more, or nothing
-            self._broken(found.fingerprint, found.trust, error)
+            with Containment(logged(f"{found.fingerprint} {_BY_WHAT_IS_KNOWN}")):
+                await keeping.ask_about(found)
         finally:
             self._concluding.discard(found.fingerprint)
         await self._conclude(found, trusts)
@@ -260,15 +253,13 @@ class Desk:
 
     async def _find(self, row: Presented, now: datetime) -> Found | Verdict:
         fingerprint = row.verdict.fingerprint
-        try:
-            async with asyncio.timeout(PATH_SECONDS):
-                return await asyncio.to_thread(find, fingerprint, row.der, self._trusts, now)
-        except TimeoutError:
-            return refusal(fingerprint, b"", TOO_COSTLY, "its path takes too long to validate")
-        except _PASSING:
-            raise
-        except BaseException as error:  # noqa: BLE001 - one certificate ends no process, whatever is in it
-            return self._broken(fingerprint, row.verdict.trust, error)
+        with Containment(partial(self._log_refused, fingerprint)):
+            try:
+                async with asyncio.timeout(PATH_SECONDS):
+                    return await asyncio.to_thread(find, fingerprint, row.der, self._trusts, now)
+            except TimeoutError:
+                return refusal(fingerprint, b"", TOO_COSTLY, "its path takes too long to validate")
+        return _broken(fingerprint, row.verdict.trust)
 
     def _remember(self, found: Found | Verdict, now: datetime) -> None:
         fingerprint = found.fingerprint
@@ -314,7 +305,7 @@ class Desk:
         """Look at paths that have ended or begun, and at what the feed has not told."""
         looks = 0
         while True:
-            try:
+            with Containment(logged("could not be looked at")):
                 if self._unjudged:
                     await self._judge_all()
                 await self._look_for_waiting()
@@ -322,10 +313,6 @@ class Desk:
                 if looks % _TIDY_LOOKS == 0:
                     await self._store.forget_presented(self._clock() - KEPT)
                 looks += 1
-            except (StoreError, StoreUnavailable) as error:
-                log.error("could not be looked at: %s", error)
-            except Exception:
-                log.exception("could not be looked at")
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._looking.wait()
@@ -369,12 +356,8 @@ class Desk:
         """Judge what was judged before."""
         found = await self._look_at(row)
         if isinstance(found, Found) and (knowledge := self._known.get(found.trust)) is not None:
-            try:
+            with Containment(logged(f"{found.fingerprint} {_BY_WHAT_IS_KNOWN}")):
                 await knowledge.take_up(found, self._clock())
-            except _PASSING:
-                raise
-            except BaseException as error:  # noqa: BLE001 - what is known of it says it once more, or nothing
-                self._broken(found.fingerprint, found.trust, error)
         elif (
             isinstance(found, Verdict)
             and found.fault == TOO_COSTLY
@@ -391,12 +374,9 @@ class Desk:
         knowledge = self._known.get(found.trust)
         if knowledge is None:
             return None
-        try:
+        with Containment(partial(self._log_refused, found.fingerprint)):
             return verdict_of(found, knowledge.status(found, self._clock()))
-        except _PASSING:
-            raise
-        except BaseException as error:  # noqa: BLE001 - one certificate ends no process, whatever is in it
-            return self._broken(found.fingerprint, found.trust, error)
+        return _broken(found.fingerprint, found.trust)
 
     async def _write(
         self,
@@ -409,6 +389,7 @@ class Desk:
         changed = [one for one in known if stored.get(one.fingerprint) != one]
         if changed:
             await self._store.judge(changed, by=BY)
+        self._failed -= {one.fingerprint for one in known if one.fault != BROKEN}
         # Of what is refused nothing is to be remembered: nobody judges it again and again.
         self._written |= {one.fingerprint: one for one in known if one.fingerprint in self._found}
 
@@ -429,6 +410,12 @@ def _slices(rows: Iterable[_T]) -> Iterator[list[_T]]:
     left = iter(rows)
     while some := [*islice(left, _SLICE)]:
         yield some
+
+
+def _broken(fingerprint: Fingerprint, trust: str) -> Verdict:
+    """Return the verdict that refuses a certificate at which the judging itself has failed."""
+    words = "judging it has failed; the log of the verifier says how"
+    return refusal(fingerprint, b"", BROKEN, words, trust=trust)
 
 
 def _name_of(verdict: Verdict) -> str:

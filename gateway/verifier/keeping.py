@@ -4,19 +4,15 @@ No source waits for another: a server that hangs costs those who need its word, 
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Final
 
-from gateway.core.ports import StoreUnavailable
-from gateway.store import StoreError
+from gateway.verifier.containment import Containment, logged
 from gateway.verifier.findings import Found
 from gateway.verifier.knowledge import Knowledge
-
-log = logging.getLogger("pusterla.verifier")
 
 FETCH_SECONDS: Final = 4.0
 """How long a first contact waits for a list: less than the edge waits for the verdict."""
@@ -80,45 +76,40 @@ class Keeping:
 
     async def _fetch_for_ever(self, group: asyncio.TaskGroup) -> None:
         while True:
-            group.create_task(self._fetch(self._refresh))
+            group.create_task(self._refresh())
             await asyncio.sleep(_BREATH)
             if self._failures:
                 await asyncio.sleep(_pause(self._failures))
             await self.knowledge.wait(self._clock(), self._longest())
 
     async def _refresh(self) -> None:
-        await self.knowledge.refresh(self._clock())
+        # What first contacts fetch is not counted: whoever comes, this goes on in its own time.
+        had = await self._fetch(partial(self.knowledge.refresh, self._clock()))
+        self._failures = 0 if had else self._failures + 1
 
-    async def _fetch(self, fetch: Callable[[], Awaitable[None]]) -> None:
-        try:
+    async def _fetch(self, fetch: Callable[[], Awaitable[None]]) -> bool:
+        """Fetch, tell of news either way, and say whether nothing has failed."""
+        words = f"{self.knowledge.trust.name}: not everything could be fetched"
+        with Containment(logged(words)) as fetching:
             await fetch()
-        except Exception:
-            # What is wrong with one trust is nobody else's trouble, and ends no process.
-            log.exception("%s: not everything could be fetched", self.knowledge.trust.name)
-            self._failures += 1
-        else:
-            self._failures = 0
         self.knowledge.announce()
+        return not fetching.failed
 
     async def _judge_for_ever(self) -> None:
-        failures = 0
+        failures, words = 0, f"{self.knowledge.trust.name}: could not be kept up"
         while True:
             news = self.knowledge.news
-            try:
+            with Containment(logged(words)) as judging:
                 await self._judge(self.knowledge)
-            except (StoreError, StoreUnavailable) as error:
-                log.error("%s: nothing could be noted: %s", self.knowledge.trust.name, error)
-            except Exception:
-                log.exception("%s: could not be kept up", self.knowledge.trust.name)
-            else:
-                failures = 0
-                await asyncio.sleep(_BREATH)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._longest()):
-                        await news.wait()
+            if judging.failed:
+                failures += 1
+                await asyncio.sleep(_pause(failures))
                 continue
-            failures += 1
-            await asyncio.sleep(_pause(failures))
+            failures = 0
+            await asyncio.sleep(_BREATH)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._longest()):
+                    await news.wait()
 
 
 def _pause(failures: int) -> float:

@@ -31,6 +31,7 @@ from ca.foreign.ocsp import (
 from ca.trust import Revocation
 from gateway.core.trusts import Trust
 from gateway.verifier.addresses import usable_urls
+from gateway.verifier.containment import Containment, logged
 from gateway.verifier.fetching import Fetcher, FetchFailed
 from gateway.verifier.files import FileFailed
 from gateway.verifier.kept import KeptAnswer, KeptAnswers
@@ -244,7 +245,10 @@ class Responders:
         """Ask the certificate's responders in their order until one of them says something."""
         faults = []
         for url in usable_urls(responder_urls(one.certificate))[:_MOST_URLS]:
-            fault = await self._ask_at(url, fingerprint, one, now)
+            # Whatever is answered there keeps nobody else from being asked, nor lists from coming.
+            fault: str | None = f"{url}: asking there has failed; the log of the verifier says how"
+            with Containment(logged(f"{url}: asking there has failed")):
+                fault = await self._ask_at(url, fingerprint, one, now)
             if fault is None:
                 return
             faults.append(fault)

@@ -1,13 +1,13 @@
 """Judging from the first contact on: into a real store, by lists from a real server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shutil import rmtree
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from cryptography import x509
@@ -151,9 +151,11 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 @asynccontextmanager
-async def judging(scene: Scene, trusts: dict[str, Trust] | None = None) -> AsyncIterator[Desk]:
+async def judging(
+    scene: Scene, trusts: dict[str, Trust] | None = None, fetcher: Fetcher | None = None
+) -> AsyncIterator[Desk]:
     """Let a desk judge by *trusts* until the block ends."""
-    desk = Desk(scene.store, scene.directory, Fetcher(), scene.clock)
+    desk = Desk(scene.store, scene.directory, fetcher or Fetcher(), scene.clock)
     await desk.believe(scene.trust() if trusts is None else trusts)
     ready = asyncio.Event()
     running = asyncio.ensure_future(desk.run(ready.set))
@@ -438,6 +440,112 @@ async def test_one_that_breaks_the_judging_is_refused(
             await scene.judged(ANNA, lambda one: one.state is ForeignState.ACCEPTED)
     errors = [one for one in caplog.records if one.levelname == "ERROR"]
     assert [one.exc_info is not None for one in errors] == [True, True]
+
+
+class Moody(Trust):
+    """A trust that at times breaks whoever asks for how long something counts."""
+
+    broken: ClassVar[bool] = False
+
+    def good_until(self, end: datetime) -> datetime:
+        """Answer, or fail as a library's panic does."""
+        if self.broken:
+            raise BaseException("this breaks whatever is to be judged by it")  # noqa: TRY002 - see above
+        return super().good_until(end)
+
+
+async def test_what_breaks_again_is_told_again(
+    scene: Scene, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once for as long as it lasts; again after a reload, or where it was good meanwhile."""
+    urls = (scene.web.url(LIST),)
+    trusts: dict[str, Trust] = {"corp": Moody("corp", (ROOT.der,), IdentityMap.SAN_EMAIL, urls)}
+
+    def told() -> int:
+        return sum("could not be judged, and is refused" in one.message for one in caplog.records)
+
+    async def look(desk: Desk, *, broken: bool) -> None:
+        monkeypatch.setattr(Moody, "broken", broken)
+        desk._known["corp"].wake()
+        await scene.judged(ANNA, lambda one: (one.fault == "not-judged") is broken)
+
+    async with judging(scene, trusts) as desk:
+        await scene.show(ANNA)
+        await scene.judged(ANNA)
+        await look(desk, broken=True)
+        desk._known["corp"].wake()
+        await asyncio.sleep(0.5)
+        assert told() == 1
+        await look(desk, broken=False)
+        await look(desk, broken=True)
+        assert told() == 2
+        await desk.believe(trusts)
+        async with asyncio.timeout(5):
+            while told() < 3:  # noqa: ASYNC110 - tells nobody
+                await asyncio.sleep(0.01)
+
+
+class Breaking(Fetcher):
+    """One that fails at what is at a URL, as a library does that panics at an answer."""
+
+    def __init__(self, url: str) -> None:
+        """Fail at *url*."""
+        super().__init__()
+        self._breaks_at = url
+
+    def believing(self, authorities: Iterable[bytes]) -> Fetcher:
+        """Return itself."""
+        return self
+
+    async def download(self, url: str, *args: Any, **options: Any) -> Any:
+        """Fetch a list, unless it is that one."""
+        return await super().download(self._unbroken(url), *args, **options)
+
+    async def fetch(self, url: str, *args: Any, **options: Any) -> Any:
+        """Ask a responder, unless it is that one."""
+        return await super().fetch(self._unbroken(url), *args, **options)
+
+    def _unbroken(self, url: str) -> str:
+        if url == self._breaks_at:
+            raise BaseException("this answer breaks whatever reads it")  # noqa: TRY002 - no `Exception`
+        return url
+
+
+async def test_a_responder_whose_answer_breaks_what_reads_it_is_a_silent_one(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The list counts; it is asked again as seldom as one that fails, and others as ever."""
+    broken = make_person(ROOT, more=told_by(scene.web.url("/broken")), **LONG)
+    whole = make_person(ROOT, more=told_by(scene.web.url("/ocsp")), **LONG)
+    said = say(ROOT, whole.certificate, OCSPCertStatus.GOOD, scene.clock().replace(microsecond=0))
+    scene.web.answers["/ocsp"] = answer(said)
+    fetcher = Breaking(scene.web.url("/broken"))
+    async with judging(scene, scene.trust(ocsp=True), fetcher):
+        await scene.show(broken)
+        verdict = await scene.judged(broken)
+        assert (verdict.state, verdict.good_until is None) == (ForeignState.ACCEPTED, False)
+        assert "asking there has failed" in verdict.words
+        await scene.show(whole)
+        assert (await scene.judged(whole)).good_until
+        await asyncio.sleep(1)
+    told = [one for one in caplog.records if one.levelname == "ERROR"]
+    assert [(one.exc_info is not None, "/broken" in one.getMessage()) for one in told] == [
+        (True, True)
+    ]
+
+
+async def test_a_list_that_breaks_what_fetches_it_ends_nothing(scene: Scene) -> None:
+    """Its people are judged by what is known of them, and those of others as ever."""
+    urls = (scene.web.url("/broken.crl"),)
+    lab = replace(scene.trust()["corp"], name="lab", certificates=(LAB.der,), crl_urls=urls)
+    card = make_person(LAB, **LONG)
+    async with judging(scene, {"lab": lab, **scene.trust()}, Breaking(urls[0])):
+        await scene.show(card)
+        await scene.show(ANNA)
+        assert (await scene.judged(ANNA)).good_until
+        assert (await scene.judged(card)).good_until is None
+        # Long enough for it to be tried again.
+        await asyncio.sleep(1)
 
 
 async def test_a_change_of_one_trust_lets_nobody_else_be_forgotten(
