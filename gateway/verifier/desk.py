@@ -361,7 +361,7 @@ class Desk:
         elif (
             isinstance(found, Verdict)
             and found.fault == TOO_COSTLY
-            and row.verdict.trust not in self._trusts
+            and row.verdict.trust not in {"", *self._trusts}
         ):
             # Whatever its path is worth now, what it was worth is over.
             return refusal(found.fingerprint, row.der, NO_TRUST, "its trust was taken away")
