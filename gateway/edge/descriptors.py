@@ -1,9 +1,10 @@
 """How many connections the open files of this process are enough for.
 
-A request takes two, the client's connection and the application's. When they
-run out, libuv takes what comes and closes it at once, so the worker neither
-turns in circles nor dies; but applications and the store could not be reached
-either, for anybody. So a worker takes no more than it can serve.
+A request takes two, the client's connection and the application's; one that is
+only told that there is no room takes one. When they run out, libuv takes what
+comes and closes it at once, so the worker neither turns in circles nor dies;
+but applications and the store could not be reached either, for anybody. So a
+worker takes no more than it can serve.
 """
 
 import resource
@@ -12,6 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from gateway.core.site import Limits
+from gateway.edge.connections import TOLD
 
 RESERVED: Final = 100
 """For the store, logs, listening sockets, and connections to applications that wait in pools."""
@@ -32,5 +34,5 @@ def descriptor_limit() -> int:
 
 def bearable(limits: Limits, descriptors: int) -> Limits:
     """Return *limits* with no more connections than so many *descriptors* are enough for."""
-    most = max(1, (descriptors - RESERVED) // _PER_CONNECTION)
+    most = max(1, (descriptors - RESERVED - TOLD) // _PER_CONNECTION)
     return limits if limits.connections <= most else replace(limits, connections=most)

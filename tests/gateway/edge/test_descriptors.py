@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.site import Limits
+from gateway.edge.connections import TOLD
 from gateway.edge.descriptors import RESERVED, bearable
 from tests.gateway.edge.site import MadeSite
 from tests.gateway.edge.stage import open_stage
@@ -22,12 +23,19 @@ print(descriptor_limit())
 
 @pytest.mark.parametrize(
     "descriptors, connections",
-    [(1 << 20, 1000), (2000 + RESERVED, 1000), (1998 + RESERVED, 999), (RESERVED, 1), (10, 1)],
+    [
+        (1 << 20, 1000),
+        (2000 + TOLD + RESERVED, 1000),
+        (1998 + TOLD + RESERVED, 999),
+        (2000 + RESERVED, 1000 - TOLD // 2),
+        (RESERVED, 1),
+        (10, 1),
+    ],
 )
 def test_no_more_connections_are_taken_than_files_are_enough_for(
     descriptors: int, connections: int
 ) -> None:
-    """Two for each, and some for the rest; nothing else of the limits changes."""
+    """Two for each, one for each that is only told so, and some for the rest; no more changes."""
     limits = Limits(connections=1000, handshakes=7)
     found = bearable(limits, descriptors)
     assert (found.connections, found.handshakes) == (connections, 7)
