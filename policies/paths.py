@@ -5,12 +5,14 @@ stands for that path itself and everything below it. Upper and lower case differ
 
 What lets in goes by the path as it is forwarded. What keeps out goes also by how a careless
 application may read it: without regard to case, `//` as `/`, an encoded slash as a slash, a
-segment without its `;parameters`. So `/ADMIN`, `//admin` and `/admin;x` do not get around a
-rule that denies `/admin`.
+segment without its `;parameters`, decoded up to three times more, without the slash at its end.
+So `/ADMIN`, `//admin`, `/admin;x` and `/admin/` do not get around a rule that denies `/admin`;
+nor does `/x/%252e%252e/admin`, for a path that climbs when it is decoded again may lead to any.
 """
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -23,6 +25,11 @@ _BAD_ENCODING: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _PARAMETERS: Final = re.compile(r";[^/]*")
 _SLASHES: Final = re.compile(r"[/\\]+")
+_DOTS: Final = frozenset({".", ".."})
+_CLIMBS: Final = re.compile(r"[/\\]\.\.?(?:[/\\;]|\Z)")
+# What a path has in it of which there is more than one reading, but for its case.
+_AMBIGUOUS: Final = re.compile(r"[%;\\]|//|/\.")
+_DECODINGS: Final = 3
 _LONGEST: Final = 1024
 
 
@@ -37,7 +44,7 @@ class PathPattern:
     def __post_init__(self) -> None:
         """Compile both ways of looking."""
         object.__setattr__(self, "_strictly", _compiled(self.text))
-        object.__setattr__(self, "_loosely", _compiled(loosened(self.text)))
+        object.__setattr__(self, "_loosely", _loosely_compiled(self.text))
 
     def __str__(self) -> str:
         """As rules write it."""
@@ -68,7 +75,10 @@ class PathPattern:
 
     def may_match(self, path: str) -> bool:
         """Say whether somebody may read *path* as one that is meant."""
-        return self.matches(path) or self._loosely.fullmatch(loosened(path)) is not None
+        if self.matches(path):
+            return True
+        found = readings(path)
+        return found is None or any(map(self._loosely.fullmatch, found))
 
 
 def parse_path_pattern(text: str) -> PathPattern:
@@ -88,19 +98,33 @@ def parse_path_pattern(text: str) -> PathPattern:
         raise ValueError(f"{text!r}: one '*' a segment is enough")
     if _BAD_ENCODING.search(text):
         raise ValueError(f"{text!r}: behind '%' two hexadecimal digits are wanted")
-    if {".", ".."} & {*text.split("/")}:
+    spelt = _ENCODED.sub(_respelt, quote(text, safe=_AS_IT_IS))
+    if not _DOTS.isdisjoint(spelt.split("/")):
         raise ValueError(f"{text!r}: '.' and '..' are resolved before a path is looked at")
-    return PathPattern(_ENCODED.sub(_respelt, quote(text, safe=_AS_IT_IS)))
+    return PathPattern(spelt)
 
 
-def loosened(path: str) -> str:
-    """Return *path* as the most careless reader would have it; the same for all that look alike."""
-    for _ in range(3):
-        decoded = unquote(path, errors="replace")
-        if decoded == path:
+@lru_cache(maxsize=32)  # each pattern of each rule asks for those of the same path
+def readings(path: str) -> frozenset[str] | None:
+    """Return what careless readers may take *path* for, each as the most careless has it.
+
+    One decodes once more, another three times; one drops parameters before, another behind that.
+    None where dots come to light on the way: such a path leads anywhere, and has no honest use.
+    """
+    if _AMBIGUOUS.search(path) is None:
+        return frozenset({path.lower()})
+    found: set[str] = set()
+    newest = {path}
+    for _ in range(_DECODINGS + 1):
+        newest |= {each.replace("\\", "/") for each in newest}
+        newest |= {_PARAMETERS.sub("", each) for each in newest}
+        if any(map(_CLIMBS.search, newest)):
+            return None
+        if newest <= found:
             break
-        path = decoded
-    return _SLASHES.sub("/", _PARAMETERS.sub("", path)).lower()
+        found |= newest
+        newest = {unquote(each, errors="replace") for each in newest}
+    return frozenset(_SLASHES.sub("/", each).lower() for each in found)
 
 
 def _respelt(match: re.Match[str]) -> str:
@@ -108,7 +132,18 @@ def _respelt(match: re.Match[str]) -> str:
     return character if character in _UNRESERVED else match[0].upper()
 
 
+def _loosely_compiled(text: str) -> re.Pattern[str]:
+    for _ in range(_DECODINGS):
+        text = unquote(text, errors="replace")
+    text = _SLASHES.sub("/", _PARAMETERS.sub("", text)).lower()
+    return re.compile(_expression(text.rstrip("/")) + "/?", re.DOTALL)
+
+
 def _compiled(text: str) -> re.Pattern[str]:
+    return re.compile(_expression(text), re.DOTALL)
+
+
+def _expression(text: str) -> str:
     stem = text.removesuffix(_BELOW)
     pattern = "[^/]*".join(map(re.escape, stem.split("*")))
-    return re.compile(pattern + (r"(?:/.*)?" if stem != text else ""), re.DOTALL)
+    return pattern + (r"(?:/.*)?" if stem != text else "")
