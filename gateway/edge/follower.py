@@ -4,13 +4,13 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
-from itertools import groupby
 
 from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.changes import Change, ChangeKind
 from gateway.core.people import Fingerprint, Holder
 from gateway.core.ports import StoreUnavailable
 from gateway.core.refusal_kinds import Refusal
+from gateway.core.sessions import Session
 from gateway.edge.admission import HolderMissing, SessionMissing
 from gateway.edge.connections import SWEEP_SECONDS, cut_all
 from gateway.edge.cut_reasons import CutReason
@@ -82,26 +82,30 @@ async def reconsider(edge: Edge) -> None:
 async def watch_turns(edge: Edge) -> None:
     """Judge what rests on a decision anew when its time is over, for ever.
 
-    So what is open at the end of somebody's hours is cut then, give or take a sweep. When the
-    clock was put back, nothing that was decided is believed: it may not be allowed yet.
+    So what is open at the end of somebody's hours is cut then, give or take a sweep, and waits
+    for nothing that the store has to be asked of others. When the clock was put back, nothing
+    that was decided is believed: it may not be allowed yet.
     """
     before = edge.clock()
+    unknown: set[Downstream] = set()
+    asking: asyncio.Task[None] | None = None
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
         now = edge.clock()
         put_back, before = now < before, now
         if put_back:
             edge.admission.forget_decisions()
-        due = [one for one in edge.connections if put_back or one.due(now)]
-        if due:
-            await _judge_anew(edge, due)
+        due = [one for one in edge.connections if put_back or one in unknown or one.due(now)]
+        unknown = {*await _judge_known(edge, due)}
+        if unknown and (asking is None or asking.done()):
+            asking = edge.spawn(_judge_anew(edge, [*unknown]))
 
 
 async def _judge_anew(edge: Edge, connections: list[Downstream]) -> None:
     wait = _FIRST_WAIT
-    while True:
+    while connections := await _judge_known(edge, connections):
         try:
-            await recheck(edge, connections)
+            await _ask_and_judge(edge, connections)
         except StoreUnavailable as error:
             log.warning("not all connections could be judged anew: %s", error)
             await asyncio.sleep(wait)
@@ -131,47 +135,85 @@ async def distrust(edge: Edge) -> int:
 
 
 async def recheck(edge: Edge, connections: Iterable[Downstream]) -> None:
-    """Judge live connections anew and cut those that would not be let in now."""
-    known = [c for c in connections if c.fingerprint is not None]
-    known.sort(key=lambda c: c.fingerprint or "")
-    for fingerprint, group in groupby(known, key=lambda c: c.fingerprint):
-        if fingerprint is not None:
-            await _recheck_certificate(edge, fingerprint, [*group])
+    """Judge live connections anew and cut those that would not be let in now.
+
+    First by memory, so that nobody stays open for what the store has to be asked of others;
+    raises `StoreUnavailable` where it does not answer, some of those being judged by then.
+    """
+    await _ask_and_judge(edge, await _judge_known(edge, connections))
 
 
-async def _recheck_certificate(
-    edge: Edge, fingerprint: Fingerprint, same: list[Downstream]
-) -> None:
+async def _judge_known(edge: Edge, connections: Iterable[Downstream]) -> list[Downstream]:
+    """Judge by memory; return those of which it does not know enough."""
+    unknown: list[Downstream] = []
+    judged = 0
+    for fingerprint, same in _by_certificate(connections).items():
+        unknown += _judge(edge, fingerprint, same)
+        judged += len(same)
+        if judged >= _AT_ONCE:
+            # As with chains: requests are not to wait for thousands.
+            judged = 0
+            await asyncio.sleep(0)
+    return unknown
+
+
+async def _ask_and_judge(edge: Edge, connections: Iterable[Downstream]) -> None:
+    # One certificate after another, so that memory holds what was learnt until it is judged.
+    for fingerprint, same in _by_certificate(connections).items():
+        missing = _judge(edge, fingerprint, same)
+        while missing:
+            await edge.admission.learn(next(iter(missing.values())))
+            missing = _judge(edge, fingerprint, missing)
+
+
+def _by_certificate(connections: Iterable[Downstream]) -> dict[Fingerprint, list[Downstream]]:
+    found: dict[Fingerprint, list[Downstream]] = {}
+    for connection in connections:
+        if connection.fingerprint is not None:
+            found.setdefault(connection.fingerprint, []).append(connection)
+    return found
+
+
+def _judge(
+    edge: Edge, fingerprint: Fingerprint, same: Iterable[Downstream]
+) -> dict[Downstream, HolderMissing | SessionMissing]:
+    """Judge connections of one certificate by memory; return what it lacks, and of which."""
+    # Those alone that are still there: time passes between them, and at the store.
+    present = {*edge.connections.of(fingerprint)}
+    live = [one for one in same if one in present]
     holder = edge.admission.holder(fingerprint)
-    while isinstance(holder, HolderMissing):
-        await edge.admission.learn(holder)
-        holder = edge.admission.holder(fingerprint)
+    if isinstance(holder, HolderMissing):
+        return dict.fromkeys(live, holder)
     refusal = edge.admission.judge_holder(holder, edge.clock())
     if refusal is not None or holder is None:
         reason = refusal or Refusal.CERTIFICATE_UNKNOWN
         # Those too that came in while the store was asked. Whose first request waits for this
         # very verdict has been granted nothing, and is told by a page.
-        touched = {*same, *edge.connections.of(fingerprint)}
-        count = cut_all([one for one in touched if not one.at_first_contact], reason)
+        count = cut_all([one for one in present if not one.at_first_contact], reason)
         if count:
             _tell_cut(edge, holder, reason, count)
-        return
+        return {}
     count = 0
-    for connection in same:
+    missing: dict[Downstream, HolderMissing | SessionMissing] = {}
+    for connection in live:
         connection.rest_on(holder)
-        count += await _recheck_session(edge, holder, connection)
+        number = connection.session
+        session = None if number is None else edge.admission.session(number)
+        if isinstance(session, SessionMissing):
+            missing[connection] = session
+        else:
+            count += _judge_session(edge, holder, connection, session)
     if count:
         _tell_cut(edge, holder, "session or policy", count)
+    return missing
 
 
-async def _recheck_session(edge: Edge, holder: Holder, connection: Downstream) -> bool:
-    """Return whether *connection* had to be cut."""
+def _judge_session(
+    edge: Edge, holder: Holder, connection: Downstream, session: Session | None
+) -> bool:
+    """Return whether *connection*, which may rest on *session*, had to be cut."""
     if connection.session is None:
         return False
-    session = edge.admission.session(connection.session)
-    while isinstance(session, SessionMissing):
-        await edge.admission.learn(session)
-        session = edge.admission.session(session.session)
     if session is None or not session.live(edge.clock()) or session.user != holder.user:
         # Also where the certificate, of another CA, has become somebody else's.
         connection.cut_session(CutReason.SESSION_ENDED)

@@ -11,6 +11,9 @@ from gateway.core.changes import Batch, ChangeKind
 from gateway.core.people import Fingerprint, Holder
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import Application
+from gateway.edge import follower
+from gateway.edge.follower import recheck
+from gateway.edge.stream import State
 from policies.calendar import Span, Timetable
 from policies.model import AppPolicy
 from tests.gateway.edge.recorder import Line, ok
@@ -115,10 +118,15 @@ CHANGES = {
 }
 
 
+def guests_in(stage: Stage) -> dict[str, Application]:
+    """Return the applications of the site, the CRM open to guests."""
+    guests = application("crm", stage.applications()["crm"].upstreams, "guests")
+    return stage.applications(crm=guests)
+
+
 async def bruno_inside(stage: Stage) -> Visitor:
     """Let Bruno sign in and use the CRM, which is open to guests on this stage."""
-    guests = application("crm", stage.applications()["crm"].upstreams, "guests")
-    stage.edge.adopt(stage.applications(crm=guests))
+    stage.edge.adopt(guests_in(stage))
     session = await stage.sign_in(stage.made.bruno, "bruno")
     wire = await stage.connect(CRM, stage.made.bruno)
     bruno = Visitor(wire, CRM, stage.cookie(session, CRM), session)
@@ -291,6 +299,62 @@ async def test_a_policy_is_enforced_as_soon_as_the_store_answers_again(stage: St
     assert anna.wire.end is not End.CLOSED
 
 
+async def two_people(stage: Stage) -> tuple[Visitor, Visitor]:
+    """Let Anna into the wiki and Bruno into the CRM; whose certificate sorts first is first."""
+    anna, bruno = await stage.enter(), await bruno_inside(stage)
+    assert (await anna.ask("/before")).status == 200
+    people = {stage.made.anna.fingerprint: anna, stage.made.bruno.fingerprint: bruno}
+    first, second = sorted(people)
+    return people[first], people[second]
+
+
+def forget_who_holds(stage: Stage, visitor: Visitor) -> None:
+    """Take out of memory whose certificate *visitor* shows, as happens when it is full."""
+    del stage.edge.admission._holders[Fingerprint(visitor.session.fingerprint)]
+
+
+async def test_nobody_stays_open_for_what_the_store_does_not_say_of_others(stage: Stage) -> None:
+    """Where somebody has to be asked for, all others are judged by memory first."""
+    first, second = await two_people(stage)
+    forget_who_holds(stage, first)
+    stage.held.fail(Question.HOLDER)
+    stage.worker.adopt({})
+    assert await second.wire.read_all() == b""
+    assert len(stage.connections) == 1
+    stage.held.heal()
+    assert await first.wire.read_all() == b""
+
+
+async def test_hours_end_while_the_store_is_asked_for_those_of_others(stage: Stage) -> None:
+    """Whoever is due later does not wait for it."""
+    first, second = await two_people(stage)
+    apps = {app.host: app for app in guests_in(stage).values()}
+    ends = {first.host: 2, second.host: 3}
+    changed = [during(stage, apps[host], seconds=ends[host]) for host in ends]
+    stage.worker.adopt({app.name: app for app in changed})
+    await until(lambda: not stage.edge._tasks)
+    forget_who_holds(stage, first)
+    stage.held.fail(Question.HOLDER)
+    assert await second.wire.read_all() == b""
+    assert len(stage.connections) == 1
+    stage.held.heal()
+    assert await first.wire.read_all() == b""
+
+
+async def test_thousands_are_judged_a_few_at_a_time(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between certificates others have their turn."""
+    monkeypatch.setattr(follower, "_AT_ONCE", 1)
+    await two_people(stage)
+    stage.edge.adopt({})
+    judging = asyncio.ensure_future(recheck(stage.edge, stage.edge.connections))
+    await asyncio.sleep(0)
+    assert [one._state is State.CLOSED for one in stage.connections].count(True) == 1
+    await judging
+    await until(lambda: not len(stage.connections))
+
+
 async def test_the_end_of_hours_ends_everything_that_is_open(stage: Stage) -> None:
     """Idle, waiting, a download, a tunnel; and whoever comes back is told when it opens."""
     stage.worker.adopt(stage.applications(wiki=during(stage, seconds=3)))
@@ -376,15 +440,15 @@ async def test_a_clock_that_is_put_back_ends_what_has_not_begun(stage: Stage) ->
     assert (await back.ask(anna.request())).status == 403
 
 
-def during(stage: Stage, **length: float) -> Application:
-    """Return the wiki, open from a minute ago on and for so long."""
-    wiki = stage.applications()["wiki"]
+def during(stage: Stage, app: Application | None = None, **length: float) -> Application:
+    """Return *app*, or the wiki, open from a minute ago on and for so long."""
+    app = app or stage.applications()["wiki"]
     now = stage.clock()
     begin, end = now - timedelta(minutes=1), now + timedelta(**length)
     seconds = [each.hour * 3600 + each.minute * 60 + each.second for each in (begin, end)]
-    (rule,) = wiki.policy.rules
+    (rule,) = app.policy.rules
     open_then = replace(rule, when=Timetable(UTC, (Span(*seconds),)))
-    return replace(wiki, policy=AppPolicy("wiki", (open_then,)))
+    return replace(app, policy=AppPolicy(app.name, (open_then,)))
 
 
 async def test_changes_that_touch_nobody_cut_nobody(stage: Stage) -> None:
