@@ -3,7 +3,8 @@
 - `model`      Rule, AppPolicy, Subject, RequestFacts, and Decision = Allow | StepUp | Deny
 - `match`      one tiny total function per criterion, and the table that lists them
 - `plan`       the rules of an application, laid out so that a decision looks at few of them
-- `decide`     `decide()` for the edge, `explain()` for people, `opens_at()` for who has to wait
+- `decide`     `decide()` for the edge, `explain()` for people
+- `openings`   `opens_at()` for who has to wait
 - `calendar`   when a rule holds: hours, weekdays, dates, holidays, in the site's time zone
 - `days`       holidays and calendars of them; Easter
 - `paths`      patterns of paths, strict for what lets in, and on the safe side for what keeps out

@@ -88,11 +88,20 @@ class Timetable:
             if begin <= now < end:
                 return holds, end
         now = now.astimezone(UTC)
-        holds = self.holds(now)
-        end = self._turn(now, holds)
-        # The newest first; who looks ahead does not make who asks about now wait.
+        holds, end = self._work_out(now)
+        # The newest first.
         self._known[:] = [(now, end, holds), *self._known[: _REMEMBERED - 1]]
         return holds, end
+
+    def foresee(self, moment: datetime) -> tuple[bool, datetime]:
+        """Say the same of a *moment* to come.
+
+        Nothing is remembered of it, so who looks ahead does not make who asks about now wait.
+        """
+        for begin, end, holds in self._known:
+            if begin <= moment < end:
+                return holds, end
+        return self._work_out(moment.astimezone(UTC))
 
     def holds(self, moment: datetime) -> bool:
         """Say whether the rule holds at *moment*."""
@@ -153,6 +162,10 @@ class Timetable:
         return " ".join(parts) or "any"
 
     # When it changes --------------------------------------------------------
+
+    def _work_out(self, now: datetime) -> tuple[bool, datetime]:
+        holds = self.holds(now)
+        return holds, self._turn(now, holds)
 
     def _turn(self, now: datetime, holds: bool) -> datetime:  # noqa: FBT001 - what it is now
         """Return the first moment after *now* at which the rule changes, or the end of the look."""

@@ -9,8 +9,9 @@ from datetime import datetime, tzinfo
 from typing import Final
 
 from policies.calendar import show_moment
-from policies.decide import decide, opens_at
+from policies.decide import decide
 from policies.model import Allow, AppPolicy, Deny, Level, Reason, RequestFacts, StepUp, Subject
+from policies.openings import opens_at
 
 ALLOW: Final = "allow"
 DENY: Final = "deny"

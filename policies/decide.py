@@ -1,7 +1,7 @@
 """The decision, and the same decision explained rule by rule."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from policies.match import (
@@ -32,11 +32,9 @@ from policies.model import (
 from policies.plan import Ready, plan_of
 
 FRONT_PAGE: Final = RequestFacts(method="GET", path="/")
-LOOK_AHEAD: Final = timedelta(days=14)
 
 _DENY: Final = Effect.DENY
 _ALLOW: Final = Effect.ALLOW
-_TURNS: Final = 1000
 # Of several rules that would nearly allow a request, the one that is the least to wait or to
 # change for; never that which happens to stand first.
 _NEARNESS: Final = (
@@ -64,11 +62,7 @@ def decide(policy: AppPolicy, subject: Subject, request: RequestFacts, now: date
     found = _Found()
     concerned = plan_of(policy).concerning(subject)
     for ready in concerned:
-        rule = ready.rule
-        for judge in ready.judges:
-            if judge(rule, question) is MISS:
-                break
-        else:
+        if ready.fits(question):
             found.add(ready, now)
     if found.denying is not None:
         return Deny(Reason.RULE_DENIES, found.denying.rule.name, found.until)
@@ -115,29 +109,6 @@ class _Found:
             self.denying = _earlier(self.denying, ready)
         else:
             self.observing += (ready,)
-
-
-def opens_at(
-    policy: AppPolicy,
-    subject: Subject,
-    now: datetime,
-    request: RequestFacts = FRONT_PAGE,
-    ahead: timedelta = LOOK_AHEAD,
-) -> datetime | None:
-    """Return the first moment, from *now* on, at which *request* is not refused.
-
-    That is *now* itself where it is not refused now, and None where it is throughout the time
-    *ahead*. Whether the person must still sign in makes no difference.
-    """
-    moment = now
-    for _ in range(_TURNS):
-        decision = decide(policy, subject, request, moment)
-        if not isinstance(decision, Deny):
-            return moment
-        if decision.until is None or decision.until > now + ahead:
-            return None
-        moment = decision.until
-    return None
 
 
 def _earlier(one: Ready | None, other: Ready) -> Ready:

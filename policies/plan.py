@@ -6,11 +6,13 @@ everybody. So what a decision costs does not grow with the rules that are for ot
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from policies.calendar import Timetable
 from policies.match import (
     CRITERIA,
+    MISS,
     Verdict,
     judge_groups,
     judge_users,
@@ -39,14 +41,35 @@ class Ready:
     judges: tuple[Judge, ...]
     when: Timetable | None
 
+    def fits(self, question: Question) -> bool:
+        """Say whether the rule, which was found for who asks, matches but for the time."""
+        for judge in self.judges:  # noqa: SIM110 - a generator doubles the price
+            if judge(self.rule, question) is MISS:
+                return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """A time throughout which some rules refuse, from *begin* up to but without *end*.
+
+    *opens* says whether they let in at the end; if not, it is not known further than that.
+    """
+
+    begin: datetime
+    end: datetime
+    opens: bool
+
 
 class Plan:
     """Where the rules of one application are found."""
 
-    __slots__ = ("_everybody", "_groups", "_users")
+    __slots__ = ("_everybody", "_groups", "_users", "closings")
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         """Lay out *rules*."""
+        self.closings: dict[frozenset[int], Closing] = {}
+        """What `openings` has found, by the positions of the rules that it looked at."""
         everybody: list[Ready] = []
         users: dict[str, list[Ready]] = {}
         groups: dict[str, list[Ready]] = {}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, assert_never
 
-from policies.decide import FRONT_PAGE, decide, opens_at
+from policies.decide import FRONT_PAGE, decide
 from policies.match import MISS, judge_groups, judge_users
 from policies.model import (
     Allow,
@@ -24,6 +24,7 @@ from policies.model import (
     StepUp,
     Subject,
 )
+from policies.openings import opens_at
 from policies.paths import PathPattern
 
 # Each is a decision or several, on a page with many applications.

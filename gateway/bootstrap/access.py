@@ -13,7 +13,7 @@ from gateway.core.people import Fingerprint, Holder, Person
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import Application
 from gateway.core.standing import judge_holder
-from policies.decide import Explanation, decide, explain, opens_at
+from policies.decide import Explanation, decide, explain
 from policies.model import (
     Allow,
     AppPolicy,
@@ -25,6 +25,7 @@ from policies.model import (
     StepUp,
     Subject,
 )
+from policies.openings import opens_at
 from policies.printing import narrowing_in_words
 from policies.values import suggest
 

@@ -7,8 +7,9 @@ from gateway.core.people import Holder
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.sessions import Session
 from gateway.edge.admission import Ground
-from policies.decide import decide, opens_at
+from policies.decide import decide
 from policies.model import Allow, AppPolicy, Deny, Level, RequestFacts, Subject
+from policies.openings import opens_at
 
 
 def subject_in(holder: Holder, session: Session | None) -> Subject:

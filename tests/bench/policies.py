@@ -16,8 +16,12 @@ from gateway.config import Configuration, read_configuration
 from gateway.core.sessions import SessionId
 from gateway.core.site import Application
 from gateway.edge.admission import Admission, Grant
-from policies.decide import decide, opens_at
-from policies.model import Level, RequestFacts, Subject
+from gateway.edge.ruling import refusal_of
+from policies.calendar import Span, Timetable
+from policies.decide import decide
+from policies.model import AppPolicy, Deny, Effect, Level, RequestFacts, Rule, Subject
+from policies.openings import opens_at
+from policies.paths import parse_path_pattern
 from tests.bench.report import Section, at_most
 
 _ADDRESS = "10.1.2.3"
@@ -50,6 +54,8 @@ def measure_policies(directory: Path, *, quick: bool) -> Section:
     rows.append(("all of 10 rules with hours, holidays and networks match", f"{rich:.2f} µs"))
     remembered = _remembered(found, rounds)
     rows.append(("remembered", f"{remembered:.3f} µs"))
+    never = _never(rounds)
+    rows.append(("refused, and time alone will not open it", f"{never:.2f} µs"))
     opening = _opening(directory / "rich", rounds)
     rows.append(("when it opens again, found over a weekend", f"{opening:.1f} µs"))
     rows.append((f"loading {1000 // scale} applications", f"{loading:.2f} s"))
@@ -66,6 +72,7 @@ def measure_policies(directory: Path, *, quick: bool) -> Section:
             at_most(f"a decision, {names[1]}", costs[1], 10, " µs"),
             at_most("a decision on which 10 rules with all of it bear", rich, 10, " µs"),
             at_most("a remembered decision", remembered, 1, " µs", 3),
+            at_most("a refusal that time alone does not end", never, 20, " µs"),
             at_most("loading the site's rules", loading, 5, " s"),
         ),
     )
@@ -156,6 +163,29 @@ def _opening(directory: Path, rounds: int) -> float:
             opens_at(policy, subject, friday - timedelta(seconds=step), _FACTS)
 
     return _cost(ask, 100, rounds)
+
+
+def _never(rounds: int) -> float:
+    """Measure a refusal of somebody for whom no rule is, beside rules with hours."""
+    night = Timetable(UTC, (Span(0, 8 * 3600), Span(19 * 3600, 24 * 3600)))
+    office = Timetable(UTC, (Span(8 * 3600, 19 * 3600),), frozenset(range(5)))
+    paths = (parse_path_pattern("/admin/**"),)
+    policy = AppPolicy(
+        "wiki",
+        (
+            Rule("office", Effect.ALLOW, None, frozenset({"technicians"}), when=office),
+            Rule("no admin", Effect.DENY, None, None, paths=paths, when=night),
+        ),
+    )
+    nobody = Subject("u1", frozenset(), None, Level.PASSWORD_TOTP)
+    facts = RequestFacts("GET", "/admin/x", _ADDRESS)
+
+    def ask() -> None:
+        for _ in range(1000):
+            denied = decide(policy, nobody, facts, NOW)
+            refusal_of(policy, nobody, facts, cast(Deny, denied), NOW)
+
+    return _cost(ask, 1000, rounds)
 
 
 def _remembered(found: Configuration, rounds: int) -> float:

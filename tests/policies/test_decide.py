@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.calendar import Span, Timetable
-from policies.decide import Finding, decide, explain, opens_at
+from policies.decide import Finding, decide, explain
 from policies.match import Verdict
 from policies.model import (
     Allow,
@@ -196,26 +196,6 @@ def test_a_rule_on_trial_refuses_nothing_and_is_named() -> None:
     assert answer(trial) == Deny(Reason.NO_RULE_MATCHES)
 
 
-def test_what_opens_again_is_known() -> None:
-    """Over a weekend too; never, where that is beyond the look or for another reason."""
-    friday_night = datetime(2026, 11, 27, 20, tzinfo=ROME)
-    policy = AppPolicy("wiki", (replace(TECHNICIANS, when=OFFICE),))
-    assert opens_at(policy, ANNA, AT_NINE) == AT_NINE
-    assert opens_at(policy, ANNA, friday_night) == datetime(2026, 11, 30, 8, tzinfo=ROME)
-    next_year = Timetable(ROME, first=date(2027, 1, 1))
-    assert opens_at(AppPolicy("wiki", (replace(TECHNICIANS, when=next_year),)), ANNA, NOW) is None
-    assert opens_at(AppPolicy("wiki", (NOT_ANNA, TECHNICIANS)), ANNA, NOW) is None
-    assert opens_at(AppPolicy("wiki", ()), ANNA, NOW) is None
-
-
-def test_what_opens_may_be_closed_by_another_rule() -> None:
-    """A moment at which one rule allows and another denies is not one that opens."""
-    monday = replace(NOT_ANNA, when=Timetable(ROME, weekdays=frozenset({0})))
-    policy = AppPolicy("wiki", (replace(TECHNICIANS, when=OFFICE), monday))
-    friday_night = datetime(2026, 11, 27, 20, tzinfo=ROME)
-    assert opens_at(policy, ANNA, friday_night) == datetime(2026, 12, 1, 8, tzinfo=ROME)
-
-
 # Few names, so that rules and people meet often.
 USERS = st.sampled_from(["anna", "bruno", "carla"])
 GROUPS = st.sampled_from(["technicians", "sales", "milano"])
@@ -392,22 +372,6 @@ def test_a_decision_stays_the_same_until_it_says(
             assert openness(later) == openness(decision)
             if isinstance(decision, Allow) and isinstance(later, Allow):
                 assert later.observed == decision.observed
-
-
-@given(POLICIES, SUBJECTS, REQUESTS, MOMENTS)
-def test_nothing_opens_before_the_moment_that_is_told(
-    policy: AppPolicy, subject: Subject, request: RequestFacts, now: datetime
-) -> None:
-    """And at that moment it is open."""
-    ahead = timedelta(days=3)
-    opening = opens_at(policy, subject, now, request, ahead)
-    if opening is not None:
-        assert not isinstance(decide(policy, subject, request, opening), Deny)
-    end = opening or now + ahead
-    moment = now
-    while moment < end:
-        assert isinstance(decide(policy, subject, request, moment), Deny)
-        moment += timedelta(minutes=30)
 
 
 @given(POLICIES, SUBJECTS, REQUESTS, MOMENTS)
