@@ -44,7 +44,7 @@ from gateway.edge.forwarding import (
 )
 from gateway.edge.heads import RequestHead
 from gateway.edge.rewriting import ForeignDestination, Rewriting
-from gateway.edge.ruling import ground_of, refusal_of, rule_again, subject_in
+from gateway.edge.ruling import TOLD_TO_ANYBODY, ground_of, refusal_of, rule_again, subject_in
 from gateway.edge.tls import chain_above
 from gateway.edge.verdicts import Door, Forward, Peer, Redirect, Refuse, Verdict
 from policies.decide import decide
@@ -223,9 +223,14 @@ class Gate:
                 # Decided before, and nothing has changed since.
                 return self._forward(peer, head, known)
         facts = RequestFacts(head.method.decode(), head.target.path.decode(), address)
-        match decide(policy, subject_in(holder, session), facts, now):
+        subject = subject_in(holder, session)
+        match decide(policy, subject, facts, now):
             case Deny() as denied:
-                return self._deny(peer, holder, session, app, facts, denied)
+                refusal, opens = refusal_of(policy, subject, facts, denied, now)
+                if session is None and refusal not in TOLD_TO_ANYBODY:
+                    # Perhaps somebody with a stick that they have found.
+                    return self._sign_in(head, found.event)
+                return self._deny(peer, holder, app, denied, refusal, opens)
             case Allow() as allowed if session is not None:
                 ground = ground_of(policy, address, allowed)
                 grant: Grant | RecordMissing | None = self._admission.grant(
@@ -248,17 +253,15 @@ class Gate:
         self,
         peer: Peer,
         holder: Holder,
-        session: Session | None,
         app: Application,
-        facts: RequestFacts,
         denied: Deny,
+        refusal: Refusal,
+        opens: datetime | None,
     ) -> Refuse:
         """Refuse, and say when it opens again where that is a matter of time."""
         event = self._event(AuditKind.ACCESS_DENIED, peer, holder, app.name, denied.reason)
         if denied.rule is not None:
             event = replace(event, detail=event.detail | {"rule": denied.rule})
-        subject = subject_in(holder, session)
-        refusal, opens = refusal_of(app.policy, subject, facts, denied, self._clock())
         return Refuse(refusal, event, opens_at=opens and opens.astimezone(self.site.time_zone))
 
     def _observed(self, peer: Peer, holder: Holder, app: Application, allowed: Allow) -> AuditEvent:

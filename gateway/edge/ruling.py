@@ -1,6 +1,7 @@
 """What the gate makes of an answer of the policy."""
 
 from datetime import datetime
+from typing import Final
 
 from gateway.core.asking import REFUSALS, subject_of
 from gateway.core.people import Holder
@@ -10,6 +11,9 @@ from gateway.edge.admission import Ground
 from policies.decide import decide
 from policies.model import Allow, AppPolicy, Deny, Level, RequestFacts, Subject
 from policies.openings import opens_at
+
+TOLD_TO_ANYBODY: Final = frozenset({Refusal.NOT_ALLOWED, Refusal.OUTSIDE_CERTIFICATE_SCOPE})
+"""Refusals that say nothing of the rules for somebody, and are told before the sign-in too."""
 
 
 def subject_in(holder: Holder, session: Session | None) -> Subject:

@@ -1,5 +1,5 @@
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from ipaddress import ip_network
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
@@ -730,6 +730,41 @@ async def test_rules_know_the_certificate(stage: Stage, narrowed: Rule, *, allow
     else:
         assert isinstance(verdict, Refuse)
         assert verdict.refusal is Refusal.OTHER_CERTIFICATE
+
+
+IN_THREE_DAYS = Timetable(UTC, weekdays=frozenset({(datetime.now(UTC).weekday() + 3) % 7}))
+NARROWED = {
+    Refusal.OUTSIDE_HOURS: replace(ALLOW, when=IN_THREE_DAYS),
+    Refusal.OUTSIDE_PERIOD: replace(ALLOW, when=Timetable(UTC, last=date(2020, 1, 1))),
+    Refusal.OUTSIDE_NETWORK: replace(ALLOW, networks=(ip_network("198.51.100.0/24"),)),
+    Refusal.OTHER_CERTIFICATE: replace(ALLOW, devices=frozenset({"stick-2"})),
+    Refusal.PART_NOT_ALLOWED: replace(ALLOW, paths=(parse_path_pattern("/x"),)),
+}
+
+
+@pytest.mark.parametrize("refusal", NARROWED)
+async def test_in_what_respect_is_told_only_to_who_has_signed_in(
+    stage: Stage, refusal: Refusal
+) -> None:
+    """Whoever has found a stick learns neither hours nor networks; its owner does, by a sign-in."""
+    adopt(stage, NARROWED[refusal])
+    assert isinstance(await ask(stage, "/", PAGE), Redirect)
+    assert await ask(stage, "/") == Refuse(Refusal.SESSION_REQUIRED)
+    verdict = await ask(stage, "/", PAGE, cookie(stage, await stage.sign_in()))
+    assert isinstance(verdict, Refuse)
+    assert verdict.refusal is refusal
+    assert (verdict.opens_at is None) is (refusal is not Refusal.OUTSIDE_HOURS)
+
+
+async def test_when_a_deny_rule_ends_is_told_only_to_who_has_signed_in(stage: Stage) -> None:
+    """That one without an end denies, is told to anybody: it says nothing of anybody."""
+    closed = Rule("closed", Effect.DENY, None, None)
+    adopt(stage, ALLOW, replace(closed, when=now_and(stage, minutes=5)))
+    assert isinstance(await ask(stage, "/", PAGE), Redirect)
+    adopt(stage, ALLOW, closed)
+    verdict = await ask(stage, "/", PAGE)
+    assert isinstance(verdict, Refuse)
+    assert (verdict.refusal, verdict.opens_at) == (Refusal.NOT_ALLOWED, None)
 
 
 async def test_a_rule_on_trial_lets_pass_and_tells(stage: Stage) -> None:
