@@ -138,6 +138,11 @@ class Field:
             self.said = b"cookie:"
 
 
+def our_cookies(field: Field) -> list[str]:
+    """Return the values of our cookie in a Cookie field, which is what it *said*."""
+    return field.said.decode("latin-1").split(";")[1:]
+
+
 def takes_trailers(value: bytes) -> bool:
     """Say whether this value of TE (RFC 9110, section 10.1.4) asks for trailer fields."""
     return b"trailers" in [member.strip(_OWS).lower() for member in value.split(b",")]

@@ -19,7 +19,6 @@ from gateway.core.headers import (
     EDGE_LISTENER,
     EDGE_SESSION,
     Listener,
-    part_cookies,
 )
 from gateway.core.people import Holder
 from gateway.core.refusal_kinds import Refusal
@@ -35,6 +34,7 @@ from gateway.edge.admission import (
     SessionMissing,
 )
 from gateway.edge.answers import is_navigation
+from gateway.edge.fields import Field, our_cookies
 from gateway.edge.forwarding import (
     certificate_lines,
     claimed_fields,
@@ -58,7 +58,7 @@ from policies.model import (
 
 _CLAIMS_SHOWN: Final = 200
 _REMEMBERED_COOKIES: Final = 10_000
-_LONGEST_REMEMBERED: Final = 4096
+_LONGEST_REMEMBERED: Final = 1024
 # Quoting makes an address up to three times as long, and what is longer than this the
 # portal's own target would be refused for.
 _SIGN_IN: Final = "/sign-in?to="
@@ -331,27 +331,26 @@ class Gate:
     def _numbers(self, head: RequestHead) -> _Numbers:
         """Return the sessions that the cookies of a request name; None for a forged cookie.
 
-        A Cookie field that was read before is not read again: it is the same with each
-        request of a browser.
+        What was read before is not read again: our cookie is the same with each request of a
+        browser, whatever cookies of the application come and go beside it.
         """
         found: _Numbers = ()
         for field in head.odd:
             if field.name == b"cookie":
-                numbers = self._cookies.get((field.value, head.host))
+                numbers = self._cookies.get((field.said, head.host))
                 if numbers is None:
-                    numbers = self._read_cookies(field.value, head.host)
+                    numbers = self._read_cookies(field, head.host)
                 found += numbers
         return found
 
-    def _read_cookies(self, value: bytes, host: str) -> _Numbers:
+    def _read_cookies(self, field: Field, host: str) -> _Numbers:
         numbers = tuple(
-            read_cookie(self._cookie_key, cookie, host)
-            for cookie in part_cookies(value.decode("latin-1"))[0]
+            read_cookie(self._cookie_key, cookie, host) for cookie in our_cookies(field)
         )
-        if len(value) <= _LONGEST_REMEMBERED:
+        if len(field.said) <= _LONGEST_REMEMBERED:
             if len(self._cookies) >= _REMEMBERED_COOKIES:
                 self._cookies.clear()
-            self._cookies[value, host] = numbers
+            self._cookies[field.said, host] = numbers
         return numbers
 
     def _sign_in(self, head: RequestHead, event: AuditEvent | None) -> Refuse | Redirect:

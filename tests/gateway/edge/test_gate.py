@@ -297,11 +297,21 @@ async def test_memory_of_cookies_is_bounded(stage: Stage) -> None:
         (b"%d" % number, WIKI): () for number in range(module._REMEMBERED_COOKIES)
     }
     session = await stage.sign_in()
-    long = f"{cookie(stage, session)}; x={'y' * module._LONGEST_REMEMBERED}"
+    long = f"{cookie(stage, session)}; {COOKIE_NAME}={'y' * module._LONGEST_REMEMBERED}"
     assert isinstance(await ask(stage, "/", long), Forward)
     assert len(stage.edge.gate._cookies) == module._REMEMBERED_COOKIES
     assert isinstance(await ask(stage, "/", cookie(stage, session)), Forward)
     assert len(stage.edge.gate._cookies) == 1
+
+
+async def test_cookies_of_applications_are_not_remembered(stage: Stage) -> None:
+    """Ours is read once, however often those beside it change."""
+    ours = cookie(stage, await stage.sign_in())
+    for number in range(5):
+        assert isinstance(await ask(stage, "/", f"{ours}; seen={number}"), Forward)
+    await ask(stage, "/", "Cookie: seen=6")
+    assert len(stage.edge.gate._cookies) == 2
+    assert all(b"seen" not in said for said, _ in stage.edge.gate._cookies)
 
 
 async def test_cookies_of_whoever_has_no_certificate_are_not_looked_at(stage: Stage) -> None:
