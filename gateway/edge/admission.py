@@ -90,6 +90,8 @@ class Grant:
     """By which rule, for the log."""
     observed: tuple[str, ...] = ()
     """Against which rules on trial, for the log."""
+    told: bool = False
+    """Whether the audit log was told of these."""
     turn: datetime | None = None
     """When the policy may say otherwise by itself, and must be asked again; None: never."""
     ground: Ground = ()

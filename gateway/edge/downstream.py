@@ -280,6 +280,8 @@ class Downstream(Stream):
 
     def _forward(self, verdict: Forward, head: RequestHead, block: bytes) -> None:
         grant = verdict.grant
+        if verdict.observed is not None:
+            self.edge.tell(verdict.observed, self.meter.id)
         if head.body is not NO_BODY and self._announces_too_much(head, grant):
             # Before a byte of it goes on, and before anybody is asked to send it.
             self._refuse(Refusal.BODY_TOO_LARGE, head, "the body is announced as too large")
@@ -287,10 +289,7 @@ class Downstream(Stream):
         services = self.edge.services
         service = services.portal if grant is None else services.of(grant.app)
         shape = Shape(head, verdict.tail, service, grant, verdict.session)
-        if verdict.observed is not None:
-            self.edge.tell(verdict.observed, self.meter.id)
-        # Where rules look at what is asked for, what was decided for one is not for the next.
-        if grant is not None and head.rememberable and not grant.app.policy.asks_target:
+        if verdict.rememberable and head.rememberable:
             self._memo.keep(block, shape)
             self._manner = learn_manner(head, verdict, shape, self.peer.address)
         held = head.body is CHUNKED and service.buffer_body is not None

@@ -44,7 +44,14 @@ from gateway.edge.forwarding import (
 )
 from gateway.edge.heads import RequestHead
 from gateway.edge.rewriting import ForeignDestination, Rewriting
-from gateway.edge.ruling import TOLD_TO_ANYBODY, ground_of, refusal_of, rule_again, subject_in
+from gateway.edge.ruling import (
+    TOLD_TO_ANYBODY,
+    ground_by,
+    ground_of,
+    refusal_of,
+    rule_again,
+    subject_in,
+)
 from gateway.edge.tls import chain_above
 from gateway.edge.verdicts import Door, Forward, Peer, Redirect, Refuse, Verdict
 from policies.decide import decide
@@ -160,12 +167,18 @@ class Gate:
         if app is None or len(numbers) != 1 or not self._admission.reliable(now):
             return None
         number = numbers[0]
-        if number is None or app.policy.asks_target:
-            return None
-        grant = self._admission.grant(number, app, now, ground_of(app.policy, peer.address))
+        grant = None if number is None else self._granted(number, app, peer, now)
         if grant is None or grant.session.fingerprint != peer.fingerprint:
             return None
         return None if head.target.path.startswith(_RESERVED) else grant
+
+    def _granted(
+        self, number: SessionId, app: Application, peer: Peer, now: datetime
+    ) -> Grant | None:
+        """Return the grant in force that makes asking the policy needless."""
+        if app.policy.asks_target:
+            return None
+        return self._admission.grant(number, app, now, ground_of(app.policy, peer.address))
 
     def _certificate(self, peer: Peer, now: datetime) -> Holder | Refuse | HolderMissing:
         if peer.fingerprint is None:
@@ -217,11 +230,9 @@ class Gate:
         now: datetime,
     ) -> Verdict | Missing:
         session, policy, address = found.session, app.policy, peer.address
-        if session is not None and not policy.asks_target:
-            known = self._admission.grant(session.id, app, now, ground_of(policy, address))
-            if known is not None:
-                # Decided before, and nothing has changed since.
-                return self._forward(peer, head, known)
+        if session is not None and (known := self._granted(session.id, app, peer, now)):
+            # Decided before, and nothing has changed since.
+            return self._forward(peer, head, known)
         facts = RequestFacts(head.method.decode(), head.target.path.decode(), address)
         subject = subject_in(holder, session)
         match decide(policy, subject, facts, now):
@@ -232,18 +243,16 @@ class Gate:
                     return self._sign_in(head, found.event)
                 return self._deny(peer, holder, app, denied, refusal, opens)
             case Allow() as allowed if session is not None:
-                ground = ground_of(policy, address, allowed)
-                grant: Grant | RecordMissing | None = self._admission.grant(
-                    session.id, app, now, ground
+                ground = ground_by(policy, address, allowed)
+                admission = self._admission
+                grant = admission.grant(session.id, app, now, ground) or admission.make_grant(
+                    holder, session, app, allowed, address, ground
                 )
-                if grant is None:
-                    grant = self._admission.make_grant(
-                        holder, session, app, allowed, address, ground
-                    )
                 if isinstance(grant, RecordMissing):
                     return grant
                 forward = self._forward(peer, head, grant)
-                if allowed.observed and isinstance(forward, Forward):
+                if grant.observed and not grant.told and isinstance(forward, Forward):
+                    grant.told = True
                     forward.observed = self._observed(peer, holder, app, allowed)
                 return forward
             case Allow() | StepUp():
@@ -282,7 +291,10 @@ class Gate:
         tail = request_tail(head, ours, app.user_header)
         claims = claimed_fields(head, app.user_header)
         event = self._claims(peer, grant.holder, app, claims) if claims else None
-        return Forward(tail, grant, grant.session.id, event)
+        # Where rules look at what is asked for, what was decided for one is not for the next.
+        return Forward(
+            tail, grant, grant.session.id, event, rememberable=not app.policy.asks_target
+        )
 
     def _ours(self, peer: Peer, head: RequestHead, grant: Grant) -> bytes:
         """Return everything of ours that goes upstream, and keep it with the grant."""

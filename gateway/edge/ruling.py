@@ -21,13 +21,16 @@ def subject_in(holder: Holder, session: Session | None) -> Subject:
     return subject_of(holder, Level.CERTIFICATE if session is None else session.level)
 
 
-def ground_of(policy: AppPolicy, address: str, allowed: Allow | None = None) -> Ground:
-    """Return what a grant rests on beside session and application, as far as *policy* looks."""
-    place = (address,) if policy.asks_network else ()
-    if allowed is None or not policy.asks_target:
-        return place
-    # Each request is decided; those that are decided alike share a grant.
-    return (*place, allowed.rule, allowed.until, allowed.observed)
+def ground_of(policy: AppPolicy, address: str) -> Ground:
+    """Return what every grant rests on beside session and application: where one asks from."""
+    return (address,) if policy.asks_network else ()
+
+
+def ground_by(policy: AppPolicy, address: str, allowed: Allow) -> Ground:
+    """Return what a grant by the decision *allowed* rests on, as far as *policy* looks."""
+    place = ground_of(policy, address)
+    # Where each request is decided, those that are decided alike share a grant.
+    return (*place, allowed) if policy.asks_target else place
 
 
 def refusal_of(

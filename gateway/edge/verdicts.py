@@ -47,6 +47,8 @@ class Forward:
     event: AuditEvent | None = None
     observed: AuditEvent | None = None
     """Tells of rules on trial that would have refused it."""
+    rememberable: bool = False
+    """Whether another request of the same fields may rest on the same grant, for any target."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from policies.model import (
     RequestFacts,
     Rule,
 )
-from policies.paths import parse_path_pattern
+from policies.paths import PathPattern, parse_path_pattern
 from tests.gateway.edge.site import CRM, HOST, PUBLIC_HOST, WIKI
 from tests.gateway.edge.stage import Stage, application
 from tests.gateway.edge.sticks import Stick
@@ -695,6 +695,7 @@ async def test_where_rules_look_at_paths_each_request_is_judged(stage: Stage) ->
     assert isinstance(first, Forward)
     assert isinstance(second, Forward)
     assert first.grant is second.grant
+    assert not first.rememberable
     for target in ("/admin", "/admin/x", "//ADMIN/x"):
         refused = await ask(stage, target, line)
         assert isinstance(refused, Refuse)
@@ -777,9 +778,12 @@ async def test_when_a_deny_rule_ends_is_told_only_to_who_has_signed_in(stage: St
     assert (verdict.refusal, verdict.opens_at) == (Refusal.NOT_ALLOWED, None)
 
 
-async def test_a_rule_on_trial_lets_pass_and_tells(stage: Stage) -> None:
-    """With the first request that rests on a decision, not with each."""
-    adopt(stage, ALLOW, Rule("trial", Effect.OBSERVE, None, ALLOW.groups))
+@pytest.mark.parametrize("paths", [None, (parse_path_pattern("/**"),)])
+async def test_a_rule_on_trial_lets_pass_and_tells(
+    stage: Stage, paths: tuple[PathPattern, ...] | None
+) -> None:
+    """With the first request that rests on a grant, not with each, also where each is decided."""
+    adopt(stage, ALLOW, Rule("trial", Effect.OBSERVE, None, ALLOW.groups, paths=paths))
     line = cookie(stage, await stage.sign_in())
     first, second = await ask(stage, "/", line), await ask(stage, "/", line)
     assert isinstance(first, Forward)
@@ -790,6 +794,7 @@ async def test_a_rule_on_trial_lets_pass_and_tells(stage: Stage) -> None:
     assert second.observed is None
     assert first.grant is not None
     assert first.grant.observed == ("trial",)
+    assert second.grant is first.grant
 
 
 async def test_a_deny_rule_with_an_end_says_when_it_opens(stage: Stage) -> None:
