@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from ca import renewals
 from ca.authority import Authority, Order, Witness
-from ca.errors import CAError, IssuanceRefused, LedgerError, Refused
+from ca.errors import CAError, IssuanceRefused, LedgerError, LintFailed, Refused
 from ca.keys import pem_of
 from ca.kinds import PUBLIC_KEYS, PublicKey, kind_of
 from gateway.bootstrap.process import log
@@ -85,6 +85,10 @@ class RenewalDesk:
             await self._settle(renewal)
         except Refused as error:
             log.warning("the renewal of %s is refused: %s", renewal.serial, error)
+            await self._store.refuse_renewal(renewal, str(error), by=self._by)
+        except LintFailed as error:
+            # Our fault, and the same at the next try: those behind it must not wait for that.
+            log.error("the renewal of %s would break the rules: %s", renewal.serial, error)
             await self._store.refuse_renewal(renewal, str(error), by=self._by)
         except LedgerError as error:
             # Somebody else was faster, or it is asked for no more: the next look tells.

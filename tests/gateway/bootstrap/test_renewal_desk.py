@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ca.authority import Authority, Witness
-from ca.errors import FileRefused
+from ca.authority import Authority, Enrolled, Order, Witness
+from ca.errors import FileRefused, LintFailed
 from ca.ledger import CertificateRecord, CertificateState
 from gateway.bootstrap.renewal_desk import RenewalDesk
 from gateway.core.audit import AuditKind
@@ -32,16 +33,18 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         yield house
 
 
-async def ask(house: House, number: str = "1", way: Way = Way.SAME_KEY) -> Renewal:
+async def ask(
+    house: House, number: str = "1", way: Way = Way.SAME_KEY, *, stick: str = STICK
+) -> Renewal:
     """Ask for a renewal as the portal does, having proved who one is."""
-    session = await house.signed_in(STICK)
+    session = await house.signed_in(stick)
     live = await house.store.session(session)
     credentials = await house.store.credentials("anna")
-    holder = await house.store.holder(house.sticks[STICK])
+    holder = await house.store.holder(house.sticks[stick])
     assert live is not None
     assert credentials is not None
     assert holder is not None
-    change = Change(SessionRecord(live, STICK, holder.serial), credentials.version)
+    change = Change(SessionRecord(live, stick, holder.serial), credentials.version)
     key = b"" if way is Way.SAME_KEY else b"this is no key"
     return await house.store.ask_renewal(change, number, way, key)
 
@@ -52,9 +55,9 @@ async def certificates(house: House) -> list[CertificateState]:
     return [one.state for one in found]
 
 
-async def state(house: House) -> RenewalState:
+async def state(house: House, stick: str = STICK) -> RenewalState:
     """Return how far the request has come."""
-    standing = await house.store.renewal_standing(house.sticks[STICK])
+    standing = await house.store.renewal_standing(house.sticks[stick])
     assert standing is not None
     assert standing.asked is not None
     return standing.asked.state
@@ -143,6 +146,35 @@ async def test_what_is_no_key_is_refused(house: House) -> None:
     assert await state(house) is RenewalState.REFUSED
     [line] = await house.audit(AuditKind.RENEWAL_REFUSED)
     assert line.event.detail["words"] == "what was handed in is no public key"
+
+
+async def test_one_that_breaks_the_rules_keeps_up_no_other(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is our fault, so it is an error in the log; it takes no second serial."""
+    await real_stick(house, "sound")
+    await ask(house)
+    await ask(house, "2", stick="sound")
+
+    async def open_(witness: Witness) -> Authority:
+        authority = authority_of(house, witness)
+        enrol = authority.enrol
+
+        async def check(order: Order, *words: Any, **more: Any) -> Enrolled:
+            if order.device == STICK:
+                raise LintFailed(["the subject has no name"])
+            return await enrol(order, *words, **more)
+
+        authority.enrol = check  # type: ignore[method-assign] # no such order is at hand
+        return authority
+
+    desk = RenewalDesk(house.store, lambda: house.site, house.clock, open_, "authority")
+    with caplog.at_level("ERROR"):
+        await desk.work()
+    assert "the subject has no name" in caplog.text
+    assert await state(house) is RenewalState.REFUSED
+    assert await state(house, "sound") is RenewalState.SIGNED
+    assert await house.store.waiting_renewals() == []
 
 
 async def test_the_next_certificate_lasts_as_long_as_the_settings_say(house: House) -> None:
