@@ -83,18 +83,25 @@ async def succeed(
             f"{renewal.serial} was renewed, revoked or put on hold by somebody else meanwhile:"
             f" the certificate {record.serial} is not recorded and must not be handed out"
         )
-    await connection.execute(
-        update(certificate)
-        .where(certificate.c.issuer == old.issuer, certificate.c.serial == old.serial)
-        # Not beyond its own end: a date that never comes would only mislead.
-        .values(supersede_at=min(renewal.supersede_at, old.not_after))
-    )
+    await let_go_on(connection, old, renewal.supersede_at)
     await connection.execute(
         update(certificate)
         .where(certificate.c.issuer == record.issuer, certificate.c.serial == record.serial)
         .values(renews_issuer=old.issuer, renews=old.serial)
     )
     return replace(record, renews_issuer=old.issuer, renews=old.serial)
+
+
+async def let_go_on(
+    connection: AsyncConnection, record: CertificateRecord, until: datetime
+) -> None:
+    """Let *record*, which has been renewed, go on *until* then, and at the most until its end."""
+    await connection.execute(
+        update(certificate)
+        .where(certificate.c.issuer == record.issuer, certificate.c.serial == record.serial)
+        # Not beyond its own end: a date that never comes would only mislead.
+        .values(supersede_at=min(until, record.not_after))
+    )
 
 
 async def successors_of(

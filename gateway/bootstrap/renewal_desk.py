@@ -36,7 +36,7 @@ Open = Callable[[Witness], Awaitable[Authority]]
 
 
 class RenewalDesk:
-    """Signs what people have asked for, and takes back what nobody has fetched."""
+    """Signs what people have asked for, and sees what they do with it."""
 
     def __init__(
         self,
@@ -74,9 +74,15 @@ class RenewalDesk:
                     await self._called.wait()
 
     async def work(self) -> None:
-        """Settle all that waits, and take back what was not fetched; raise what `_open` raises."""
+        """Settle all that waits, and follow what has become of the rest; raise what `_open` raises.
+
+        What was not fetched is taken back; where the new certificate is used, the overlap begins.
+        """
         for gone in await self._store.lapse_renewals(by=self._by):
             log.info("nobody has fetched the renewal of %s: it is taken back", gone.serial)
+        overlap = self._site().certificates.overlap
+        for used in await self._store.follow_renewals_used(overlap, by=self._by):
+            log.info("the renewal of %s is in use: that one ends after the overlap", used.serial)
         for renewal in await self._store.waiting_renewals():
             await self._sign(renewal)
 
@@ -115,12 +121,12 @@ class RenewalDesk:
         if person is None or not person.enabled:
             raise IssuanceRefused([f"{renewal.user} is disabled, or gone"])
         now, times = self._clock(), self._site().certificates
-        if old.not_after - now > times.renew_before:
+        if times.opens_in(old.not_after, now):
             raise IssuanceRefused([f"{old.serial} has more than {times.renew_before} to go"])
         reason = renewals.why_not(old, await self._store.successors(old), now)
         if reason is not None:
             raise IssuanceRefused([f"{old.serial} {reason}"])
-        return order_of_renewal(person, old, times.lifetime, times.overlap, now)
+        return order_of_renewal(person, old, times.lifetime, times.overlap, now, once_used=True)
 
     async def _key(self, renewal: Renewal) -> PublicKey:
         """Return the key to certify: the old one as the ledger has it, or the one handed in."""

@@ -15,8 +15,14 @@ def order_of_renewal(
     lifetime: timedelta,
     overlap: timedelta,
     now: datetime,
+    *,
+    once_used: bool = False,
 ) -> Order:
-    """Order what takes the place of *old*, which goes on for *overlap*; or `IssuanceRefused`."""
+    """Order what takes the place of *old*, which goes on for *overlap*; or `IssuanceRefused`.
+
+    *once_used*: the overlap begins with the first use of the new one, which nobody sees to but the
+    person themselves. Until then the old one goes on, at the most until its own end.
+    """
     until = min(now + overlap, old.not_after)
     if until >= now + lifetime:
         raise IssuanceRefused(["the new certificate would end before the overlap does"])
@@ -26,5 +32,5 @@ def order_of_renewal(
         email=person.email or None,
         scope=old.scope,
         lifetime=lifetime,
-        renewal=Renewal(old.issuer, old.serial, until),
+        renewal=Renewal(old.issuer, old.serial, old.not_after if once_used else until),
     )

@@ -334,7 +334,8 @@ def _certificate_settings() -> tuple[Setting, ...]:
         _duration(
             "overlap",
             DEFAULT_LIFETIMES.overlap,
-            "How long the old certificate then goes on, at the most until its own end.",
+            "How long the old certificate goes on after the first sign-in with the new one, at the most\n"
+            "until its own end.",
         ),
     )
 

@@ -32,7 +32,8 @@ class Possession:
 
     *trust* is the name of the CA where it is not ours, and then there is no *device*. *ended_at*
     is when it was revoked, or when it came to its end. *successor* is the serial of the
-    certificate that takes its place, and *goes_at* when that lets this one be revoked.
+    certificate that takes its place, and *goes_at* when that lets this one be revoked; None where
+    it goes on until its own end.
     """
 
     fingerprint: Fingerprint

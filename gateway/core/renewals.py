@@ -27,10 +27,12 @@ class Way(StrEnum):
 
 
 class RenewalState(StrEnum):
-    """How far a request has come; only ever forward, and each moves once."""
+    """How far a request has come; only ever forward, and never twice to the same."""
 
     ASKED = "asked"
     SIGNED = "signed"
+    """And nobody has signed in with the new certificate: until then the old one is not revoked."""
+    USED = "used"
     REFUSED = "refused"
     LAPSED = "lapsed"
     """Nobody fetched the new key in time: its certificate, if there was one, is revoked."""
@@ -77,7 +79,8 @@ class Standing:
     """A certificate that may be renewed: its end, and what has become of a renewal.
 
     *successor* is the serial of what takes its place, and *used* says whether somebody has signed
-    in with that; *goes_at* is when the old one is superseded by it.
+    in with that; *goes_at* is until when the old one goes on beside it: its own end, as long as
+    nobody has used what its person ordered by themselves.
     """
 
     serial: str
@@ -119,7 +122,10 @@ def step_of(left: timedelta) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A certificate that ends soon, that nothing takes the place of, and whose it is."""
+    """A certificate that ends soon, and whose it is.
+
+    Either nothing takes its place, or, where it is *renewed*, something that nobody has used yet.
+    """
 
     fingerprint: Fingerprint
     serial: str
@@ -127,6 +133,7 @@ class Ending:
     not_after: datetime
     name: str
     email: str
+    renewed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

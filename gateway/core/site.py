@@ -5,7 +5,7 @@ Only values; `gateway.config` reads them from pusterla.toml and apps/*.toml.
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Address, IPv6Network
 from pathlib import PurePath
@@ -217,13 +217,18 @@ class Lists:
 class Lifetimes:
     """How long the certificates of people last: *lifetime* unless said, never beyond *longest*.
 
-    *renew_before* its end a person may renew one; the old one then goes on for *overlap*.
+    *renew_before* its end a person may renew one; once the new one is used, the old one goes on for
+    *overlap*.
     """
 
     lifetime: timedelta = timedelta(days=365)
     longest: timedelta = timedelta(days=825)
     renew_before: timedelta = timedelta(days=30)
     overlap: timedelta = timedelta(days=14)
+
+    def opens_in(self, not_after: datetime, now: datetime) -> timedelta:
+        """Return how long until its person may renew what ends at *not_after*; nothing: they may."""
+        return max(timedelta(), not_after - now - self.renew_before)
 
 
 class Encryption(StrEnum):

@@ -86,6 +86,10 @@ _CONTACT: Final[dict[Language, tuple[str, str]]] = {
     "en": (" ask {contact}", " ask the people who gave you access"),
     "it": (" chiedi a {contact}", " chiedi a chi ti ha dato l’accesso"),
 }
+_OR_ASK: Final[dict[Language, tuple[str, str]]] = {
+    "en": ("Or ask {contact}.", "Or ask the people who gave you access."),
+    "it": ("Oppure chiedi a {contact}.", "Oppure chiedi a chi ti ha dato l’accesso."),
+}
 _SUBJECTS: Final[dict[Language, str]] = {
     "en": "{site}: revoked as lost: {what}",
     "it": "{site}: revocato perché perso: {what}",
@@ -108,6 +112,30 @@ il tuo certificato "{device}" su {site} ({host}) scade il {date}, tra {left_it}.
 propone nemmeno un certificato scaduto.
 
 Rinnovalo tu, prima: accedi con quello e apri
+  {renew}
+{contact_it}
+
+({serial})
+"""
+_ENDING_UNUSED: Final = """\
+{name},
+
+your certificate "{device}" at {site} ({host}) ends on {date}, in {left}. It has been renewed, but
+nobody has signed in with the new one yet. A browser does not even offer one that has ended.
+
+Take the new one before that: sign in with the old one, and open
+  {renew}
+{contact_en}
+
+---
+
+{name},
+
+il tuo certificato "{device}" su {site} ({host}) scade il {date}, tra {left_it}. È stato rinnovato,
+ma nessuno ha ancora fatto l’accesso con quello nuovo. Il browser non propone nemmeno un certificato
+scaduto.
+
+Prendi quello nuovo, prima: accedi con quello vecchio e apri
   {renew}
 {contact_it}
 
@@ -196,18 +224,18 @@ def letters_of(site: Site, report: Report, language: Language) -> list[Letter]:
 def ending_letter(site: Site, ending: Ending, now: datetime) -> Letter:
     """Return the letter to somebody whose certificate ends soon, in both languages."""
     days = max(1, -(-(ending.not_after - now) // timedelta(days=1)))
+    if ending.renewed:
+        text, asking = _ENDING_UNUSED, _OR_ASK
+    elif site.certificates.opens_in(ending.not_after, now):
+        # Whoever may not do so by themselves yet, or at all, is told whom to ask.
+        text, asking = _ENDING_BY_OTHERS, _CONTACT
+    else:
+        text, asking = _ENDING, _OR_ASK
     asks = {
         language: known.format(contact=site.contact) if site.contact else unknown
-        for language, (known, unknown) in _CONTACT.items()
+        for language, (known, unknown) in asking.items()
     }
-    # Whoever may not do so by themselves yet, or at all, is told whom to ask.
-    may = ending.not_after - now <= site.certificates.renew_before
-    if may:
-        asks = {
-            "en": f"or{asks['en']}.".replace("or ask", "Or ask", 1),
-            "it": f"oppure{asks['it']}.".replace("oppure", "Oppure", 1),
-        }
-    text = (_ENDING if may else _ENDING_BY_OTHERS).format(
+    text = text.format(
         name=ending.name,
         device=ending.device,
         serial=ending.serial,

@@ -6,7 +6,7 @@ somebody else's PC, should not have to look for a telephone first.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from typing import Final
 
 from aiohttp import web
@@ -115,9 +115,9 @@ async def _page(
     services, language = request.app[SERVICES], language_of(request)
     zone, now = services.site.time_zone, services.clock()
     found = await services.store.devices(visitor.person.user)
-    renewable = services.site.certificates.renew_before
+    times = services.site.certificates
     cards = [
-        _card(one, visitor, now, language, zone, renewable=renewable)
+        _card(one, visitor, now, language, zone, renewable=not times.opens_in(one.until, now))
         for one in _by_use(found.certificates)
     ]
     values: dict[str, object] = {
@@ -155,7 +155,7 @@ def _card(
     language: Language,
     zone: tzinfo,
     *,
-    renewable: timedelta,
+    renewable: bool,
 ) -> Card:
     since, until = (date_in_words(each, language, zone) for each in (one.since, one.until))
     return Card(
@@ -172,7 +172,7 @@ def _card(
         # Only the one that is shown: that its key is held, the handshake has shown.
         renewable=one.fingerprint == visitor.holder.fingerprint
         and not one.trust
-        and one.until - now <= renewable,
+        and renewable,
     )
 
 
@@ -180,7 +180,7 @@ def _remarks(one: Possession, now: datetime, language: Language, zone: tzinfo) -
     """Return what else there is to say of a certificate."""
     remarks = []
     left = one.until - now
-    if not one.standing.over and left < WARN_BEFORE and one.successor is None:
+    if not one.standing.over and left < WARN_BEFORE and one.goes_at is None:
         remarks.append(say("certificate-ends", language, span=span_in_words(left, language)))
     if one.successor is not None:
         serial = one.successor[-_SERIAL_SHOWN:]

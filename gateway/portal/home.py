@@ -31,7 +31,8 @@ async def show_home(request: web.Request, visitor: Visitor) -> web.StreamRespons
     tiles = tiles_of(services.applications().values(), visitor, session.level, now, language, zone)
     found = search(tiles, wanted)
     left = visitor.holder.not_after - now
-    renewable = not visitor.holder.trust and left <= services.site.certificates.renew_before
+    opens = services.site.certificates.opens_in(visitor.holder.not_after, now)
+    renewable = not visitor.holder.trust and not opens
     goes = await _goes_at(request, visitor) if renewable else None
     values: dict[str, object] = {
         "visitor": visitor,

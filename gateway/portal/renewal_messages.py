@@ -71,6 +71,12 @@ RENEWAL_MESSAGES: Final[dict[str, dict[Language, str]]] = {
         "en": "The old one goes on until {date}, and no longer.",
         "it": "Quello vecchio vale ancora fino al {date}, non oltre.",
     },
+    "renew-goes-unused": {
+        "en": "Until you have signed in with the new one, the old one goes on: until {date}, and no "
+        "longer.",
+        "it": "Finché non accedi con quello nuovo, quello vecchio continua a valere: fino al {date}, "
+        "non oltre.",
+    },
     "renew-step-save": {
         "en": "Save this file on the stick, in the folder of start.cmd and start-linux.sh:",
         "it": "Salva questo file sulla chiavetta, nella cartella di start.cmd e start-linux.sh:",

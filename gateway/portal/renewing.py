@@ -45,6 +45,7 @@ PATIENCE: Final = 4.0
 """How many seconds a page waits for the authority, which mostly takes less than one."""
 _LOOK_SECONDS: Final = 0.1
 _ID_BYTES: Final = 16
+_SIGNED: Final = (RenewalState.SIGNED, RenewalState.USED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,8 @@ class Renewing:
 
     def left_until_open(self, standing: Standing) -> timedelta:
         """Return how long it is until the certificate may be renewed; nothing when it may now."""
-        left = standing.not_after - self._services.clock()
-        return max(timedelta(), left - self._services.site.certificates.renew_before)
+        services = self._services
+        return services.site.certificates.opens_in(standing.not_after, services.clock())
 
     async def begin(
         self, visitor: Visitor, form: Form, way: Way, *, mark: str = ""
@@ -207,7 +208,7 @@ class Renewing:
         return await self._certificates(asked) if standing.successor == asked.successor else ()
 
     async def _certificates(self, asked: Renewal) -> tuple[x509.Certificate, ...]:
-        if asked.state is not RenewalState.SIGNED or asked.successor is None:
+        if asked.state not in _SIGNED or asked.successor is None:
             return ()
         above = x509.load_pem_x509_certificates(asked.chain)
         store = self._services.store

@@ -82,6 +82,8 @@ def _own(records: Sequence[CertificateRecord], now: datetime) -> Iterable[Posses
             continue
         standing = _standing_of(record, now)
         successor = successors.get((record.issuer, record.serial))
+        # Its own end is no date on which it would be revoked.
+        goes = None if record.supersede_at == record.not_after else record.supersede_at
         yield Possession(
             fingerprint=Fingerprint(record.fingerprint),
             serial=record.serial,
@@ -91,7 +93,7 @@ def _own(records: Sequence[CertificateRecord], now: datetime) -> Iterable[Posses
             standing=standing,
             ended_at=record.revoked_at or (record.not_after if standing.over else None),
             successor=successor,
-            goes_at=record.supersede_at if successor and not standing.over else None,
+            goes_at=goes if successor and not standing.over else None,
         )
 
 

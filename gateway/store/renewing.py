@@ -2,15 +2,17 @@
 
 A request is asked, and then settled once: signed, in the transaction that records the
 certificate; refused; or lapsed. So a signer that dies leaves it as it was, and of two that work
-at once one comes second and records nothing.
+at once one comes second and records nothing. What is signed is used, or not: nobody but its person
+sees to it that the new certificate gets to where it is needed, so as long as nobody has signed in
+with it the old one is not superseded, and its person goes on being reminded of its end.
 """
 
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Row, and_, delete, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ca import ledger, renewals
@@ -42,6 +44,11 @@ from gateway.store.steps import Step
 _request = renewal_request.c
 _successor = issued.alias("successor")
 _OPEN: Final = (CertificateState.VALID, CertificateState.HELD)
+_takes_its_place = and_(
+    _successor.c.renews_issuer == _request.issuer,
+    _successor.c.renews == _request.serial,
+    _successor.c.serial == _request.successor,
+)
 
 
 async def standing(
@@ -58,13 +65,14 @@ async def _standing(
     connection: AsyncConnection, fingerprint: Fingerprint, record: CertificateRecord, now: datetime
 ) -> Standing:
     successor = await _usable_successor(connection, record, now)
+    asked = await find(connection, fingerprint)
     return Standing(
         serial=record.serial,
         device=record.device,
         not_after=record.not_after,
-        asked=await find(connection, fingerprint),
+        asked=asked,
         successor=None if successor is None else successor.serial,
-        used=successor is not None and await _was_used(connection, successor),
+        used=successor is not None and await _was_used(connection, successor, asked),
         goes_at=None if successor is None else record.supersede_at,
     )
 
@@ -217,6 +225,38 @@ async def lapse(step: Step) -> list[Renewal]:
     return late
 
 
+async def newly_used(connection: AsyncConnection) -> dict[str, datetime]:
+    """Return which signed requests have come to be used, by their id, and when at first."""
+    rows = await connection.execute(
+        select(_request.id, func.min(session.c.created_at))
+        .join_from(renewal_request, _successor, _takes_its_place)
+        .join(session, session.c.fingerprint == _successor.c.fingerprint)
+        .where(_request.state == RenewalState.SIGNED)
+        .group_by(_request.id)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def follow_use(step: Step, overlap: timedelta) -> list[Renewal]:
+    """Let each old certificate end *overlap* after the first use of the new one; return those."""
+    used = []
+    for renewal_id, first in (await newly_used(step.connection)).items():
+        rows = await step.connection.execute(
+            update(renewal_request)
+            .where(_request.id == renewal_id)
+            .values(state=RenewalState.USED)
+            .returning(renewal_request)
+        )
+        renewal = _read(rows.one())
+        old = await _find(step.connection, renewal.fingerprint)
+        if old is not None:
+            await renewals.let_go_on(step.connection, old, first + overlap)
+            # It may be over by that: whoever supersedes is to look.
+            step.change(ChangeKind.CERTIFICATE, renewal.fingerprint)
+        used.append(renewal)
+    return used
+
+
 async def is_any_late(connection: AsyncConnection, now: datetime) -> bool:
     """Say whether `lapse` has something to do; cheap, and writes nothing."""
     return await connection.scalar(select(_request.id).where(_is_late(now)).limit(1)) is not None
@@ -233,8 +273,19 @@ def _is_late(now: datetime) -> ColumnElement[bool]:
 
 
 async def ending(connection: AsyncConnection, now: datetime) -> list[Ending]:
-    """Return which certificates end soon, are of somebody who may come in, and are not renewed."""
+    """Return which certificates end soon of people who may come in; not those that are renewed.
+
+    But for what is renewed by its person, as long as nobody has signed in with the new one.
+    """
     within = max(STEPS.values())
+    successor = and_(
+        _successor.c.renews_issuer == issued.c.issuer,
+        _successor.c.renews == issued.c.serial,
+        _successor.c.state.in_(_OPEN),
+        _successor.c.not_after > now,
+    )
+    renewed = exists().where(successor)
+    unused = exists().where(successor, _takes_its_place, _request.state == RenewalState.SIGNED)
     rows = await connection.execute(
         select(
             issued.c.fingerprint,
@@ -243,6 +294,7 @@ async def ending(connection: AsyncConnection, now: datetime) -> list[Ending]:
             issued.c.not_after,
             person.c.name,
             person.c.email,
+            renewed.label("renewed"),
         )
         .join_from(issued, person, issued.c.username == person.c.username)
         .where(
@@ -251,12 +303,7 @@ async def ending(connection: AsyncConnection, now: datetime) -> list[Ending]:
             issued.c.not_after <= now + within,
             person.c.enabled.is_(True),
             person.c.email != "",
-            ~exists().where(
-                _successor.c.renews_issuer == issued.c.issuer,
-                _successor.c.renews == issued.c.serial,
-                _successor.c.state.in_(_OPEN),
-                _successor.c.not_after > now,
-            ),
+            or_(~renewed, unused),
         )
         .order_by(issued.c.not_after)
     )
@@ -299,7 +346,9 @@ async def take_notice(connection: AsyncConnection, one: Ending, now: datetime) -
 
 
 async def _put(connection: AsyncConnection, renewal: Renewal, now: datetime) -> None:
-    over = and_(_request.state != RenewalState.ASKED, _request.asked_at < now - KEPT)
+    # As long as the old one lives, somebody may fetch the new one, or use it for the first time.
+    lives = exists().where(issued.c.fingerprint == _request.fingerprint, issued.c.not_after > now)
+    over = and_(_request.state != RenewalState.ASKED, _request.asked_at < now - KEPT, ~lives)
     await connection.execute(
         delete(renewal_request).where(or_(_request.fingerprint == renewal.fingerprint, over))
     )
@@ -366,7 +415,12 @@ async def _usable_successor(
     return found[-1] if found else None
 
 
-async def _was_used(connection: AsyncConnection, record: CertificateRecord) -> bool:
+async def _was_used(
+    connection: AsyncConnection, record: CertificateRecord, asked: Renewal | None
+) -> bool:
+    # Sessions are forgotten after a while.
+    if asked is not None and asked.successor == record.serial and asked.state is RenewalState.USED:
+        return True
     query = select(session.c.id).where(session.c.fingerprint == record.fingerprint).limit(1)
     return await connection.scalar(query) is not None
 

@@ -581,6 +581,14 @@ class Store:
         async with self._step(by) as step:
             return await renewing.lapse(step)
 
+    async def follow_renewals_used(self, overlap: timedelta, *, by: str) -> list[Renewal]:
+        """Let what has been renewed end *overlap* after the first use of the new one; return it."""
+        async with self._database.read() as connection:
+            if not await renewing.newly_used(connection):
+                return []
+        async with self._step(by) as step:
+            return await renewing.follow_use(step, overlap)
+
     async def endings_to_tell(self) -> list[Ending]:
         """Return certificates that end soon and whose holder is to be written to now."""
         async with self._database.read() as connection:

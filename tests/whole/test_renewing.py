@@ -9,6 +9,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from tests.whole.applications import Applications
 from tests.whole.browser import PASSPHRASE, Home, browser, find_namespace
@@ -16,7 +19,7 @@ from tests.whole.conftest import put_behind
 from tests.whole.desktop import Desktop
 from tests.whole.firefox import Firefox, driven
 from tests.whole.guests import HTML, Answer, Guest, signed_in
-from tests.whole.people import Person, add_person
+from tests.whole.people import Person, add_person, write_stick
 from tests.whole.sites import HOST, PASSWORD, LiveSite, make_site, running, wait_for
 from tests.whole.test_kit import (
     ENDED_WITHIN,
@@ -238,7 +241,7 @@ def test_a_file_with_a_new_key_outlives_an_authority_that_is_killed(
 def test_whoever_is_shown_the_superseded_one_is_told_how_to_choose(
     site: LiveSite, anna: Person, guests: Path
 ) -> None:
-    """After the overlap the old one opens nothing, and its page says what to do."""
+    """After the new one is used and the overlap over it opens nothing; its page says what to do."""
     guest = signed_in(site, anna, guests)
     submit(
         guest,
@@ -249,6 +252,13 @@ def test_whoever_is_shown_the_superseded_one_is_told_how_to_choose(
         way="same-key",
     )
     assert "Your new certificate is ready" in guest.visit(site.portal("/renewal")).text
+    # As long as nobody has used the new one, the old one goes on.
+    pem = guest.get(site.portal("/renewal/certificate.pem")).body
+    key = load_pem_private_key(anna.stick.file.read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    stick = write_stick(site, x509.load_pem_x509_certificate(pem), key)
+    answer = Guest(site, stick, guests).submit(anna, "", code=fresh_code(anna))
+    assert (answer.status, answer.url) == (200, site.portal()), answer.text
     wait_for(
         "the end of the overlap",
         lambda: site.find_audit(kind="certificate-revoked", serial=anna.stick.serial),

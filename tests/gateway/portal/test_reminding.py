@@ -8,10 +8,12 @@ import pytest
 
 from ca.authority import Order
 from ca.renewals import Renewal
-from gateway.core.renewals import step_of
+from gateway.core.people import Fingerprint
+from gateway.core.renewals import Way, step_of
 from gateway.core.site import Mail
 from gateway.portal.reminding import remind
-from tests.gateway.portal.desk import authority_of, real_stick
+from gateway.store import Change, SessionRecord
+from tests.gateway.portal.desk import authority_of, desk_of, real_stick
 from tests.gateway.portal.house import House
 
 
@@ -94,6 +96,31 @@ async def test_whoever_need_not_act_gets_none(posting: House) -> None:
     renewal = Renewal(record.issuer, record.serial, record.not_after)
     order = Order("anna", "renewed", None, None, timedelta(days=300), renewal)
     await authority_of(posting).enrol(order, key.public_key(), posting.clock())
+    assert await write(posting) == []
+
+
+async def test_whoever_has_not_used_the_new_one_is_told_of_that(posting: House) -> None:
+    """Renewed by themselves, and never fetched: it says so, and where it is to be had."""
+    await real_stick(posting, "ending")
+    credentials = await posting.store.credentials("anna")
+    holder = await posting.store.holder(posting.sticks["ending"])
+    live = await posting.store.session(await posting.signed_in("ending"))
+    assert live is not None
+    assert credentials is not None
+    assert holder is not None
+    change = Change(SessionRecord(live, "ending", holder.serial), credentials.version)
+    await posting.store.ask_renewal(change, "1", Way.SAME_KEY)
+    await desk_of(posting).work()
+    assert await write(posting) == ["anna@example.it"]
+    [letter] = posting.letters
+    assert "nobody has signed in with the new one yet" in letter.text
+    assert "nessuno ha ancora fatto l’accesso con quello nuovo" in letter.text
+    assert "https://pusterla.localhost:8443/renewal" in letter.text
+    assert "Or ask help@example.it." in letter.text
+    posting.sticks["new"] = Fingerprint((await posting.store.certificates())[-1].fingerprint or "")
+    await posting.signed_in("new")
+    await desk_of(posting).work()
+    posting.clock.advance(days=6)
     assert await write(posting) == []
 
 

@@ -121,9 +121,7 @@ class TestTheSameKey:
         assert (answer.status, answer.headers["Location"]) == (303, "/renewal")
         old, new = await certificates(house)
         assert (new.renews, new.state) == (old.serial, CertificateState.VALID)
-        assert old.supersede_at == house.clock() + min(
-            timedelta(days=14), old.not_after - house.clock()
-        )
+        assert old.supersede_at == old.not_after
         page = await text_of(await get(house, "/renewal", session))
         assert "Your new certificate is ready" in page
         file = await get(house, "/renewal/renewal.tar", session)
@@ -168,6 +166,31 @@ class TestTheSameKey:
         assert asked.event.detail["way"] == SAME
         issued = (await house.audit(AuditKind.CERTIFICATE_ISSUED))[-1]
         assert (issued.event.serial, issued.event.detail["renews"]) == (new.serial, old.serial)
+
+    async def test_locks_nobody_out_who_does_not_get_to_use_it(self, house: House) -> None:
+        """The old one opens what it did until its end; once the new one is used it goes earlier."""
+        await real_stick(house, STICK, days=29)
+        session = await house.signed_in(STICK)
+        async with working(house):
+            await ask(house, session, SAME)
+        old, new = await certificates(house)
+        house.clock.advance(days=15)
+        assert await house.store.supersede_due(by="authority") == []
+        session = await house.signed_in(STICK)
+        page = await text_of(await get(house, "/renewal", session))
+        assert "Until you have signed in with the new one, the old one goes on" in page
+        assert (await get(house, "/renewal/renewal.tar", session)).status == 200
+        assert new.fingerprint is not None
+        house.sticks["new"] = Fingerprint(new.fingerprint)
+        times = replace(house.site.certificates, overlap=timedelta(days=2))
+        house.site = replace(house.site, certificates=times)
+        await house.signed_in("new")
+        used_at = house.clock()
+        house.clock.advance(hours=1)
+        await desk_of(house).work()
+        old, _ = await certificates(house)
+        assert old.supersede_at == used_at + timedelta(days=2)
+        assert "the new one is in use" in await text_of(await get(house, "/renewal", session))
 
     @pytest.mark.usefixtures("impatient")
     async def test_waits_for_an_authority_that_is_down(

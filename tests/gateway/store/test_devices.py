@@ -113,6 +113,11 @@ class TestSeeing:
         found = (await possessions(store))[old.serial]
         assert (found.standing, found.successor) == (Standing.GOOD, serial)
         assert found.goes_at == NOON + 14 * DAY
+        async with store.begin() as connection:
+            await renewals.let_go_on(connection, old, old.not_after)
+        assert (await possessions(store))[old.serial].goes_at is None
+        async with store.begin() as connection:
+            await renewals.let_go_on(connection, old, NOON + 14 * DAY)
         clock.now = NOON + 15 * DAY
         await store.supersede_due(by="authority")
         found = (await possessions(store))[old.serial]

@@ -1,6 +1,7 @@
 """Requests to renew, and letters that remind, on both databases."""
 
 import asyncio
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,13 +12,15 @@ from ca.errors import LedgerError
 from ca.ledger import CertificateRecord, CertificateState
 from ca.trust import RevocationReason
 from gateway.core.audit import AuditKind
+from gateway.core.changes import ChangeKind
 from gateway.core.people import Fingerprint
 from gateway.core.renewals import ASKED_LIFETIME, FETCH_WITHIN, Renewal, RenewalState, Way
 from gateway.store import Change, RenewalRefused, SessionRecord, SignInOvertaken, Store
 from gateway.store.witness import SettlingWitness
-from tests.gateway.store.scenes import NOON, Clock, issue, new_person, sign_in
+from tests.gateway.store.scenes import DAY, NOON, Clock, issue, new_person, sign_in
 
 KEY = b"a public key"
+OVERLAP = 14 * DAY
 
 
 @dataclass
@@ -72,7 +75,7 @@ async def sign(
             der=serial.encode(),
             now=clock(),
         )
-        over = renewals.Renewal(old.issuer, old.serial, clock() + timedelta(days=14))
+        over = renewals.Renewal(old.issuer, old.serial, old.not_after)
         record = await renewals.succeed(connection, over, record, clock())
         await witness.issued(connection, record)
     return record
@@ -181,7 +184,7 @@ class TestHandingOver:
             await store.hand_over_renewal(anna.change, renewal.id)
 
     async def test_lapses_and_the_certificate_is_revoked(self, store: Store, clock: Clock) -> None:
-        """What was handed over, or needs no handing over, stays."""
+        """After ten minutes, once."""
         anna = await scene(store)
         renewal = await store.ask_renewal(anna.change, "1", Way.NEW_KEY, KEY)
         await sign(store, clock, renewal, anna.record, "aa")
@@ -193,10 +196,22 @@ class TestHandingOver:
         assert found is not None
         assert found.state is CertificateState.REVOKED
         assert await store.lapse_renewals(by="authority") == []
-        again = await store.ask_renewal(anna.change, "2", Way.SAME_KEY)
-        await sign(store, clock, again, anna.record, "bb")
-        clock.now += ASKED_LIFETIME
+
+    @pytest.mark.parametrize("way", Way)
+    async def test_what_was_handed_over_does_not_lapse(
+        self, store: Store, clock: Clock, way: Way
+    ) -> None:
+        """Nor what needs no handing over."""
+        anna = await scene(store)
+        renewal = await store.ask_renewal(anna.change, "1", way, KEY)
+        await sign(store, clock, renewal, anna.record, "aa")
+        if way is Way.NEW_KEY:
+            await store.hand_over_renewal(anna.change, renewal.id)
+        clock.now += ASKED_LIFETIME + FETCH_WITHIN
         assert await store.lapse_renewals(by="authority") == []
+        found = await store.certificate("aa")
+        assert found is not None
+        assert found.state is CertificateState.VALID
 
     async def test_what_nobody_has_used_is_taken_back_when_asked_for_anew(
         self, store: Store, clock: Clock
@@ -215,7 +230,103 @@ class TestHandingOver:
             await store.ask_renewal(anna.change, "3", Way.NEW_KEY, KEY)
 
 
+class TestUse:
+    async def test_begins_the_overlap(self, store: Store, clock: Clock) -> None:
+        """Before that nothing ends the old one but its own end; after that it goes on so long."""
+        anna = await scene(store)
+        renewal = await store.ask_renewal(anna.change, "1", Way.SAME_KEY)
+        new = await sign(store, clock, renewal, anna.record, "aa")
+        assert await store.follow_renewals_used(OVERLAP, by="authority") == []
+        clock.now += 100 * DAY
+        assert await store.supersede_due(by="authority") == []
+        first = clock.now
+        await sign_in(store, new, created_at=first, expires_at=first + DAY)
+        await sign_in(store, new, created_at=first + DAY, expires_at=first + 2 * DAY)
+        clock.now += DAY
+        [used] = await store.follow_renewals_used(OVERLAP, by="authority")
+        assert (used.id, used.state) == (renewal.id, RenewalState.USED)
+        assert await store.follow_renewals_used(OVERLAP, by="authority") == []
+        assert await store.next_superseding() == first + OVERLAP
+        clock.now = first + OVERLAP
+        [gone] = await store.supersede_due(by="authority")
+        assert gone.serial == anna.record.serial
+
+    async def test_that_comes_late_does_not_move_the_end(self, store: Store, clock: Clock) -> None:
+        """The overlap goes to the old one's own end at the most."""
+        anna = await scene(store)
+        renewal = await store.ask_renewal(anna.change, "1", Way.SAME_KEY)
+        new = await sign(store, clock, renewal, anna.record, "aa")
+        clock.now = anna.record.not_after - DAY
+        await sign_in(store, new, created_at=clock.now, expires_at=clock.now + DAY)
+        await store.follow_renewals_used(OVERLAP, by="authority")
+        old = await store.certificate(anna.record.serial)
+        assert old is not None
+        assert old.supersede_at == anna.record.not_after
+
+    async def test_is_heard_of_by_whoever_supersedes(self, store: Store, clock: Clock) -> None:
+        """Where there is no overlap it is over at once."""
+        anna = await scene(store)
+        renewal = await store.ask_renewal(anna.change, "1", Way.SAME_KEY)
+        await sign_in(store, await sign(store, clock, renewal, anna.record, "aa"))
+        async with aclosing(store.follow()) as batches:
+            await anext(batches)
+            await store.follow_renewals_used(timedelta(), by="authority")
+            told = await anext(one.changes async for one in batches if one.changes)
+        assert [(one.kind, one.key) for one in told] == [(ChangeKind.CERTIFICATE, anna.fingerprint)]
+        [gone] = await store.supersede_due(by="authority")
+        assert gone.serial == anna.record.serial
+
+    async def test_is_remembered_longer_than_its_sessions(self, store: Store, clock: Clock) -> None:
+        """What is in use is not taken back months later."""
+        anna = await scene(store)
+        renewal = await store.ask_renewal(anna.change, "1", Way.SAME_KEY)
+        new = await sign(store, clock, renewal, anna.record, "aa")
+        await sign_in(store, new)
+        await store.follow_renewals_used(300 * DAY, by="authority")
+        clock.now += 90 * DAY
+        await store.add_person(new_person("bruno"))
+        other = await issue(store, "bruno")
+        late = {"created_at": clock.now, "expires_at": clock.now + DAY}
+        await sign_in(store, other, **late)
+        again = await sign_in(store, anna.record, **late)
+        credentials = await store.credentials("anna")
+        assert credentials is not None
+        change = Change(SessionRecord(again, "stick-1", anna.record.serial), credentials.version)
+        bruno = await store.credentials("bruno")
+        assert bruno is not None
+        of_bruno = SessionRecord(
+            (await store.sessions(user="bruno"))[0], other.device, other.serial
+        )
+        # What is over is forgotten by whoever asks next.
+        await store.ask_renewal(Change(of_bruno, bruno.version), "2", Way.SAME_KEY)
+        standing = await store.renewal_standing(anna.fingerprint)
+        assert standing is not None
+        assert standing.used
+        with pytest.raises(RenewalRefused, match="renewed already"):
+            await store.ask_renewal(change, "3", Way.SAME_KEY)
+
+
 class TestReminding:
+    async def test_of_what_is_renewed_until_somebody_has_used_it(
+        self, store: Store, clock: Clock
+    ) -> None:
+        """The file may lie in a folder of downloads: nothing else says that the end is near."""
+        anna = await scene(store)
+        clock.now = anna.record.not_after - timedelta(days=20)
+        session = await sign_in(
+            store, anna.record, created_at=clock.now, expires_at=clock.now + DAY
+        )
+        signed_in = SessionRecord(session, anna.record.device, anna.record.serial)
+        change = Change(signed_in, anna.change.version)
+        assert [one.renewed for one in await store.endings_to_tell()] == [False]
+        renewal = await store.ask_renewal(change, "1", Way.SAME_KEY)
+        new = await sign(store, clock, renewal, anna.record, "aa")
+        [ending] = await store.endings_to_tell()
+        assert (ending.serial, ending.renewed) == (anna.record.serial, True)
+        await sign_in(store, new, created_at=clock.now, expires_at=clock.now + DAY)
+        await store.follow_renewals_used(OVERLAP, by="authority")
+        assert await store.endings_to_tell() == []
+
     async def test_each_step_is_taken_by_one(self, store: Store, clock: Clock) -> None:
         """However many ask for it at once; the next step is another."""
         anna = await scene(store)
