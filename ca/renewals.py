@@ -38,6 +38,11 @@ class Renewal:
     supersede_at: datetime
 
 
+def opens_something(record: CertificateRecord, now: datetime) -> bool:
+    """Say whether *record* opens something at *now*, or would if it were released."""
+    return record.state in USABLE and record.not_after > now
+
+
 def why_not(
     record: CertificateRecord, successors: Sequence[CertificateRecord], now: datetime
 ) -> str | None:
@@ -54,7 +59,7 @@ def why_not(
     if record.not_after <= now:
         return "has ended, so there is nothing left to overlap with: issue a new one"
     for one in successors:
-        if one.state in USABLE and one.not_after > now:
+        if opens_something(one, now):
             return f"has been renewed already, by {one.serial}: revoke that first if it was lost"
     return None
 
@@ -146,7 +151,7 @@ async def left_behind(
     for one in revoked:
         if one.renews is not None and one.renews_issuer is not None:
             old = await ledger.find_by_serial(connection, one.renews_issuer, one.renews)
-            if old is not None and old.state in USABLE and old.not_after > now:
+            if old is not None and opens_something(old, now):
                 found.append(old)
     return found
 

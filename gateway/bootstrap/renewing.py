@@ -162,7 +162,7 @@ class Expiring:
 async def expiring(command: Command, user: str | None, within: timedelta) -> list[Expiring]:
     """Return what ends *within* so much time and still opens something, the first to end first."""
     now, found = await list_certificates(command, user)
-    usable = [one for one in found if one.state in renewals.USABLE and one.not_after > now]
+    usable = [one for one in found if renewals.opens_something(one, now)]
     successors = {
         (one.renews_issuer, one.renews): one.serial for one in usable if one.renews is not None
     }

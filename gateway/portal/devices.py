@@ -50,11 +50,10 @@ class Place:
 class Card:
     """One certificate, in words; *standing* is also how it is coloured.
 
-    *key* tells it from the others on the page, *serial* is the whole of its number.
+    *key* tells it from the others on the page.
     """
 
     key: str
-    serial: str
     device: str
     number: str
     dates: str
@@ -160,7 +159,6 @@ def _card(
     since, until = (date_in_words(each, language, zone) for each in (one.since, one.until))
     return Card(
         key=one.fingerprint[:_NAMED],
-        serial=one.serial,
         device=one.device or one.trust,
         number=say("certificate-number", language, serial=one.serial[-_SERIAL_SHOWN:]),
         dates=say("certificate-dates", language, since=since, until=until),
@@ -170,9 +168,7 @@ def _card(
         over=one.standing.over,
         here=one.fingerprint == visitor.holder.fingerprint,
         # Only the one that is shown: that its key is held, the handshake has shown.
-        renewable=one.fingerprint == visitor.holder.fingerprint
-        and not one.trust
-        and renewable,
+        renewable=one.fingerprint == visitor.holder.fingerprint and not one.trust and renewable,
     )
 
 

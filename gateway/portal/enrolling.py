@@ -164,9 +164,12 @@ def fresh_codes() -> tuple[str, ...]:
 
 def change_of(visitor: Visitor, version: int) -> Change:
     """Say who changes something, having proved credentials of *version*."""
+    return Change(session_of(visitor), version, visitor.request)
+
+
+def session_of(visitor: Visitor) -> SessionRecord:
+    """Return the session of *visitor* with the names of its certificate, or `SignInOvertaken`."""
     if visitor.session is None:
         # The session has ended between two looks at it.
         raise SignInOvertaken(visitor.person.user)
-    holder = visitor.holder
-    record = SessionRecord(visitor.session, holder.device, holder.serial)
-    return Change(record, version, visitor.request)
+    return SessionRecord(visitor.session, visitor.holder.device, visitor.holder.serial)

@@ -44,7 +44,7 @@ async def remind(store: Store, site: Site, post: Callable[[Letter], None], now: 
     if site.mail.server is None:
         return 0
     sent = 0
-    for ending in (await store.endings_to_tell())[:AT_ONCE]:
+    for ending in await store.endings_to_tell(AT_ONCE):
         if await store.take_notice(ending):
             post(ending_letter(site, ending, now))
             sent += 1

@@ -35,7 +35,7 @@ from gateway.core.renewals import (
 )
 from gateway.core.sealing import NONCE_BYTES
 from gateway.portal.callers import Visitor
-from gateway.portal.enrolling import change_of
+from gateway.portal.enrolling import change_of, session_of
 from gateway.portal.proving import Failed, Form, Proving
 from gateway.portal.repeats import Repeats
 from gateway.portal.services import KitRenewal, Services
@@ -122,8 +122,7 @@ class Renewing:
         loop = asyncio.get_running_loop()
         until = loop.time() + PATIENCE
         while True:
-            standing = await self.standing(visitor)
-            asked = None if standing is None else standing.asked
+            asked = await self._services.store.renewal_asked(visitor.holder.fingerprint)
             if asked is None or asked.id != renewal_id:
                 return None
             if asked.state is not RenewalState.ASKED or loop.time() >= until:
@@ -173,7 +172,7 @@ class Renewing:
         leaf, *chain = certificates
         bundle = await asyncio.to_thread(build_bundle, name, key, leaf, chain, passphrase, target)
         try:
-            await store.hand_over_renewal(change_of(visitor, 0), new.renewal_id)
+            await store.hand_over_renewal(session_of(visitor), new.renewal_id, visitor.request)
         except (RenewalRefused, SignInOvertaken):
             return None
         return bundle

@@ -13,8 +13,6 @@ from gateway.portal.services import Services
 from gateway.store import Credentials, SignInOvertaken
 from policies.model import Level
 
-__all__ = ["Failed", "Failure", "Form", "SignIn", "SignedIn", "new_session"]
-
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from gateway.core.audit import AuditKind
 from gateway.core.changes import ChangeKind
+from gateway.core.sessions import Session
 from gateway.store import attempts, certificates, people, recovery, sessions, tickets
 from gateway.store.errors import SignInOvertaken, TicketGone
 from gateway.store.sessions import SessionRecord
@@ -125,6 +126,16 @@ async def confirm(step: Step, change: Change) -> None:
     await certificates.confirm_sign_in(
         step.connection, session.user, session.fingerprint, change.version, step.now
     )
+    await _confirm_live(step, session)
+
+
+async def confirm_session(step: Step, session: Session) -> None:
+    """Raise `SignInOvertaken` unless *session* and its certificate are still in force."""
+    await certificates.confirm_holder(step.connection, session.user, session.fingerprint, step.now)
+    await _confirm_live(step, session)
+
+
+async def _confirm_live(step: Step, session: Session) -> None:
     now = await sessions.find_session(step.connection, session.id)
     if now is None or not now.live(step.now) or now.fingerprint != session.fingerprint:
         raise SignInOvertaken(session.user)

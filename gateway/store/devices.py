@@ -8,14 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ca import ledger
 from ca.ledger import CertificateRecord, CertificateState
-from ca.renewals import USABLE
+from ca.renewals import opens_something
 from ca.trust import RevocationReason
 from gateway.core.devices import Possession, Standing
 from gateway.core.foreign import Presented
 from gateway.core.people import Fingerprint
 from gateway.core.sessions import Session, SessionId
-from gateway.store import certificates, foreign, sessions
-from gateway.store.errors import SignInOvertaken
+from gateway.store import foreign, sessions
+from gateway.store.accounts import confirm_session
 from gateway.store.sessions import SessionRecord
 from gateway.store.steps import Step
 
@@ -56,10 +56,8 @@ async def end_own(step: Step, ender: Ender, chosen: SessionId | None) -> list[Se
 
     Raises `SignInOvertaken`, and ends nothing, when their own or its certificate is over by now.
     """
-    own = await sessions.find_session(step.connection, ender.session.id)
-    if own is None or not own.live(step.now):
-        raise SignInOvertaken(ender.session.user)
-    await certificates.confirm_holder(step.connection, own.user, own.fingerprint, step.now)
+    own = ender.session
+    await confirm_session(step, own)
     wanted = sessions.selected(one=chosen, user=own.user, but=own.id)
     # The line's own fields are those of the session that ends.
     detail = {
@@ -75,7 +73,7 @@ def _own(records: Sequence[CertificateRecord], now: datetime) -> Iterable[Posses
     successors = {
         (one.renews_issuer, one.renews): one.serial
         for one in records
-        if one.renews is not None and one.state in USABLE and one.not_after > now
+        if one.renews is not None and opens_something(one, now)
     }
     for record in records:
         if record.state is CertificateState.RESERVED or record.fingerprint is None:

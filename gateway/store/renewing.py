@@ -7,12 +7,22 @@ sees to it that the new certificate gets to where it is needed, so as long as no
 with it the old one is not superseded, and its person goes on being reminded of its end.
 """
 
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Final
 
-from sqlalchemy import ColumnElement, Row, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ca import ledger, renewals
@@ -35,15 +45,14 @@ from gateway.core.renewals import (
     Way,
     step_of,
 )
-from gateway.store import certificates, sessions
-from gateway.store.accounts import Change, confirm
-from gateway.store.errors import NoSuchCertificate, RenewalRefused, SignInOvertaken
+from gateway.store.accounts import Change, confirm, confirm_session
+from gateway.store.errors import NoSuchCertificate, RenewalRefused
 from gateway.store.schema import person, renewal_notice, renewal_request, session
+from gateway.store.sessions import SessionRecord
 from gateway.store.steps import Step
 
 _request = renewal_request.c
 _successor = issued.alias("successor")
-_OPEN: Final = (CertificateState.VALID, CertificateState.HELD)
 _takes_its_place = and_(
     _successor.c.renews_issuer == _request.issuer,
     _successor.c.renews == _request.serial,
@@ -172,14 +181,13 @@ async def refuse(step: Step, renewal: Renewal, words: str) -> None:
         step.note(AuditKind.RENEWAL_REFUSED, user=renewal.user, serial=renewal.serial, words=words)
 
 
-async def hand_over(step: Step, change: Change, renewal_id: str) -> Renewal:
+async def hand_over(step: Step, who: SessionRecord, renewal_id: str, request: str) -> Renewal:
     """Write that the new key of a request is handed over now, and to nobody again.
 
     Raises `SignInOvertaken`, and `RenewalRefused` when it was handed over before, has lapsed, or
     its certificate opens nothing any more.
     """
-    await _confirm_session(step, change)
-    who = change.session
+    await confirm_session(step, who.session)
     found = await step.connection.execute(
         update(renewal_request)
         .where(
@@ -205,7 +213,7 @@ async def hand_over(step: Step, change: Change, renewal_id: str) -> Renewal:
         device=who.device,
         address=who.session.address,
         successor=renewal.successor or "",
-        **({"request": change.request} if change.request else {}),
+        **({"request": request} if request else {}),
     )
     return renewal
 
@@ -272,16 +280,21 @@ def _is_late(now: datetime) -> ColumnElement[bool]:
     return and_(_request.way == Way.NEW_KEY, or_(asked, signed))
 
 
-async def ending(connection: AsyncConnection, now: datetime) -> list[Ending]:
-    """Return which certificates end soon of people who may come in; not those that are renewed.
+async def ending(connection: AsyncConnection, now: datetime, most: int) -> list[Ending]:
+    """Return at *most* so many certificates that end soon and whose holder is to be told so now.
 
-    But for what is renewed by its person, as long as nobody has signed in with the new one.
+    That is who may come in, was not written to yet at the step they have come to, and has renewed
+    nothing, or by themselves something that nobody has signed in with yet.
     """
-    within = max(STEPS.values())
+    # As `step_of` counts.
+    step = case(*((issued.c.not_after <= now + span, days) for days, span in sorted(STEPS.items())))
+    noticed = exists().where(
+        renewal_notice.c.fingerprint == issued.c.fingerprint, renewal_notice.c.step == step
+    )
     successor = and_(
         _successor.c.renews_issuer == issued.c.issuer,
         _successor.c.renews == issued.c.serial,
-        _successor.c.state.in_(_OPEN),
+        _successor.c.state.in_(renewals.USABLE),
         _successor.c.not_after > now,
     )
     renewed = exists().where(successor)
@@ -300,28 +313,16 @@ async def ending(connection: AsyncConnection, now: datetime) -> list[Ending]:
         .where(
             issued.c.state == CertificateState.VALID,
             issued.c.not_after > now,
-            issued.c.not_after <= now + within,
+            issued.c.not_after <= now + max(STEPS.values()),
             person.c.enabled.is_(True),
             person.c.email != "",
             or_(~renewed, unused),
+            ~noticed,
         )
         .order_by(issued.c.not_after)
+        .limit(most)
     )
     return [Ending(Fingerprint(row[0]), *row[1:]) for row in rows]
-
-
-async def noticed(
-    connection: AsyncConnection, found: Sequence[Ending], now: datetime
-) -> list[Ending]:
-    """Return those of *found* whose holder was not written to yet at the step they have come to."""
-    keys = [one.fingerprint for one in found]
-    rows = await connection.execute(
-        select(renewal_notice.c.fingerprint, renewal_notice.c.step).where(
-            renewal_notice.c.fingerprint.in_(keys)
-        )
-    )
-    written = {(row.fingerprint, row.step) for row in rows}
-    return [one for one in found if (one.fingerprint, step_of(one.not_after - now)) not in written]
 
 
 async def take_notice(connection: AsyncConnection, one: Ending, now: datetime) -> bool:
@@ -384,15 +385,6 @@ async def _settle(
     return found.rowcount == 1
 
 
-async def _confirm_session(step: Step, change: Change) -> None:
-    """Raise `SignInOvertaken` unless session and certificate are still in force."""
-    who = change.session.session
-    await certificates.confirm_holder(step.connection, who.user, who.fingerprint, step.now)
-    now = await sessions.find_session(step.connection, who.id)
-    if now is None or not now.live(step.now) or now.fingerprint != who.fingerprint:
-        raise SignInOvertaken(who.user)
-
-
 async def _take_back(step: Step, serial: str) -> None:
     """Revoke what nobody holds."""
     with suppress(NoSuchCertificate):
@@ -410,7 +402,7 @@ async def _usable_successor(
     found = [
         one
         for one in await renewals.successors_of(connection, record)
-        if one.state in _OPEN and one.not_after > now
+        if renewals.opens_something(one, now)
     ]
     return found[-1] if found else None
 

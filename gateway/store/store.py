@@ -8,7 +8,7 @@ stands in the audit line.
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Unpack
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -553,10 +553,17 @@ class Store:
         async with self._step() as step:
             return await renewing.ask(step, change, renewal_id, way, key)
 
-    async def hand_over_renewal(self, change: Change, renewal_id: str) -> Renewal:
+    async def renewal_asked(self, fingerprint: Fingerprint) -> Renewal | None:
+        """Return what was asked for a certificate, without a look at anything else."""
+        async with self._database.read() as connection:
+            return await renewing.find(connection, fingerprint)
+
+    async def hand_over_renewal(
+        self, who: SessionRecord, renewal_id: str, request: str = ""
+    ) -> Renewal:
         """Let a new key be handed over, once; see `renewing.hand_over`."""
         async with self._step() as step:
-            return await renewing.hand_over(step, change, renewal_id)
+            return await renewing.hand_over(step, who, renewal_id, request)
 
     async def waiting_renewals(self) -> list[Renewal]:
         """Return what is asked for and not settled, the oldest first."""
@@ -589,11 +596,10 @@ class Store:
         async with self._step(by) as step:
             return await renewing.follow_use(step, overlap)
 
-    async def endings_to_tell(self) -> list[Ending]:
+    async def endings_to_tell(self, most: int) -> list[Ending]:
         """Return certificates that end soon and whose holder is to be written to now."""
         async with self._database.read() as connection:
-            now = self._clock()
-            return await renewing.noticed(connection, await renewing.ending(connection, now), now)
+            return await renewing.ending(connection, self._clock(), most)
 
     async def take_notice(self, one: Ending) -> bool:
         """Take it on to write to the holder of *one*; False when another node has done so."""

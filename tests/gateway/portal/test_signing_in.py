@@ -2,8 +2,8 @@
 
 from gateway.core.headers import Listener
 from gateway.portal.callers import Caller, Visitor, admit
-from gateway.portal.proving import Proving
-from gateway.portal.signing_in import Failed, Failure, Form, SignedIn, SignIn
+from gateway.portal.proving import Failed, Failure, Form, Proving
+from gateway.portal.signing_in import SignedIn, SignIn
 from tests.gateway.portal.house import ADDRESS, PASSWORD, House
 
 

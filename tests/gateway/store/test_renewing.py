@@ -164,10 +164,10 @@ class TestHandingOver:
         anna = await scene(store)
         renewal = await store.ask_renewal(anna.change, "1", Way.NEW_KEY, KEY)
         with pytest.raises(RenewalRefused):
-            await store.hand_over_renewal(anna.change, renewal.id)
+            await store.hand_over_renewal(anna.change.session, renewal.id)
         await sign(store, clock, renewal, anna.record, "aa")
         answers = await asyncio.gather(
-            *(store.hand_over_renewal(anna.change, renewal.id) for _ in range(4)),
+            *(store.hand_over_renewal(anna.change.session, renewal.id) for _ in range(4)),
             return_exceptions=True,
         )
         assert sum(isinstance(one, Renewal) for one in answers) == 1
@@ -181,7 +181,7 @@ class TestHandingOver:
         reason = RevocationReason.KEY_COMPROMISE
         await store.revoke_certificates(serial="aa", reason=reason, by="test")
         with pytest.raises(RenewalRefused):
-            await store.hand_over_renewal(anna.change, renewal.id)
+            await store.hand_over_renewal(anna.change.session, renewal.id)
 
     async def test_lapses_and_the_certificate_is_revoked(self, store: Store, clock: Clock) -> None:
         """After ten minutes, once."""
@@ -206,7 +206,7 @@ class TestHandingOver:
         renewal = await store.ask_renewal(anna.change, "1", way, KEY)
         await sign(store, clock, renewal, anna.record, "aa")
         if way is Way.NEW_KEY:
-            await store.hand_over_renewal(anna.change, renewal.id)
+            await store.hand_over_renewal(anna.change.session, renewal.id)
         clock.now += ASKED_LIFETIME + FETCH_WITHIN
         assert await store.lapse_renewals(by="authority") == []
         found = await store.certificate("aa")
@@ -318,33 +318,42 @@ class TestReminding:
         )
         signed_in = SessionRecord(session, anna.record.device, anna.record.serial)
         change = Change(signed_in, anna.change.version)
-        assert [one.renewed for one in await store.endings_to_tell()] == [False]
+        assert [one.renewed for one in await store.endings_to_tell(9)] == [False]
         renewal = await store.ask_renewal(change, "1", Way.SAME_KEY)
         new = await sign(store, clock, renewal, anna.record, "aa")
-        [ending] = await store.endings_to_tell()
+        [ending] = await store.endings_to_tell(9)
         assert (ending.serial, ending.renewed) == (anna.record.serial, True)
         await sign_in(store, new, created_at=clock.now, expires_at=clock.now + DAY)
         await store.follow_renewals_used(OVERLAP, by="authority")
-        assert await store.endings_to_tell() == []
+        assert await store.endings_to_tell(9) == []
 
     async def test_each_step_is_taken_by_one(self, store: Store, clock: Clock) -> None:
         """However many ask for it at once; the next step is another."""
         anna = await scene(store)
         clock.now = anna.record.not_after - timedelta(days=20)
-        [ending] = await store.endings_to_tell()
+        [ending] = await store.endings_to_tell(9)
         assert (ending.email, ending.serial) == ("anna@example.it", anna.record.serial)
         taken = await asyncio.gather(*(store.take_notice(ending) for _ in range(4)))
         assert sum(taken) == 1
-        assert await store.endings_to_tell() == []
+        assert await store.endings_to_tell(9) == []
         clock.now = anna.record.not_after - timedelta(days=5)
-        [ending] = await store.endings_to_tell()
+        second = await issue(store, device="stick-2")
+        assert {one.serial for one in await store.endings_to_tell(9)} == {
+            anna.record.serial,
+            second.serial,
+        }
+        assert len(await store.endings_to_tell(1)) == 1
+        await store.revoke_certificates(
+            serial=second.serial, reason=RevocationReason.SUPERSEDED, by="test"
+        )
+        [ending] = await store.endings_to_tell(9)
         assert await store.take_notice(ending)
 
     async def test_nobody_is_told_who_need_not_act(self, store: Store, clock: Clock) -> None:
         """Too early, renewed, or over."""
         anna = await scene(store)
         clock.now = anna.record.not_after - timedelta(days=31)
-        assert await store.endings_to_tell() == []
+        assert await store.endings_to_tell(9) == []
         clock.now = anna.record.not_after
-        assert await store.endings_to_tell() == []
+        assert await store.endings_to_tell(9) == []
         assert clock.now > NOON
