@@ -6,19 +6,16 @@ so it tells nothing to whoever sees it, and bound to the version of the credenti
 proved: another password, another secret or new recovery codes end it.
 """
 
-import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.core.people import Fingerprint, Person
-from gateway.core.sealing import SealBroken, seal, unseal
+from gateway.core.sealing import open_form, seal_form
 
 TOKEN_LIFETIME: Final = timedelta(minutes=10)
 """Long enough to find out which stick it was."""
 
-# No person can be called so: names have no blanks.
 _OWNER: Final = "reporting a lost stick"
 _DEVICE: Final = "device "
 _FOREIGN: Final = "certificate "
@@ -101,9 +98,8 @@ def read_choice(text: str) -> Lost | None:
 
 def mint_token(key: bytes, reporter: Reporter, now: datetime, nonce: bytes) -> str:
     """Return a token for *reporter*; *nonce* is `sealing.NONCE_BYTES` fresh random bytes."""
-    ends = int((now + TOKEN_LIFETIME).timestamp())
-    sealed = seal(key, _OWNER, json.dumps([reporter.user, reporter.version, ends]), nonce)
-    return urlsafe_b64encode(sealed).decode()
+    words = (reporter.user, reporter.version)
+    return seal_form(key, _OWNER, words, now + TOKEN_LIFETIME, nonce)
 
 
 def read_token(key: bytes, text: str, now: datetime) -> Reporter | None:
@@ -111,10 +107,5 @@ def read_token(key: bytes, text: str, now: datetime) -> Reporter | None:
 
     Says nothing on whether the credentials are still of that version.
     """
-    try:
-        sealed = urlsafe_b64decode(text.encode("ascii"))
-        user, version, ends = json.loads(unseal(key, _OWNER, sealed))
-    except (ValueError, SealBroken):
-        return None
-    left = ends - now.timestamp()
-    return Reporter(user, version) if 0 < left <= TOKEN_LIFETIME.total_seconds() else None
+    words = open_form(key, _OWNER, text, now, TOKEN_LIFETIME)
+    return None if words is None else Reporter(*words)

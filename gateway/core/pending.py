@@ -5,20 +5,17 @@ behind. It is sealed with the site's key, so nobody reads or swaps what is in it
 person, a certificate and what they have proved: an enrolment ticket, a recovery code or a session.
 """
 
-import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from gateway.core.people import Fingerprint
-from gateway.core.sealing import SealBroken, seal, unseal
+from gateway.core.sealing import open_form, seal_form
 
 PENDING_LIFETIME: Final = timedelta(minutes=30)
 """Long enough to find the telephone and to install an application on it."""
 
-# No person can be called so: names have no blanks.
 _OWNER: Final = "about to sign in with"
 
 
@@ -51,11 +48,10 @@ class Pending:
 def mint_pending(key: bytes, pending: Pending, now: datetime, nonce: bytes) -> str:
     """Return *pending* as it travels; *nonce* is `sealing.NONCE_BYTES` fresh random bytes."""
     words = [
-        int((now + PENDING_LIFETIME).timestamp()),
         *(pending.ground.value, pending.user, pending.fingerprint, pending.proof),
         *(pending.secret, pending.password_hash, pending.version),
     ]
-    return urlsafe_b64encode(seal(key, _OWNER, json.dumps(words), nonce)).decode()
+    return seal_form(key, _OWNER, words, now + PENDING_LIFETIME, nonce)
 
 
 def read_pending(key: bytes, text: str, now: datetime) -> Pending | None:
@@ -63,11 +59,8 @@ def read_pending(key: bytes, text: str, now: datetime) -> Pending | None:
 
     Says nothing on whether what was proved is still so: the store does, when it is put in force.
     """
-    try:
-        sealed = urlsafe_b64decode(text.encode("ascii"))
-        ends, ground, user, fingerprint, *rest = json.loads(unseal(key, _OWNER, sealed))
-    except (ValueError, SealBroken):
+    words = open_form(key, _OWNER, text, now, PENDING_LIFETIME)
+    if words is None:
         return None
-    if not 0 < ends - now.timestamp() <= PENDING_LIFETIME.total_seconds():
-        return None
+    ground, user, fingerprint, *rest = words
     return Pending(Ground(ground), user, Fingerprint(fingerprint), *rest)

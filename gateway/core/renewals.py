@@ -4,8 +4,7 @@ The portal cannot sign. It writes down what is asked for, and the authority work
 that the portal has made travels in the form of its page, sealed, and is kept nowhere else.
 """
 
-import json
-from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from gateway.core.people import Fingerprint
-from gateway.core.sealing import SealBroken, seal, unseal
+from gateway.core.sealing import open_form, seal_form
 
 
 class Way(StrEnum):
@@ -146,24 +145,19 @@ class NewKey:
     key: bytes
 
 
-# No person can be called so: names have no blanks.
 _OWNER: Final = "new key of a renewal"
 
 
 def mint_key_token(site_key: bytes, new: NewKey, now: datetime, nonce: bytes) -> str:
     """Return *new* as it travels in a form; *nonce* is `sealing.NONCE_BYTES` fresh random bytes."""
-    ends = int((now + ASKED_LIFETIME).timestamp())
-    words = [ends, new.renewal_id, new.user, new.fingerprint, b64encode(new.key).decode()]
-    return urlsafe_b64encode(seal(site_key, _OWNER, json.dumps(words), nonce)).decode()
+    words = [new.renewal_id, new.user, new.fingerprint, b64encode(new.key).decode()]
+    return seal_form(site_key, _OWNER, words, now + ASKED_LIFETIME, nonce)
 
 
 def read_key_token(site_key: bytes, text: str, now: datetime) -> NewKey | None:
     """Return what *text* carries; None where it has ended, or is none of ours."""
-    try:
-        sealed = urlsafe_b64decode(text.encode("ascii"))
-        ends, renewal_id, user, fingerprint, key = json.loads(unseal(site_key, _OWNER, sealed))
-    except (ValueError, SealBroken):
+    words = open_form(site_key, _OWNER, text, now, ASKED_LIFETIME)
+    if words is None:
         return None
-    if not 0 < ends - now.timestamp() <= ASKED_LIFETIME.total_seconds():
-        return None
+    renewal_id, user, fingerprint, key = words
     return NewKey(renewal_id, user, Fingerprint(fingerprint), b64decode(key))

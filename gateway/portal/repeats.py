@@ -31,6 +31,15 @@ def new_mark() -> str:
     return secrets.token_hex(MARK_BYTES)
 
 
+def digest_of(key: bytes, *words: str) -> bytes:
+    """Return what stands for *words*, and for no others, to whoever has *key*."""
+    message = b"".join(
+        len(octets).to_bytes(4) + octets
+        for octets in (word.encode(errors="surrogatepass") for word in words)
+    )
+    return hmac.digest(key, message, sha256)
+
+
 class Repeats(Generic[Answer]):
     """The answers that were given lately."""
 
@@ -47,7 +56,7 @@ class Repeats(Generic[Answer]):
         """Return what *do* answers to a form with *mark* and *words*; without a mark, each time."""
         if not mark:
             return await do()
-        form, now = self._digest(mark, *words), self._clock()
+        form, now = digest_of(self._key, mark, *words), self._clock()
         self._forget(now)
         if form in self._forms:
             return await asyncio.shield(self._forms[form][1])
@@ -80,10 +89,3 @@ class Repeats(Generic[Answer]):
     def _forget_one(self, form: bytes, answer: "asyncio.Future[Answer]") -> None:
         if form in self._forms and self._forms[form][1] is answer:
             del self._forms[form]
-
-    def _digest(self, *words: str) -> bytes:
-        message = b"".join(
-            len(octets).to_bytes(4) + octets
-            for octets in (word.encode(errors="surrogatepass") for word in words)
-        )
-        return hmac.digest(self._key, message, sha256)

@@ -17,12 +17,10 @@ Nothing here touches what the sign-in with a certificate counts.
 """
 
 import asyncio
-import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from hashlib import sha256
 from typing import Final
 
 from gateway.core.audit import AuditEvent, AuditKind
@@ -44,7 +42,7 @@ from gateway.core.people import Person
 from gateway.core.recovery import code_digest, plain_code
 from gateway.core.sealing import unseal
 from gateway.portal.lanes import Lane, LaneFull
-from gateway.portal.repeats import Repeats
+from gateway.portal.repeats import Repeats, digest_of
 from gateway.portal.services import Services
 from gateway.store import Credentials
 
@@ -256,14 +254,7 @@ class Identification:
 
     def _pair(self, claim: Claim) -> bytes:
         # Of one password there are thousands of spellings; each would have a pace of its own.
-        return self._digest(claim.user, stable_password(claim.password))
-
-    def _digest(self, *words: str) -> bytes:
-        message = b"".join(
-            len(octets).to_bytes(4) + octets
-            for octets in (word.encode(errors="surrogatepass") for word in words)
-        )
-        return hmac.digest(self._key, message, sha256)
+        return digest_of(self._key, claim.user, stable_password(claim.password))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from gateway.core.lost import Reporter, mint_token
 from gateway.core.pending import PENDING_LIFETIME, Ground, Pending, mint_pending, read_pending
 from gateway.core.people import Fingerprint
-from gateway.core.sealing import NONCE_BYTES, seal
+from gateway.core.sealing import NONCE_BYTES, seal_form
 
 KEY, NONCE = b"k" * 32, b"n" * NONCE_BYTES
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -48,7 +48,6 @@ def test_what_is_not_ours_is_nothing() -> None:
 
 def test_a_secret_of_the_store_is_none() -> None:
     """What is sealed for a person in the store does not open as this."""
-    from base64 import urlsafe_b64encode
-
-    sealed = seal(KEY, "anna", "[1]", NONCE)
-    assert read_pending(KEY, urlsafe_b64encode(sealed).decode(), NOW) is None
+    words = [*astuple(PENDING)]
+    text = seal_form(KEY, "anna", words, NOW + PENDING_LIFETIME, NONCE)
+    assert read_pending(KEY, text, NOW) is None

@@ -1,16 +1,29 @@
 """Secrets at rest."""
 
 import os
+from base64 import urlsafe_b64encode
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gateway.core.sealing import KEY_BYTES, NONCE_BYTES, SealBroken, seal, unseal
+from gateway.core.sealing import (
+    KEY_BYTES,
+    NONCE_BYTES,
+    SealBroken,
+    open_form,
+    seal,
+    seal_form,
+    unseal,
+)
 
 KEY = bytes(range(KEY_BYTES))
 SECRET = "JBSWY3DPEHPK3PXP"
+NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
 
 keys = st.binary(min_size=KEY_BYTES, max_size=KEY_BYTES)
 nonces = st.binary(min_size=NONCE_BYTES, max_size=NONCE_BYTES)
@@ -76,3 +89,20 @@ def test_bytes_that_are_no_text_do_not_open() -> None:
     sealed = nonce + AESGCM(KEY).encrypt(nonce, b"\xff\xfe", b"anna")
     with pytest.raises(SealBroken):
         unseal(KEY, "anna", sealed)
+
+
+@given(st.lists(st.text(st.characters()) | st.integers()), nonces)
+def test_a_form_carries_what_it_was_given(words: list[str | int], nonce: bytes) -> None:
+    """Until it ends, to the second; none is believed that is good for longer than any is."""
+    text = seal_form(KEY, "a form", words, NOW + HOUR, nonce)
+    assert open_form(KEY, "a form", text, NOW, HOUR) == words
+    assert open_form(KEY, "a form", text, NOW + HOUR - SECOND, HOUR) == words
+    assert open_form(KEY, "a form", text, NOW + HOUR, HOUR) is None
+    assert open_form(KEY, "a form", text, NOW - SECOND, HOUR) is None
+    assert open_form(KEY, "another form", text, NOW, HOUR) is None
+
+
+@given(st.text() | st.binary().map(lambda octets: urlsafe_b64encode(octets).decode()))
+def test_what_a_stranger_sends_is_no_form(text: str) -> None:
+    """Whatever it is, it is no error."""
+    assert open_form(KEY, "a form", text, NOW, HOUR) is None
