@@ -226,6 +226,9 @@ if exist "%part%" rmdir /s /q "%part%"
 mkdir "%part%" >nul 2>&1
 "%SystemRoot%\\System32\\tar.exe" -xf %1 -C "%part%" @MEMBERS@ >nul 2>&1
 if errorlevel 1 goto nottaken
+rem Nothing in it may lead elsewhere.
+dir /a:l /b "%part%" >nul 2>&1
+if not errorlevel 1 goto nottaken
 fc /b "%part%\\after" "%profile%\\renewal.id" >nul 2>&1
 if not errorlevel 1 goto taken
 fc /b "%part%\\before" "%profile%\\renewal.id" >nul 2>&1

@@ -185,6 +185,16 @@ def test_a_file_for_cmd_is_such_as_cmd_reads() -> None:
     assert '"%here%"' not in text.replace('set "here=%~dp0"', "")
 
 
+def test_cmd_looks_for_links_before_it_looks_at_what_a_renewal_brings() -> None:
+    """`dir /a:l` finds what leads elsewhere; that it found some is no reason to go on."""
+    lines = launchers()[WINDOWS].decode("ascii").split("\r\n")
+    looked = lines.index('dir /a:l /b "%part%" >nul 2>&1')
+    assert lines[looked + 1] == "if not errorlevel 1 goto nottaken"
+    unpacked = next(n for n, line in enumerate(lines) if "tar.exe" in line)
+    compared = next(n for n, line in enumerate(lines) if line.startswith("fc "))
+    assert unpacked < looked < compared
+
+
 def test_no_launcher_has_blanks_to_fill() -> None:
     """All marks were replaced."""
     for content in launchers().values():
