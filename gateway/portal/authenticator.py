@@ -47,6 +47,7 @@ def show_authenticator(  # one page, at every try
         "uri": uri,
         "groups": groups,
         "problem": problem,
+        "alarm": None,
         # What the page shows it was given by a form, and cannot be asked for again.
         "back": None,
     }

@@ -175,6 +175,7 @@ def _ask(
     # may be a password.
     values: dict[str, object] = {
         "problem": problem,
+        "alarm": None,
         "on_paper": on_paper,
         "mark": new_mark(),
     }
@@ -231,6 +232,7 @@ def _choose(  # one page, before and after
         "done": done,
         "revoked": choices_of(reported.ended, now, language, zone),
         "problem": problem,
+        "alarm": None,
         "request_number": request_id(request),
     }
     return render(request, "lost_certificates.html", values, status=status)
