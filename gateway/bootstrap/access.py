@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from ca.ledger import CertificateRecord, CertificateState
 from gateway.bootstrap.command import Command, CommandRefused
+from gateway.bootstrap.serials import holders_meant
 from gateway.config import Problems, read_configuration
 from gateway.core.asking import subject_of
 from gateway.core.people import Fingerprint, Holder, Person
@@ -112,15 +113,7 @@ async def explain_access(
     application = application_of(applications_of(command), app)
     person = await command.person(user)
     holders = await known_holders(command, [person])
-    if serial is not None:
-        chosen = [one for one in holders if one.serial == serial.lower()]
-        if not chosen:
-            raise CommandRefused(
-                f"{user} has no certificate {serial!r}; `pusterla cert list --user {user}` "
-                "names them"
-            )
-    else:
-        chosen = holders
+    chosen = holders if serial is None else holders_meant(holders, user, serial)
     judged = [(judge_at(one, now, command.clock()), one) for one in chosen]
     judged.sort(key=lambda each: (each[0] is None, each[1].not_after), reverse=True)
     refusal, holder = judged[0] if judged else (Refusal.NO_CERTIFICATE, None)
@@ -248,7 +241,7 @@ async def known_holders(command: Command, people: Iterable[Person]) -> list[Hold
         for record in records
         if record.username in known and record.state is not CertificateState.RESERVED
     ]
-    for presented in await command.store.presented():
+    for presented in await command.store.presented(user=one):
         if presented.user in known:
             holder = await command.store.holder(presented.verdict.fingerprint)
             if holder is not None:

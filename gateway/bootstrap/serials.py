@@ -4,6 +4,7 @@ Our own serials are random. Other CAs number as they like, and many begin with 1
 may well have given the same: then nothing is guessed.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -11,7 +12,7 @@ from ca.ledger import CertificateRecord
 from ca.serials import parse_serial
 from gateway.bootstrap.command import Command, CommandRefused
 from gateway.core.foreign import ForeignState, Presented
-from gateway.core.people import Fingerprint
+from gateway.core.people import Fingerprint, Holder
 
 _FINGERPRINT_DIGITS = 64
 
@@ -55,6 +56,27 @@ async def meant_by(command: Command, serial: str, trust: str | None) -> Meant:
             " another CA by its fingerprint in place of the serial"
         )
     return Meant(ours, next(iter(numbers.values()), ()))
+
+
+def holders_meant(holders: Iterable[Holder], user: str, serial: str) -> list[Holder]:
+    """Return the one of *holders*, all *user*'s, that *serial* or a fingerprint in its place means.
+
+    However often it was shown. Raises `CommandRefused` where it means none, or several.
+    """
+    plain, fingerprint = parse_serial(serial), _read_fingerprint(serial)
+    found = [one for one in holders if plain == one.serial or fingerprint == one.fingerprint]
+    if not found:
+        raise CommandRefused(
+            f"{user} has no certificate {serial!r}; `pusterla cert list --user {user}` names them,"
+            " and `pusterla ca trust certificates` those of other CAs"
+        )
+    if len({(one.trust, one.issuer) for one in found}) > 1:
+        named = "; ".join(f"{one.device} by {one.issuer} ({one.fingerprint})" for one in found)
+        raise CommandRefused(
+            f"the serial {plain} is that of several certificates of {user}: {named};"
+            " name one by its fingerprint in place of the serial"
+        )
+    return found
 
 
 async def shown_as(
@@ -112,11 +134,16 @@ _Numbers = dict[tuple[str, str], tuple[Presented, ...]]
 
 
 async def _by_fingerprint(command: Command, text: str, trust: str | None) -> tuple[Presented, ...]:
-    plain = text.strip().lower().replace(":", "").replace(" ", "")
-    if len(plain) != _FINGERPRINT_DIGITS:
+    fingerprint = _read_fingerprint(text)
+    if fingerprint is None:
         return ()
-    found = await command.store.presented(fingerprint=Fingerprint(plain))
+    found = await command.store.presented(fingerprint=fingerprint)
     return tuple(one for one in found if one.verdict.serial and trust in {None, one.verdict.trust})
+
+
+def _read_fingerprint(text: str) -> Fingerprint | None:
+    plain = text.strip().lower().replace(":", "").replace(" ", "")
+    return Fingerprint(plain) if len(plain) == _FINGERPRINT_DIGITS else None
 
 
 def _numbers(rows: list[Presented]) -> _Numbers:

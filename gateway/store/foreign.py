@@ -172,6 +172,18 @@ async def read_presented(
     return [_presented(row, whose(row)) for row in rows]
 
 
+async def read_presented_of(
+    connection: AsyncConnection, user: str, *wanted: ColumnElement[bool]
+) -> list[Presented]:
+    """Return as `read_presented` the accepted ones whose holder is *user* now, and read no others."""
+    email = await connection.scalar(select(person.c.email).where(person.c.username == user))
+    stated = or_(_states_user(user), _states_email(email or ""))
+    accepted = selected(state=ForeignState.ACCEPTED)
+    found = await read_presented(connection, stated, *accepted, *wanted)
+    # An address that two have states nobody.
+    return [one for one in found if one.user == user]
+
+
 async def is_any_presented(connection: AsyncConnection) -> bool:
     """Say whether any certificate of another CA was ever shown and is still known."""
     return await connection.scalar(select(_row.fingerprint).limit(1)) is not None
@@ -368,12 +380,9 @@ async def certificates_of(connection: AsyncConnection, **named: Unpack[Naming]) 
     if serial is None and user is None:
         raise ValueError("name the certificates of other CAs: a serial or a user")
     wanted = selected(serial=serial, trust=named.get("trust"), issuer=named.get("issuer"))
-    if user is not None:
-        wanted += selected(state=ForeignState.ACCEPTED)
-        email = await connection.scalar(select(person.c.email).where(person.c.username == user))
-        wanted.append(or_(_states_user(user), _states_email(email or "")))
-    found = await read_presented(connection, *wanted)
-    return [one for one in found if user is None or one.user == user]
+    if user is None:
+        return await read_presented(connection, *wanted)
+    return await read_presented_of(connection, user, *wanted)
 
 
 async def writings_of(

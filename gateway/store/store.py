@@ -643,13 +643,19 @@ class Store:
         state: ForeignState | None = None,
         fingerprint: Fingerprint | None = None,
         serial: str | None = None,
+        user: str | None = None,
     ) -> list[Presented]:
-        """Return the certificates of other CAs that fit every criterion given, oldest first."""
+        """Return the certificates of other CAs that fit every criterion given, oldest first.
+
+        With *user* those alone that are accepted, and that person's now.
+        """
         fingerprints = None if fingerprint is None else [fingerprint]
         wanted = foreign.selected(
             trust=trust, state=state, fingerprints=fingerprints, serial=serial
         )
         async with self._database.read() as connection:
+            if user is not None:
+                return await foreign.read_presented_of(connection, user, *wanted)
             return await foreign.read_presented(connection, *wanted)
 
     async def has_presented(self) -> bool:

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -8,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.gateway.cli.runner import Runner
+from tests.gateway.cli.test_foreign import GOOD, show_too
 
 OFFICE = """
 [[rules]]
@@ -203,6 +205,21 @@ def test_of_several_certificates_the_best_is_taken(office: Runner) -> None:
     assert "crm and not this application" in text
     reason = office.refused("policy", "explain", "anna", "wiki", "--serial", "abc")
     assert reason.startswith("anna has no certificate 'abc'")
+
+
+def test_a_certificate_is_named_as_in_every_command(office: Runner) -> None:
+    """In any writing of its serial; and by its fingerprint, where that is the serial of two."""
+    (own,) = office.json("cert", "list", "--user", "anna")
+    spelled = f"{int(own['serial'], 16):032X}"
+    pairs = ":".join(map("".join, zip(spelled[::2], spelled[1::2], strict=True)))
+    for written in (spelled, pairs, f"0x{own['serial']}"):
+        assert explained(office, "--serial", written)["certificate"]["device"] == "stick-1"
+    show_too(office, replace(GOOD, serial=own["serial"]))
+    reason = office.refused("policy", "explain", "anna", "wiki", "--serial", own["serial"])
+    assert "is that of several certificates of anna" in reason
+    for fingerprint, device in ((own["fingerprint"], "stick-1"), (GOOD.fingerprint, "office")):
+        assert fingerprint in reason
+        assert explained(office, "--serial", fingerprint)["certificate"]["device"] == device
 
 
 def test_somebody_without_a_certificate_is_explained_too(office: Runner) -> None:
