@@ -42,6 +42,22 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class NotCompared:
+    """The rules of *app* tell more *kinds* of requests of *user* apart than can be asked for."""
+
+    app: str
+    user: str
+    kinds: int
+
+    def __str__(self) -> str:
+        """In words."""
+        return (
+            f"the rules of {self.app!r} tell {self.kinds} kinds of requests of {self.user!r} apart,"
+            f" too many to be compared (at most {_MOST_PROBES})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class _Kinds:
     """The kinds of requests that rules tell apart: each in words, and one of its kind."""
 
@@ -59,13 +75,12 @@ class _Kinds:
 
 def compare(
     old: AppPolicy, new: AppPolicy, subjects: Iterable[Subject], now: datetime, zone: tzinfo
-) -> list[Change]:
+) -> list[Change] | NotCompared:
     """Return what changes for *subjects* where *new* takes the place of *old*.
 
     Looked at are two weeks from the day of *now* on and from each of the next dates at which rules
     begin or end, and the holidays of a year. What two patterns of paths
-    mean both is asked only where one of them is all within the other. Raises `ValueError` where
-    rules tell too many kinds of requests apart.
+    mean both is asked only where one of them is all within the other.
     """
     if old.rules == new.rules:
         return []
@@ -80,7 +95,10 @@ def compare(
         times = frozenset(rule.when for rule in rules if rule.when is not None)
         if times not in known:
             known[times] = _windows(times, now, zone)
-        found += _compare_for(alike, was, will_be, known[times], zone)
+        changes = _compare_for(alike, was, will_be, known[times], zone)
+        if isinstance(changes, NotCompared):
+            return changes
+        found += changes
     return _joined(found)
 
 
@@ -96,14 +114,11 @@ def _compare_for(
     new: AppPolicy,
     windows: Sequence[Window],
     zone: tzinfo,
-) -> list[Change]:
+) -> list[Change] | NotCompared:
     kinds = _kinds((*old.rules, *new.rules))
     probes = kinds.probes()
     if len(probes) > _MOST_PROBES:
-        raise ValueError(
-            f"the rules of {old.app!r} tell {len(probes)} kinds of requests of {alike[0].user!r} "
-            f"apart, too many to be compared (at most {_MOST_PROBES})"
-        )
+        return NotCompared(old.app, alike[0].user, len(probes))
     changes = [(_changes(old, new, alike[0], facts, windows), probe) for probe, facts in probes]
     return [
         Change(old.app, alike, gain, what, when)

@@ -14,7 +14,7 @@ from gateway.config.files import APPS_DIRECTORY, SETTINGS_FILE
 from gateway.core.asking import REFUSALS, subject_of
 from gateway.core.people import Holder
 from gateway.core.routes import normalise_target
-from policies.comparison import Change, compare
+from policies.comparison import Change, NotCompared, compare
 from policies.decide import decide
 from policies.model import Allow, AppPolicy, Deny, Level, RequestFacts, Subject
 
@@ -41,10 +41,12 @@ class Otherwise:
 class Comparison:
     """What changes for people; and of *looked_at* requests those decided *otherwise*.
 
-    *notes* say what could not be looked at.
+    Nothing is said of the applications *not_compared* but by requests; *notes* say which of these
+    are not known.
     """
 
     changes: tuple[Change, ...]
+    not_compared: tuple[NotCompared, ...]
     looked_at: int
     otherwise: tuple[Otherwise, ...]
     notes: tuple[str, ...]
@@ -68,22 +70,20 @@ async def compare_folders(
         if judge_at(holder, now, now) is None
     ]
     changes: list[Change] = []
-    notes: list[str] = []
+    not_compared: list[NotCompared] = []
     for app in sorted({*before, *after}):
         nothing = AppPolicy(app, ())
-        try:
-            changes += compare(
-                before.get(app, nothing), after.get(app, nothing), subjects, now, zone
-            )
-        except ValueError as error:
-            notes.append(str(error))
-    if since is None:
-        return Comparison(tuple(changes), 0, (), tuple(notes))
-    requests = _Requests(before, after, holders)
-    lines = _lines(command, since, notes)
-    for line in lines:
+        found = compare(before.get(app, nothing), after.get(app, nothing), subjects, now, zone)
+        if isinstance(found, NotCompared):
+            not_compared.append(found)
+        else:
+            changes += found
+    requests, notes = _Requests(before, after, holders), list[str]()
+    for line in () if since is None else _lines(command, since, notes):
         requests.look_at(line)
-    return Comparison(tuple(changes), requests.looked_at, requests.found(), tuple(notes))
+    return Comparison(
+        tuple(changes), tuple(not_compared), requests.looked_at, requests.found(), tuple(notes)
+    )
 
 
 def _policies_in(command: Command, folder: Path) -> Mapping[str, AppPolicy]:

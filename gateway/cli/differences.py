@@ -63,8 +63,11 @@ def diff(
 
 
 def _say_changes(found: "Comparison") -> None:
+    for each in found.not_compared:
+        say(f"not compared: {each}")
     if not found.changes:
-        say("nobody gains or loses anything")
+        if not found.not_compared:
+            say("nobody gains or loses anything")
         return
     say_table(
         ("APP", "WHO", "CHANGE", "WHAT", "WHEN"),
@@ -120,6 +123,9 @@ def _say_requests(found: "Comparison", zone: "tzinfo") -> None:
 def _facts(found: "Comparison") -> dict[str, Any]:
     return {
         "changes": [_change_facts(one) for one in found.changes],
+        "not_compared": [
+            {"app": one.app, "user": one.user, "kinds": one.kinds} for one in found.not_compared
+        ],
         "looked_at": found.looked_at,
         "otherwise": [
             {

@@ -156,6 +156,23 @@ def test_a_log_that_does_not_say_it_all_is_told(office: Runner, other: Path) -> 
     assert "there is no access log" in office.done(*words).stderr
 
 
+def test_what_could_not_be_compared_is_not_called_the_same(office: Runner, other: Path) -> None:
+    """It is named where the answer is looked for, beside what could be compared."""
+    office.add_app("crm")
+    shutil.copy(office.site / "apps" / "crm.toml", other / "apps")
+    paths = ", ".join(f'"/{number}"' for number in range(600))
+    change(other, RULES, f"{RULES}paths = [{paths}]\n")
+    words = ("policy", "diff", str(office.site), str(other))
+    [line] = office.done(*words).stdout.splitlines()
+    assert line.startswith("not compared: the rules of 'wiki' tell 601 kinds of requests of 'anna'")
+    file = other / "apps" / "crm.toml"
+    file.write_text(file.read_text(encoding="utf-8") + RULES, encoding="utf-8")
+    assert "anna (stick-1)  gains" in office.done(*words).stdout
+    answer = office.json(*words)
+    assert answer["not_compared"] == [{"app": "wiki", "user": "anna", "kinds": 601}]
+    assert ([one["app"] for one in answer["changes"]], answer["notes"]) == (["crm"], [])
+
+
 def test_a_folder_with_mistakes_is_not_compared(office: Runner, other: Path) -> None:
     """It is named, with all that is wrong."""
     change(other, '"allow"', '"allow-"')
