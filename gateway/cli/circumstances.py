@@ -35,12 +35,15 @@ class Circumstances:
 
     def moment(self, now: datetime, zone: tzinfo) -> datetime:
         """Return the moment that is asked about; without an offset it is told in *zone*."""
-        if self.at is None:
-            return now
-        try:
-            return parse_moment(self.at, zone)
-        except ValueError as error:
-            raise click.UsageError(str(error)) from error
+        return now if self.at is None else read_moment(self.at, zone)
+
+
+def read_moment(text: str, zone: tzinfo) -> datetime:
+    """Read the moment that `--at` names; without an offset it is told in *zone*."""
+    try:
+        return parse_moment(text, zone)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def circumstances(work: Any) -> Any:

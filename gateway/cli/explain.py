@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.circumstances import read_moment
 from gateway.cli.output import (
     ExampleCommand,
     json_option,
@@ -27,19 +28,6 @@ if TYPE_CHECKING:
 AROUND = timedelta(minutes=15)
 DEFAULT_LAST = timedelta(hours=1)
 DEFAULT_COUNT = 20
-
-
-def _moment(ctx: click.Context, option: click.Parameter, text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError as error:
-        raise click.BadParameter(
-            "write a moment as in '2026-11-22 10:30', or with its zone: '2026-11-22T09:30Z'",
-            ctx,
-            option,
-        ) from error
 
 
 def _address(ctx: click.Context, option: click.Parameter, text: str | None) -> str | None:
@@ -95,7 +83,6 @@ def _request(ctx: click.Context, option: click.Parameter, text: str | None) -> s
 )
 @click.option(
     "--at",
-    callback=_moment,
     metavar="MOMENT",
     help="Look at the quarter of an hour before and after, as in '2026-11-22 10:30' in the site's "
     "time zone.",
@@ -118,7 +105,7 @@ def explain(
     serial: str | None,
     address: str | None,
     last: timedelta | None,
-    at: datetime | None,
+    at: str | None,
     count: int,
     as_json: bool,
 ) -> None:
@@ -135,7 +122,7 @@ def explain(
     if (request is None) is not bool(wanted):
         raise click.UsageError("name the ID of a request, or one of --user, --serial and --from")
     if request is None:
-        _list(here, wanted, _span(last, at), count, as_json=as_json)
+        _list(here, wanted, last, at, count, as_json=as_json)
         return
     if last is not None or at is not None:
         raise click.UsageError("--last and --at are for lists; an ID says by itself when it was")
@@ -169,29 +156,28 @@ def _tell(here: Surroundings, request: str, *, as_json: bool) -> None:
 # Lists --------------------------------------------------------------------------
 
 
-def _span(last: timedelta | None, at: datetime | None) -> tuple[timedelta, datetime | None]:
-    if last is not None and at is not None:
-        raise click.UsageError("--last looks back from now, and --at says another moment: take one")
-    return (AROUND if at is not None else last or DEFAULT_LAST), at
-
-
 def _list(
     here: Surroundings,
     wanted: dict[str, str],
-    span: tuple[timedelta, datetime | None],
+    last: timedelta | None,
+    at: str | None,
     count: int,
     *,
     as_json: bool,
 ) -> None:
     from gateway.bootstrap.refused import refused_lately
 
+    if last is not None and at is not None:
+        raise click.UsageError("--last looks back from now, and --at says another moment: take one")
+
     async def work(command: "Command") -> "RefusedList":
-        width, at = span
-        if at is not None and at.tzinfo is None:
-            at = at.replace(tzinfo=command.site.time_zone)
-        now = command.clock()
-        between = (now - width, now) if at is None else (at - width, at + width)
-        found = await refused_lately(command, wanted, between, count)
+        if at is None:
+            now = command.clock()
+            span = (now - (DEFAULT_LAST if last is None else last), now)
+        else:
+            moment = read_moment(at, command.site.time_zone)
+            span = (moment - AROUND, moment + AROUND)
+        found = await refused_lately(command, wanted, span, count)
         if "user" in wanted and not found.refused:
             # Nobody was called so: a slip of the keyboard, rather than somebody removed.
             await command.person(wanted["user"])

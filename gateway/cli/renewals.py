@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -21,16 +21,18 @@ from gateway.cli.output import (
 )
 from gateway.cli.secret import read_secret_line
 from gateway.cli.surroundings import Surroundings
-from policies.durations import parse_duration
+from policies.durations import parse_duration, show_duration
 
 if TYPE_CHECKING:
     from gateway.bootstrap.renewing import Renewed
 
 
 class Span(click.ParamType[timedelta]):
-    """A length of time as settings have it: `12h`, `14d`."""
+    """A length of time as settings have it: `12h`, `14d`; a hundred years at the most."""
 
     name = "duration"
+    # From now on and back it is a moment that can be written, whatever is added to it.
+    LONGEST: Final = timedelta(days=36_500)
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -39,9 +41,12 @@ class Span(click.ParamType[timedelta]):
         if isinstance(value, timedelta):
             return value
         try:
-            return parse_duration(str(value))
+            found = parse_duration(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        if found > self.LONGEST:
+            self.fail(f"{value} is too long: at most {show_duration(self.LONGEST)}", param, ctx)
+        return found
 
 
 SPAN = Span()

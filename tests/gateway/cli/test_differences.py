@@ -93,6 +93,15 @@ def log(office: Runner, serial: str, *targets: str, **more: Any) -> None:
             file.write(line + "\n")
 
 
+def test_no_longer_time_is_asked_about_than_can_be_told(office: Runner) -> None:
+    """Two thousand years ago there was no calendar to tell it by."""
+    words = ("policy", "diff", str(office.site), str(office.site), "--last")
+    result = office.run(*words, "999999d")
+    assert result.exit_code == 2
+    assert "999999d is too long: at most 36500d" in result.stderr
+    assert office.done(*words, "36500d").exit_code == 0
+
+
 def test_the_same_rules_change_nothing(office: Runner, other: Path) -> None:
     """For nobody."""
     answer = office.done("policy", "diff", str(office.site), str(other))
