@@ -65,7 +65,7 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class Judgement:
     """Why somebody is let in or not, from the certificate on."""
 
     holder: Holder | None
@@ -108,7 +108,7 @@ async def explain_access(
     facts: RequestFacts,
     now: datetime,
     serial: str | None = None,
-) -> Story:
+) -> Judgement:
     """Judge *user* at *app* as the edge does, after the sign-in, and keep every step."""
     application = application_of(applications_of(command), app)
     person = await command.person(user)
@@ -127,7 +127,7 @@ async def explain_access(
     opens = None
     if isinstance(explanation.decision, Deny) and explanation.decision.until is not None:
         opens = opens_at(application.policy, subject, now, facts)
-    return Story(holder, len(holders), refusal, explanation, opens)
+    return Judgement(holder, len(holders), refusal, explanation, opens)
 
 
 async def who_reaches(

@@ -11,7 +11,7 @@ from gateway.cli.circumstances import Circumstances, circumstances
 from gateway.cli.differences import diff
 from gateway.cli.matrix import say_access
 from gateway.cli.output import ExampleCommand, json_option, printable, say, say_json
-from gateway.cli.reasons import say_story, story_facts
+from gateway.cli.reasons import facts_of_judgement, say_judgement
 from gateway.cli.surroundings import Surroundings, pass_surroundings
 from gateway.config import Configuration, Problems, read_configuration
 from policies.model import RequestFacts
@@ -115,15 +115,15 @@ def explain(
     """
     from gateway.bootstrap.access import explain_access
 
-    story, now, zone = _judge(
+    judgement, now, zone = _judge(
         here,
         asked,
         lambda command, facts, now: explain_access(command, user, app, facts, now, serial),
     )
     if as_json:
-        say_json(story_facts(story, now))
+        say_json(facts_of_judgement(judgement, now))
     else:
-        say_story(story, asked.facts(), now, zone)
+        say_judgement(judgement, asked.facts(), now, zone)
 
 
 @policy.command(cls=ExampleCommand, example="policy who wiki --from 10.0.0.7")

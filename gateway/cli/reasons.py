@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.cli.matrix import shown_moment
 from gateway.cli.output import say, say_facts, table, utc
-from policies.decide import Explanation, RuleFinding
+from policies.decide import Explanation, Finding, RuleFinding
 from policies.match import Verdict
-from policies.model import Allow, Deny, RequestFacts, StepUp
+from policies.model import Allow, Decision, Deny, RequestFacts, StepUp
 
 if TYPE_CHECKING:
-    from gateway.bootstrap.access import Story
+    from gateway.bootstrap.access import Judgement
 
 
-def say_story(story: "Story", facts: RequestFacts, now: datetime, zone: tzinfo) -> None:
-    """Print *story*, from the certificate to the answer."""
-    explanation, holder = story.explanation, story.holder
+def say_judgement(judgement: "Judgement", facts: RequestFacts, now: datetime, zone: tzinfo) -> None:
+    """Print *judgement*, from the certificate to the answer."""
+    explanation, holder = judgement.explanation, judgement.holder
     local = now.astimezone(zone)
     place = f" from {facts.address}" if facts.address else ""
     certificate = "none" if holder is None else f"{holder.device} {holder.serial}"
@@ -26,7 +26,7 @@ def say_story(story: "Story", facts: RequestFacts, now: datetime, zone: tzinfo) 
             ("application", explanation.app),
             ("request", f"{facts.method} {facts.path}{place}"),
             ("when", f"{shown_moment(now, zone)} {local.tzname()}"),
-            ("certificate", f"{certificate}: {story.refusal or 'good'}"),
+            ("certificate", f"{certificate}: {judgement.refusal or 'good'}"),
             ("it opens", _scope(explanation)),
             ("sign-in", "as if it were done"),
         ]
@@ -37,7 +37,7 @@ def say_story(story: "Story", facts: RequestFacts, now: datetime, zone: tzinfo) 
     else:
         say("there are no rules: nobody gets in")
     say()
-    say(_verdict(story, zone))
+    say(_verdict(judgement, zone))
 
 
 def _scope(explanation: Explanation) -> str:
@@ -57,69 +57,85 @@ def rule_line(found: RuleFinding) -> tuple[str, ...]:
     return (found.rule.name, found.rule.effect, answer, why or "it is for everybody, always")
 
 
-def _verdict(story: "Story", zone: tzinfo) -> str:
-    decision = story.explanation.decision
+def decision_in_words(decision: Decision) -> str:
+    """Write a decision of the rules, for people."""
     match decision:
-        case Allow(rule, until, observed):
-            words = f"let in by {rule!r}"
-            if until is not None:
-                words += f" until {shown_moment(until, zone)} at least"
-            if observed:
-                words += f", against {', '.join(map(repr, observed))} on trial"
+        case Allow(rule, _, observed):
+            trial = f", against {', '.join(map(repr, observed))} on trial" if observed else ""
+            return f"let in by {rule!r}{trial}"
         case StepUp():
-            words = "sent to sign in"
+            return "let in after a sign-in"
         case Deny(reason, rule):
-            by = f" ({rule!r})" if rule else ""
-            words = f"refused: {reason}{by}"
-            if story.opens is not None:
-                words += f"; opens {shown_moment(story.opens, zone)}"
-    if story.refusal is None:
+            return f"refused: {reason}" + (f" ({rule!r})" if rule else "")
+
+
+def _verdict(judgement: "Judgement", zone: tzinfo) -> str:
+    decision = judgement.explanation.decision
+    words = decision_in_words(decision)
+    if isinstance(decision, Allow) and decision.until is not None:
+        words += f"; until {shown_moment(decision.until, zone)} at least"
+    if judgement.opens is not None:
+        words += f"; opens {shown_moment(judgement.opens, zone)}"
+    if judgement.refusal is None:
         return words
-    return f"refused: {story.refusal}, whatever the rules say; by them they would be {words}"
+    return f"refused: {judgement.refusal}, whatever the rules say; by them they would be {words}"
 
 
-def story_facts(story: "Story", now: datetime) -> dict[str, Any]:
-    """Return *story* as programs read it."""
-    explanation, holder = story.explanation, story.holder
+def facts_of_judgement(judgement: "Judgement", now: datetime) -> dict[str, Any]:
+    """Return *judgement* as programs read it."""
+    explanation, holder = judgement.explanation, judgement.holder
     return {
         "at": utc(now),
         "app": explanation.app,
         "certificate": None
         if holder is None
         else {"serial": holder.serial, "device": holder.device, "trust": holder.trust},
-        "certificate_refusal": None if story.refusal is None else story.refusal.value,
-        "scope": explanation.scope.verdict.value,
+        "certificate_refusal": None if judgement.refusal is None else judgement.refusal.value,
+        **facts_of_explanation(explanation),
+        "opens": utc(judgement.opens),
+        "allowed": judgement.refusal is None and isinstance(explanation.decision, Allow),
+    }
+
+
+def facts_of_explanation(explanation: Explanation) -> dict[str, Any]:
+    """Return as programs read it what the rules decide, and why."""
+    return {
+        **_decision_facts(explanation.decision),
+        "scope": _finding(explanation.scope),
+        "level": _finding(explanation.level),
         "rules": [
             {
                 "name": each.rule.name,
                 "effect": each.rule.effect.value,
                 "matches": each.matches,
-                "findings": [
-                    {
-                        "criterion": one.criterion,
-                        "verdict": one.verdict.value,
-                        "wanted": one.wanted,
-                        "found": one.found,
-                    }
-                    for one in each.findings
-                ],
+                "criteria": list(map(_finding, each.findings)),
             }
             for each in explanation.rules
         ],
-        **_decision_facts(explanation),
-        "opens": utc(story.opens),
-        "allowed": story.refusal is None and isinstance(explanation.decision, Allow),
     }
 
 
-def _decision_facts(explanation: Explanation) -> dict[str, Any]:
-    decision = explanation.decision
-    facts: dict[str, Any] = {"until": utc(decision.until), "rule": None, "observed": []}
+def _finding(finding: Finding) -> dict[str, str]:
+    return {
+        "criterion": finding.criterion,
+        "verdict": finding.verdict.value,
+        "wanted": finding.wanted,
+        "found": finding.found,
+    }
+
+
+def _decision_facts(decision: Decision) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "reason": None,
+        "rule": None,
+        "observed": [],
+        "until": utc(decision.until),
+        "in_words": decision_in_words(decision),
+    }
     match decision:
         case Allow(rule, _, observed):
-            facts |= {"decision": "allow", "rule": rule, "observed": list(observed)}
+            return {"decision": "allow", **facts, "rule": rule, "observed": list(observed)}
         case StepUp():
-            facts |= {"decision": "sign-in"}
+            return {"decision": "sign-in", **facts}
         case Deny(reason, rule):
-            facts |= {"decision": "deny", "reason": reason.value, "rule": rule}
-    return facts
+            return {"decision": "deny", **facts, "reason": reason.value, "rule": rule}

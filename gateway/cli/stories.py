@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from gateway.cli.facts import state_here, state_of
 from gateway.cli.output import local, say, say_facts, say_table, spell
-from gateway.cli.reasons import rule_line
-from gateway.cli.story_facts import decision_in_words
+from gateway.cli.reasons import decision_in_words, rule_line
 
 if TYPE_CHECKING:
     from gateway.bootstrap.ruling import Ruling

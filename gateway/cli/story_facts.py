@@ -2,10 +2,11 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any
 
 from gateway.cli.facts import facts_of, foreign_facts
 from gateway.cli.output import utc
+from gateway.cli.reasons import facts_of_explanation
 
 if TYPE_CHECKING:
     from gateway.bootstrap.refused import Refused
@@ -13,23 +14,6 @@ if TYPE_CHECKING:
     from gateway.bootstrap.story import Story
     from gateway.core.audit import AuditLine
     from gateway.core.sessions import Session
-    from policies.decide import Explanation, Finding
-    from policies.model import Decision
-
-
-def decision_in_words(decision: "Decision") -> str:
-    """Write a decision of the rules."""
-    from policies.model import Allow, Deny, StepUp
-
-    match decision:
-        case Allow():
-            return f"allowed by {decision.rule!r}"
-        case Deny():
-            by = "" if decision.rule is None else f" ({decision.rule!r})"
-            return f"refused: {decision.reason}{by}"
-        case StepUp():
-            return "allowed after a sign-in"
-    assert_never(decision)
 
 
 def facts_of_story(story: "Story", now: datetime) -> dict[str, Any]:
@@ -110,34 +94,8 @@ def _ruling(ruling: "Ruling") -> dict[str, Any]:
         "file": str(ruling.file),
         "written_at": utc(ruling.written_at),
         "newer_than_request": ruling.newer,
-        "then": None if ruling.then is None else _explanation(ruling.then),
-        "now": None if ruling.now is None else _explanation(ruling.now),
-    }
-
-
-def _explanation(explanation: "Explanation") -> dict[str, Any]:
-    return {
-        "decision": decision_in_words(explanation.decision),
-        "scope": _finding(explanation.scope),
-        "level": _finding(explanation.level),
-        "rules": [
-            {
-                "name": found.rule.name,
-                "effect": found.rule.effect.value,
-                "matches": found.matches,
-                "criteria": [_finding(finding) for finding in found.findings],
-            }
-            for found in explanation.rules
-        ],
-    }
-
-
-def _finding(finding: "Finding") -> dict[str, str]:
-    return {
-        "criterion": finding.criterion,
-        "verdict": finding.verdict.value,
-        "wanted": finding.wanted,
-        "found": finding.found,
+        "then": None if ruling.then is None else facts_of_explanation(ruling.then),
+        "now": None if ruling.now is None else facts_of_explanation(ruling.now),
     }
 
 

@@ -136,7 +136,7 @@ def test_the_certificate_is_told_as_it_was_and_as_it_is(pusterla: Runner, now: d
         "groups": ["technicians"],
     }
     assert story["session"] is None
-    assert story["rules"]["then"]["decision"] == "allowed after a sign-in"
+    assert story["rules"]["then"]["decision"] == "sign-in"
     assert story["rules"]["upstreams"] == ["http://127.0.0.1:9000"]
     pusterla.done("cert", "revoke", "--serial", issued["serial"], "--reason", "keyCompromise")
     story = pusterla.json("explain", request)
