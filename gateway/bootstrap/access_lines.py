@@ -146,8 +146,16 @@ class AccessLines:
                 if one is not None and one.ended_at >= moment:
                     yield one
 
-    def begins(self) -> datetime | None:
-        """Return when the oldest line that is still there was written; None: there is none."""
+    def lacks(self, moment: datetime) -> str:
+        """Say how these lines do not reach back to *moment*; "" where they do."""
+        begins = self._begins()
+        if begins is None:
+            return "there is no line in the access log of this node"
+        if moment < begins:
+            return f"the access log of this node reaches back to {begins:%Y-%m-%d %H:%M:%S} UTC"
+        return ""
+
+    def _begins(self) -> datetime | None:
         for path in self.files():
             for line in self._search(path, _BEGINNING, None):
                 if (first := read_line(line)) is not None:

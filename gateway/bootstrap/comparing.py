@@ -101,9 +101,8 @@ def _lines(command: Command, since: datetime, notes: list[str]) -> Iterable[Acce
         return
     lines = AccessLines(command.folder.path / command.site.access_log)
     yield from lines.since(since)
-    begins = lines.begins()
-    if begins is None or begins > since:
-        notes.append("the access log does not go back so far")
+    if lacking := lines.lacks(since):
+        notes.append(f"{lacking}: not every request of that time is known")
     notes += lines.unread
 
 

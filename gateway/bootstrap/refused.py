@@ -78,10 +78,8 @@ def _of_access_log(
         field, value, span, count, lambda line: _is_refused(line) and _fits(line, wanted)
     )
     gaps += lines.unread
-    begins = lines.begins()
-    if begins is None or begins > span[0]:
-        back = "is empty" if begins is None else f"reaches back to {begins:%Y-%m-%d %H:%M:%S} UTC"
-        gaps.append(f"the access log of this node {back}; before that the audit log alone is asked")
+    if lacking := lines.lacks(span[0]):
+        gaps.append(f"{lacking}: for the rest the audit log alone is asked")
     return [_of_line(line) for line in found]
 
 

@@ -160,15 +160,12 @@ def _find_line(
         if "?..." in found.target:
             gaps.append("what stood behind the ? of the target is not written ([log] queries)")
         return found
-    begins = lines.begins()
     if now - made < _WRITTEN_WITHIN:
         gaps.append("it is so new that its line may not be written yet: ask again")
-    elif begins is None:
-        gaps.append("there is no line in the access log of this node: ask where the edge runs")
-    elif made < begins:
+    elif lacking := lines.lacks(made):
         gaps.append(
-            f"the access log of this node reaches back to {begins:%Y-%m-%d %H:%M:%S} UTC, and the "
-            "request was before that: its line was rotated away, or the log was off"
+            f"{lacking}: its line was rotated away, the log was off then, or the edge runs "
+            "elsewhere: ask there"
         )
     else:
         gaps.append(

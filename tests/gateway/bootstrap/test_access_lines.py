@@ -187,11 +187,12 @@ def test_all_lines_since_a_moment_are_read(log: AccessLines) -> None:
 
 def test_the_log_says_how_far_back_it_reaches(log: AccessLines, tmp_path: Path) -> None:
     """To its oldest line; a log without lines to no moment."""
-    begins = log.begins()
-    assert begins is not None
-    assert begins.replace(microsecond=0) == BEGIN
+    reach = f"the access log of this node reaches back to {BEGIN:%Y-%m-%d %H:%M:%S} UTC"
+    assert log.lacks(BEGIN) == log.lacks(BEGIN - timedelta(days=9)) == reach
+    assert log.lacks(BEGIN + timedelta(seconds=1)) == ""
     (tmp_path / "empty").mkdir()
-    assert AccessLines(tmp_path / "empty" / "access.jsonl").begins() is None
+    empty = AccessLines(tmp_path / "empty" / "access.jsonl")
+    assert empty.lacks(BEGIN) == "there is no line in the access log of this node"
 
 
 def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:

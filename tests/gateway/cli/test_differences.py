@@ -157,7 +157,9 @@ def test_requests_of_the_last_days_are_decided_again(office: Runner, other: Path
 def test_a_log_that_does_not_say_it_all_is_told(office: Runner, other: Path) -> None:
     """So that nobody takes silence for an answer."""
     words = ("policy", "diff", str(office.site), str(other), "--last", "7d")
-    assert "the access log does not go back so far" in office.done(*words).stderr
+    assert "there is no line in the access log of this node" in office.done(*words).stderr
+    log(office, "1", "/")
+    assert "the access log of this node reaches back to" in office.done(*words).stderr
     settings = office.site / "pusterla.toml"
     text = settings.read_text(encoding="utf-8")
     assert '# access = "log/access.jsonl"' in text
