@@ -1,6 +1,6 @@
 """pusterla policy: who may reach what and when, checked and explained."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,6 +14,8 @@ from gateway.cli.output import ExampleCommand, json_option, printable, say, say_
 from gateway.cli.reasons import facts_of_judgement, say_judgement
 from gateway.cli.surroundings import Surroundings, pass_surroundings
 from gateway.config import Configuration, Problems, read_configuration
+from gateway.core.site import Application
+from gateway.core.trusts import Trust
 from policies.model import RequestFacts
 from policies.reading import Problem
 from policies.review import review
@@ -41,14 +43,7 @@ def check(here: Surroundings, *, as_json: bool) -> None:
     from gateway.bootstrap.trusted import trusts_of
 
     found, trusts = read_configuration(here.folder().path), trusts_of(here.folder())
-    problems = [
-        *(found.problems if isinstance(found, Problems) else ()),
-        *(trusts.problems if isinstance(trusts, Problems) else ()),
-    ]
-    if not problems and isinstance(found, Configuration):
-        unread, judged = judge_cases(here, found)
-        problems = [*unread, *faults_of(judged)]
-    warnings = [] if problems else here.run(_strange)
+    problems, warnings = _look(here, found, trusts)
     if as_json:
         say_json({"problems": _places(problems), "warnings": _places(warnings)})
     else:
@@ -67,13 +62,26 @@ def check(here: Surroundings, *, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-async def _strange(command: "Command") -> list[Problem]:
-    from gateway.bootstrap.access import applications_of, find_strangers
-    from gateway.bootstrap.trusted import trusts_of
+def _look(
+    here: Surroundings, found: Configuration | Problems, trusts: Mapping[str, Trust] | Problems
+) -> tuple[list[Problem], list[Problem]]:
+    """Return the problems of files and cases; and what is strange, where there are none."""
+    if isinstance(found, Problems) or isinstance(trusts, Problems):
+        files = [each for each in (found, trusts) if isinstance(each, Problems)]
+        return [problem for each in files for problem in each.problems], []
+    unread, judged = judge_cases(here, found)
+    problems = [*unread, *faults_of(judged)]
+    if problems:
+        return problems, []
+    applications = found.applications.values()
+    return [], here.run(lambda command: _strange(command, applications, trusts))
 
-    applications = applications_of(command).values()
-    trusts = trusts_of(command.folder)
-    names = () if isinstance(trusts, Problems) else tuple(trusts)
+
+async def _strange(
+    command: "Command", applications: Collection[Application], trusts: Collection[str]
+) -> list[Problem]:
+    from gateway.bootstrap.access import find_strangers
+
     today = command.clock().astimezone(command.site.time_zone).date()
     found = [
         (application.name, odd.position, odd.rule, odd.message)
@@ -82,7 +90,7 @@ async def _strange(command: "Command") -> list[Problem]:
     ]
     found += [
         (one.app, one.position, one.rule, one.message)
-        for one in await find_strangers(command, applications, names)
+        for one in await find_strangers(command, applications, trusts)
     ]
     return [
         Problem(f"apps/{app}.toml: rules[{position}]", f"{rule!r}: {message}")
