@@ -155,8 +155,8 @@ class Authority:
         That the one who orders holds the private key, and may order this, is for the caller to
         know. Raises `IdentityRefused` or `IssuanceRefused`, with nothing written, when the order
         cannot be met, and `LedgerError` when the user was revoked while this was signed. A key
-        that was *handed_in* may be reported as compromised meanwhile: then too `IssuanceRefused`
-        is raised, and the serial is revoked.
+        that was *handed_in* may be somebody else's by now: then too `IssuanceRefused` is raised;
+        and where it is reported as compromised meanwhile, also the serial is revoked.
         """
         identity = Identity(order.user, order.device, self._host, order.email)
         if order.scope is not None and (not order.scope or "" in order.scope):
@@ -174,6 +174,10 @@ class Authority:
         validity = profile.validity(order.lifetime, self._issuer.certificate, now)
         serial = serial_text(request.serial)
         async with self._begin() as connection:
+            if handed_in:
+                owner = await ledger.claim_key(connection, _spki(public_key), order.user)
+                if owner != order.user:
+                    raise IssuanceRefused([_claimed(owner, order.user)])
             if order.renewal is not None:
                 await renewals.refuse_unfit(connection, order.renewal, now)
             await ledger.reserve_serial(
@@ -192,7 +196,7 @@ class Authority:
         async with self._begin() as connection:
             faults: list[str] = []
             if handed_in:
-                # That nobody else has this key was seen before anything was signed.
+                # That nobody else gets one for this key was settled before anything was signed.
                 known = await ledger.find_by_key(connection, _spki(public_key), order.user)
                 faults = [*_history_faults(known, order.user)]
             if faults:
@@ -370,6 +374,10 @@ def _history_faults(known: Iterable[CertificateRecord], user: str) -> Iterator[s
                 f"the key of this request is {record.username}'s, as certificate {record.serial}"
                 f" says: {user} makes a key of their own"
             )
+
+
+def _claimed(owner: str, user: str) -> str:
+    return f"the key of this request was handed in for {owner}: {user} makes a key of their own"
 
 
 def _spki(public_key: PublicKey) -> bytes:

@@ -18,6 +18,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any
 
 from cryptography import x509
@@ -250,6 +251,15 @@ responder = Table(
     UniqueConstraint("issuer", "serial"),
 )
 
+handed_in_key = Table(
+    "handed_in_key",
+    metadata,
+    # SHA-256 of the public key.
+    Column("key", String(64), primary_key=True),
+    Column("username", String(64), nullable=False),
+)
+"""Keys that people made themselves, and whose they are from when one is to be certified."""
+
 crl = Table(
     "crl",
     metadata,
@@ -462,6 +472,20 @@ async def find_by_key(
     if user is not None:
         query = query.where(certificate.c.username == user)
     return [_record(row) for row in await connection.execute(query)]
+
+
+async def claim_key(connection: AsyncConnection, spki: bytes, user: str) -> str:
+    """Write down that the key *spki* (DER) is *user*'s, and return whose it is: of the first.
+
+    Certificates that are being signed have no key yet by which `find_by_key` finds them, so this
+    alone keeps two people from getting one for the same key at once.
+    """
+    key = sha256(spki).hexdigest()
+    mine = handed_in_key.c.key == key
+    owner: str | None = await connection.scalar(select(handed_in_key.c.username).where(mine))
+    if owner is None:
+        await connection.execute(insert(handed_in_key).values(key=key, username=user))
+    return owner or user
 
 
 async def list_certificates(

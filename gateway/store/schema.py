@@ -22,7 +22,7 @@ from sqlalchemy import (
 from ca.ledger import Instant, NameList
 from ca.ledger import metadata as ledger_metadata
 
-REVISION = "0008"
+REVISION = "0009"
 """The migration that these tables are the result of."""
 
 metadata = MetaData(naming_convention=ledger_metadata.naming_convention)

@@ -363,6 +363,28 @@ class TestRequests:
         assert record.serial in str(caught.value)
         assert not (tmp_path / "2.pem").exists()
 
+    async def test_a_key_that_two_hand_in_at_once(
+        self, ca: CA, authority: Authority, begin: Begin, tmp_path: Path
+    ) -> None:
+        """One of them is told so and gets nothing, wherever the other comes in between."""
+        bruno, refused = replace(ORDER, user="bruno"), list[str]()
+
+        async def hand_in(at: Authority, order: Order) -> None:
+            path = tmp_path / f"{order.user}-{step}.pem"
+            try:
+                await at.enrol_request(order, asked, path=path, now=NOW)
+            except IssuanceRefused as error:
+                refused.append(str(error))
+                assert not path.exists()
+
+        for step, loser in ((1, "anna"), (2, "bruno"), (3, "bruno")):
+            asked = CertificateRequest(make_key().public_key(), ())
+            between = doing_after(begin, step, lambda: hand_in(authority, bruno))
+            await hand_in(authority_of(ca, between, tmp_path), ORDER)
+            assert len(refused) == step
+            assert refused[-1].endswith(f"{loser} makes a key of their own")
+            assert len(await records(begin)) == step
+
     async def test_a_folder_that_goes(
         self, ca: CA, authority: Authority, begin: Begin, tmp_path: Path
     ) -> None:
