@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ca.errors import FileRefused
-from ca.keys import read_handed_in, write_new
+from ca.keys import read_handed_in, sync_folder, write_new
 from ca.serials import parse_serial
 from gateway.bootstrap.folder import SECRET_DIRECTORY_MODE, SECRET_FILE_MODE, SiteFolder
 
@@ -74,7 +74,7 @@ def begin(site: SiteFolder, begun: Begun) -> Iterator[Record]:
             os.write(descriptor, json.dumps(document).encode())
             os.fsync(descriptor)
             draft.rename(path)
-            sync(folder)
+            sync_folder(folder)
         except BaseException:
             os.close(descriptor)
             draft.unlink(missing_ok=True)
@@ -199,12 +199,3 @@ def _hand_over(what: Path | int, site: SiteFolder) -> None:
     if os.geteuid() == 0:
         owner = site.ca.stat()
         os.chown(what, owner.st_uid, owner.st_gid)
-
-
-def sync(folder: Path) -> None:
-    """Make the names in *folder* durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

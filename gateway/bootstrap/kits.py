@@ -24,6 +24,7 @@ from ca.authority import Enrolled
 from ca.bundle import friendly_name
 from ca.identity import Identity
 from ca.issue import fingerprint
+from ca.keys import sync_folder
 from ca.kinds import KeyKind, PrivateKey, make_key
 from ca.ledger import CertificateRecord, CertificateState
 from gateway.bootstrap.browsers import Browser, open_browser
@@ -31,7 +32,7 @@ from gateway.bootstrap.certificates import Wanted, authority_of, order_of
 from gateway.bootstrap.command import Command, CommandRefused
 from gateway.bootstrap.folder import read_site_key
 from gateway.bootstrap.kit_devices import reserve_device
-from gateway.bootstrap.kit_records import Begun, keep, sync
+from gateway.bootstrap.kit_records import Begun, keep
 from gateway.bootstrap.kit_undoing import all_or_nothing, clean_up
 from gateway.bootstrap.signing import active_issuer
 from gateway.config.files import Problems, read_applications
@@ -256,7 +257,7 @@ def _give_name(part: Path, out: Path) -> None:
     # Once more, since a rename would take the place of an empty folder.
     refuse_unfit_place(out)
     part.rename(out)
-    sync(out.parent)
+    sync_folder(out.parent)
 
 
 def make_folder(path: Path) -> None:
@@ -268,7 +269,7 @@ def sync_all(folder: Path) -> None:
     """Make all names below *folder* durable."""
     for one in (folder, *folder.rglob("*")):
         if one.is_dir():
-            sync(one)
+            sync_folder(one)
 
 
 def public_octets(key: PrivateKey) -> bytes:

@@ -1,9 +1,8 @@
-"""Writing the files of trusts: whole or not at all, readable by the processes, one at a time."""
+"""The files of trusts: their folder, and that one command at a time changes them."""
 
 import asyncio
 import fcntl
 import os
-import secrets
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -67,20 +66,3 @@ def make_directory(directory: Path) -> None:
     # Whatever the umask; and setgid, which is inherited, hands the group on to the files.
     directory.chmod(DIRECTORY_MODE | (directory.stat().st_mode & stat.S_ISGID))
     sync_folder(directory.parent)
-
-
-def replace(path: Path, data: bytes) -> None:
-    """Write *path* whole or not at all, durably; what was there before is replaced."""
-    # Begins with a dot, so that no running process reads it.
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with draft.open("xb") as file:
-            # Whatever the umask: a file that the edge cannot read is a problem of the site.
-            os.fchmod(file.fileno(), FILE_MODE)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    sync_folder(path.parent)

@@ -19,12 +19,12 @@ from ca.foreign.authorities import (
     issuing_of,
     read_authorities,
 )
-from ca.keys import sync_folder
+from ca.keys import replace, sync_folder
 from ca.serials import parse_serial
 from gateway.bootstrap.asking import Asked, let_take_up
 from gateway.bootstrap.command import Command, CommandRefused
 from gateway.bootstrap.folder import SiteFolder
-from gateway.bootstrap.trust_files import changing_trusts, make_directory, replace
+from gateway.bootstrap.trust_files import FILE_MODE, changing_trusts, make_directory
 from gateway.bootstrap.trusted import own_authorities, trusts_of
 from gateway.config import Problems
 from gateway.config.trust_template import trust_text
@@ -143,10 +143,10 @@ async def _write_new(command: Command, new: NewTrust, certificates: tuple[bytes,
     if isinstance(found, Problems):
         raise CommandRefused("\n".join(problem.message for problem in found.problems))
     make_directory(command.folder.trust)
-    replace(command.folder.trust_certificates(name), authorities_pem(certificates))
+    replace(command.folder.trust_certificates(name), authorities_pem(certificates), FILE_MODE)
     detail = {"trust": name, "map": found.identity.value, "cas": _labels(certificates)}
     await command.record(AuditKind.TRUST_ADDED, detail=detail)
-    replace(settings, text.encode())
+    replace(settings, text.encode(), FILE_MODE)
     return found
 
 
@@ -206,7 +206,7 @@ async def _assign(command: Command, name: str, serial: str, user: str) -> tuple[
         )
     detail = {"trust": name, "serial": number}
     await command.record(AuditKind.TRUST_ASSIGNED, user=user, detail=detail)
-    replace(path, text.encode())
+    replace(path, text.encode(), FILE_MODE)
     return found, trust.people.get(number)
 
 
