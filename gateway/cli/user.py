@@ -1,35 +1,19 @@
 """pusterla user: people, and what they sign in with."""
 
 import sys
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from gateway.cli.keys import passphrase_option
-from gateway.cli.output import (
-    ExampleCommand,
-    json_option,
-    local,
-    names,
-    note,
-    say,
-    say_facts,
-    say_json,
-    say_table,
-    utc,
-)
+from gateway.cli.output import ExampleCommand, json_option, note, say, say_json
+from gateway.cli.people import list_, show
 from gateway.cli.secret import read_secret_line
 from gateway.cli.surroundings import Surroundings, pass_surroundings
 from gateway.cli.tickets import lifetime_option, say_ticket, ticket
-from gateway.core.people import Person
-from gateway.core.tickets import Ticket
 
 if TYPE_CHECKING:
-    from ca.ledger import CertificateRecord
     from gateway.bootstrap.command import Command
-    from gateway.core.sessions import Session
 
 password_stdin = click.option(
     "--password-stdin", is_flag=True, help="Take the password from the first line of stdin."
@@ -41,6 +25,8 @@ def user() -> None:
     """People, and what they sign in with."""
 
 
+user.add_command(list_)
+user.add_command(show)
 user.add_command(ticket)
 
 
@@ -100,105 +86,6 @@ def add(
     password = _password(user, from_stdin=password_stdin)
     uri = here.run(lambda command: add_account(command, wishes, password))
     _say_uri(user, uri, f"{user} added", as_json=as_json)
-
-
-@user.command("list", cls=ExampleCommand, example="user list --json")
-@json_option
-@pass_surroundings
-def list_(here: Surroundings, *, as_json: bool) -> None:
-    """List everybody."""
-    people = here.run(lambda command: command.store.people())
-    if as_json:
-        say_json([_facts(person) for person in people])
-        return
-    say_table(
-        ("USER", "NAME", "EMAIL", "GROUPS", "STATE"),
-        [
-            (
-                person.user,
-                person.name,
-                person.email,
-                names(person.groups, everything=""),
-                _state(person),
-            )
-            for person in people
-        ],
-        empty="there are no users; `pusterla user add` adds one",
-    )
-
-
-@user.command(cls=ExampleCommand, example="user show anna")
-@click.argument("user")
-@json_option
-@pass_surroundings
-def show(here: Surroundings, *, user: str, as_json: bool) -> None:
-    """Show a person with their certificates and live sessions."""
-
-    async def look(
-        command: "Command",
-    ) -> "tuple[Person, _SignIn, int, list[CertificateRecord], list[Session]]":
-        person = await command.person(user)
-        return (
-            person,
-            _SignIn(
-                await command.store.credentials(user) is not None,
-                await command.store.ticket(user),
-                command.clock(),
-            ),
-            await command.store.recovery_codes_left(user),
-            await command.store.certificates(user=user),
-            await command.store.sessions(user=user),
-        )
-
-    person, sign_in, codes, certificates, sessions = here.run(look)
-    if as_json:
-        say_json(
-            _facts(person)
-            | {
-                "password_set": sign_in.is_set,
-                "ticket_ends_at": utc(sign_in.ticket_ends_at),
-                "recovery_codes": codes,
-                "certificates": [
-                    {
-                        "serial": each.serial,
-                        "device": each.device,
-                        "state": each.state.value,
-                        "not_after": utc(each.not_after),
-                    }
-                    for each in certificates
-                ],
-                "sessions": [
-                    {"id": each.id, "expires_at": utc(each.expires_at)} for each in sessions
-                ],
-            }
-        )
-        return
-    say_facts(
-        [
-            ("user", person.user),
-            ("name", person.name),
-            ("email", person.email),
-            ("groups", names(person.groups, everything="")),
-            ("state", _state(person)),
-            ("sign-in", sign_in.words),
-            ("recovery codes", f"{codes} left" if codes else "none"),
-        ]
-    )
-    say()
-    say_table(
-        ("SERIAL", "DEVICE", "STATE", "ENDS"),
-        [(each.serial, each.device, each.state, local(each.not_after)) for each in certificates],
-        empty="no certificates; `pusterla cert issue` makes one",
-    )
-    say()
-    say_table(
-        ("SESSION", "SINCE", "ENDS", "FROM"),
-        [
-            (each.id[:12], local(each.created_at), local(each.expires_at), each.address)
-            for each in sessions
-        ],
-        empty="not signed in",
-    )
 
 
 @user.command(cls=ExampleCommand, example="user disable anna")
@@ -329,42 +216,3 @@ def _say_uri(user: str, uri: str, done: str, *, as_json: bool) -> None:
         note("to be scanned now with an authenticator application; it is not shown again:")
         segno.make(uri, error="m").terminal(compact=True)
     say(uri)
-
-
-@dataclass(frozen=True, slots=True)
-class _SignIn:
-    """What somebody signs in with: whether it is set, and the ticket that is out."""
-
-    is_set: bool
-    ticket: Ticket | None
-    now: datetime
-
-    @property
-    def ticket_ends_at(self) -> datetime | None:
-        """Until when a ticket is good; None when none is."""
-        good = self.ticket is not None and self.ticket.ends_at > self.now
-        return self.ticket.ends_at if self.ticket is not None and good else None
-
-    @property
-    def words(self) -> str:
-        """Say it to people."""
-        set_ = "password and authenticator" if self.is_set else "no password yet"
-        if self.ticket_ends_at is not None:
-            return f"{set_}, ticket until {local(self.ticket_ends_at)}"
-        if self.ticket is not None:
-            return f"{set_}, ticket ended {local(self.ticket.ends_at)}; `user ticket` makes one"
-        return set_ if self.is_set else f"{set_}; `pusterla user ticket` makes a ticket"
-
-
-def _state(person: Person) -> str:
-    return "enabled" if person.enabled else "disabled"
-
-
-def _facts(person: Person) -> dict[str, Any]:
-    return {
-        "user": person.user,
-        "name": person.name,
-        "email": person.email,
-        "groups": sorted(person.groups),
-        "enabled": person.enabled,
-    }
