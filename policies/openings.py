@@ -5,9 +5,9 @@ Here only those rules are looked at that are for the request whatever the time, 
 without looking ahead at all; and what was found is kept for all for whom it is the same rules.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from policies.calendar import Timetable
 from policies.decide import FRONT_PAGE
@@ -19,6 +19,7 @@ LOOK_AHEAD: Final = timedelta(days=14)
 
 _TURNS: Final = 1000
 _REMEMBERED: Final = 256
+_T = TypeVar("_T")  # PEP 695 is not in Python 3.11
 
 
 def opens_at(
@@ -55,17 +56,22 @@ def opens_at(
         closing = Closing(now, now, opens=False)
     limit = now + ahead
     if not closing.opens and closing.end <= limit:
-        closing = _follow(closing, [*allowing.values()], [*denying.values()], limit)
+        closing = _follow(closing, _different(allowing), _different(denying), limit)
         if len(plan.closings) >= _REMEMBERED:
             plan.closings.clear()
         plan.closings[rules] = closing
     return closing.end if closing.opens and closing.end <= limit else None
 
 
+def _different(times: Mapping[int, _T]) -> Collection[_T]:
+    """Return each of *times* once: rules that say the same hours share one object."""
+    return {id(when): when for when in times.values()}.values()
+
+
 def _follow(
     closing: Closing,
-    allowing: Sequence[Timetable | None],
-    denying: Sequence[Timetable],
+    allowing: Collection[Timetable | None],
+    denying: Collection[Timetable],
     limit: datetime,
 ) -> Closing:
     """Return *closing* up to its end, or up to *limit* or somewhat further if it goes on."""
