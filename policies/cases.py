@@ -58,10 +58,16 @@ def judge_case(
 ) -> Outcome:
     """Decide *case* under *policy*, with *groups* where it names none itself."""
     mine = groups if case.groups is None else case.groups
-    subject = Subject(
-        case.user, mine or frozenset(), case.scope, Level.PASSWORD_TOTP, case.device, case.issuer
-    )
     moment = case.at or now
+    subject = Subject(
+        case.user,
+        mine or frozenset(),
+        case.scope,
+        Level.PASSWORD_TOTP,
+        case.device,
+        case.issuer,
+        proved_at=moment,
+    )
     match decide(policy, subject, case.request, moment):
         case Allow(rule):
             return Outcome(ALLOW, rule)

@@ -1,7 +1,7 @@
 """The decision, and the same decision explained rule by rule."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from policies.match import (
@@ -26,6 +26,7 @@ from policies.model import (
     Reason,
     RequestFacts,
     Rule,
+    Spend,
     StepUp,
     Subject,
 )
@@ -38,6 +39,10 @@ _ALLOW: Final = Effect.ALLOW
 # Of several rules that would nearly allow a request, the one that is the least to wait or to
 # change for; never that which happens to stand first.
 _NEARNESS: Final = (
+    # What people can do something about themselves, in the order in which they do it.
+    Reason.APPROVAL_MISSING,
+    Reason.AGREEMENT_MISSING,
+    Reason.DAYS_SPENT,
     Reason.OUTSIDE_HOURS,
     Reason.OTHER_PATH,
     Reason.OTHER_METHOD,
@@ -45,6 +50,9 @@ _NEARNESS: Final = (
     Reason.OTHER_CERTIFICATE,
     Reason.OUTSIDE_PERIOD,
 )
+_PAPERS: Final = frozenset(_NEARNESS[:3])
+_BY_DAY: Final = frozenset({Reason.APPROVAL_MISSING, Reason.DAYS_SPENT})
+"""What another day may bring by itself."""
 
 
 def decide(policy: AppPolicy, subject: Subject, request: RequestFacts, now: datetime) -> Decision:
@@ -58,23 +66,19 @@ def decide(policy: AppPolicy, subject: Subject, request: RequestFacts, now: date
     """
     if judge_scope(subject.scope, policy.app) is MISS:
         return Deny(Reason.OUTSIDE_CERTIFICATE_SCOPE)
-    question = Question(subject, request, now)
+    question = Question(subject, request, now, policy.app)
     found = _Found()
     concerned = plan_of(policy).concerning(subject)
     for ready in concerned:
         if ready.fits(question):
-            found.add(ready, now)
+            found.add(ready, question)
     if found.denying is not None:
         return Deny(Reason.RULE_DENIES, found.denying.rule.name, found.until)
-    if found.allowing is None:
+    # Whoever can be let in without using up a day, is.
+    allowing = found.allowing or found.spending
+    if allowing is None:
         return _refuse(question, concerned, found)
-    until = found.until
-    if found.allowing.when is not None:
-        until = _first_of(until, found.allowing.when.look(now)[1])
-    # Asked last, so that nobody is sent through a sign-in whose answer is already "no".
-    if judge_level(policy.required, subject.level) is MISS:
-        return StepUp(policy.required, until)
-    return Allow(found.allowing.rule.name, until, _names(found.observing))
+    return _let_in(policy.required, question, allowing, found)
 
 
 @dataclass(slots=True, eq=False)  # made for each decision: not frozen, which costs
@@ -82,20 +86,25 @@ class _Found:
     """The rules that match but for the time, sorted by what they do now."""
 
     allowing: Ready | None = None
+    spending: Ready | None = None
+    """Would allow, and use up a day that has not been counted."""
     denying: Ready | None = None
     waiting: tuple[Ready, ...] = ()
     """Would allow, at other times."""
     observing: tuple[Ready, ...] = ()
+    confirming: tuple[timedelta, Ready] | None = None
+    """Wants a code given within that time, the shortest of all that do."""
     until: datetime | None = None
-    """When a rule that denies, or is on trial, begins or ends."""
+    """When a rule that does not allow begins or ends."""
     opens: datetime | None = None
     """When a rule that waits begins."""
 
-    def add(self, ready: Ready, now: datetime) -> None:
-        """Take in a rule that matches, if *now* is its time."""
-        effect, when = ready.rule.effect, ready.when
+    def add(self, ready: Ready, question: Question) -> None:
+        """Take in a rule that matches, if now is its time."""
+        rule, when = ready.rule, ready.when
+        effect = rule.effect
         if when is not None:
-            holds, turn = when.look(now)
+            holds, turn = when.look(question.now)
             if effect is not _ALLOW:
                 self.until = _first_of(self.until, turn)
             elif not holds:
@@ -104,11 +113,48 @@ class _Found:
             if not holds:
                 return
         if effect is _ALLOW:
-            self.allowing = _earlier(self.allowing, ready)
+            if rule.days is not None and _is_new_day(rule, question):
+                self.spending = _earlier(self.spending, ready)
+            else:
+                self.allowing = _earlier(self.allowing, ready)
         elif effect is _DENY:
             self.denying = _earlier(self.denying, ready)
+        elif rule.totp_within is not None:
+            self._confirm(rule.totp_within, ready)
         else:
             self.observing += (ready,)
+
+    def _confirm(self, within: timedelta, ready: Ready) -> None:
+        before = self.confirming
+        if before is None or (within, ready.position) < (before[0], before[1].position):
+            self.confirming = within, ready
+
+
+def _let_in(required: Level, question: Question, allowing: Ready, found: _Found) -> Allow | StepUp:
+    """Let in by the rule of *allowing*, unless the session must prove more first."""
+    subject, now, rule, until = question.subject, question.now, allowing.rule, found.until
+    if allowing.when is not None:
+        until = _first_of(until, allowing.when.look(now)[1])
+    if rule.asks_papers:
+        until = _first_of(until, rule.local.look(now)[1])
+    # Asked last, so that nobody is sent through a sign-in whose answer is already "no".
+    if judge_level(required, subject.level) is MISS:
+        return StepUp(required, until)
+    fresh_until = None
+    if found.confirming is not None:
+        within, wanting = found.confirming
+        fresh_until = None if subject.proved_at is None else subject.proved_at + within
+        if fresh_until is None or fresh_until <= now:
+            return StepUp(required, until, within, wanting.rule.name)
+    spends = None
+    if found.allowing is None and rule.days is not None:
+        spends = Spend(rule.days, rule.local.look(now)[0])
+    return Allow(rule.name, until, _names(found.observing), fresh_until, spends)
+
+
+def _is_new_day(rule: Rule, question: Question) -> bool:
+    assert rule.days is not None  # noqa: S101 - asked before
+    return rule.local.look(question.now)[0] not in question.subject.papers.days_of(rule.days)
 
 
 def _earlier(one: Ready | None, other: Ready) -> Ready:
@@ -143,6 +189,9 @@ def _refuse(question: Question, concerned: tuple[Ready, ...], found: _Found) -> 
         ]
     if not near:
         return Deny(Reason.NO_RULE_MATCHES, until=until)
+    for reason, each in near:
+        if reason in _BY_DAY:
+            until = _first_of(until, each.rule.local.look(question.now)[1])
     reason, nearest = min(near, key=lambda one: (_NEARNESS.index(one[0]), one[1].position))
     return Deny(reason, nearest.rule.name, until)
 
@@ -153,11 +202,21 @@ def _why_closed(ready: Ready, now: datetime) -> Reason:
 
 
 def _near_miss(rule: Rule, question: Question) -> Reason | None:
-    """Return in what one respect *rule* does not match; None: in several, or it is for others."""
+    """Return in what one respect *rule* does not match; None: in several, or it is for others.
+
+    Papers come first, whatever the hour, and one after the other.
+    """
     if MISS in (judge_users(rule, question), judge_groups(rule, question)):
         return None
     missed = {criterion.reason for criterion in CRITERIA if criterion.judge(rule, question) is MISS}
-    return missed.pop() if len(missed) == 1 else None
+    if len(missed) == 1:
+        return missed.pop()
+    papers = _PAPERS & missed
+    if not papers or missed - _PAPERS - {Reason.OUTSIDE_HOURS}:
+        return None
+    if rule.when is not None and rule.when.is_over(question.now):
+        return None
+    return next(reason for reason in _NEARNESS if reason in papers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +258,7 @@ def explain(
     policy: AppPolicy, subject: Subject, request: RequestFacts, now: datetime
 ) -> Explanation:
     """Decide as `decide` does, and show every criterion of every rule beside it."""
-    question = Question(subject, request, now)
+    question = Question(subject, request, now, policy.app)
     return Explanation(
         app=policy.app,
         scope=Finding(

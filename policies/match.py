@@ -6,7 +6,7 @@ nothing else decides, so nothing can be explained otherwise than it was decided.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -111,6 +111,38 @@ def judge_when(rule: Rule, question: Question) -> Verdict:
     return HIT if rule.when.look(question.now)[0] else MISS
 
 
+def day_of(rule: Rule, question: Question) -> date:
+    """Return which day it is for *rule*."""
+    return question.day or rule.local.look(question.now)[0]
+
+
+def judge_approval(rule: Rule, question: Question) -> Verdict:
+    """Whether somebody has approved the application for the day that it is."""
+    if rule.approval is None:
+        return NOT_ASKED
+    day = day_of(rule, question)
+    return HIT if question.subject.papers.approved(question.app, day) else MISS
+
+
+def judge_agreements(rule: Rule, question: Question) -> Verdict:
+    """Whether every text that the rule names was accepted, as it is due on the day that it is."""
+    if rule.agreements is None:
+        return NOT_ASKED
+    accepted, day = question.subject.papers.accepted, day_of(rule, question)
+    for agreement in rule.agreements:
+        if not agreement.is_accepted(accepted, day):
+            return MISS
+    return HIT
+
+
+def judge_days(rule: Rule, question: Question) -> Verdict:
+    """Whether the day that it is has been counted already, or may be."""
+    if rule.days is None:
+        return NOT_ASKED
+    day = day_of(rule, question)
+    return HIT if rule.days.permits(question.subject.papers.days_of(rule.days), day) else MISS
+
+
 def judge_level(required: Level, level: Level) -> Verdict:
     """Whether a session at *level* has proved *required*."""
     return HIT if level >= required else MISS
@@ -140,6 +172,28 @@ class Criterion:
     wanted: Callable[[Rule], str]
     found: Callable[[Question, Rule], str]
     reason: Reason | None = None
+
+
+def _approvals_in_words(question: Question) -> str:
+    found = [one for one in question.subject.papers.approvals if one.app == question.app]
+    return ", ".join(f"{one.first} to {one.last}" for one in found) or "none"
+
+
+def _accepted_in_words(question: Question, rule: Rule) -> str:
+    accepted = question.subject.papers.accepted
+    return in_words(
+        f"{agreement.name} {one.version}"
+        for agreement in rule.agreements or ()
+        for one in agreement.versions
+        if not one.digests.isdisjoint(accepted)
+    )
+
+
+def _days_in_words(question: Question, rule: Rule) -> str:
+    if rule.days is None:
+        return "none"
+    days, today = question.subject.papers.days_of(rule.days), day_of(rule, question)
+    return f"{rule.days.used(days, today)} used, {'today too' if today in days else 'not today'}"
 
 
 CRITERIA: Final = (
@@ -203,6 +257,27 @@ CRITERIA: Final = (
         wanted=lambda rule: str(rule.when or "any"),
         found=lambda question, rule: moment_in_words(question.now, rule),
         reason=Reason.OUTSIDE_HOURS,
+    ),
+    Criterion(
+        "approval",
+        judge_approval,
+        wanted=lambda rule: "any" if rule.approval is None else "for the day",
+        found=lambda question, _: _approvals_in_words(question),
+        reason=Reason.APPROVAL_MISSING,
+    ),
+    Criterion(
+        "agreements",
+        judge_agreements,
+        wanted=lambda rule: ", ".join(one.name for one in rule.agreements or ()) or "any",
+        found=_accepted_in_words,
+        reason=Reason.AGREEMENT_MISSING,
+    ),
+    Criterion(
+        "days",
+        judge_days,
+        wanted=lambda rule: str(rule.days or "any"),
+        found=_days_in_words,
+        reason=Reason.DAYS_SPENT,
     ),
 )
 

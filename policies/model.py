@@ -2,12 +2,13 @@
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum, StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
 from policies.calendar import Timetable
+from policies.papers import NO_PAPERS, Agreement, DayQuota, LocalDays, Papers
 from policies.paths import PathPattern
 
 Network = IPv4Network | IPv6Network
@@ -47,6 +48,8 @@ class Effect(StrEnum):
     DENY = "deny"
     OBSERVE = "observe"
     """A deny rule on trial: what it would refuse is let pass, and written down."""
+    STEP_UP = "step-up"
+    """What it matches is let pass only shortly after a code was given."""
 
 
 class CertificateKind(StrEnum):
@@ -96,6 +99,23 @@ class Reason(StrEnum):
     OTHER_METHOD = "other-method"
     """An allow rule is for this person, with other methods: to read and not to write, say."""
 
+    APPROVAL_MISSING = "approval-missing"
+    """An allow rule is for this person, once somebody has approved it for this day."""
+
+    AGREEMENT_MISSING = "agreement-missing"
+    """An allow rule is for this person, once they have accepted a text, or its newest version."""
+
+    DAYS_SPENT = "days-spent"
+    """An allow rule is for this person, and today is not one of the days that they have left."""
+
+
+SETS: Final = (
+    *("users", "groups", "devices", "issuers", "methods", "paths", "networks", "agreements"),
+)
+"""The criteria of a rule that are sets of names, none of which may be empty."""
+
+LOCAL_UTC: Final = LocalDays(UTC)
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -121,14 +141,34 @@ class Rule:
     paths: tuple[PathPattern, ...] | None = None
     networks: tuple[Network, ...] | None = None
     when: Timetable | None = None
+    approval: bool | None = None
+    """Whether somebody must have approved it for the day; False is never written."""
+    agreements: tuple[Agreement, ...] | None = None
+    """Texts all of which must have been accepted."""
+    days: DayQuota | None = None
+    totp_within: timedelta | None = None
+    """Of a step-up rule: how long ago the last code may have been given."""
+    local: LocalDays = field(default=LOCAL_UTC, compare=False, repr=False)
+    """Which day it is, for those of the criteria that go by days."""
 
     def __post_init__(self) -> None:
-        """Refuse empty sets."""
-        for criterion in ("users", "groups", "devices", "issuers", "methods", "paths", "networks"):
+        """Refuse empty sets, and what only some effects can have."""
+        if (self.effect is Effect.STEP_UP) != (self.totp_within is not None):
+            message = f"rule {self.name!r}: a step-up rule, and no other, says within what time"
+            raise ValueError(message)
+        if self.asks_papers and self.effect is not Effect.ALLOW:
+            message = f"rule {self.name!r}: only who is allowed can need papers or use up days"
+            raise ValueError(message)
+        for criterion in SETS:
             names = getattr(self, criterion)
             if names is not None and not names:
                 message = f"rule {self.name!r}: an empty set of {criterion} matches nobody"
                 raise ValueError(message)
+
+    @property
+    def asks_papers(self) -> bool:
+        """Whether it asks for anything that changes at midnight, or when somebody does something."""
+        return not (self.approval is None and self.agreements is None and self.days is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +203,9 @@ class Subject:
     level: Level
     device: str = ""
     issuer: str = OWN_ISSUER
+    papers: Papers = NO_PAPERS
+    proved_at: datetime | None = None
+    """When they last gave a code; None: not on this session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +223,24 @@ class RequestFacts:
 
 @dataclass(slots=True)  # made for each decision: not frozen, which costs
 class Question:
-    """All that a criterion may look at. *now* is aware, in any time zone."""
+    """All that a criterion may look at. *now* is aware, in any time zone.
+
+    *day* is the day of *now*, where whoever asks has found it out already.
+    """
 
     subject: Subject
     request: RequestFacts
     now: datetime
+    app: str = ""
+    day: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """A day that has to be counted before the request passes."""
+
+    quota: DayQuota
+    day: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,20 +248,31 @@ class Allow:
     """Let the request pass; *rule* is the first allow rule that matches.
 
     *observed* are the rules on trial that would have denied it. Up to *until* the answer to
-    the same question stays the same; None: as long as the rules do.
+    the same question stays the same; None: as long as the rules do. *fresh_until* is when a code
+    will have been given too long ago for a request to come; what is under way goes on. *spends*
+    is the day that this one begins to use up: to be counted first, by whoever can say that
+    nobody else does at the same time.
     """
 
     rule: str
     until: datetime | None = None
     observed: tuple[str, ...] = ()
+    fresh_until: datetime | None = None
+    spends: Spend | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StepUp:
-    """The rules allow, but the session must prove *required* first; *until* as in `Allow`."""
+    """The rules allow, but the session must prove *required* first; *until* as in `Allow`.
+
+    *within* is how long ago a code may have been given, where it is that which is missing;
+    *rule* is then the one that wants it.
+    """
 
     required: Level
     until: datetime | None = None
+    within: timedelta | None = None
+    rule: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

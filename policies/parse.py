@@ -2,7 +2,8 @@
 
     [[rules]]
     name = "technicians"          # may be left out: then "rule 1"
-    effect = "allow"              # or "deny", which beats every allow; "observe": a deny on trial
+    effect = "allow"              # or "deny", which beats every allow; "observe": a deny on trial;
+                                  # "step-up", which wants a code shortly before
     groups = ["technicians"]      # in at least one of these groups
     users = ["anna"]              # and one of these users
     devices = ["stick-1"]         # with a certificate for one of these devices,
@@ -12,6 +13,7 @@
     paths = ["/admin/**"]         # as `policies.paths` says
     networks = ["10.0.0.0/8"]
     hours = "08:00-19:00"         # and more about times, as `policies.times` says
+    requires = ["approval"]       # and more of papers, as `policies.requirements` says
 
 A criterion that is left out is not asked; all that are asked must hold. *Or*
 is written as two rules. A rule for everybody says so, with `everybody = true`:
@@ -29,6 +31,7 @@ from typing import Final
 from policies.model import AppPolicy, CertificateKind, Effect, Network, Rule, check_name
 from policies.paths import parse_path_pattern
 from policies.reading import Problem, Section, read_tables
+from policies.requirements import Requirements, read_requirements
 from policies.times import Almanac, read_timetable
 from policies.values import suggest
 
@@ -116,6 +119,7 @@ def _parse_rule(
     paths = section.texts("paths", default=None, check=parse_path_pattern)
     networks = section.texts("networks", default=None, check=parse_network)
     when = read_timetable(section, almanac)
+    papers = read_requirements(section, almanac.agreements)
     section.finish()
     if name in places:
         section.report("name", f"{name!r} is already the name of {places[name]}")
@@ -125,6 +129,7 @@ def _parse_rule(
         section.report("everybody", "the rule also names users or groups: keep one or the other")
     if not everybody and not named:
         section.report(None, "the rule names nobody: give it users, groups or everybody = true")
+    _check_effect(section, effect, papers)
     # One problem is enough to drop the rule: what could not be read is None in
     # here, and None in a rule would mean "not asked".
     if effect is None or section.problem_count > before:
@@ -141,7 +146,22 @@ def _parse_rule(
         paths=None if paths is None else tuple(map(parse_path_pattern, paths)),
         networks=None if networks is None else tuple(map(parse_network, networks)),
         when=when,
+        approval=papers.approval,
+        agreements=papers.agreements,
+        days=papers.days,
+        totp_within=papers.totp_within,
+        local=almanac.local,
     )
+
+
+def _check_effect(section: Section, effect: Effect | None, papers: Requirements) -> None:
+    """Report what rules with another effect have."""
+    if effect is Effect.STEP_UP and "totp_within" not in section:
+        section.report("totp_within", 'missing: how long ago a code may have been given, as "10m"')
+    if effect not in (None, Effect.STEP_UP) and "totp_within" in section:
+        section.report("totp_within", 'only a rule with effect = "step-up" wants a code again')
+    if effect not in (None, Effect.ALLOW) and papers.asks_papers:
+        section.report(None, 'only a rule with effect = "allow" can have requires or days')
 
 
 def parse_network(text: str) -> Network:

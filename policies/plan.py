@@ -14,18 +14,23 @@ from policies.match import (
     CRITERIA,
     MISS,
     Verdict,
+    judge_agreements,
+    judge_approval,
+    judge_days,
     judge_groups,
     judge_users,
     judge_when,
 )
 from policies.model import AppPolicy, Question, Rule, Subject
+from policies.papers import Papers
 
 Judge = Callable[[Rule, Question], Verdict]
 
+_PAPERS: Final[tuple[Judge, ...]] = (judge_approval, judge_agreements, judge_days)
 _ASKED: Final = tuple(
     (criterion.name, criterion.judge)
     for criterion in CRITERIA
-    if criterion.judge not in (judge_users, judge_groups, judge_when)
+    if criterion.judge not in (judge_users, judge_groups, judge_when, *_PAPERS)
 )
 
 
@@ -40,13 +45,23 @@ class Ready:
     rule: Rule
     judges: tuple[Judge, ...]
     when: Timetable | None
+    papers: tuple[Judge, ...] = ()
+    """Those that may say something else on another day."""
 
     def fits(self, question: Question) -> bool:
         """Say whether the rule, which was found for who asks, matches but for the time."""
-        for judge in self.judges:  # noqa: SIM110 - a generator doubles the price
+        for judge in self.judges:
             if judge(self.rule, question) is MISS:
                 return False
-        return True
+        return not self.papers or self.has_papers(question)
+
+    def fits_some_day(self, question: Question) -> bool:
+        """Say whether it matches but for the time, and for papers, which may come."""
+        return all(judge(self.rule, question) is not MISS for judge in self.judges)
+
+    def has_papers(self, question: Question) -> bool:
+        """Say whether who asks has what the rule wants of papers."""
+        return all(judge(self.rule, question) is not MISS for judge in self.papers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +83,9 @@ class Plan:
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         """Lay out *rules*."""
-        self.closings: dict[frozenset[int], Closing] = {}
-        """What `openings` has found, by the positions of the rules that it looked at."""
+        self.closings: dict[tuple[frozenset[int], Papers | None], Closing] = {}
+        """What `openings` has found, by the positions of the rules that it looked at, and by the
+        papers of who asked where these rules ask for any."""
         everybody: list[Ready] = []
         users: dict[str, list[Ready]] = {}
         groups: dict[str, list[Ready]] = {}
@@ -77,7 +93,8 @@ class Plan:
             judges = tuple(judge for name, judge in _ASKED if getattr(rule, name) is not None)
             if rule.users is not None and rule.groups is not None:
                 judges = (judge_groups, *judges)
-            ready = Ready(position, rule, judges, rule.when)
+            papers = _PAPERS if rule.asks_papers else ()
+            ready = Ready(position, rule, judges, rule.when, papers)
             if rule.users is not None:
                 for user in rule.users:
                     users.setdefault(user, []).append(ready)

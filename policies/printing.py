@@ -4,7 +4,9 @@ import json
 from collections.abc import Iterable
 
 from policies.calendar import Timetable, show_weekdays
+from policies.durations import show_duration
 from policies.model import AppPolicy, Rule
+from policies.requirements import AGREEMENT, APPROVAL
 
 
 def rules_text(policy: AppPolicy) -> str:
@@ -29,6 +31,7 @@ def rule_text(rule: Rule) -> str:
         lines.append(f"networks = {_list(map(str, rule.networks))}")
     if rule.when is not None:
         lines += _when_lines(rule.when)
+    lines += _paper_lines(rule)
     return "\n".join(lines) + "\n"
 
 
@@ -47,6 +50,12 @@ def narrowing_in_words(rule: Rule) -> str:
         parts.append(f"from {', '.join(map(str, rule.networks))}")
     if rule.when is not None:
         parts.append(str(rule.when))
+    if required := _required(rule):
+        parts.append(f"requires {', '.join(required)}")
+    if rule.days is not None:
+        parts.append(f"{rule.days} ({rule.days.count})")
+    if rule.totp_within is not None:
+        parts.append(f"a code within {show_duration(rule.totp_within)}")
     return "; ".join(parts)
 
 
@@ -63,6 +72,24 @@ def _when_lines(when: Timetable) -> Iterable[str]:
         yield f"except_holidays = {_list(each.name for each in when.off)}"
     if when.only:
         yield f"only_holidays = {_list(each.name for each in when.only)}"
+
+
+def _paper_lines(rule: Rule) -> Iterable[str]:
+    if required := _required(rule):
+        yield f"requires = {_list(required)}"
+    if rule.days is not None:
+        row = "true" if rule.days.consecutive else "false"
+        yield (
+            f"days = {{ per_month = {rule.days.per_month}, consecutive = {row}, "
+            f"count = {_text(rule.days.count)} }}"
+        )
+    if rule.totp_within is not None:
+        yield f"totp_within = {_text(show_duration(rule.totp_within))}"
+
+
+def _required(rule: Rule) -> list[str]:
+    approval = [] if rule.approval is None else [APPROVAL]
+    return approval + [AGREEMENT + one.name for one in rule.agreements or ()]
 
 
 def _list(texts: Iterable[str]) -> str:

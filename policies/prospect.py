@@ -75,7 +75,7 @@ def prospect(
         case StepUp():
             return Closed(None)
         case Deny(reason):
-            question = Question(subject, request, now)
+            question = Question(subject, request, now, policy.app)
             if not is_meant(policy, question):
                 return Hidden()
             return _closed(policy, question, reason)

@@ -50,6 +50,9 @@ def covers(wide: Rule, narrow: Rule) -> bool:
         and _pathed(wide.paths, narrow.paths)
         and _networked(wide.networks, narrow.networks)
         and (wide.when is None or wide.when == narrow.when)
+        and wide.approval in (None, narrow.approval)
+        and set(wide.agreements or ()) <= set(narrow.agreements or ())
+        and wide.days in (None, narrow.days)
     )
 
 

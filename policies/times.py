@@ -16,6 +16,7 @@ from typing import Final
 
 from policies.calendar import DAY_SECONDS, WEEKDAYS, Span, Timetable
 from policies.days import Calendar
+from policies.papers import Agreement, LocalDays
 from policies.reading import Section
 from policies.values import suggest
 
@@ -31,11 +32,17 @@ _NOTHING: Final[tuple[str, ...]] = ()
 
 @dataclass(frozen=True, slots=True)
 class Almanac:
-    """What rules about times rest on: the zone of the site, and its calendars by name."""
+    """What rules rest on: the zone of the site, its calendars and its agreements by name."""
 
     zone: tzinfo = UTC
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
+    agreements: Mapping[str, Agreement] = field(default_factory=dict)
+    local: LocalDays = field(init=False, compare=False, repr=False)
     _made: dict[Timetable, Timetable] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Have one clock of days for all rules."""
+        object.__setattr__(self, "local", LocalDays(self.zone))
 
     def share(self, timetable: Timetable) -> Timetable:
         """Return one object for all rules with the same times: what one works out, all know."""

@@ -181,6 +181,8 @@ def _rules_text(allow: Iterable[SubjectTerm]) -> str:
         '#   methods = ["GET"]              paths = ["/reports/**"]\n'
         '#   networks = ["10.0.0.0/8"]      devices = ["stick-1"]\n'
         '#   issuers = ["own"]              certificate = "limited"\n'
+        '#   requires = ["approval"]        days = { per_month = 3, consecutive = false }\n'
+        '# and one with effect = "step-up" wants a code again: totp_within = "10m"\n'
     )
     keys = {SubjectKind.USER: "users", SubjectKind.GROUP: "groups"}
     rules = [

@@ -1,5 +1,6 @@
 """What policies are asked about: who holds a certificate; and what their refusals are called here."""
 
+from datetime import datetime
 from typing import Final
 
 from gateway.core.people import Holder
@@ -16,12 +17,18 @@ REFUSALS: Final = {
     Reason.OTHER_CERTIFICATE: Refusal.OTHER_CERTIFICATE,
     Reason.OTHER_PATH: Refusal.PART_NOT_ALLOWED,
     Reason.OTHER_METHOD: Refusal.PART_NOT_ALLOWED,
+    Reason.APPROVAL_MISSING: Refusal.APPROVAL_MISSING,
+    Reason.AGREEMENT_MISSING: Refusal.AGREEMENT_MISSING,
+    Reason.DAYS_SPENT: Refusal.DAYS_SPENT,
 }
 """The page that a person sees for each reason of a policy."""
 
 
-def subject_of(holder: Holder, level: Level) -> Subject:
-    """Return who asks: the holder of a certificate that was judged, on a session at *level*."""
+def subject_of(holder: Holder, level: Level, proved_at: datetime | None = None) -> Subject:
+    """Return who asks: the holder of a certificate that was judged, on a session at *level*.
+
+    *proved_at* is when they last gave a code on it.
+    """
     assert holder.person is not None  # noqa: S101 - a certificate without its person is refused
     return Subject(
         user=holder.user,
@@ -30,4 +37,6 @@ def subject_of(holder: Holder, level: Level) -> Subject:
         level=level,
         device=holder.device,
         issuer=holder.trust or OWN_ISSUER,
+        papers=holder.papers,
+        proved_at=proved_at,
     )

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NewType
 
 from ca.trust import RevocationReason
+from policies.papers import NO_PAPERS, Papers
 
 Fingerprint = NewType("Fingerprint", str)
 """SHA-256 over the DER of a certificate, 64 lower-case hexadecimal digits."""
@@ -48,6 +49,8 @@ class Holder:
     trust: str = ""
     fault: str = ""
     good_until: datetime | None = None
+    papers: Papers = NO_PAPERS
+    """What the person has accepted, been granted and used."""
 
     @property
     def ends(self) -> datetime:

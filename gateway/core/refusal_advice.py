@@ -182,6 +182,31 @@ ADVICE: Final[Mapping[Refusal, Advice]] = {
         "method.",
         ("See the rules: `pusterla app show {app}`.",),
     ),
+    Refusal.APPROVAL_MISSING: Advice(
+        "A rule is for the person on days that somebody has approved, and this is none of them.",
+        (
+            "See for which days it was: `pusterla policy explain {user} {app}`.",
+            "They ask for it themselves, on the start page.",
+        ),
+    ),
+    Refusal.AGREEMENT_MISSING: Advice(
+        "A rule is for the person once they have accepted a text, as it is now.",
+        (
+            "See which one it is: `pusterla policy explain {user} {app}`.",
+            "They accept it themselves, on the start page.",
+        ),
+    ),
+    Refusal.DAYS_SPENT: Advice(
+        "A rule is for the person on so many days a month, and this is none of those left.",
+        (
+            "See which days they have used: `pusterla policy explain {user} {app}`.",
+            "If they are to get in, change the rule's days in apps/{app}.toml.",
+        ),
+    ),
+    Refusal.CODE_REQUIRED: Advice(
+        "A program asked for what a step-up rule protects, longer after the last code than that.",
+        ("The person opens the application in the browser, which asks for a code.",),
+    ),
     Refusal.OUTSIDE_CERTIFICATE_SCOPE: Advice(
         "The certificate was issued for certain applications, and this is none of them.",
         (

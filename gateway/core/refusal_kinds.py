@@ -41,6 +41,14 @@ class Refusal(StrEnum):
     """The rules would let the person in with another device, or another CA's certificate."""
     PART_NOT_ALLOWED = "part-not-allowed"
     """The rules let the person into the application, but not there, or not to do that."""
+    APPROVAL_MISSING = "approval-missing"
+    """The rules would let the person in on a day for which somebody has approved it."""
+    AGREEMENT_MISSING = "agreement-missing"
+    """The rules would let the person in who has accepted a text, as it is now."""
+    DAYS_SPENT = "days-spent"
+    """The rules let the person in on so many days, and today is none of those that are left."""
+    CODE_REQUIRED = "code-required"
+    """A code was given too long ago for what is asked for, by a program that cannot type one."""
     OUTSIDE_CERTIFICATE_SCOPE = "outside-certificate-scope"
     CROSS_SITE_REQUEST = "cross-site-request"
     NOT_FOUND = "not-found"
@@ -86,6 +94,10 @@ STATUS: Final = {
     Refusal.OUTSIDE_NETWORK: HTTPStatus.FORBIDDEN,
     Refusal.OTHER_CERTIFICATE: HTTPStatus.FORBIDDEN,
     Refusal.PART_NOT_ALLOWED: HTTPStatus.FORBIDDEN,
+    Refusal.APPROVAL_MISSING: HTTPStatus.FORBIDDEN,
+    Refusal.AGREEMENT_MISSING: HTTPStatus.FORBIDDEN,
+    Refusal.DAYS_SPENT: HTTPStatus.FORBIDDEN,
+    Refusal.CODE_REQUIRED: HTTPStatus.UNAUTHORIZED,
     Refusal.OUTSIDE_CERTIFICATE_SCOPE: HTTPStatus.FORBIDDEN,
     Refusal.CROSS_SITE_REQUEST: HTTPStatus.FORBIDDEN,
     Refusal.NOT_FOUND: HTTPStatus.NOT_FOUND,

@@ -71,6 +71,10 @@ WAYS: Final = {
     Refusal.OUTSIDE_NETWORK: Way.PORTAL,
     Refusal.OTHER_CERTIFICATE: Way.PORTAL,
     Refusal.PART_NOT_ALLOWED: Way.PORTAL,
+    Refusal.APPROVAL_MISSING: Way.PORTAL,
+    Refusal.AGREEMENT_MISSING: Way.PORTAL,
+    Refusal.DAYS_SPENT: Way.PORTAL,
+    Refusal.CODE_REQUIRED: Way.PORTAL,
     Refusal.OUTSIDE_CERTIFICATE_SCOPE: Way.PORTAL,
     Refusal.CROSS_SITE_REQUEST: Way.PORTAL,
     Refusal.NOT_FOUND: Way.PORTAL,
@@ -272,6 +276,30 @@ _ENGLISH: Final = {
         "This application opens to you, but this part of it does not, or not for what you were "
         "about to do.",
         ("Go back to what you came from: the rest of it is open as before.",),
+    ),
+    Refusal.APPROVAL_MISSING: Words(
+        "Ask for it first",
+        "This application opens to you on days that somebody has approved, and today is not one "
+        "of them.",
+        ("Ask for it from the start page: whoever approves it gets a letter.",),
+    ),
+    Refusal.AGREEMENT_MISSING: Words(
+        "There is something to read and accept first",
+        "This application opens to you once you have accepted the agreement that goes with it. "
+        "It is new, or there is a new version of it.",
+        ("Go to the start page, read it, and accept it there.",),
+    ),
+    Refusal.DAYS_SPENT: Words(
+        "No day is left for this now",
+        "This application opens to you on a number of days a month, and today cannot be one of "
+        "them: they are used up, or two of them would be in a row.",
+        ("The start page shows which days you have used, and which is the next.",),
+    ),
+    Refusal.CODE_REQUIRED: Words(
+        "A code is needed again",
+        "For this part of the application a code from your phone must have been given shortly "
+        "before.",
+        ("Open the application in the browser: it asks for the code.",),
     ),
     Refusal.OUTSIDE_CERTIFICATE_SCOPE: Words(
         "Not with this certificate",
@@ -523,6 +551,29 @@ _ITALIAN: Final = {
         "Questa applicazione per te è aperta, ma questa sua parte no, oppure non per quello che "
         "stavi per fare.",
         ("Torna alla pagina di prima: il resto è aperto.",),
+    ),
+    Refusal.APPROVAL_MISSING: Words(
+        "Prima va richiesto",
+        "Questa applicazione per te si apre nei giorni che qualcuno ha approvato, e oggi non è "
+        "tra quelli.",
+        ("Richiedila dalla pagina iniziale: chi approva riceve un messaggio.",),
+    ),
+    Refusal.AGREEMENT_MISSING: Words(
+        "Prima c’è qualcosa da leggere e accettare",
+        "Questa applicazione per te si apre quando hai accettato l’accordo che la riguarda. È "
+        "nuovo, oppure ce n’è una nuova versione.",
+        ("Vai alla pagina iniziale, leggilo e accettalo lì.",),
+    ),
+    Refusal.DAYS_SPENT: Words(
+        "Adesso non ci sono giorni disponibili",
+        "Questa applicazione per te si apre in un certo numero di giorni al mese, e oggi non può "
+        "essere uno di quelli: sono finiti, oppure sarebbero due di seguito.",
+        ("La pagina iniziale mostra i giorni che hai usato, e qual è il prossimo.",),
+    ),
+    Refusal.CODE_REQUIRED: Words(
+        "Serve di nuovo un codice",
+        "Per questa parte dell’applicazione un codice del telefono deve essere stato dato da poco.",
+        ("Apri l’applicazione nel browser: chiede il codice.",),
     ),
     Refusal.OUTSIDE_CERTIFICATE_SCOPE: Words(
         "Non con questo certificato",

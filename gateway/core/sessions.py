@@ -29,6 +29,13 @@ class Session:
     expires_at: datetime
     address: str
     ended_at: datetime | None = None
+    proved_at: datetime | None = None
+    """When a code was last given on it; None: when it began."""
+
+    @property
+    def last_proof(self) -> datetime:
+        """When a code was last given on it."""
+        return self.proved_at or self.created_at
 
     def live(self, now: datetime) -> bool:
         """Say whether the session still opens anything at *now*.

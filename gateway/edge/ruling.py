@@ -1,5 +1,6 @@
 """What the gate makes of an answer of the policy."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -18,7 +19,9 @@ TOLD_TO_ANYBODY: Final = frozenset({Refusal.NOT_ALLOWED, Refusal.OUTSIDE_CERTIFI
 
 def subject_in(holder: Holder, session: Session | None) -> Subject:
     """Return who asks: with a session at its level, without one with the certificate alone."""
-    return subject_of(holder, Level.CERTIFICATE if session is None else session.level)
+    if session is None:
+        return subject_of(holder, Level.CERTIFICATE)
+    return subject_of(holder, session.level, session.last_proof)
 
 
 def ground_of(policy: AppPolicy, address: str) -> Ground:
@@ -59,7 +62,10 @@ def rule_again(
     """
     if facts is None and policy.asks_target:
         return Allow(rule)
+    # A code is asked for before a request, not in the middle of one.
+    subject = replace(subject, proved_at=now)
     decision = decide(policy, subject, facts or RequestFacts("GET", "/", address), now)
     if isinstance(decision, Allow):
-        return decision
+        # A new day is for a new request to begin.
+        return decision if decision.spends is None else Refusal.DAYS_SPENT
     return REFUSALS[decision.reason] if isinstance(decision, Deny) else Refusal.NOT_ALLOWED

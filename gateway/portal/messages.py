@@ -87,6 +87,18 @@ MESSAGES: Final[dict[str, dict[Language, str]]] = {
         "en": "Does not open from the network that you are in.",
         "it": "Non si apre dalla rete in cui ti trovi.",
     },
+    "closed-approval": {
+        "en": "Has to be asked for first.",
+        "it": "Prima va richiesta.",
+    },
+    "closed-agreement": {
+        "en": "There is something to read and accept first.",
+        "it": "Prima c’è qualcosa da leggere e accettare.",
+    },
+    "closed-days": {
+        "en": "No day is left for it now.",
+        "it": "Adesso non ci sono giorni disponibili.",
+    },
     "closed-part": {
         "en": "Only some of its pages are open to you: by their addresses.",
         "it": "Ti sono aperte solo alcune pagine: con il loro indirizzo.",

@@ -23,6 +23,9 @@ from policies.prospect import Closed, Hidden, Opens, Prospect, prospect
 CLOSED: Final = {
     None: "closed-step-up",
     Reason.OUTSIDE_CERTIFICATE_SCOPE: "closed-certificate",
+    Reason.APPROVAL_MISSING: "closed-approval",
+    Reason.AGREEMENT_MISSING: "closed-agreement",
+    Reason.DAYS_SPENT: "closed-days",
     Reason.OTHER_CERTIFICATE: "closed-certificate",
     Reason.RULE_DENIES: "closed-rule",
     Reason.NO_RULE_MATCHES: "closed-here",

@@ -79,9 +79,75 @@ session = Table(
     Column("expires_at", Instant, nullable=False),
     Column("address", Text, nullable=False),
     Column("ended_at", Instant),
+    # When a code was last given on it; NULL: when it began.
+    Column("proved_at", Instant),
     Index(None, "username"),
     Index(None, "fingerprint"),
     Index(None, "expires_at"),
+)
+
+session_use = Table(
+    "session_use",
+    metadata,
+    # Only of applications that end what is not used.
+    Column("session", String(32), primary_key=True),
+    Column("app", String(64), primary_key=True),
+    Column("used_at", Instant, nullable=False),
+)
+
+used_day = Table(
+    "used_day",
+    metadata,
+    # What keeps two nodes from counting one day twice.
+    Column("username", String(64), primary_key=True),
+    # What the day counts for: `policies.papers.DayQuota.count`.
+    Column("count", String(64), primary_key=True),
+    # By the clock on the wall of the site's zone: `2026-11-24`.
+    Column("day", String(10), primary_key=True),
+    Column("app", String(64), nullable=False),
+    Column("serial", String(40), nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+acceptance = Table(
+    "acceptance",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("username", String(64), nullable=False),
+    Column("agreement", String(64), nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("language", String(8), nullable=False),
+    # SHA-256 of the text as it was shown.
+    Column("digest", String(64), nullable=False),
+    Column("serial", String(40), nullable=False),
+    Column("accepted_at", Instant, nullable=False),
+    Column("withdrawn_at", Instant),
+    Index(None, "username"),
+)
+
+access_request = Table(
+    "access_request",
+    metadata,
+    # Counted from 1, so that people can say it.
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("username", String(64), nullable=False),
+    Column("app", String(64), nullable=False),
+    # Spans of days, as `gateway.core.requests` writes them: `2026-11-24,2026-12-01/2026-12-03`.
+    Column("wanted", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("serial", String(40), nullable=False),
+    # The agreements that the rule asks for, as they stood accepted: `NAME VERSION DIGEST` a line.
+    Column("agreements", Text, nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("granted", Text, nullable=False),
+    Column("decided_by", String(64), nullable=False),
+    Column("decided_at", Instant),
+    Column("words", Text, nullable=False),
+    # When its managers were written to; NULL: not yet.
+    Column("told_at", Instant),
+    Index(None, "username"),
+    Index(None, "state"),
 )
 
 attempt = Table(

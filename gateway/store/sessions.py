@@ -36,6 +36,7 @@ def _record(row: Row[*tuple[Any, ...]]) -> SessionRecord:
         expires_at=row.expires_at,
         address=row.address,
         ended_at=row.ended_at,
+        proved_at=row.proved_at,
     )
     return SessionRecord(found, row.device, row.serial)
 
@@ -56,6 +57,7 @@ async def insert_session(
             expires_at=new.expires_at,
             address=new.address,
             ended_at=new.ended_at,
+            proved_at=new.proved_at,
         )
     )
     await connection.execute(delete(session).where(session.c.expires_at < new.created_at - KEPT))

@@ -8,6 +8,7 @@ stands in the audit line.
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Unpack
 
@@ -51,6 +52,7 @@ from gateway.store.devices import Devices, Ender
 from gateway.store.errors import NoSuchPerson
 from gateway.store.followers import follow_file, follow_server
 from gateway.store.migration import check_revision
+from gateway.store.papers import read_papers
 from gateway.store.people import Credentials, NewPerson
 from gateway.store.recorder import Recorder
 from gateway.store.sessions import SessionRecord
@@ -408,7 +410,11 @@ class Store:
     async def holder(self, fingerprint: Fingerprint) -> Holder | None:
         """Return the certificate with *fingerprint* and its person; None: not known, not judged."""
         async with self._database.read() as connection:
-            return await certificates.find_holder(connection, fingerprint)
+            holder = await certificates.find_holder(connection, fingerprint)
+            if holder is None or holder.person is None:
+                return holder
+            papers = await read_papers(connection, holder.user, self._clock())
+            return replace(holder, papers=papers)
 
     async def certificate(self, serial: str) -> CertificateRecord | None:
         """Return the certificate with *serial* (as `ca.serials` writes it)."""

@@ -10,6 +10,7 @@ from hypothesis import given
 from policies.cases import EXPECTATIONS, Case, Outcome, difference, judge_case
 from policies.decide import decide
 from policies.model import Allow, AppPolicy, Deny, Level, RequestFacts, Subject
+from policies.papers import NO_PAPERS
 from policies.parse import parse_rules
 from policies.reading import Problem
 from policies.times import Almanac
@@ -114,7 +115,8 @@ def test_a_case_ends_as_the_decision_does(
     """Whatever the rules: of all that can be expected by name, only that holds."""
     case = replace(ANNA, user=who.user, groups=who.groups, scope=who.scope, request=request, at=now)
     case = replace(case, device=who.device, issuer=who.issuer)
-    decision = decide(policy, replace(who, level=Level.PASSWORD_TOTP), request, now)
+    who = replace(who, level=Level.PASSWORD_TOTP, papers=NO_PAPERS, proved_at=now)
+    decision = decide(policy, who, request, now)
     outcome = judge_case(case, policy, None, MORNING)
     assert (outcome.answer == "allow") == isinstance(decision, Allow)
     if isinstance(decision, Deny):

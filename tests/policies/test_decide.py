@@ -23,8 +23,17 @@ from policies.model import (
     Reason,
     RequestFacts,
     Rule,
+    Spend,
     StepUp,
     Subject,
+)
+from policies.papers import (
+    Agreement,
+    AgreementVersion,
+    Approval,
+    DayQuota,
+    LocalDays,
+    Papers,
 )
 from policies.paths import parse_path_pattern
 
@@ -118,15 +127,15 @@ def test_an_explanation_shows_every_rule_and_criterion() -> None:
     )
     criteria = [finding.criterion for finding in explanation.rules[0].findings]
     assert criteria == [finding.criterion for finding in explanation.rules[1].findings]
-    assert explanation.rules[1].findings[-1] == Finding(
-        "when", Verdict.NOT_ASKED, "any", "tue 2026-11-24 19:40"
-    )
+    (when,) = [each for each in explanation.rules[1].findings if each.criterion == "when"]
+    assert when == Finding("when", Verdict.NOT_ASKED, "any", "tue 2026-11-24 19:40")
     assert explanation.level == Finding("level", Verdict.MISS, "password + totp", "certificate")
     assert explanation.decision == Deny(Reason.RULE_DENIES, "not anna")
 
 
 ROME = ZoneInfo("Europe/Rome")
 OFFICE = Timetable(ROME, (Span(8 * 3600, 19 * 3600),), frozenset(range(5)))
+HOUR = timedelta(hours=1)
 AT_NINE = datetime(2026, 11, 24, 9, tzinfo=ROME)
 AT_NIGHT = datetime(2026, 11, 24, 23, tzinfo=ROME)
 
@@ -196,6 +205,110 @@ def test_a_rule_on_trial_refuses_nothing_and_is_named() -> None:
     assert answer(trial) == Deny(Reason.NO_RULE_MATCHES)
 
 
+QUOTA = DayQuota(2, consecutive=False)
+REMOTE = replace(
+    TECHNICIANS,
+    approval=True,
+    agreements=(Agreement("home", (AgreementVersion("1", date(2026, 1, 1), frozenset({"a"})),)),),
+    days=QUOTA,
+    local=LocalDays(ROME),
+)
+TODAY = date(2026, 11, 24)
+APPROVED = (Approval("wiki", TODAY, date(2026, 12, 31)),)
+
+
+def with_papers(
+    accepted: frozenset[str] = frozenset({"a"}),
+    approvals: tuple[Approval, ...] = APPROVED,
+    days: frozenset[date] = frozenset(),
+) -> Subject:
+    """Return Anna with papers, as a person has them who asked in time."""
+    return replace(ANNA, papers=Papers(accepted, approvals, {"remote-days": days}))
+
+
+MIDNIGHT = datetime(2026, 11, 25, tzinfo=ROME)
+
+
+@pytest.mark.parametrize(
+    "subject, decision",
+    [
+        (with_papers(), Allow("technicians", MIDNIGHT, spends=Spend(QUOTA, TODAY))),
+        (with_papers(days=frozenset({TODAY})), Allow("technicians", MIDNIGHT)),
+        (ANNA, Deny(Reason.APPROVAL_MISSING, "technicians", MIDNIGHT)),
+        (
+            with_papers(accepted=frozenset({"b"})),
+            Deny(Reason.AGREEMENT_MISSING, "technicians"),
+        ),
+        (
+            with_papers(days=frozenset({date(2026, 11, 23)})),
+            Deny(Reason.DAYS_SPENT, "technicians", MIDNIGHT),
+        ),
+        (
+            with_papers(days=frozenset({date(2026, 11, 2), date(2026, 11, 10)})),
+            Deny(Reason.DAYS_SPENT, "technicians", MIDNIGHT),
+        ),
+        (
+            with_papers(approvals=(Approval("crm", TODAY, TODAY),)),
+            Deny(Reason.APPROVAL_MISSING, "technicians", MIDNIGHT),
+        ),
+    ],
+)
+def test_papers_are_asked_for_one_after_the_other(subject: Subject, decision: Decision) -> None:
+    """An approval, what is to be accepted, and a day that is left; each holds for the day."""
+    assert answer(REMOTE, subject=subject) == decision
+
+
+def test_papers_are_asked_for_at_any_hour() -> None:
+    """So that who lacks them does not wait for hours that bring nothing."""
+    assert answer(replace(REMOTE, when=OFFICE)) == Deny(
+        Reason.APPROVAL_MISSING, "technicians", MIDNIGHT
+    )
+    over = replace(REMOTE, when=Timetable(ROME, last=date(2026, 11, 20)))
+    assert answer(over) == Deny(Reason.NO_RULE_MATCHES)
+
+
+def test_a_rule_that_uses_up_no_day_comes_first() -> None:
+    """Wherever it stands."""
+    office = replace(TECHNICIANS, name="office")
+    assert answer(REMOTE, office, subject=with_papers()) == Allow("office")
+
+
+def test_two_days_in_a_row_are_two_over_the_end_of_a_month_too() -> None:
+    """The last of November keeps the first of December closed."""
+    policy = AppPolicy("wiki", (replace(REMOTE, approval=None),))
+    anna = with_papers(days=frozenset({date(2026, 11, 30)}))
+    first = datetime(2026, 12, 1, 9, tzinfo=ROME)
+    assert decide(policy, anna, PAGE, first) == Deny(
+        Reason.DAYS_SPENT, "technicians", datetime(2026, 12, 2, tzinfo=ROME)
+    )
+
+
+ADMIN = Rule(
+    "admin",
+    Effect.STEP_UP,
+    None,
+    None,
+    paths=(parse_path_pattern("/admin/**"),),
+    totp_within=timedelta(minutes=10),
+)
+
+
+def test_a_step_up_rule_wants_a_code_given_shortly_before() -> None:
+    """For what it matches alone, and the shortest time counts."""
+    policy = AppPolicy("wiki", (TECHNICIANS, ADMIN, replace(ADMIN, name="b", totp_within=HOUR)))
+    page, admin = PAGE, RequestFacts("GET", "/admin/users")
+    ago = replace(ANNA, proved_at=NOW - timedelta(minutes=4))
+    assert decide(policy, ago, page, NOW) == Allow("technicians")
+    assert decide(policy, ago, admin, NOW) == Allow(
+        "technicians", fresh_until=NOW + timedelta(minutes=6)
+    )
+    wanted = StepUp(Level.PASSWORD_TOTP, None, timedelta(minutes=10), "admin")
+    for never in (ANNA, replace(ANNA, proved_at=NOW - timedelta(minutes=10))):
+        assert decide(policy, never, admin, NOW) == wanted
+    unproved = replace(ANNA, level=Level.CERTIFICATE)
+    assert decide(policy, unproved, admin, NOW) == StepUp(Level.PASSWORD_TOTP)
+
+
 # Few names, so that rules and people meet often.
 USERS = st.sampled_from(["anna", "bruno", "carla"])
 GROUPS = st.sampled_from(["technicians", "sales", "milano"])
@@ -216,10 +329,44 @@ TIMETABLES = st.builds(
     first=st.none() | st.just(date(2026, 11, 24)),
     last=st.none() | st.just(date(2026, 11, 26)),
 )
+LOCAL = LocalDays(ROME)
+TEXTS = Agreement(
+    "home",
+    (
+        AgreementVersion("1", date(2026, 1, 1), frozenset({"one"})),
+        AgreementVersion("2", date(2026, 11, 25), frozenset({"two", "due"})),
+    ),
+)
+QUOTAS = st.builds(DayQuota, st.integers(1, 3), st.booleans(), st.sampled_from(["a", "b"]))
+DAYS = st.dates(date(2026, 11, 20), date(2026, 11, 28))
+APPROVALS = st.builds(
+    lambda app, first, length: Approval(app, first, first + timedelta(days=length)),
+    st.sampled_from(["wiki", "wiki", "crm"]),
+    DAYS,
+    st.integers(0, 2),
+)
+PAPERS = st.builds(
+    Papers,
+    accepted=st.frozensets(st.sampled_from(["one", "two", "due", "other"])),
+    approvals=st.lists(APPROVALS, max_size=2).map(tuple),
+    days=st.dictionaries(st.sampled_from(["a", "b"]), st.frozensets(DAYS, max_size=3)),
+)
+
+
+def with_effect(rule: Rule, effect: Effect) -> Rule:
+    """Make *rule* one of another effect, without what such a rule cannot ask."""
+    within = (rule.totp_within or timedelta(minutes=90)) if effect is Effect.STEP_UP else None
+    if effect is Effect.ALLOW:
+        return replace(rule, effect=effect, totp_within=within)
+    return replace(
+        rule, effect=effect, totp_within=within, approval=None, agreements=None, days=None
+    )
+
+
 RULES = st.builds(
     Rule,
     name=st.sampled_from(["a", "b", "c", "d"]),
-    effect=st.sampled_from(Effect),
+    effect=st.just(Effect.ALLOW),
     users=st.none() | st.frozensets(USERS, min_size=1),
     groups=st.none() | st.frozensets(GROUPS, min_size=1),
     devices=st.none() | st.frozensets(DEVICES, min_size=1),
@@ -229,6 +376,14 @@ RULES = st.builds(
     paths=st.none() | st.lists(PATTERNS, min_size=1, max_size=2).map(tuple),
     networks=st.none() | st.lists(NETWORKS, min_size=1, max_size=2).map(tuple),
     when=st.none() | TIMETABLES,
+    approval=st.sampled_from([None, None, True]),
+    agreements=st.sampled_from([None, None, (TEXTS,)]),
+    days=st.none() | QUOTAS,
+    local=st.just(LOCAL),
+)
+RULES = st.builds(with_effect, RULES, st.sampled_from(Effect))
+MOMENTS = st.integers(0, 4 * 24 * 60).map(
+    lambda minutes: datetime(2026, 11, 23, tzinfo=UTC) + timedelta(minutes=minutes)
 )
 SUBJECTS = st.builds(
     Subject,
@@ -238,11 +393,10 @@ SUBJECTS = st.builds(
     level=st.sampled_from(Level),
     device=DEVICES,
     issuer=ISSUERS,
+    papers=PAPERS,
+    proved_at=st.none() | MOMENTS,
 )
 REQUESTS = st.builds(RequestFacts, method=METHODS | st.just("HEAD"), path=PATHS, address=ADDRESSES)
-MOMENTS = st.integers(0, 4 * 24 * 60).map(
-    lambda minutes: datetime(2026, 11, 23, tzinfo=UTC) + timedelta(minutes=minutes)
-)
 POLICIES = st.builds(
     AppPolicy,
     app=st.just("wiki"),
@@ -267,8 +421,8 @@ def gist(decision: Decision) -> object:
     match decision:
         case Deny(reason):
             return reason
-        case StepUp(required):
-            return required
+        case StepUp(required, _, within):
+            return required, within
         case Allow():
             return Allow
 
@@ -284,7 +438,7 @@ def test_a_deny_rule_never_widens_access(
 ) -> None:
     """Wherever it is put."""
     place = data.draw(st.integers(0, len(policy.rules)))
-    deny = replace(rule, effect=Effect.DENY)
+    deny = with_effect(rule, Effect.DENY)
     stricter = replace(policy, rules=(*policy.rules[:place], deny, *policy.rules[place:]))
     before, after = (openness(decide(each, subject, request, now)) for each in (policy, stricter))
     assert after <= before
@@ -295,7 +449,7 @@ def test_an_allow_rule_never_narrows_access(
     policy: AppPolicy, subject: Subject, request: RequestFacts, now: datetime, rule: Rule
 ) -> None:
     """And it never outweighs a deny rule."""
-    wider = replace(policy, rules=(*policy.rules, replace(rule, effect=Effect.ALLOW)))
+    wider = replace(policy, rules=(*policy.rules, with_effect(rule, Effect.ALLOW)))
     before, after = (decide(each, subject, request, now) for each in (policy, wider))
     assert openness(after) >= openness(before)
     if isinstance(before, Deny) and before.reason is Reason.RULE_DENIES:
@@ -303,12 +457,58 @@ def test_an_allow_rule_never_narrows_access(
 
 
 @given(POLICIES, SUBJECTS, REQUESTS, MOMENTS, RULES)
+def test_a_step_up_rule_never_widens_access(
+    policy: AppPolicy, subject: Subject, request: RequestFacts, now: datetime, rule: Rule
+) -> None:
+    """And a code given now is enough for any."""
+    stricter = replace(policy, rules=(*policy.rules, with_effect(rule, Effect.STEP_UP)))
+    before, after = (decide(each, subject, request, now) for each in (policy, stricter))
+    assert openness(after) <= openness(before)
+    assert isinstance(before, Deny) == isinstance(after, Deny)
+    fresh = replace(subject, proved_at=now)
+    assert openness(decide(stricter, fresh, request, now)) >= openness(before)
+
+
+@given(POLICIES, SUBJECTS, REQUESTS, MOMENTS, PAPERS)
+def test_more_papers_never_narrow_access(
+    policy: AppPolicy, subject: Subject, request: RequestFacts, now: datetime, more: Papers
+) -> None:
+    """Whoever accepts more texts and is granted more days, may not do less."""
+    mine = subject.papers
+    richer = Papers(mine.accepted | more.accepted, (*mine.approvals, *more.approvals), mine.days)
+    before = decide(policy, subject, request, now)
+    after = decide(policy, replace(subject, papers=richer), request, now)
+    assert openness(after) >= openness(before)
+
+
+@given(POLICIES, SUBJECTS, REQUESTS, MOMENTS)
+def test_a_day_that_was_counted_stays_open(
+    policy: AppPolicy, subject: Subject, request: RequestFacts, now: datetime
+) -> None:
+    """What is let in to use up a day is let in when it has, and uses up no other."""
+    match decide(policy, subject, request, now):
+        case Allow(spends=Spend(quota, day)):
+            days = {**subject.papers.days}
+            days[quota.count] = days.get(quota.count, frozenset()) | {day}
+            counted = replace(subject, papers=replace(subject.papers, days=days))
+            found = decide(policy, counted, request, now)
+            assert isinstance(found, Allow)
+            assert found.spends is None
+        case _:
+            pass
+
+
+@given(POLICIES, SUBJECTS, REQUESTS, MOMENTS, RULES)
 def test_a_rule_on_trial_changes_no_answer(
     policy: AppPolicy, subject: Subject, request: RequestFacts, now: datetime, rule: Rule
 ) -> None:
     """And it is named exactly where it would change one, as a deny rule."""
-    trial = replace(policy, rules=(*policy.rules, replace(rule, name="t", effect=Effect.OBSERVE)))
-    acting = replace(policy, rules=(*policy.rules, replace(rule, name="t", effect=Effect.DENY)))
+    trial = replace(
+        policy, rules=(*policy.rules, replace(with_effect(rule, Effect.OBSERVE), name="t"))
+    )
+    acting = replace(
+        policy, rules=(*policy.rules, replace(with_effect(rule, Effect.DENY), name="t"))
+    )
     before = decide(policy, subject, request, now)
     after = decide(trial, subject, request, now)
     assert gist(after) == gist(before)
@@ -350,7 +550,8 @@ def test_a_higher_level_changes_nothing_but_the_step_up(
 ) -> None:
     """Signing in turns *sign in first* into *come in*, and no *no* into anything."""
     unproved = decide(policy, replace(subject, level=Level.CERTIFICATE), request, now)
-    proved = decide(policy, replace(subject, level=Level.PASSWORD_TOTP), request, now)
+    signed_in = replace(subject, level=Level.PASSWORD_TOTP, proved_at=now)
+    proved = decide(policy, signed_in, request, now)
     assert not isinstance(proved, StepUp)
     assert isinstance(unproved, Deny) == isinstance(proved, Deny)
     assert openness(proved) >= openness(unproved)
@@ -364,6 +565,9 @@ def test_a_decision_stays_the_same_until_it_says(
     decision = decide(policy, subject, request, now)
     assert decision.until is None or decision.until > now
     end = decision.until or now + timedelta(days=7)
+    if isinstance(decision, Allow) and decision.fresh_until is not None:
+        assert decision.fresh_until > now
+        end = min(end, decision.fresh_until)
     moments = [end - timedelta(microseconds=1)]
     moments += [now + timedelta(minutes=15 * step) for step in range(96)]
     for moment in moments:
@@ -397,9 +601,23 @@ def test_an_explanation_agrees_with_the_decision(
     elif explanation.level.verdict is Verdict.MISS:
         assert isinstance(decision, StepUp)
         assert decision.required is policy.required
+        assert decision.within is None
+    elif isinstance(decision, StepUp):
+        assert decision.within == min(
+            rule.totp_within for rule in matching if rule.totp_within is not None
+        )
+        assert decision.rule in names[Effect.STEP_UP]
     else:
         assert isinstance(decision, Allow)
-        assert decision.rule == names[Effect.ALLOW][0]
+        today = LOCAL.look(now)[0]
+        free = [
+            rule.name
+            for rule in matching
+            if rule.effect is Effect.ALLOW
+            and (rule.days is None or today in subject.papers.days_of(rule.days))
+        ]
+        assert decision.rule == (free or names[Effect.ALLOW])[0]
+        assert (decision.spends is None) == bool(free)
         assert decision.observed == tuple(names[Effect.OBSERVE])
     assert decision == decide(policy, subject, request, now)
     assert [each.rule for each in explanation.rules] == list(policy.rules)

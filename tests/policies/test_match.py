@@ -119,5 +119,5 @@ def test_nothing_asked_and_nothing_there_read_differently() -> None:
 
 def test_the_table_asks_each_field_of_a_rule() -> None:
     """A field of `Rule` that no criterion asks would be silently ignored."""
-    about_the_rule = {"name", "effect"}
+    about_the_rule = {"name", "effect", "totp_within", "local"}
     assert {each.name for each in CRITERIA} == set(Rule.__dataclass_fields__) - about_the_rule

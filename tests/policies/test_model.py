@@ -1,5 +1,7 @@
 """The words of a policy hold their own promises."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,10 +62,25 @@ def test_reasons_keep_their_values() -> None:
 @pytest.mark.parametrize("effect", list(Effect))
 def test_a_rule_with_an_empty_set_cannot_exist(effect: Effect) -> None:
     """An empty set would match nobody, and a deny rule that matches nobody denies nothing."""
+    within = timedelta(minutes=10) if effect is Effect.STEP_UP else None
     with pytest.raises(ValueError, match="rule 'x': an empty set of users matches nobody"):
-        Rule("x", effect, users=frozenset(), groups=None)
+        Rule("x", effect, users=frozenset(), groups=None, totp_within=within)
     with pytest.raises(ValueError, match="rule 'x': an empty set of groups matches nobody"):
-        Rule("x", effect, users=None, groups=frozenset())
+        Rule("x", effect, users=None, groups=frozenset(), totp_within=within)
+
+
+@pytest.mark.parametrize("effect", [Effect.DENY, Effect.OBSERVE])
+def test_only_who_is_allowed_can_need_papers(effect: Effect) -> None:
+    """A deny rule that asked for them would let in whoever has none."""
+    with pytest.raises(ValueError, match="only who is allowed can need papers"):
+        Rule("x", effect, None, None, approval=True)
+
+
+def test_only_a_step_up_rule_says_within_what_time() -> None:
+    """And it must."""
+    for effect, within in ((Effect.STEP_UP, None), (Effect.ALLOW, timedelta(minutes=10))):
+        with pytest.raises(ValueError, match="a step-up rule, and no other"):
+            Rule("x", effect, None, None, totp_within=within)
 
 
 def test_a_criterion_that_is_not_asked_is_none() -> None:

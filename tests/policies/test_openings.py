@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,10 +22,12 @@ from tests.policies.test_decide import (
     OFFICE,
     PAGE,
     POLICIES,
+    REMOTE,
     REQUESTS,
     ROME,
     SUBJECTS,
     TECHNICIANS,
+    with_papers,
 )
 
 AT_NIGHT = Timetable(ROME, (Span(0, 8 * 3600), Span(19 * 3600, 24 * 3600)))
@@ -51,6 +54,37 @@ def test_what_opens_may_be_closed_by_another_rule() -> None:
     monday = replace(NOT_ANNA, when=Timetable(ROME, weekdays=frozenset({0})))
     policy = AppPolicy("wiki", (replace(TECHNICIANS, when=OFFICE), monday))
     assert opens_at(policy, ANNA, FRIDAY_NIGHT) == datetime(2026, 12, 1, 8, tzinfo=ROME)
+
+
+@pytest.mark.parametrize(
+    "spent, now, opening",
+    [
+        ((2, 10), (24, 19), (12, 1)),
+        ((10, 30), (30, 23), (11, 30)),
+        ((23,), (24, 19), (11, 25)),
+    ],
+)
+def test_the_next_day_is_found_over_the_end_of_a_month(
+    spent: tuple[int, ...], now: tuple[int, int], opening: tuple[int, int]
+) -> None:
+    """The number begins anew; a day that was counted is open itself."""
+    policy = AppPolicy("wiki", (replace(REMOTE, approval=None),))
+    moment = datetime(2026, 11, *now, tzinfo=ROME)
+    found = opens_at(
+        policy, with_papers(days=frozenset(date(2026, 11, day) for day in spent)), moment
+    )
+    expected = datetime(2026, *opening, tzinfo=ROME)
+    assert found == max(expected, moment)
+
+
+def test_what_one_person_has_left_is_not_told_to_another() -> None:
+    """Though they are let in by the same rules."""
+    policy = AppPolicy("wiki", (replace(REMOTE, approval=None),))
+    anna = with_papers(days=frozenset({date(2026, 11, 2), date(2026, 11, 10)}))
+    bruno = with_papers(days=frozenset({date(2026, 11, 23)}))
+    assert opens_at(policy, anna, NOW) == datetime(2026, 12, 1, tzinfo=ROME)
+    assert opens_at(policy, bruno, NOW) == datetime(2026, 11, 25, tzinfo=ROME)
+    assert opens_at(policy, anna, NOW) == datetime(2026, 12, 1, tzinfo=ROME)
 
 
 @given(POLICIES, SUBJECTS, REQUESTS, MOMENTS)

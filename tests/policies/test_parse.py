@@ -73,8 +73,11 @@ def test_an_application_without_rules_is_no_problem(rules: object) -> None:
 def test_a_rule_that_names_nobody_is_not_one_for_everybody(effect: Effect) -> None:
     """Whether it would open or close."""
     message = "rules[1]: the rule names nobody: give it users, groups or everybody = true"
-    assert said(f"[[rules]]\neffect = '{effect}'") == [message]
-    assert said(f"[[rules]]\neffect = '{effect}'\neverybody = false") == [message]
+    rule = f"[[rules]]\neffect = '{effect}'"
+    if effect is Effect.STEP_UP:
+        rule += "\ntotp_within = '10m'"
+    assert said(rule) == [message]
+    assert said(f"{rule}\neverybody = false") == [message]
 
 
 def test_a_rule_for_everybody_names_nobody_else() -> None:
@@ -95,7 +98,7 @@ def test_an_empty_list_is_a_problem(key: str) -> None:
 def test_an_effect_is_required() -> None:
     """A rule without effect is not guessed either."""
     assert said("[[rules]]\nusers = ['anna']") == [
-        "rules[1].effect: missing, expected one of 'allow', 'deny', 'observe'"
+        "rules[1].effect: missing, expected one of 'allow', 'deny', 'observe', 'step-up'"
     ]
 
 
@@ -143,7 +146,7 @@ def test_all_problems_come_at_once() -> None:
     everybody = "yes"
     """
     assert said(text) == [
-        "rules[1].effect: expected one of 'allow', 'deny', 'observe', found 'allov'; did you mean 'allow'?",
+        "rules[1].effect: expected one of 'allow', 'deny', 'observe', 'step-up', found 'allov'; did you mean 'allow'?",
         (
             "rules[1].groups[1]: 'Technicians' cannot be a name: use 1 to 64 of a-z, 0-9, '.', '_' "
             "and '-', beginning with a letter or a digit; did you mean 'technicians'?"

@@ -1,7 +1,7 @@
 """Rules written as TOML are read as the same rules."""
 
 import tomllib
-from datetime import date
+from datetime import date, timedelta
 from ipaddress import ip_network
 from zoneinfo import ZoneInfo
 
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from policies.calendar import Span, Timetable
 from policies.days import Calendar
 from policies.model import AppPolicy, CertificateKind, Effect, Rule
+from policies.papers import Agreement, DayQuota
 from policies.parse import parse_rules
 from policies.paths import parse_path_pattern
 from policies.printing import narrowing_in_words, rules_text
@@ -20,7 +21,8 @@ from policies.times import Almanac
 ROME = ZoneInfo("Europe/Rome")
 CALENDARS = {name: Calendar(name, ()) for name in ("it", "office")}
 
-NAMES = st.frozensets(st.from_regex(r"[a-z0-9][a-z0-9._-]{0,8}", fullmatch=True), min_size=1)
+NAME = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,8}", fullmatch=True)
+NAMES = st.frozensets(NAME, min_size=1)
 SECONDS = st.integers(0, 86_399)
 SPANS = st.builds(Span, SECONDS, st.integers(1, 86_400)).filter(lambda one: one.start != one.end)
 SOME_CALENDARS = st.frozensets(st.sampled_from(sorted(CALENDARS))).map(
@@ -38,12 +40,30 @@ TIMETABLES = st.builds(
 ).filter(lambda made: made != Timetable(ROME))
 PATHS = ("/", "/admin/**", "/*/edit", "/caff\N{LATIN SMALL LETTER E WITH GRAVE}/%20")
 NETWORKS = ("10.0.0.0/8", "192.0.2.1", "2001:db8::/32")
+AGREEMENTS = {name: Agreement(name, ()) for name in ("home", "secrecy")}
+DURATIONS = st.integers(30, 86_400).map(lambda seconds: timedelta(seconds=seconds))
+QUOTAS = st.builds(DayQuota, st.integers(1, 16), st.booleans(), st.just("remote-days") | NAME)
+EFFECTS = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "effect": st.just(Effect.ALLOW),
+            "approval": st.sampled_from([None, True]),
+            "agreements": st.none()
+            | st.frozensets(st.sampled_from(sorted(AGREEMENTS)), min_size=1).map(
+                lambda names: tuple(AGREEMENTS[name] for name in sorted(names))
+            ),
+            "days": st.none() | QUOTAS,
+        }
+    ),
+    st.fixed_dictionaries({"effect": st.sampled_from([Effect.DENY, Effect.OBSERVE])}),
+    st.fixed_dictionaries({"effect": st.just(Effect.STEP_UP), "totp_within": DURATIONS}),
+)
 RULES = st.builds(
-    Rule,
+    lambda effect, **asked: Rule(**effect, **asked),
     name=st.text(min_size=1, max_size=80).filter(
         lambda name: bool(name.isprintable() and name.strip())
     ),
-    effect=st.sampled_from(Effect),
+    effect=EFFECTS,
     users=st.none() | NAMES,
     groups=st.none() | NAMES,
     devices=st.none() | NAMES,
@@ -66,7 +86,7 @@ def test_what_is_written_is_read_as_the_same(rules: tuple[Rule, ...]) -> None:
     policy = AppPolicy("wiki", rules)
     problems: list[Problem] = []
     data = tomllib.loads(rules_text(policy)).get("rules")
-    read = parse_rules("wiki", data, "wiki: rules", problems, Almanac(ROME, CALENDARS))
+    read = parse_rules("wiki", data, "wiki: rules", problems, Almanac(ROME, CALENDARS, AGREEMENTS))
     assert problems == []
     assert read == policy
 
@@ -89,3 +109,17 @@ def test_what_narrows_a_rule_reads_as_a_line() -> None:
         "devices stick-1; methods GET; limited certificates; paths /admin/**; from 10.0.0.0/8; mon"
     )
     assert narrowing_in_words(Rule("x", Effect.ALLOW, None, None)) == ""
+    remote = Rule(
+        "x",
+        Effect.ALLOW,
+        None,
+        None,
+        approval=True,
+        agreements=(AGREEMENTS["home"],),
+        days=DayQuota(3, consecutive=False),
+    )
+    assert narrowing_in_words(remote) == (
+        "requires approval, agreement:home; 3 a month, never two in a row (remote-days)"
+    )
+    code = Rule("x", Effect.STEP_UP, None, None, totp_within=timedelta(minutes=10))
+    assert narrowing_in_words(code) == "a code within 10m"

@@ -147,9 +147,11 @@ def test_whoever_must_prove_more_is_told_so() -> None:
     assert look(OFFICE, subject=low) == Hidden()
 
 
+_HOUR = timedelta(hours=1)
 _RULES = st.builds(
-    Rule,
-    st.just("rule"),
+    lambda effect, **asked: Rule(
+        "rule", effect, **asked, totp_within=_HOUR if effect is Effect.STEP_UP else None
+    ),
     st.sampled_from(Effect),
     users=st.sampled_from([None, frozenset({"anna"}), frozenset({"bruno"})]),
     groups=st.sampled_from([None, frozenset({"technicians"}), frozenset({"office"})]),

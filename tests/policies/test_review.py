@@ -94,5 +94,6 @@ def test_a_rule_that_covers_another_matches_where_that_does(
 
 def _criteria(rule: Rule) -> dict[str, object]:
     return {name: getattr(rule, name) for name in rule.__dataclass_fields__} | {
-        "effect": Effect.ALLOW
+        "effect": Effect.ALLOW,
+        "totp_within": None,
     }
