@@ -22,7 +22,7 @@ from sqlalchemy import (
 from ca.ledger import Instant, NameList
 from ca.ledger import metadata as ledger_metadata
 
-REVISION = "0009"
+REVISION = "0010"
 """The migration that these tables are the result of."""
 
 metadata = MetaData(naming_convention=ledger_metadata.naming_convention)
