@@ -55,12 +55,21 @@ class LocalDays:
         raise AssertionError("no day lasts for two")
 
 
+def mark_of(agreement: str, version: str, digest: str) -> str:
+    """Return what stands for one text that can be accepted; *digest* is its SHA-256.
+
+    Not the digest alone: the same words in another agreement, or as next year's version, are to be
+    accepted for themselves, and withdrawing from one of the two leaves the other.
+    """
+    return f"{agreement} {version} {digest}"
+
+
 @dataclass(frozen=True, slots=True)
 class AgreementVersion:
     """One version of a text, in as many languages as there are.
 
-    It is the one to be accepted from *due* on. *digests* are the SHA-256 of its texts, in lower
-    case hexadecimal digits: whoever has accepted one of them has accepted it.
+    It is the one to be accepted from *due* on. *digests* are its texts, as `mark_of` writes them:
+    whoever has accepted one of them has accepted it.
     """
 
     version: str
@@ -146,7 +155,7 @@ class Papers:
     """What one person has accepted, been granted and used, as far as it may still bear."""
 
     accepted: frozenset[str] = frozenset()
-    """SHA-256 of the texts that they have accepted, and not withdrawn from."""
+    """The texts that they have accepted, and not withdrawn from, as `mark_of` writes them."""
     approvals: tuple[Approval, ...] = ()
     days: Mapping[str, frozenset[date]] = field(default_factory=dict, hash=False)
     """The days that were counted, of this month and the last at least, by what they count for."""

@@ -61,7 +61,7 @@ async def serve_portal(site: Path, lifecycle: Lifecycle) -> None:
         )
         site_key = read_site_key(folder)
         services = Services(
-            configuration=lambda: Configuration(live.site, live.applications),
+            configuration=lambda: Configuration(live.site, live.applications, live.agreements),
             store=store,
             site_key=site_key,
             cookie_key=read_cookie_key(folder),

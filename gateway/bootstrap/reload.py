@@ -18,8 +18,10 @@ from gateway.config import (
     read_applications,
     read_configuration,
 )
+from gateway.config.agreements import read_agreements
 from gateway.config.differences import changed_keys, keep_fixed
 from gateway.config.files import read_sound_applications
+from gateway.core.agreements import AgreementDocument
 from gateway.core.site import Application, Site
 
 LOOK_SECONDS = 0.25
@@ -32,10 +34,11 @@ class Proposal:
 
     site: Site
     applications: Mapping[str, Application]
+    agreements: Mapping[str, AgreementDocument]
     written: Site
     """pusterla.toml itself, with what takes effect at the next start only."""
     changes: tuple[str, ...]
-    """Keys of pusterla.toml and words about applications: what is new in this proposal."""
+    """Keys of pusterla.toml and words about applications and agreements: what is new in this proposal."""
 
 
 class LiveConfiguration:
@@ -57,6 +60,7 @@ class LiveConfiguration:
             raise ProcessFailed(f"{found}")
         self.site: Site = found.site
         self.applications: Mapping[str, Application] = found.applications
+        self.agreements: Mapping[str, AgreementDocument] = found.agreements
         self._latest = found.site
 
     def _begin_with(
@@ -70,7 +74,8 @@ class LiveConfiguration:
         applications, problems = read_sound_applications(self._folder.apps, site)
         for problem in problems.problems:
             log.error("%s; the application is left out", problem)
-        return Configuration(site, applications)
+        # What is wrong with one of them has just been said.
+        return Configuration(site, applications, read_agreements(self._folder.path, []))
 
     async def follow(self, on_change: Callable[[], None] = lambda: None) -> None:
         """Look at the files of applications for ever; after an exchange call *on_change*.
@@ -90,18 +95,29 @@ class LiveConfiguration:
     def _take_up(self, found: Configuration | Problems | None) -> bool:
         if found is None:
             return False
-        applications = self._fitting(found)
-        if isinstance(applications, Problems):
-            for line in str(applications).splitlines():
+        found = self._fitting(found)
+        if isinstance(found, Problems):
+            for line in str(found).splitlines():
                 log.error("%s", line)
             log.error("the files have mistakes: what was in force stays in force")
             return False
-        if applications == self.applications:
+        changes = self._changes(found.applications, found.agreements)
+        if not changes:
             return False
-        changes = _difference(self.applications, applications)
         log.info("applications changed: %s", ", ".join(changes))
-        self.applications = applications
+        self.applications, self.agreements = found.applications, found.agreements
         return True
+
+    def _changes(
+        self,
+        applications: Mapping[str, Application],
+        agreements: Mapping[str, AgreementDocument],
+    ) -> tuple[str, ...]:
+        texts = _difference(self.agreements, agreements)
+        return (
+            *_difference(self.applications, applications),
+            *(f"agreement {change}" for change in texts),
+        )
 
     def propose(self, concerns: frozenset[str]) -> Proposal | Problems:
         """Read all files anew; nothing is exchanged until `exchange`.
@@ -122,27 +138,31 @@ class LiveConfiguration:
         keys = changed_keys(self.site, site)
         changes = [key for key in keys if key.partition(".")[0] in concerns]
         if "apps" in concerns:
-            changes += _difference(self.applications, applications)
-        return Proposal(site, applications, found.site, tuple(changes))
+            changes += self._changes(applications, found.agreements)
+        return Proposal(site, applications, found.agreements, found.site, tuple(changes))
 
     def exchange(self, proposal: Proposal) -> None:
         """Let *proposal* be in force from now on."""
         self.site, self.applications = proposal.site, proposal.applications
+        self.agreements = proposal.agreements
         self._latest = proposal.written
 
-    def _fitting(self, found: Configuration | Problems) -> Mapping[str, Application] | Problems:
+    def _fitting(self, found: Configuration | Problems) -> Configuration | Problems:
         if isinstance(found, Problems):
             return found
         if found.site != self._latest:
             self._latest = found.site
             log.info("pusterla.toml has changed: `pusterla reload` takes it up")
         if found.site == self.site:
-            return found.applications
+            return found
         # They must fit the site that is served, not the one of the next reload.
-        return read_applications(self._folder.apps, self.site)
+        applications = read_applications(self._folder.apps, self.site)
+        if isinstance(applications, Problems):
+            return applications
+        return Configuration(self.site, applications, found.agreements)
 
 
-def _difference(old: Mapping[str, Application], new: Mapping[str, Application]) -> tuple[str, ...]:
+def _difference(old: Mapping[str, object], new: Mapping[str, object]) -> tuple[str, ...]:
     return (
         *(f"{name} added" for name in new if name not in old),
         *(f"{name} removed" for name in old if name not in new),

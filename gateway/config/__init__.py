@@ -3,6 +3,7 @@
 - `files`         reading the files; everything of a site in one go
 - `documents`     one file; all others read theirs with it
 - `calendars`     holidays/NAME.toml → calendars by name
+- `agreements`    agreements/NAME.toml with its texts → agreements by name
 - `cases`         tests/NAME.toml → what is expected of the rules
 - `settings`      pusterla.toml → `Site`
 - `applications`  apps/NAME.toml → `Application`

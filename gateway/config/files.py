@@ -3,14 +3,16 @@
 import os
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from gateway.config.agreements import read_agreements
 from gateway.config.applications import ApplicationReader
 from gateway.config.calendars import read_calendars
 from gateway.config.documents import read_document
 from gateway.config.settings import read_settings
+from gateway.core.agreements import AgreementDocument
 from gateway.core.site import DEFAULT_TIME_ZONE, Application, Site
 from policies.reading import Problem, Section, parse_toml
 from policies.times import Almanac
@@ -33,20 +35,23 @@ class Problems:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A site and its applications, by name."""
+    """A site, its applications and its agreements, by name."""
 
     site: Site
     applications: Mapping[str, Application]
+    agreements: Mapping[str, AgreementDocument] = field(default_factory=dict)
 
 
 def read_configuration(directory: Path) -> Configuration | Problems:
-    """Read pusterla.toml and apps/*.toml in *directory*."""
+    """Read pusterla.toml and apps/*.toml in *directory*, and what those rest on."""
     problems: list[Problem] = []
     site = _read_site(directory / SETTINGS_FILE, problems)
-    applications = _read_applications(directory / APPS_DIRECTORY, site, problems)
+    agreements = read_agreements(directory, problems)
+    almanac = _make_almanac(directory, site, agreements, problems)
+    applications = _read_applications(directory / APPS_DIRECTORY, site, almanac, problems)
     if problems or site is None:
         return Problems(tuple(problems))
-    return Configuration(site, applications)
+    return Configuration(site, applications, agreements)
 
 
 def read_site(path: Path) -> Site | Problems:
@@ -67,7 +72,8 @@ def parse_site(text: str) -> Site | Problems:
 def read_applications(directory: Path, site: Site) -> dict[str, Application] | Problems:
     """Read every NAME.toml in *directory*: NAME is the application's name."""
     problems: list[Problem] = []
-    applications = _read_applications(directory, site, problems)
+    almanac = _read_almanac(directory, site, problems)
+    applications = _read_applications(directory, site, almanac, problems)
     return Problems(tuple(problems)) if problems else applications
 
 
@@ -152,16 +158,26 @@ def _read_site(path: Path, problems: list[Problem]) -> Site | None:
 
 
 def _read_applications(
-    directory: Path, site: Site | None, problems: list[Problem]
+    directory: Path, site: Site | None, almanac: Almanac, problems: list[Problem]
 ) -> dict[str, Application]:
-    almanac = _read_almanac(directory, site, problems)
     reader = ApplicationReader(site, directory.parent, almanac, problems)
     return _read_files(reader, directory, problems)
 
 
-def _read_almanac(directory: Path, site: Site | None, problems: list[Problem]) -> Almanac:
+def _read_almanac(directory: Path, site: Site, problems: list[Problem]) -> Almanac:
+    folder = directory.parent
+    return _make_almanac(folder, site, read_agreements(folder, problems), problems)
+
+
+def _make_almanac(
+    folder: Path,
+    site: Site | None,
+    agreements: Mapping[str, AgreementDocument],
+    problems: list[Problem],
+) -> Almanac:
     zone = DEFAULT_TIME_ZONE if site is None else site.time_zone
-    return Almanac(zone, read_calendars(directory.parent, problems))
+    texts = {name: document.agreement for name, document in agreements.items()}
+    return Almanac(zone, read_calendars(folder, problems), texts)
 
 
 def _read_files(

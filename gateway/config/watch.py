@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from gateway.config.agreements import AGREEMENTS_DIRECTORY, agreement_files
 from gateway.config.calendars import HOLIDAYS_DIRECTORY, calendar_files
 from gateway.config.files import (
     APPS_DIRECTORY,
@@ -30,8 +31,9 @@ def signature(directory: Path) -> Signature:
     except OSError:
         applications = []
     calendars = calendar_files(directory / HOLIDAYS_DIRECTORY)
+    agreements = agreement_files(directory / AGREEMENTS_DIRECTORY)
     icons = icon_files(directory / APPS_DIRECTORY)
-    files = (settings, *applications, *calendars, *icons)
+    files = (settings, *applications, *calendars, *agreements, *icons)
     return tuple(state for path in files if (state := _state(path)))
 
 

@@ -7,6 +7,7 @@
 - `cookies`     session cookies and hand-over tickets: minted and read here only
 - `credentials` passwords (argon2id) and one-time codes (RFC 6238)
 - `addresses`   addresses of mail
+- `agreements`  texts that people accept, and who has accepted what
 - `lost`        reporting a lost stick
 - `renewals`    what people ask to have renewed, and when they are reminded
 - `devices`     what somebody sees of their own certificates

@@ -84,6 +84,9 @@ class AuditKind(StrEnum):
     KIT_BUILT = "kit-built"
     """A stick is about to be whole; *manifest* is the SHA-256 of its list of files."""
     KIT_RENEWED = "kit-renewed"
+    AGREEMENT_ACCEPTED = "agreement-accepted"
+    """Somebody has accepted a text; *digest* is its SHA-256."""
+    AGREEMENT_WITHDRAWN = "agreement-withdrawn"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@
 - `recovery`     rows of recovery codes
 - `tickets`      rows of enrolment tickets
 - `accounts`     what people change of their own account
+- `acceptances`  rows of texts that were accepted; `agreements` lets people accept them
+- `papers`       what somebody has accepted, been granted and used, as policies ask for it
 - `renewing`     renewals that people ask for, and letters that remind them
 - `lost`         what somebody has that can be lost, and its end
 - `devices`      where somebody is signed in, and with which certificates
@@ -24,6 +26,7 @@
 
 from gateway.store.accounts import Change, NewCredentials, NewTotp
 from gateway.store.address import POSTGRESQL, SQLITE, address_of
+from gateway.store.agreements import Signatory
 from gateway.store.attempts import AttemptReserved, LockedUntil
 from gateway.store.certificates import IssuerRecord
 from gateway.store.errors import (
@@ -61,6 +64,7 @@ __all__ = [
     "RenewalRefused",
     "SessionRecord",
     "SignInOvertaken",
+    "Signatory",
     "Store",
     "StoreDamaged",
     "StoreError",

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.spans import parse_spans
 from gateway.store.schema import acceptance, access_request, used_day
-from policies.papers import Approval, Papers
+from policies.papers import Approval, Papers, mark_of
 
 APPROVED: Final = "approved"
 """The state of a request that somebody has said yes to."""
@@ -20,7 +20,7 @@ _BACK: Final = timedelta(days=62)
 async def read_papers(connection: AsyncConnection, user: str, now: datetime) -> Papers:
     """Return the papers of *user*; of days and approvals those that may bear on *now* or later."""
     since = (now - _BACK).date()
-    accepted = select(acceptance.c.digest).where(
+    accepted = select(acceptance.c.agreement, acceptance.c.version, acceptance.c.digest).where(
         acceptance.c.username == user, acceptance.c.withdrawn_at.is_(None)
     )
     approved = select(
@@ -33,7 +33,7 @@ async def read_papers(connection: AsyncConnection, user: str, now: datetime) -> 
     for count, day in await connection.execute(days):
         counted.setdefault(count, set()).add(date.fromisoformat(day))
     return Papers(
-        accepted=frozenset(await connection.scalars(accepted)),
+        accepted=frozenset(mark_of(*row) for row in await connection.execute(accepted)),
         approvals=tuple(
             Approval(row.app, span.first, span.last, str(row.number))
             for row in await connection.execute(approved.order_by(access_request.c.number))

@@ -15,12 +15,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ca import ledger
 from ca.ledger import CertificateRecord
 from ca.trust import RevocationReason
+from gateway.core.agreements import Acceptance
 from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.changes import ChangeKind
 from gateway.core.foreign import ForeignState, Presented
 from gateway.core.sessions import Session
 from gateway.core.tickets import Ticket
-from gateway.store import audit, certificates, feed, foreign, recovery, sessions, tickets
+from gateway.store import (
+    acceptances,
+    audit,
+    certificates,
+    feed,
+    foreign,
+    recovery,
+    sessions,
+    tickets,
+)
 from gateway.store.errors import NoSuchCertificate
 
 
@@ -160,12 +170,37 @@ class Step:
             await self.end_sessions(sessions.selected(fingerprints=fingerprints), reason=cause)
 
     async def cut_loose(self, user: str, cause: AuditKind) -> None:
-        """Revoke every certificate, end every session and forget every code and ticket of *user*."""
+        """Revoke every certificate, end every session and forget every code and ticket of *user*.
+
+        What they have accepted is not accepted by whoever has the name next.
+        """
         await recovery.replace_codes(self.connection, user, (), self.now)
         await tickets.drop_ticket(self.connection, user)
         with suppress(NoSuchCertificate):
             await self.revoke(user=user, reason=RevocationReason.CESSATION_OF_OPERATION)
         await self.end_sessions(sessions.selected(user=user), reason=cause)
+        await self.withdraw_agreements(user, None, reason=cause)
+
+    async def withdraw_agreements(
+        self, user: str, agreement: str | None, **told: str
+    ) -> list[Acceptance]:
+        """Let what *user* has accepted of *agreement*, None: of any, be accepted no more.
+
+        *told* goes into the audit log's lines; returned is what was withdrawn.
+        """
+        withdrawn = await acceptances.withdraw(self.connection, user, agreement, self.now)
+        for one in withdrawn:
+            self.note(
+                AuditKind.AGREEMENT_WITHDRAWN,
+                user=user,
+                agreement=one.agreement,
+                version=one.version,
+                digest=one.digest,
+                **told,
+            )
+        if withdrawn:
+            self.change(ChangeKind.USER, user)
+        return withdrawn
 
     async def hand_ticket(self, user: str, ticket: Ticket) -> None:
         """Let *user* set up their sign-in with *ticket*, and with no older one."""

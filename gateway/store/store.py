@@ -21,6 +21,7 @@ from ca.ocsp import Issued
 from ca.scopes import WHOLE, CRLKind, ListName
 from ca.serials import serial_text
 from ca.trust import RevocationReason
+from gateway.core.agreements import Acceptance, Accepting, AgreementText
 from gateway.core.audit import AuditEvent, AuditKind, AuditLine
 from gateway.core.changes import Batch, ChangeKind
 from gateway.core.foreign import ForeignList, ForeignState, Presented, Verdict
@@ -30,7 +31,9 @@ from gateway.core.renewals import Ending, Renewal, Standing, Way
 from gateway.core.sessions import Session, SessionId
 from gateway.core.tickets import Ticket
 from gateway.store import (
+    acceptances,
     accounts,
+    agreements,
     attempts,
     audit,
     certificates,
@@ -45,6 +48,7 @@ from gateway.store import (
     tickets,
 )
 from gateway.store.accounts import Change, NewCredentials, NewTotp
+from gateway.store.agreements import Signatory
 from gateway.store.attempts import AttemptReserved, LockedUntil
 from gateway.store.certificates import IssuerRecord
 from gateway.store.database import Database
@@ -715,6 +719,45 @@ class Store:
         """Return how the lists of other CAs stand, by trust and source."""
         async with self._database.read() as connection:
             return await foreign.read_lists(connection)
+
+    # ------------------------------------------------------------ agreements
+
+    async def accept_agreement(
+        self,
+        signatory: Signatory,
+        agreement: str,
+        text: AgreementText,
+        can_be: Callable[[datetime], bool],
+    ) -> Accepting:
+        """Write down that somebody accepts a text; see `agreements.accept`."""
+        async with self._step() as step:
+            return await agreements.accept(step, signatory, agreement, text, can_be)
+
+    async def withdraw_own_agreement(
+        self, signatory: Signatory, agreement: str
+    ) -> list[Acceptance]:
+        """Let somebody take back what they accepted of *agreement*; or `SignInOvertaken`."""
+        async with self._step() as step:
+            return await agreements.withdraw_own(step, signatory, agreement)
+
+    async def withdraw_agreement(
+        self, user: str, agreement: str, *, by: str = "command"
+    ) -> list[Acceptance]:
+        """Let what *user* accepted of *agreement* be accepted no more, and return what that was.
+
+        Raises `NoSuchPerson`.
+        """
+        async with self._step(by) as step:
+            if await people.find_person(step.connection, user) is None:
+                raise NoSuchPerson(user)
+            return await step.withdraw_agreements(user, agreement)
+
+    async def acceptances(
+        self, *, user: str | None = None, agreement: str | None = None
+    ) -> list[Acceptance]:
+        """Return what was accepted, and perhaps withdrawn since, oldest first."""
+        async with self._database.read() as connection:
+            return await acceptances.list_acceptances(connection, user=user, agreement=agreement)
 
     # ------------------------------------------------------------ OCSP
 

@@ -94,6 +94,41 @@ def test_a_calendar_is_taken_up_like_a_rule(folder: SiteFolder) -> None:
     assert closed(date(2026, 12, 31))
 
 
+def test_an_agreement_is_taken_up_like_a_rule(folder: SiteFolder) -> None:
+    """Another text is another agreement; as long as it is missing, what was in force is."""
+    text = folder.path / "agreements" / "home" / "1.en.md"
+    text.parent.mkdir(parents=True)
+    text.write_text("# Terms")
+    (folder.path / "agreements" / "home.toml").write_text(
+        "title = {en = 'Home'}\n"
+        "versions = [{version = '1', due = 2026-01-01, texts = {en = '1.en.md'}}]"
+    )
+    folder.app_file("wiki").write_text(WIKI + 'requires = ["agreement:home"]\n')
+    live = LiveConfiguration(folder)
+    before = live.applications["wiki"].policy
+    text.write_text("# Other terms")
+    assert live.look()
+    assert live.applications["wiki"].policy != before
+    assert live.agreements["home"].texts[0].markdown == "# Other terms"
+    text.unlink()
+    assert not live.look()
+    assert live.agreements["home"].texts[0].markdown == "# Other terms"
+    text.write_text("# Terms")
+    assert live.look()
+    assert live.applications["wiki"].policy == before
+
+
+def test_a_process_begins_without_what_rests_on_a_faulty_agreement(folder: SiteFolder) -> None:
+    """The application that requires it is left out, and the others are served."""
+    folder.app_file("crm").write_text(WIKI.replace("wiki.", "crm."))
+    folder.app_file("wiki").write_text(WIKI + 'requires = ["agreement:home"]\n')
+    (folder.path / "agreements").mkdir()
+    (folder.path / "agreements" / "home.toml").write_text("title = 1")
+    live = LiveConfiguration(folder, SettingsInForce(SETTINGS, SETTINGS))
+    assert list(live.applications) == ["crm"]
+    assert live.agreements == {}
+
+
 def test_nothing_changed_is_nothing_done(folder: SiteFolder) -> None:
     """As long as the files stay, so does what is in force."""
     live = LiveConfiguration(folder)
