@@ -50,7 +50,7 @@ def test_a_step_up_rule_is_read() -> None:
 @pytest.mark.parametrize(
     "keys, effect, problem",
     [
-        ('requires = ["aproval"]', "allow", "requires[1]: 'aproval' cannot be required; did you"),
+        ('requires = ["aprroval"]', "allow", "requires[1]: 'aprroval' cannot be required; did you"),
         (
             'requires = ["home"]',
             "allow",
