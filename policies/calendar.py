@@ -52,9 +52,9 @@ def show_weekdays(days: frozenset[int]) -> str:
     )
 
 
-def show_moment(moment: datetime, zone: tzinfo) -> str:
-    """Write *moment* by the clock of *zone*: `tue 2026-11-24 19:40`."""
-    local = moment.astimezone(zone)
+def show_moment(moment: datetime, zone: tzinfo | None) -> str:
+    """Write *moment* by the clock of *zone*, None for its own: `tue 2026-11-24 19:40`."""
+    local = moment if zone is None else moment.astimezone(zone)
     return f"{WEEKDAYS[local.weekday()]} {local:%Y-%m-%d %H:%M}"
 
 

@@ -6,13 +6,13 @@ nothing else decides, so nothing can be explained otherwise than it was decided.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from enum import Enum
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
-from policies.calendar import WEEKDAYS
+from policies.calendar import show_moment
 from policies.model import CertificateKind, Effect, Level, Question, Reason, Rule, Subject
 
 
@@ -255,7 +255,9 @@ CRITERIA: Final = (
         "when",
         judge_when,
         wanted=lambda rule: str(rule.when or "any"),
-        found=lambda question, rule: moment_in_words(question.now, rule),
+        found=lambda question, rule: show_moment(
+            question.now, None if rule.when is None else rule.when.zone
+        ),
         reason=Reason.OUTSIDE_HOURS,
     ),
     Criterion(
@@ -296,10 +298,3 @@ def in_words(names: Iterable[str] | None) -> str:
 
 def _kind(subject: Subject) -> CertificateKind:
     return CertificateKind.UNLIMITED if subject.scope is None else CertificateKind.LIMITED
-
-
-def moment_in_words(now: datetime, rule: Rule) -> str:
-    """Return *now* by the wall clock of the rule's zone: `tue 2026-11-24 19:40`."""
-    if rule.when is not None:
-        now = now.astimezone(rule.when.zone)
-    return f"{WEEKDAYS[now.weekday()]} {now:%Y-%m-%d %H:%M}"

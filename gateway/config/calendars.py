@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 import policies
-from gateway.config.documents import read_document
+from gateway.config.documents import read_document, visible_files
 from policies.calendars import read_calendar
 from policies.days import Calendar
 from policies.reading import Problem
@@ -38,11 +38,6 @@ def calendar_files(directory: Path) -> list[Path]:
     Whoever names a calendar that is not found is told so.
     """
     try:
-        names = sorted(path.name for path in directory.iterdir())
+        return visible_files(directory, CALENDAR_SUFFIX)
     except OSError:
         return []
-    return [
-        directory / name
-        for name in names
-        if name.endswith(CALENDAR_SUFFIX) and not name.startswith(".")
-    ]

@@ -6,7 +6,7 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Final
 
-from gateway.config.documents import read_document
+from gateway.config.documents import read_document, visible_files
 from gateway.core.routes import normalise_target
 from gateway.core.site import Application
 from policies.cases import ALLOW, EXPECTATIONS, Case
@@ -76,7 +76,7 @@ def read_cases(
     """
     directory = folder / TESTS_DIRECTORY
     try:
-        names = sorted(path.name for path in directory.iterdir())
+        found = visible_files(directory, CASES_SUFFIX)
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -85,9 +85,8 @@ def read_cases(
     site = _Site(applications, zone)
     return [
         case
-        for name in names
-        if name.endswith(CASES_SUFFIX) and not name.startswith(".")
-        for case in _read_file(directory / name, f"{TESTS_DIRECTORY}/{name}", site, problems)
+        for path in found
+        for case in _read_file(path, f"{TESTS_DIRECTORY}/{path.name}", site, problems)
     ]
 
 

@@ -1,5 +1,6 @@
-"""Reading one TOML file of a site, with the problems that people see."""
+"""The files of one folder of a site, and reading one in TOML, with the problems that people see."""
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -7,6 +8,20 @@ from policies.reading import Problem, Section, parse_toml
 
 LARGEST: Final = 8 * 1024 * 1024
 """Ten thousand rules are a fifth of it; what is larger was put there by mistake, or to hurt."""
+
+
+def visible_files(directory: Path, suffix: str = "") -> list[Path]:
+    """List what is in *directory* with *suffix*, by name; raise `OSError` if that fails.
+
+    Hidden files are left out: editors and rsync keep unfinished ones so.
+    """
+    with os.scandir(directory) as entries:
+        names = sorted(
+            entry.name
+            for entry in entries
+            if entry.name.endswith(suffix) and not entry.name.startswith(".")
+        )
+    return [directory / name for name in names]
 
 
 def read_document(path: Path, place: str, problems: list[Problem]) -> Section | None:

@@ -10,7 +10,7 @@ from typing import Final
 from gateway.config.agreements import read_agreements
 from gateway.config.applications import ApplicationReader
 from gateway.config.calendars import read_calendars
-from gateway.config.documents import read_document
+from gateway.config.documents import read_document, visible_files
 from gateway.config.settings import read_settings
 from gateway.core.agreements import AgreementDocument
 from gateway.core.site import DEFAULT_TIME_ZONE, Application, Site
@@ -134,17 +134,8 @@ def application_names(directory: Path) -> list[str]:
 
 
 def application_files(directory: Path) -> list[Path]:
-    """List the files of applications in *directory*, by name; raise `OSError` if that fails.
-
-    Hidden files are left out: editors and rsync keep unfinished ones so.
-    """
-    with os.scandir(directory) as entries:
-        names = sorted(
-            entry.name
-            for entry in entries
-            if entry.name.endswith(APP_SUFFIX) and not entry.name.startswith(".")
-        )
-    return [directory / name for name in names]
+    """List the files of applications in *directory*, by name; raise `OSError` if that fails."""
+    return visible_files(directory, APP_SUFFIX)
 
 
 def cores() -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
 
+from gateway.config.documents import visible_files
 from gateway.core.site import Icon
 
 ICON_SUFFIXES: Final = (".svg", ".png", ".webp")
@@ -75,11 +76,7 @@ def _is_svg(data: bytes) -> bool:
 def icon_files(directory: Path) -> list[Path]:
     """List what may be pictures in *directory*, by name; none where it cannot be looked into."""
     try:
-        names = sorted(path.name for path in directory.iterdir())
+        found = visible_files(directory)
     except OSError:
         return []
-    return [
-        directory / name
-        for name in names
-        if name.lower().endswith(ICON_SUFFIXES) and not name.startswith(".")
-    ]
+    return [path for path in found if path.name.lower().endswith(ICON_SUFFIXES)]

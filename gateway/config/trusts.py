@@ -16,7 +16,7 @@ from ca.foreign.authorities import (
 )
 from ca.foreign.paths import is_signed
 from ca.serials import parse_serial
-from gateway.config.documents import read_document
+from gateway.config.documents import read_document, visible_files
 from gateway.config.files import Problems
 from gateway.core.trusts import IdentityMap, PastEnd, Trust
 from policies.model import check_name
@@ -126,14 +126,10 @@ def trust_names(directory: Path) -> list[str]:
     None of the files is read; without the directory there are none.
     """
     try:
-        paths = sorted(directory.iterdir())
+        found = visible_files(directory, SETTINGS_SUFFIX)
     except FileNotFoundError:
         return []
-    return [
-        path.name.removesuffix(SETTINGS_SUFFIX)
-        for path in paths
-        if path.name.endswith(SETTINGS_SUFFIX) and not path.name.startswith(".")
-    ]
+    return [path.name.removesuffix(SETTINGS_SUFFIX) for path in found]
 
 
 def check_trust_name(text: str) -> str:

@@ -9,7 +9,7 @@ from gateway.core.people import Holder
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.sessions import Session
 from gateway.edge.admission import Ground
-from policies.decide import decide
+from policies.decide import FRONT_PAGE, decide
 from policies.model import Allow, AppPolicy, Deny, Level, RequestFacts, Subject
 from policies.openings import opens_at
 
@@ -64,7 +64,7 @@ def rule_again(
         return Allow(rule)
     # A code is asked for before a request, not in the middle of one.
     subject = replace(subject, proved_at=now)
-    decision = decide(policy, subject, facts or RequestFacts("GET", "/", address), now)
+    decision = decide(policy, subject, facts or replace(FRONT_PAGE, address=address), now)
     if isinstance(decision, Allow):
         # A new day is for a new request to begin.
         return decision if decision.spends is None else Refusal.DAYS_SPENT

@@ -4,7 +4,7 @@ What the edge allows is decided there, for each request.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import Final
 from unicodedata import combining, normalize
@@ -17,7 +17,7 @@ from gateway.portal.callers import Visitor
 from gateway.portal.icons import icon_path
 from gateway.portal.messages import say
 from policies.decide import FRONT_PAGE
-from policies.model import Level, Reason, RequestFacts
+from policies.model import Level, Reason
 from policies.prospect import Closed, Hidden, Opens, Prospect, prospect
 
 CLOSED: Final = {
@@ -67,7 +67,7 @@ def tiles_of(
 ) -> list[Tile]:
     """Return what there is for *visitor*: first what opens now, each by title."""
     subject = subject_of(visitor.holder, level)
-    front_page = RequestFacts(FRONT_PAGE.method, FRONT_PAGE.path, visitor.address)
+    front_page = replace(FRONT_PAGE, address=visitor.address)
     found = [
         Tile(
             title=application.title,

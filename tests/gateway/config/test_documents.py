@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from gateway.config.documents import LARGEST, read_document
+import pytest
+
+from gateway.config.documents import LARGEST, read_document, visible_files
 from policies.reading import Problem
 
 
@@ -31,3 +33,18 @@ def test_a_file_that_is_far_too_large_is_not_read(tmp_path: Path) -> None:
     problems: list[Problem] = []
     assert read_document(path, "apps/x.toml", problems) is None
     assert [str(problem) for problem in problems] == ["apps/x.toml: larger than 8 MiB, so not read"]
+
+
+def test_files_of_a_folder_are_listed_by_name_without_hidden_ones(tmp_path: Path) -> None:
+    """Editors and rsync keep unfinished files hidden; a folder that is not there is an error."""
+    for name in ("b.toml", "a.toml", ".c.toml", "d.txt", "e.TOML"):
+        (tmp_path / name).touch()
+    assert visible_files(tmp_path, ".toml") == [tmp_path / "a.toml", tmp_path / "b.toml"]
+    assert [path.name for path in visible_files(tmp_path)] == [
+        "a.toml",
+        "b.toml",
+        "d.txt",
+        "e.TOML",
+    ]
+    with pytest.raises(FileNotFoundError):
+        visible_files(tmp_path / "nothing")
