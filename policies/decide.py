@@ -1,7 +1,8 @@
 """The decision, and the same decision explained rule by rule."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from policies.match import (
@@ -36,6 +37,7 @@ FRONT_PAGE: Final = RequestFacts(method="GET", path="/")
 
 _DENY: Final = Effect.DENY
 _ALLOW: Final = Effect.ALLOW
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 # Of several rules that would nearly allow a request, the one that is the least to wait or to
 # change for; never that which happens to stand first.
 _NEARNESS: Final = (
@@ -78,7 +80,7 @@ def decide(policy: AppPolicy, subject: Subject, request: RequestFacts, now: date
     allowing = found.allowing or found.spending
     if allowing is None:
         return _refuse(question, concerned, found)
-    return _let_in(policy.required, question, allowing, found)
+    return _let_in(policy, question, allowing, found)
 
 
 @dataclass(slots=True, eq=False)  # made for each decision: not frozen, which costs
@@ -130,7 +132,9 @@ class _Found:
             self.confirming = within, ready
 
 
-def _let_in(required: Level, question: Question, allowing: Ready, found: _Found) -> Allow | StepUp:
+def _let_in(
+    policy: AppPolicy, question: Question, allowing: Ready, found: _Found
+) -> Allow | StepUp:
     """Let in by the rule of *allowing*, unless the session must prove more first."""
     subject, now, rule, until = question.subject, question.now, allowing.rule, found.until
     if allowing.when is not None:
@@ -138,18 +142,37 @@ def _let_in(required: Level, question: Question, allowing: Ready, found: _Found)
     if rule.asks_papers:
         until = _first_of(until, rule.local.look(now)[1])
     # Asked last, so that nobody is sent through a sign-in whose answer is already "no".
+    required = policy.required
     if judge_level(required, subject.level) is MISS:
         return StepUp(required, until)
+    if policy.lifetime is not None:
+        ends = (subject.signed_in_at or _LONG_AGO) + policy.lifetime
+        if ends <= now:
+            return StepUp(required, until)
+        until = _first_of(until, ends)
     fresh_until = None
-    if found.confirming is not None:
-        within, wanting = found.confirming
-        fresh_until = None if subject.proved_at is None else subject.proved_at + within
-        if fresh_until is None or fresh_until <= now:
-            return StepUp(required, until, within, wanting.rule.name)
+    if found.confirming is not None or policy.idle is not None:
+        for since, within, wanting in _codes_wanted(policy, subject, found):
+            if since + within <= now:
+                return StepUp(required, until, within, wanting)
+            fresh_until = _first_of(fresh_until, since + within)
     spends = None
     if found.allowing is None and rule.days is not None:
         spends = Spend(rule.days, rule.local.look(now)[0])
     return Allow(rule.name, until, _names(found.observing), fresh_until, spends)
+
+
+def _codes_wanted(
+    policy: AppPolicy, subject: Subject, found: _Found
+) -> Iterator[tuple[datetime, timedelta, str | None]]:
+    """Yield since when, and for how long, a code is good for what, and the rule that says so."""
+    proved_at = subject.proved_at or _LONG_AGO
+    if found.confirming is not None:
+        within, wanting = found.confirming
+        yield proved_at, within, wanting.rule.name
+    if policy.idle is not None:
+        # Whoever gives a code is there, as is whoever uses it.
+        yield max(proved_at, subject.used_at or _LONG_AGO), policy.idle, None
 
 
 def _is_new_day(rule: Rule, question: Question) -> bool:

@@ -173,11 +173,17 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class AppPolicy:
-    """All rules of one application, and the level that whoever is allowed must have proved."""
+    """All rules of one application, and what the session of whoever is allowed must be like.
+
+    It has proved *required*, no longer than *lifetime* ago; and not longer than *idle* ago either
+    the application was used or a code was given. None: as long as the session lasts.
+    """
 
     app: str
     rules: tuple[Rule, ...]
     required: Level = Level.PASSWORD_TOTP
+    lifetime: timedelta | None = None
+    idle: timedelta | None = None
     asks_target: bool = field(init=False, compare=False, repr=False)
     """Whether any rule looks at method or path: then one request's answer is not another's."""
     asks_network: bool = field(init=False, compare=False, repr=False)
@@ -206,6 +212,10 @@ class Subject:
     papers: Papers = NO_PAPERS
     proved_at: datetime | None = None
     """When they last gave a code; None: not on this session."""
+    signed_in_at: datetime | None = None
+    """When they last gave password and code; None: not on this session."""
+    used_at: datetime | None = None
+    """When they last used the application on this session, as far as that is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,8 +275,8 @@ class Allow:
 class StepUp:
     """The rules allow, but the session must prove *required* first; *until* as in `Allow`.
 
-    *within* is how long ago a code may have been given, where it is that which is missing;
-    *rule* is then the one that wants it.
+    *within* is how long ago a code may have been given, where a code is all that is missing;
+    *rule* is then the one that wants it; None: nobody has used the application for that long.
     """
 
     required: Level

@@ -59,6 +59,16 @@ def narrowing_in_words(rule: Rule) -> str:
     return "; ".join(parts)
 
 
+def session_in_words(policy: AppPolicy) -> str:
+    """Say what *policy* asks of a session besides its level; "" where that is nothing."""
+    parts = []
+    if policy.lifetime is not None:
+        parts.append(f"password and code every {show_duration(policy.lifetime)}")
+    if policy.idle is not None:
+        parts.append(f"a code after {show_duration(policy.idle)} without use")
+    return "; ".join(parts)
+
+
 def _when_lines(when: Timetable) -> Iterable[str]:
     if when.hours:
         yield f"hours = {_list(map(str, when.hours))}"

@@ -19,10 +19,11 @@ from gateway.cli.surroundings import Surroundings, pass_surroundings
 from gateway.config import Configuration, Problems, read_configuration
 from gateway.config.settings import check_host
 from gateway.core.site import Application, parse_upstream
+from policies.durations import show_duration
 from policies.match import in_words
 from policies.model import Rule
 from policies.parse import SubjectTerm, parse_subject_term
-from policies.printing import narrowing_in_words
+from policies.printing import narrowing_in_words, session_in_words
 
 if TYPE_CHECKING:
     from gateway.bootstrap.command import Command
@@ -154,6 +155,7 @@ def show(here: Surroundings, *, name: str, as_json: bool) -> None:
             ("upstream", _upstreams(found)),
             ("user header", found.user_header or ""),
             ("client certificate", "handed on" if found.client_certificate else "not handed on"),
+            ("session", session_in_words(found.policy) or "as long as the site's"),
             ("file", here.folder().app_file(name)),
         ]
     )
@@ -240,6 +242,10 @@ def _facts(found: Application) -> dict[str, Any]:
         "description": found.description,
         "user_header": found.user_header,
         "client_certificate": found.client_certificate,
+        "session": {
+            "lifetime": found.policy.lifetime and show_duration(found.policy.lifetime),
+            "idle": found.policy.idle and show_duration(found.policy.idle),
+        },
         "rules": [_rule_facts(rule) for rule in found.policy.rules],
     }
 

@@ -1,6 +1,8 @@
 """apps/NAME.toml → `Application`. Every key is explained in docs/configuration.md."""
 
 import re
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +25,10 @@ from policies.times import Almanac
 
 RESERVED_NAMES: Final = frozenset({"portal", "public", "pusterla"})
 """Names with which logs and audit lines speak of Pusterla itself."""
+
+_SHORTEST_LIFETIME: Final = timedelta(minutes=5)
+_SHORTEST_IDLE: Final = timedelta(minutes=1)
+_LONGEST_LIFETIME: Final = timedelta(days=30)
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # A token of RFC 9110, section 5.6.2, as far as names of fields go in the wild.
@@ -108,6 +114,7 @@ class ApplicationReader:
         limits = read_app_limits(document.section("limits"))
         tls = read_upstream_tls(document.section("upstream_tls"), upstreams, self._folder)
         health = read_health_check(document.section("health"))
+        lifetime, idle = _read_session(document.section("session"))
         policy = parse_rules(
             name,
             document.raw("rules"),
@@ -123,7 +130,7 @@ class ApplicationReader:
             name=name,
             host=host,
             upstreams=upstreams,
-            policy=policy,
+            policy=replace(policy, lifetime=lifetime, idle=idle),
             title=title,
             description=description,
             icon=icon,
@@ -146,6 +153,18 @@ class ApplicationReader:
         if host in self._taken:
             document.report("host", f"{host!r} is already {self._taken[host]}")
         self._taken.setdefault(host, f"the host of {place}")
+
+
+def _read_session(section: Section) -> tuple[timedelta | None, timedelta | None]:
+    """Read how old a session may get here, and how long nobody may use it."""
+    lifetime = section.duration(
+        "lifetime", default=None, minimum=_SHORTEST_LIFETIME, maximum=_LONGEST_LIFETIME
+    )
+    idle = section.duration("idle", default=None, minimum=_SHORTEST_IDLE, maximum=_LONGEST_LIFETIME)
+    if lifetime is not None and idle is not None and idle >= lifetime:
+        section.report("idle", "not shorter than lifetime, so nobody would ever be asked for it")
+    section.finish()
+    return lifetime, idle
 
 
 def _read_icon(document: Section, folder: Path) -> Icon | None:

@@ -151,6 +151,7 @@ def application_text(
     tables = "".join(
         f"[{title}]\n" + "\n".join(map(str, table)) + "\n"
         for title, table in (
+            ("session", _app_session_settings()),
             ("limits", _app_limit_settings()),
             ("health", _health_settings()),
             ("upstream_tls", _upstream_tls_settings()),
@@ -510,6 +511,22 @@ def _limit_settings() -> tuple[Setting, ...]:
             "handshakes",
             str(limits.handshakes),
             "How many handshakes may be under way at once; the oldest goes for a new one.",
+        ),
+    )
+
+
+def _app_session_settings() -> tuple[Setting, ...]:
+    return (
+        Setting(
+            "lifetime",
+            toml_text("8h"),
+            "How long after password and code it may be used; then both are asked for again.\n"
+            "Left out: as long as the session lasts.",
+        ),
+        Setting(
+            "idle",
+            toml_text("15m"),
+            "How long nobody may use it; then a code is asked for. Left out: for any time.",
         ),
     )
 

@@ -1,10 +1,12 @@
 """What policies are asked about: who holds a certificate; and what their refusals are called here."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from gateway.core.people import Holder
 from gateway.core.refusal_kinds import Refusal
+from gateway.core.sessions import Session
 from policies.model import OWN_ISSUER, Level, Reason, Subject
 
 REFUSALS: Final = {
@@ -24,11 +26,8 @@ REFUSALS: Final = {
 """The page that a person sees for each reason of a policy."""
 
 
-def subject_of(holder: Holder, level: Level, proved_at: datetime | None = None) -> Subject:
-    """Return who asks: the holder of a certificate that was judged, on a session at *level*.
-
-    *proved_at* is when they last gave a code on it.
-    """
+def subject_of(holder: Holder, level: Level, signed_in_at: datetime | None = None) -> Subject:
+    """Return who asks: the holder of a certificate that was judged, on a session at *level*."""
     assert holder.person is not None  # noqa: S101 - a certificate without its person is refused
     return Subject(
         user=holder.user,
@@ -38,5 +37,12 @@ def subject_of(holder: Holder, level: Level, proved_at: datetime | None = None) 
         device=holder.device,
         issuer=holder.trust or OWN_ISSUER,
         papers=holder.papers,
-        proved_at=proved_at,
+        proved_at=signed_in_at,
+        signed_in_at=signed_in_at,
     )
+
+
+def subject_on(holder: Holder, session: Session, used_at: datetime | None = None) -> Subject:
+    """Return who asks on *session*, having last used the application at *used_at*."""
+    subject = subject_of(holder, session.level, session.signed_in_at)
+    return replace(subject, proved_at=session.last_proof, used_at=used_at)

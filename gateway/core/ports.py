@@ -1,6 +1,7 @@
 """What the edge needs of a store; `gateway.store` keeps these promises."""
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Protocol
 
 from gateway.core.audit import AuditEvent
@@ -35,6 +36,14 @@ class EdgeStore(Protocol):
 
     async def session(self, session: SessionId) -> Session | None:
         """Return the session, ended or not, or None if there never was one."""
+        ...
+
+    async def used_at(self, session: SessionId, app: str) -> datetime | None:
+        """Return when *app* was last used on *session*, as far as `note_use` was told."""
+        ...
+
+    async def note_use(self, session: SessionId, app: str, at: datetime) -> datetime:
+        """Note that *app* is used on *session*; return when it was last, which is *at* or later."""
         ...
 
     def follow(self) -> AsyncIterator[Batch]:

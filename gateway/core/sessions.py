@@ -31,11 +31,18 @@ class Session:
     ended_at: datetime | None = None
     proved_at: datetime | None = None
     """When a code was last given on it; None: when it began."""
+    renewed_at: datetime | None = None
+    """When password and code were last given on it; None: when it began."""
+
+    @property
+    def signed_in_at(self) -> datetime:
+        """When password and code were last given on it."""
+        return self.renewed_at or self.created_at
 
     @property
     def last_proof(self) -> datetime:
         """When a code was last given on it."""
-        return self.proved_at or self.created_at
+        return self.proved_at or self.signed_in_at
 
     def live(self, now: datetime) -> bool:
         """Say whether the session still opens anything at *now*.

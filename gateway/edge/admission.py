@@ -60,9 +60,30 @@ class RecordMissing:
     address: str
 
 
+@dataclass(frozen=True, slots=True)
+class ProofMissing:
+    """By what memory holds a code is wanted; the store may know of one that was given just now.
+
+    So too of a use of *app*, on another worker or node.
+    """
+
+    session: SessionId
+    app: str
+    idle: bool
+    """Whether its uses are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class UseMissing:
+    """Access is allowed, but that *app* is used is not written down yet."""
+
+    session: SessionId
+    app: str
+
+
 _T = TypeVar("_T")  # PEP 695 is not in Python 3.11
 
-Missing = HolderMissing | SessionMissing | RecordMissing
+Missing = HolderMissing | SessionMissing | RecordMissing | ProofMissing | UseMissing
 
 
 Ground = tuple[object, ...]
@@ -115,6 +136,7 @@ class Admission:
         self._sessions: dict[SessionId, Session | None] = {}
         self._grants: dict[tuple[SessionId, str, Ground], Grant] = {}
         self._recorded: set[tuple[SessionId, str, str]] = set()
+        self._uses: dict[tuple[SessionId, str], datetime] = {}
         self._reliable_until = clock()
 
     def adopt(self, grace: timedelta) -> None:
@@ -162,6 +184,10 @@ class Admission:
         except KeyError:
             return SessionMissing(session)
 
+    def used_at(self, session: SessionId, app: str) -> datetime | None:
+        """Return when *app* was last used on *session*, as far as is known here."""
+        return self._uses.get((session, app))
+
     def grant(
         self, session: SessionId, app: Application, now: datetime, ground: Ground = ()
     ) -> Grant | None:
@@ -199,7 +225,7 @@ class Admission:
             session=session,
             app=app,
             lines=field_lines(*fields),
-            until=until if decision.until is None else min(until, decision.until),
+            until=min(until, decision.until or until, decision.fresh_until or until),
             rule=rule,
             observed=decision.observed,
             turn=decision.until,
@@ -232,6 +258,20 @@ class Admission:
                 self._sessions[number] = session
             case RecordMissing():
                 await self._record(missing)
+            case ProofMissing(number, app, idle):
+                self._sessions[number] = await self._read(lambda: self._store.session(number))
+                if idle:
+                    self._keep_use(number, app, await self._store.used_at(number, app))
+            case UseMissing(number, app):
+                self._keep_use(number, app, await self._store.note_use(number, app, self._clock()))
+
+    def _keep_use(self, session: SessionId, app: str, at: datetime | None) -> None:
+        known = self._uses.get((session, app))
+        if at is None or (known is not None and known > at):
+            return
+        if len(self._uses) >= REMEMBERED_MAXIMUM:
+            self._uses.clear()
+        self._uses[session, app] = at
 
     async def _find_holder(self, fingerprint: Fingerprint, certificate: bytes) -> Holder | None:
         async def ask() -> Holder | None:

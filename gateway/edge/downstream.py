@@ -8,7 +8,7 @@ from gateway.core.people import Holder
 from gateway.core.ports import StoreUnavailable
 from gateway.core.refusal_kinds import STATUS, Refusal
 from gateway.core.sessions import SessionId
-from gateway.edge.admission import Grant, HolderMissing, Missing
+from gateway.edge.admission import Grant, HolderMissing, Missing, ProofMissing
 from gateway.edge.answers import redirect, refuse
 from gateway.edge.buffering import BufferedExchange
 from gateway.edge.connections import reset
@@ -242,11 +242,13 @@ class Downstream(Stream):
     async def _ask(self, missing: Missing, head: RequestHead) -> Verdict:
         """Learn what is *missing*, and whatever else turns out to be, and judge."""
         verdict: Verdict | Missing = missing
+        looked = False
         for _ in range(_LOOKUPS):
             if isinstance(verdict, _VERDICTS):
                 return verdict
             await self.edge.admission.learn(verdict)
-            verdict = self.edge.gate.judge(self.peer, head)
+            looked = looked or isinstance(verdict, ProofMissing)
+            verdict = self.edge.gate.judge(self.peer, head, looked=looked)
         message = "what is asked changes all the time"
         raise StoreUnavailable(message)
 

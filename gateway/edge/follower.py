@@ -22,6 +22,11 @@ log = logging.getLogger("pusterla.edge")
 _FIRST_WAIT = 0.1
 _LONGEST_WAIT = 2.0
 _AT_ONCE = 200
+_CUTS = {
+    Refusal.OUTSIDE_HOURS: CutReason.OUTSIDE_HOURS,
+    # Of the application's own: it asks for a new sign-in.
+    Refusal.SESSION_REQUIRED: CutReason.SESSION_ENDED,
+}
 
 
 async def follow(edge: Edge, heard: Callable[[], None]) -> None:
@@ -225,8 +230,7 @@ def _judge_session(
     judged = edge.gate.judge_again(grant, holder, connection.under_way, connection.peer.address)
     if isinstance(judged, Refusal):
         # The page of the next request says in what respect; here it matters only whether to wait.
-        outside = judged is Refusal.OUTSIDE_HOURS
-        connection.cut(CutReason.OUTSIDE_HOURS if outside else CutReason.NOT_ALLOWED)
+        connection.cut(_CUTS.get(judged, CutReason.NOT_ALLOWED))
         return True
     connection.settle(grant, judged.until)
     return False

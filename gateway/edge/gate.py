@@ -30,8 +30,10 @@ from gateway.edge.admission import (
     Grant,
     HolderMissing,
     Missing,
+    ProofMissing,
     RecordMissing,
     SessionMissing,
+    UseMissing,
 )
 from gateway.edge.answers import is_navigation
 from gateway.edge.fields import Field, our_cookies
@@ -51,6 +53,7 @@ from gateway.edge.ruling import (
     refusal_of,
     rule_again,
     subject_in,
+    use_noted_until,
 )
 from gateway.edge.tls import chain_above
 from gateway.edge.verdicts import Door, Forward, Peer, Redirect, Refuse, Verdict
@@ -69,6 +72,7 @@ _LONGEST_REMEMBERED: Final = 1024
 # Quoting makes an address up to three times as long, and what is longer than this the
 # portal's own target would be refused for.
 _SIGN_IN: Final = "/sign-in?to="
+_CONFIRM: Final = "/confirm?to="
 _RESERVED: Final = RESERVED_PREFIX.encode()
 ENTER_PATH: Final = _RESERVED + b"enter"
 _REMEMBERED_WHOLES: Final = 16
@@ -119,8 +123,11 @@ class Gate:
         }
         self._admission.forget_decisions()
 
-    def judge(self, peer: Peer, head: RequestHead) -> Verdict | Missing:
-        """Say what becomes of a request, or what must be learnt first."""
+    def judge(self, peer: Peer, head: RequestHead, *, looked: bool = False) -> Verdict | Missing:
+        """Say what becomes of a request, or what must be learnt first.
+
+        *looked* says that a `ProofMissing` was learnt for this very request.
+        """
         if peer.door is Door.PLAIN:
             return self._to_portal(Listener.PLAIN_HTTP, peer, head, _Found(None))
         if peer.server_name != head.host:
@@ -148,7 +155,7 @@ class Gate:
             return found
         if app is None:
             return self._to_portal(Listener.PORTAL, peer, head, found)
-        return self._decide(peer, holder, found, app, head, now)
+        return self._decide(peer, holder, found, app, head, now, looked=looked)
 
     def _known(
         self,
@@ -228,13 +235,20 @@ class Gate:
         app: Application,
         head: RequestHead,
         now: datetime,
+        *,
+        looked: bool,
     ) -> Verdict | Missing:
         session, policy, address = found.session, app.policy, peer.address
         if session is not None and (known := self._granted(session.id, app, peer, now)):
             # Decided before, and nothing has changed since.
             return self._forward(peer, head, known)
         facts = RequestFacts(head.method.decode(), head.target.path.decode(), address)
-        subject = subject_in(holder, session)
+        used_at = (
+            None
+            if session is None or policy.idle is None
+            else self._admission.used_at(session.id, app.name)
+        )
+        subject = subject_in(holder, session, used_at)
         match decide(policy, subject, facts, now):
             case Deny() as denied:
                 refusal, opens = refusal_of(policy, subject, facts, denied, now)
@@ -243,20 +257,45 @@ class Gate:
                     return self._sign_in(head, found.event)
                 return self._deny(peer, holder, app, denied, refusal, opens)
             case Allow() as allowed if session is not None:
-                ground = ground_by(policy, address, allowed)
-                admission = self._admission
-                grant = admission.grant(session.id, app, now, ground) or admission.make_grant(
-                    holder, session, app, allowed, address, ground
-                )
-                if isinstance(grant, RecordMissing):
-                    return grant
-                forward = self._forward(peer, head, grant)
-                if grant.observed and not grant.told and isinstance(forward, Forward):
-                    grant.told = True
-                    forward.observed = self._observed(peer, holder, app, allowed)
-                return forward
+                noted = use_noted_until(policy.idle, used_at)
+                if noted is not None and noted <= now:
+                    return UseMissing(session.id, app.name)
+                return self._allow(peer, holder, session, app, head, allowed, now=now, noted=noted)
+            case StepUp() if session is not None:
+                if not looked:
+                    # It may have been given at the portal a moment ago, and the feed not say so yet.
+                    return ProofMissing(session.id, app.name, policy.idle is not None)
+                return self._confirm(head, found.event)
             case Allow() | StepUp():
                 return self._sign_in(head, found.event)
+
+    def _allow(
+        self,
+        peer: Peer,
+        holder: Holder,
+        session: Session,
+        app: Application,
+        head: RequestHead,
+        allowed: Allow,
+        *,
+        now: datetime,
+        noted: datetime | None,
+    ) -> Verdict | Missing:
+        """Forward by the grant there is, or by a new one; after *noted* a use is to be noted."""
+        ground = ground_by(app.policy, peer.address, allowed)
+        grant: Grant | RecordMissing | None = self._admission.grant(session.id, app, now, ground)
+        if grant is None:
+            if noted is not None:
+                until = noted if allowed.fresh_until is None else min(noted, allowed.fresh_until)
+                allowed = replace(allowed, fresh_until=until)
+            grant = self._admission.make_grant(holder, session, app, allowed, peer.address, ground)
+        if isinstance(grant, RecordMissing):
+            return grant
+        forward = self._forward(peer, head, grant)
+        if grant.observed and not grant.told and isinstance(forward, Forward):
+            grant.told = True
+            forward.observed = self._observed(peer, holder, app, allowed)
+        return forward
 
     def _deny(
         self,
@@ -369,12 +408,25 @@ class Gate:
         """Send a person to the sign-in and back; tell a program that it lacks a session."""
         if not is_navigation(head):
             return Refuse(Refusal.SESSION_REQUIRED, event)
+        return self._to_page(_SIGN_IN, head, event)
+
+    def _confirm(self, head: RequestHead, event: AuditEvent | None) -> Refuse | Redirect:
+        """Send a person who is signed in to where a code is asked for; a program cannot type one.
+
+        Nor is there any page to come back to for whoever sends something, or opens a WebSocket.
+        """
+        if not is_navigation(head):
+            return Refuse(Refusal.CODE_REQUIRED, event)
+        return self._to_page(_CONFIRM, head, event)
+
+    def _to_page(self, page: str, head: RequestHead, event: AuditEvent | None) -> Redirect:
+        """Send a person to *page* of the portal, from where they come back to what they wanted."""
         origin = self.site.origin(head.host)
         wanted = quote(origin + head.target.wire.decode("latin-1"), safe="")
-        if len(_SIGN_IN) + len(wanted) > self.site.limits.target_bytes:
+        if len(page) + len(wanted) > self.site.limits.target_bytes:
             wanted = quote(f"{origin}/", safe="")
         portal = self.site.origin(self.site.host)
-        return Redirect(f"{portal}{_SIGN_IN}{wanted}", event=event)
+        return Redirect(f"{portal}{page}{wanted}", event=event)
 
     def _reserved(
         self, peer: Peer, holder: Holder, head: RequestHead, now: datetime

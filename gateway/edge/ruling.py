@@ -1,10 +1,10 @@
 """What the gate makes of an answer of the policy."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from gateway.core.asking import REFUSALS, subject_of
+from gateway.core.asking import REFUSALS, subject_of, subject_on
 from gateway.core.people import Holder
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.sessions import Session
@@ -16,12 +16,15 @@ from policies.openings import opens_at
 TOLD_TO_ANYBODY: Final = frozenset({Refusal.NOT_ALLOWED, Refusal.OUTSIDE_CERTIFICATE_SCOPE})
 """Refusals that say nothing of the rules for somebody, and are told before the sign-in too."""
 
+_NOTED_EVERY: Final = timedelta(minutes=1)
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
-def subject_in(holder: Holder, session: Session | None) -> Subject:
+
+def subject_in(holder: Holder, session: Session | None, used_at: datetime | None = None) -> Subject:
     """Return who asks: with a session at its level, without one with the certificate alone."""
     if session is None:
         return subject_of(holder, Level.CERTIFICATE)
-    return subject_of(holder, session.level, session.last_proof)
+    return subject_on(holder, session, used_at)
 
 
 def ground_of(policy: AppPolicy, address: str) -> Ground:
@@ -32,8 +35,21 @@ def ground_of(policy: AppPolicy, address: str) -> Ground:
 def ground_by(policy: AppPolicy, address: str, allowed: Allow) -> Ground:
     """Return what a grant by the decision *allowed* rests on, as far as *policy* looks."""
     place = ground_of(policy, address)
-    # Where each request is decided, those that are decided alike share a grant.
-    return (*place, allowed) if policy.asks_target else place
+    if not policy.asks_target:
+        return place
+    # Each request is decided, and those that are decided alike share a grant, however long ago
+    # a code was given.
+    return (*place, allowed if allowed.fresh_until is None else replace(allowed, fresh_until=None))
+
+
+def use_noted_until(idle: timedelta | None, used_at: datetime | None) -> datetime | None:
+    """Return until when it is enough that the use of *used_at* was written down; None: no matter.
+
+    So what is remembered of a use is older than the use by a part of *idle*, never younger.
+    """
+    if idle is None:
+        return None
+    return _LONG_AGO if used_at is None else used_at + min(_NOTED_EVERY, idle / 4)
 
 
 def refusal_of(
@@ -68,4 +84,4 @@ def rule_again(
     if isinstance(decision, Allow):
         # A new day is for a new request to begin.
         return decision if decision.spends is None else Refusal.DAYS_SPENT
-    return REFUSALS[decision.reason] if isinstance(decision, Deny) else Refusal.NOT_ALLOWED
+    return REFUSALS[decision.reason] if isinstance(decision, Deny) else Refusal.SESSION_REQUIRED

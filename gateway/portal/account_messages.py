@@ -41,6 +41,32 @@ ACCOUNT_MESSAGES: Final[dict[str, dict[Language, str]]] = {
         "en": "Sign in with the authenticator after all",
         "it": "Accedi comunque con l’app di autenticazione",
     },
+    # ------------------------------------------------------------ a code once more
+    "confirm-title": {"en": "A code, once more", "it": "Un codice, ancora una volta"},
+    "confirm-for": {
+        "en": "For what you want to open in {title}, a code must have been given shortly before. "
+        "You stay signed in.",
+        "it": "Per ciò che vuoi aprire in {title} serve un codice dato da poco. Il tuo accesso "
+        "resta valido.",
+    },
+    "confirm-password-for": {
+        "en": "You have been signed in for longer than {title} wants. Password and a code, and you "
+        "go on; everything else stays open.",
+        "it": "Hai effettuato l’accesso da più tempo di quanto {title} consenta. Con password e "
+        "codice continui; tutto il resto rimane aperto.",
+    },
+    "confirm-what": {
+        "en": "Give a code of your authenticator to go on.",
+        "it": "Per continuare serve un codice della tua app.",
+    },
+    "confirm-go": {"en": "Go on", "it": "Continua"},
+    "confirm-not": {"en": "Not now: to the start page", "it": "Non ora: alla pagina iniziale"},
+    "confirm-wrong": {
+        "en": "That was not right. Type the code that your authenticator shows now, and your own "
+        "password where it is asked for. The telephone must be on automatic time.",
+        "it": "Qualcosa non è giusto. Scrivi il codice che la tua app mostra ora, e la tua "
+        "password dove è richiesta. Il telefono deve avere l’ora automatica.",
+    },
     # ------------------------------------------------------------ the first sign-in
     "enrol": {"en": "Set up your sign-in", "it": "Imposta il tuo accesso"},
     "enrol-what": {

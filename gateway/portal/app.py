@@ -4,6 +4,8 @@ from aiohttp import web
 
 from gateway.portal.account import CHANGING
 from gateway.portal.changing import Changing
+from gateway.portal.confirm import CONFIRMING
+from gateway.portal.confirming import Confirming
 from gateway.portal.doors import dispatch
 from gateway.portal.enrol import ENROLLING
 from gateway.portal.enrolling import Enrolling
@@ -41,6 +43,7 @@ def make_app(services: Services) -> web.Application:
     app[SIGN_IN] = SignIn(services, proving)
     app[ENROLLING] = Enrolling(services, proving)
     app[CHANGING] = Changing(services, proving)
+    app[CONFIRMING] = Confirming(services, proving)
     app[RENEWING] = Renewing(services, proving)
     app.on_response_prepare.append(guard)
     app.router.add_route("*", "/{path:.*}", dispatch)

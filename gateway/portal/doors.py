@@ -15,6 +15,7 @@ from gateway.core.refusals import Refusal
 from gateway.core.site import LOST_PATH
 from gateway.portal import (
     account,
+    confirm,
     devices,
     enrol,
     home,
@@ -60,6 +61,7 @@ PORTAL: Final[Mapping[str, Mapping[str, VisitorPage]]] = {
     "/devices/end": {"GET": devices.go_to_devices, "POST": devices.end},
     "/sign-in": {"GET": sign_in.show_sign_in, "POST": sign_in.sign_in},
     sign_in.RECOVERY_PATH: {"GET": sign_in.show_recovery, "POST": sign_in.recover},
+    confirm.CONFIRM_PATH: {"GET": confirm.show_confirm, "POST": confirm.confirm},
     ENROL_PATH: {"GET": enrol.show_enrol, "POST": enrol.enrol},
     enrol.CONFIRM_PATH: {"GET": enrol.go_to_enrol, "POST": enrol.confirm},
     account.ACCOUNT_PATH: {"GET": account.show_account},

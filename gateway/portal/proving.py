@@ -179,6 +179,20 @@ class Proving:
             await self.forgive(visitor)
         return failed
 
+    async def prove_code(self, visitor: Visitor, code: str) -> tuple[Credentials, int] | Failed:
+        """Compare a code alone with what *visitor* has, and use it up.
+
+        Returns with it the number of the attempt, which stays counted until it is taken back.
+        """
+        reserved = await self._services.store.reserve_attempt(visitor.holder.fingerprint)
+        if isinstance(reserved, LockedUntil):
+            return Failed(Failure.LOCKED, until=reserved.until)
+        credentials = await self._services.store.credentials(visitor.person.user)
+        if credentials is None:
+            return Failed(Failure.OVERTAKEN)
+        burnt = await self._burn(visitor, credentials, self._check_code(visitor, credentials, code))
+        return burnt if isinstance(burnt, Failed) else (credentials, reserved.failures)
+
     def _check_code(self, visitor: Visitor, credentials: Credentials, code: str) -> CodeResult:
         secret = unseal(self._services.site_key, visitor.person.user, credentials.sealed_totp)
         return check_totp(secret, code, self._services.clock(), credentials.totp_last_step)

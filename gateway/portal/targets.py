@@ -28,7 +28,7 @@ _URL = re.compile(rf"(?P<origin>https://[a-z0-9.:\[\]-]+)(?P<target>{_PATH_AND_Q
 # Paths of the portal that lead back here, or that are not pages.
 _NO_DESTINATION = (
     *("/sign-in", "/sign-in/recovery", "/sign-out", "/signed-out", "/continue", "/language"),
-    *("/enrol", "/enrol/confirm", "/account/sign-out"),
+    *("/enrol", "/enrol/confirm", "/account/sign-out", "/confirm"),
 )
 
 

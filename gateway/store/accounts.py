@@ -93,6 +93,29 @@ async def recover(
     await _open(step, opened)
 
 
+async def prove_again(step: Step, change: Change, attempt: int, *, password: bool) -> None:
+    """Note that somebody who is signed in has given a code, and with *password* that as well.
+
+    Their attempt, the so-manyeth, was none; after a password all are forgiven. Raises
+    `SignInOvertaken`, and changes nothing, when session or credentials are others by now.
+    """
+    await confirm(step, change)
+    session = change.session.session
+    await sessions.prove(step.connection, session.id, step.now, password=password)
+    if password:
+        await attempts.clear_attempts(step.connection, session.fingerprint)
+    else:
+        # Whoever has the telephone does not thereby get more guesses at the password.
+        await attempts.take_back(step.connection, session.fingerprint, attempt, step.now)
+    proved = "password-and-code" if password else "code"
+    _note(
+        *(step, AuditKind.CODE_CONFIRMED, change.session, change.request),
+        session=session.id,
+        proved=proved,
+    )
+    step.change(ChangeKind.SESSION, session.id)
+
+
 async def change_password(step: Step, change: Change, password_hash: str) -> None:
     """Let somebody have another password; their other sessions end. Or `SignInOvertaken`."""
     await confirm(step, change)

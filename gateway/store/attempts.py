@@ -7,7 +7,7 @@ a hundred at once are a hundred, and one that is broken off has been counted.
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, case, delete, literal, select
+from sqlalchemy import ColumnElement, case, delete, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -58,6 +58,22 @@ async def reserve_attempt(
         select(attempt.c.free_at).where(attempt.c.fingerprint == fingerprint)
     )
     return LockedUntil(until or now)
+
+
+async def take_back(
+    connection: AsyncConnection, fingerprint: Fingerprint, failures: int, now: datetime
+) -> None:
+    """Let the attempt that was reserved as the *failures*-th not count; those before it stay."""
+    mine = attempt.c.failures == failures
+    await connection.execute(
+        update(attempt)
+        .where(attempt.c.fingerprint == fingerprint, attempt.c.failures > 0)
+        .values(
+            failures=attempt.c.failures - 1,
+            # It was free when this one began, and nobody has tried since.
+            free_at=case((mine, literal(now, Instant)), else_=attempt.c.free_at),
+        )
+    )
 
 
 async def clear_attempts(connection: AsyncConnection, fingerprint: Fingerprint) -> None:

@@ -81,6 +81,8 @@ session = Table(
     Column("ended_at", Instant),
     # When a code was last given on it; NULL: when it began.
     Column("proved_at", Instant),
+    # When password and code were; NULL: when it began.
+    Column("renewed_at", Instant),
     Index(None, "username"),
     Index(None, "fingerprint"),
     Index(None, "expires_at"),

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, case, delete, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ca.ledger import Instant
 from gateway.core.people import Fingerprint
 from gateway.core.sessions import Session, SessionId
-from gateway.store.schema import session
+from gateway.store.schema import session, session_use
 from policies.model import Level
 
 KEPT = timedelta(days=30)
@@ -37,6 +40,7 @@ def _record(row: Row[*tuple[Any, ...]]) -> SessionRecord:
         address=row.address,
         ended_at=row.ended_at,
         proved_at=row.proved_at,
+        renewed_at=row.renewed_at,
     )
     return SessionRecord(found, row.device, row.serial)
 
@@ -58,15 +62,63 @@ async def insert_session(
             address=new.address,
             ended_at=new.ended_at,
             proved_at=new.proved_at,
+            renewed_at=new.renewed_at,
         )
     )
-    await connection.execute(delete(session).where(session.c.expires_at < new.created_at - KEPT))
+    over = select(session.c.id).where(session.c.expires_at < new.created_at - KEPT)
+    await connection.execute(delete(session_use).where(session_use.c.session.in_(over)))
+    await connection.execute(delete(session).where(session.c.id.in_(over)))
 
 
 async def find_session(connection: AsyncConnection, wanted: SessionId) -> Session | None:
     """Return the session, ended or not."""
     row = (await connection.execute(select(session).where(session.c.id == wanted))).one_or_none()
     return None if row is None else _record(row).session
+
+
+async def prove(
+    connection: AsyncConnection, wanted: SessionId, now: datetime, *, password: bool
+) -> None:
+    """Note that a code was given on a session *now*, and with *password* that as well."""
+    values = {"proved_at": now} | ({"renewed_at": now} if password else {})
+    await connection.execute(update(session).where(session.c.id == wanted).values(values))
+
+
+async def used_at(connection: AsyncConnection, wanted: SessionId, app: str) -> datetime | None:
+    """Return when *app* was last used on a session, as far as `note_use` was told."""
+    query = select(session_use.c.used_at).where(
+        session_use.c.session == wanted, session_use.c.app == app
+    )
+    return (await connection.execute(query)).scalar_one_or_none()
+
+
+async def note_use(
+    connection: AsyncConnection, used: SessionId, app: str, at: datetime
+) -> datetime:
+    """Note that *app* is used on a session; return when it was last.
+
+    One statement: of two nodes that note it at once, the later moment stays.
+    """
+    values = {"session": used, "app": app, "used_at": at}
+    key = [session_use.c.session, session_use.c.app]
+    newest = {
+        "used_at": case(
+            (session_use.c.used_at < at, literal(at, Instant)), else_=session_use.c.used_at
+        )
+    }
+    # The same words in two dialects, which SQLAlchemy keeps in two classes.
+    last: datetime = await connection.scalar(
+        postgresql_insert(session_use)
+        .values(values)
+        .on_conflict_do_update(index_elements=key, set_=newest)
+        .returning(session_use.c.used_at)
+        if connection.dialect.name == "postgresql"
+        else sqlite_insert(session_use)
+        .values(values)
+        .on_conflict_do_update(index_elements=key, set_=newest)
+        .returning(session_use.c.used_at)
+    )
+    return last
 
 
 async def session_at(

@@ -333,6 +333,21 @@ class Store:
         async with self._database.read() as connection:
             return await sessions.find_session(connection, session)
 
+    async def used_at(self, session: SessionId, app: str) -> datetime | None:
+        """Return when *app* was last used on *session*, as far as `note_use` was told."""
+        async with self._database.read() as connection:
+            return await sessions.used_at(connection, session, app)
+
+    async def note_use(self, session: SessionId, app: str, at: datetime) -> datetime:
+        """Note that *app* is used on *session*; return when it was last, which is *at* or later."""
+        async with self._database.write() as connection:
+            return await sessions.note_use(connection, session, app, at)
+
+    async def prove_again(self, change: Change, attempt: int, *, password: bool) -> None:
+        """Note that a code was given once more on a session; see `accounts.prove_again`."""
+        async with self._step() as step:
+            await accounts.prove_again(step, change, attempt, password=password)
+
     async def sessions(
         self, *, user: str | None = None, fingerprint: Fingerprint | None = None
     ) -> list[Session]:

@@ -14,7 +14,7 @@ from policies.model import AppPolicy, CertificateKind, Effect, Rule
 from policies.papers import Agreement, DayQuota
 from policies.parse import parse_rules
 from policies.paths import parse_path_pattern
-from policies.printing import narrowing_in_words, rules_text
+from policies.printing import narrowing_in_words, rules_text, session_in_words
 from policies.reading import Problem
 from policies.times import Almanac
 
@@ -123,3 +123,11 @@ def test_what_narrows_a_rule_reads_as_a_line() -> None:
     )
     code = Rule("x", Effect.STEP_UP, None, None, totp_within=timedelta(minutes=10))
     assert narrowing_in_words(code) == "a code within 10m"
+
+
+def test_what_is_asked_of_sessions_is_said_in_words() -> None:
+    """Nothing where nothing is asked."""
+    hours, minutes = timedelta(hours=8), timedelta(minutes=15)
+    assert session_in_words(AppPolicy("wiki", ())) == ""
+    both = session_in_words(AppPolicy("wiki", (), lifetime=hours, idle=minutes))
+    assert both == "password and code every 8h; a code after 15m without use"

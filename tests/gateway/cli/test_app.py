@@ -140,6 +140,19 @@ def test_applications_are_listed_and_shown(pusterla: Runner) -> None:
     }
 
 
+def test_what_an_application_asks_of_sessions_is_shown(pusterla: Runner) -> None:
+    """In words, and as it stands in the file for programs."""
+    pusterla.add_app("wiki", *ALLOW)
+    file = pusterla.site / "apps" / "wiki.toml"
+    assert "as long as the site's" in pusterla.done("app", "show", "wiki").stdout
+    assert pusterla.json("app", "show", "wiki")["session"] == {"lifetime": None, "idle": None}
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("[session]\n", '[session]\nlifetime = "8h"\nidle = "15m"\n'))
+    shown = pusterla.done("app", "show", "wiki").stdout
+    assert "password and code every 8h; a code after 15m without use" in shown
+    assert pusterla.json("app", "show", "wiki")["session"] == {"lifetime": "8h", "idle": "15m"}
+
+
 def test_problems_are_told_all_at_once(pusterla: Runner) -> None:
     """Of every file; the status says that there are some, and so does JSON."""
     assert pusterla.json("app", "check") == []

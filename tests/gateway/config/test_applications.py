@@ -1,3 +1,4 @@
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,39 @@ def test_everything_can_be_said(apps: Path, site: Site) -> None:
     assert found.user_header == "X-Remote-User"
     assert found.client_certificate
     assert found.policy.rules == ()
+
+
+def test_an_application_may_ask_more_of_sessions(apps: Path, site: Site) -> None:
+    """How old, and how long unused; left out, what the site says is enough."""
+    (apps / "wiki.toml").write_text(WIKI, encoding="utf-8")
+    policy = applications(apps, site)["wiki"].policy
+    assert (policy.lifetime, policy.idle) == (None, None)
+    text = WIKI.replace("[[rules]]", '[session]\nlifetime = "8h"\nidle = "15m"\n[[rules]]')
+    (apps / "wiki.toml").write_text(text, encoding="utf-8")
+    policy = applications(apps, site)["wiki"].policy
+    assert (policy.lifetime, policy.idle) == (timedelta(hours=8), timedelta(minutes=15))
+    assert len(policy.rules) == 1
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ('lifetime = "4m"', "session.lifetime: expected a duration from 5m to 30d, found '4m'"),
+        ('lifetime = "31d"', "session.lifetime: expected a duration from 5m to 30d, found '31d'"),
+        ('idle = "59s"', "session.idle: expected a duration from 1m to 30d, found '59s'"),
+        ("idle = 15", "session.idle: expected a duration"),
+        ('idle = "1h"\nlifetime = "1h"', "session.idle: not shorter than lifetime"),
+        ('idel = "1h"', "session.idel: unknown key; did you mean 'idle'?"),
+    ],
+)
+def test_what_cannot_be_asked_of_sessions_is_a_problem(
+    apps: Path, site: Site, given: str, message: str
+) -> None:
+    """With its place."""
+    text = WIKI.replace("[[rules]]", f"[session]\n{given}\n[[rules]]")
+    (apps / "wiki.toml").write_text(text, encoding="utf-8")
+    (found,) = problems(apps, site)
+    assert found.startswith(f"apps/wiki.toml: {message}"), found
 
 
 def test_an_application_may_have_several_upstreams(apps: Path, site: Site) -> None:

@@ -166,7 +166,7 @@ def test_every_key_of_an_application_is_written_and_explained(tmp_path: Path) ->
     assert keys_explained("apps/NAME.toml") == keys
 
 
-@pytest.mark.parametrize("table", ["limits", "health", "upstream_tls"])
+@pytest.mark.parametrize("table", ["session", "limits", "health", "upstream_tls"])
 def test_every_key_of_a_table_of_an_application_is_written_and_explained(
     tmp_path: Path, table: str
 ) -> None:

@@ -1,6 +1,7 @@
 """What the edge needs of a store, kept by a store that is always out of order."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 
@@ -23,6 +24,12 @@ class BrokenStore:
     async def session(self, session: SessionId) -> Session | None:
         raise StoreUnavailable
 
+    async def used_at(self, session: SessionId, app: str) -> datetime | None:
+        raise StoreUnavailable
+
+    async def note_use(self, session: SessionId, app: str, at: datetime) -> datetime:
+        raise StoreUnavailable
+
     async def follow(self) -> AsyncIterator[Batch]:
         yield Batch(())
         raise StoreUnavailable
@@ -40,6 +47,10 @@ async def test_a_store_that_cannot_answer_says_so() -> None:
         await store.present(Fingerprint("ab" * 32), b"der")
     with pytest.raises(StoreUnavailable):
         await store.session(SessionId("00" * 16))
+    with pytest.raises(StoreUnavailable):
+        await store.used_at(SessionId("00" * 16), "wiki")
+    with pytest.raises(StoreUnavailable):
+        await store.note_use(SessionId("00" * 16), "wiki", datetime.now(UTC))
     with pytest.raises(StoreUnavailable):
         await store.record()
 

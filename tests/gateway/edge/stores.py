@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -102,6 +103,14 @@ class HeldStore:
         answer = await self.store.session(session)
         await self._wait(Question.SESSION)
         return answer
+
+    async def used_at(self, session: SessionId, app: str) -> datetime | None:
+        """Ask the store."""
+        return await self.store.used_at(session, app)
+
+    async def note_use(self, session: SessionId, app: str, at: datetime) -> datetime:
+        """Tell the store."""
+        return await self.store.note_use(session, app, at)
 
     async def record(self, *events: AuditEvent) -> None:
         """Tell the store, and wait where the test says so."""

@@ -21,7 +21,7 @@ SAID_BY_CODE = {
     *("renew-choose", "renew-key-gone", "renew-choose-program", "renew-password-signs"),
     *("renew-password-short", "for-firefox", "for-windows", "for-macos", "for-android"),
     "for-others",
-    *("wrong", "code-used", "clock-ahead", "clock-behind", "locked"),
+    *("confirm-wrong", "wrong", "code-used", "clock-ahead", "clock-behind", "locked"),
     *("lost-wrong", "lost-code-used", "lost-slowed", "lost-busy", "lost-too-late"),
     *(f"certificate-{standing}" for standing in Standing),
     *("certificate-number", "certificate-dates", "certificate-ends", "certificate-since"),

@@ -10,9 +10,11 @@ import pytest
 from ca.ledger import CertificateRecord
 from ca.trust import RevocationReason
 from gateway.core.audit import AuditEvent, AuditKind
+from gateway.core.changes import ChangeKind
 from gateway.core.sessions import Session
 from gateway.core.tickets import Ticket
 from gateway.store import (
+    AttemptReserved,
     Change,
     NewCredentials,
     NewTotp,
@@ -239,3 +241,72 @@ class TestChanging:
             store.change_own_totp(change, TOTP),
             store.change_own_recovery_codes(change, CODES),
         ]
+
+
+# A code once more -----------------------------------------------------------
+
+
+async def prove_again(store: Store, scene: Scene, *, password: bool) -> None:
+    """Have anna's session proved once more, as the portal does."""
+    reserved = await store.reserve_attempt(scene.before.fingerprint)
+    assert isinstance(reserved, AttemptReserved)
+    change = scene.change(await version_of(store))
+    await store.prove_again(change, reserved.failures, password=password)
+
+
+@pytest.mark.parametrize("password", [False, True])
+async def test_a_code_given_again_makes_the_session_fresh(
+    store: Store, clock: Clock, password: bool
+) -> None:
+    """The moment is written down, with an audit line and a row of the feed; nothing else."""
+    here = await scene(store)
+    clock.now = NOON + timedelta(hours=2)
+    feed = store.follow()
+    await anext(feed)
+    await prove_again(store, here, password=password)
+    session = await store.session(here.before.id)
+    renewed = clock.now if password else None
+    assert session == replace(here.before, proved_at=clock.now, renewed_at=renewed)
+    assert session.last_proof == clock.now
+    assert session.signed_in_at == (clock.now if password else NOON)
+    batch = await anext(feed)
+    while not batch.changes:
+        batch = await anext(feed)
+    assert [(one.kind, one.key) for one in batch.changes] == [(ChangeKind.SESSION, session.id)]
+    await feed.aclose()
+    (line,) = await store.audit_tail(1)
+    assert line.event.kind is AuditKind.CODE_CONFIRMED
+    assert (line.event.user, line.event.serial) == ("anna", here.record.serial)
+    assert line.event.detail == {
+        "session": session.id,
+        "proved": "password-and-code" if password else "code",
+        "request": REQUEST,
+    }
+
+
+@pytest.mark.parametrize("password", [False, True])
+async def test_a_code_alone_forgives_no_guess_at_the_password(store: Store, password: bool) -> None:
+    """Only what was counted for it itself is taken back; a password forgives all."""
+    here = await scene(store)
+    for _ in range(3):
+        await store.reserve_attempt(here.before.fingerprint)
+    await prove_again(store, here, password=password)
+    expected = AttemptReserved(1 if password else 4)
+    assert await store.reserve_attempt(here.before.fingerprint) == expected
+
+
+async def test_a_session_that_is_over_is_not_made_fresh(store: Store) -> None:
+    """Nor with credentials that are others by now; then nothing is written."""
+    here = await scene(store)
+    stale = here.change(await version_of(store))
+    await store.set_recovery_codes("anna", CODES)
+    with pytest.raises(SignInOvertaken):
+        await store.prove_again(stale, 1, password=False)
+    change = here.change(await version_of(store))
+    await store.end_sessions(session=here.before.id, kind=AuditKind.SESSION_ENDED, by="test")
+    with pytest.raises(SignInOvertaken):
+        await store.prove_again(change, 1, password=False)
+    assert AuditKind.CODE_CONFIRMED not in [line.event.kind for line in await store.audit_tail(50)]
+    session = await store.session(here.before.id)
+    assert session is not None
+    assert session.proved_at is None

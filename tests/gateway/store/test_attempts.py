@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from gateway.core.lockout import FIRST_WAIT, FREE_FAILURES, LONGEST_WAIT, wait_after
 from gateway.store import AttemptReserved, LockedUntil, Store, open_store
+from gateway.store.attempts import take_back
 from tests.gateway.store.scenes import Clock, fingerprint_of
 
 MINE, OTHER = fingerprint_of("1"), fingerprint_of("2")
@@ -73,3 +74,28 @@ async def test_an_attempt_without_an_outcome_stays_counted(store_url: str, clock
         await store.reserve_attempt(MINE)
     async with open_store(store_url, clock) as store:
         assert await store.reserve_attempt(MINE) == AttemptReserved(2)
+
+
+async def test_an_attempt_that_is_taken_back_was_none(store: Store, clock: Clock) -> None:
+    """Those before it stay, and the next one is as free as it was."""
+    for _ in range(FREE_FAILURES - 1):
+        await store.reserve_attempt(MINE)
+    for _ in range(3):
+        reserved = await store.reserve_attempt(MINE)
+        assert reserved == AttemptReserved(FREE_FAILURES)
+        async with store.begin() as connection:
+            await take_back(connection, MINE, reserved.failures, clock())
+    assert await store.reserve_attempt(MINE) == AttemptReserved(FREE_FAILURES)
+
+
+async def test_who_takes_one_back_shortens_no_wait_of_another(store: Store, clock: Clock) -> None:
+    """Of two at once the second has failed, and what it has to wait it waits."""
+    for _ in range(FREE_FAILURES - 2):
+        await store.reserve_attempt(MINE)
+    mine = await store.reserve_attempt(MINE)
+    assert isinstance(mine, AttemptReserved)
+    assert await store.reserve_attempt(MINE) == AttemptReserved(FREE_FAILURES)
+    until = clock.now + wait_after(FREE_FAILURES)
+    async with store.begin() as connection:
+        await take_back(connection, MINE, mine.failures, clock())
+    assert await store.reserve_attempt(MINE) == LockedUntil(until)

@@ -14,6 +14,7 @@ from gateway.core.sessions import SessionId
 from gateway.store import Credentials, SignInOvertaken, Store, open_store
 from tests.gateway.store.scenes import (
     DAY,
+    NOON,
     Clock,
     fingerprint_of,
     issue,
@@ -262,3 +263,47 @@ async def test_the_session_of_a_moment_is_found(store: Store) -> None:
     found = await store.session_at(fingerprint, session.created_at + DAY)
     assert found is not None
     assert (found.id, found.ended_at is not None) == (session.id, True)
+
+
+async def test_of_a_use_the_newest_moment_stays(store: Store, clock: Clock) -> None:
+    """For each session and application; whoever is late with theirs takes nothing back."""
+    await store.add_person(new_person())
+    record = await issue(store)
+    one, other = await sign_in(store, record), await sign_in(store, record)
+    later = clock.now + timedelta(minutes=5)
+    assert await store.used_at(one.id, "wiki") is None
+    assert await store.note_use(one.id, "wiki", clock.now) == clock.now
+    assert await store.note_use(one.id, "wiki", later) == later
+    assert await store.note_use(one.id, "wiki", clock.now) == later
+    assert await store.used_at(one.id, "wiki") == later
+    assert await store.used_at(one.id, "crm") is None
+    assert await store.used_at(other.id, "wiki") is None
+
+
+async def test_uses_that_two_nodes_note_at_once_are_one(store_url: str, clock: Clock) -> None:
+    """Neither fails, and both are told of the newest."""
+    async with open_store(store_url, clock) as here, open_store(store_url, clock) as there:
+        await here.add_person(new_person())
+        session = await sign_in(here, await issue(here))
+        moments = [clock.now + timedelta(seconds=number) for number in range(12)]
+        noted = await asyncio.gather(
+            *(
+                (here, there)[number % 2].note_use(session.id, "wiki", moment)
+                for number, moment in enumerate(moments)
+            )
+        )
+        assert all(last >= moment for last, moment in zip(noted, moments, strict=True))
+        assert await here.used_at(session.id, "wiki") == moments[-1]
+
+
+async def test_uses_go_with_their_session(store: Store, clock: Clock) -> None:
+    """When it is taken out, long after its end."""
+    await store.add_person(new_person())
+    record = await issue(store)
+    session = await sign_in(store, record)
+    await store.note_use(session.id, "wiki", clock.now)
+    later = NOON + 40 * DAY
+    clock.now = later
+    await sign_in(store, record, created_at=later, expires_at=later + DAY)
+    assert await store.session(session.id) is None
+    assert await store.used_at(session.id, "wiki") is None

@@ -11,6 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("session", sa.Column("proved_at", sa.BigInteger))
+    op.add_column("session", sa.Column("renewed_at", sa.BigInteger))
     op.create_table(
         "session_use",
         sa.Column("session", sa.String(32), nullable=False),
