@@ -11,6 +11,8 @@
 - `renewing`     renewals that people ask for, and letters that remind them
 - `lost`         what somebody has that can be lost, and its end
 - `devices`      where somebody is signed in, and with which certificates
+- `papers`       what somebody has accepted, been granted and used, as policies ask for it
+- `days`         days that were used of a quota, and one more
 - `attempts`     failed sign-ins, counted per certificate
 - `sessions`     rows of sessions
 - `certificates` the ledger of `ca`, joined with persons
@@ -31,6 +33,7 @@ from gateway.store.attempts import AttemptReserved, LockedUntil
 from gateway.store.certificates import IssuerRecord
 from gateway.store.errors import (
     NoSuchCertificate,
+    NoSuchDay,
     NoSuchPerson,
     PersonExists,
     RenewalRefused,
@@ -59,6 +62,7 @@ __all__ = [
     "NewPerson",
     "NewTotp",
     "NoSuchCertificate",
+    "NoSuchDay",
     "NoSuchPerson",
     "PersonExists",
     "RenewalRefused",

@@ -7,6 +7,7 @@
     +-- NoSuchPerson        nobody has this name
     +-- NoSuchCertificate   no certificate fits what was named
     +-- SignInOvertaken     what a sign-in relied on has changed before it was done
+    +-- NoSuchDay           a day does not count that is to count no more
     +-- TicketGone          an enrolment ticket was used, has ended, or is another by now
     +-- StoreMissing        there is no store at the address
     +-- StoreExists         there is one already
@@ -19,6 +20,7 @@ asked or could not answer, and nothing may be concluded from that.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -61,6 +63,17 @@ class SignInOvertaken(StoreError):
     def __init__(self, user: str) -> None:
         super().__init__(f"the account or certificate of {user!r} changed during the sign-in")
         self.user = user
+
+
+class NoSuchDay(StoreError):
+    """The day does not count."""
+
+    def __init__(self, user: str, day: date, count: str | None) -> None:
+        named = "" if count is None else f" of {count!r}"
+        super().__init__(
+            f"{day} is no day{named} that {user!r} has used; `pusterla day list --user {user}` "
+            "names them"
+        )
 
 
 class TicketGone(StoreError):

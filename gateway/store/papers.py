@@ -3,7 +3,7 @@
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.spans import parse_spans
@@ -42,3 +42,8 @@ async def read_papers(connection: AsyncConnection, user: str, now: datetime) -> 
         ),
         days={count: frozenset(found) for count, found in counted.items()},
     )
+
+
+async def forget_days(connection: AsyncConnection, user: str) -> None:
+    """Take out the days of *user*: whoever has the name next has used none. The log keeps them."""
+    await connection.execute(delete(used_day).where(used_day.c.username == user))

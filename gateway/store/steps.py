@@ -27,6 +27,7 @@ from gateway.store import (
     certificates,
     feed,
     foreign,
+    papers,
     recovery,
     sessions,
     tickets,
@@ -51,6 +52,7 @@ class Step:
         user: str = "",
         serial: str = "",
         device: str = "",
+        app: str = "",
         address: str = "",
         reason: str = "",
         **detail: str,
@@ -63,6 +65,7 @@ class Step:
                 user=user,
                 serial=serial,
                 device=device,
+                app=app,
                 address=address,
                 reason=reason,
                 detail=self._by | detail,
@@ -172,10 +175,12 @@ class Step:
     async def cut_loose(self, user: str, cause: AuditKind) -> None:
         """Revoke every certificate, end every session and forget every code and ticket of *user*.
 
-        What they have accepted is not accepted by whoever has the name next.
+        What they have accepted is not accepted by whoever has the name next, and the days that
+        they have used are not used.
         """
         await recovery.replace_codes(self.connection, user, (), self.now)
         await tickets.drop_ticket(self.connection, user)
+        await papers.forget_days(self.connection, user)
         with suppress(NoSuchCertificate):
             await self.revoke(user=user, reason=RevocationReason.CESSATION_OF_OPERATION)
         await self.end_sessions(sessions.selected(user=user), reason=cause)

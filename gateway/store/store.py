@@ -9,7 +9,7 @@ stands in the audit line.
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Unpack
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,6 +24,7 @@ from ca.trust import RevocationReason
 from gateway.core.agreements import Acceptance, Accepting, AgreementText
 from gateway.core.audit import AuditEvent, AuditKind, AuditLine
 from gateway.core.changes import Batch, ChangeKind
+from gateway.core.days import DayUse, Spending, UsedDay
 from gateway.core.foreign import ForeignList, ForeignState, Presented, Verdict
 from gateway.core.lost import Belonging, Lost, Reported, Reporter, ReporterView
 from gateway.core.people import Fingerprint, Holder, Person
@@ -37,6 +38,7 @@ from gateway.store import (
     attempts,
     audit,
     certificates,
+    days,
     devices,
     feed,
     foreign,
@@ -396,6 +398,31 @@ class Store:
         """Let somebody end one of their sessions, or all others; see `devices.end_own`."""
         async with self._step(ender.session.user) as step:
             return await devices.end_own(step, ender, chosen)
+
+    # ------------------------------------------------------------ days of quotas
+
+    async def spend_day(self, use: DayUse) -> Spending:
+        """Let a day of a quota count, if one is left; see `days.spend`.
+
+        However many ask at the same instant, on whatever machines: it counts once, and there
+        are never more of them than the quota has.
+        """
+        async with self._step() as step:
+            return await days.spend(step, use)
+
+    async def used_days(
+        self, *, user: str | None = None, since: date | None = None, until: date | None = None
+    ) -> Sequence[UsedDay]:
+        """Return the days that count, from *since* to *until*, by day and then by person."""
+        async with self._database.read() as connection:
+            return await days.list_days(connection, user=user, since=since, until=until)
+
+    async def give_day_back(
+        self, user: str, day: date, *, count: str | None = None, by: str = "command"
+    ) -> list[UsedDay]:
+        """Let *day* of *user* count no more; see `days.give_back`."""
+        async with self._step(by) as step:
+            return await days.give_back(step, user, day, count)
 
     # ------------------------------------------------------------ lost sticks
 
