@@ -3,7 +3,7 @@
 In the time zone that the moment carries, which is told beside it: the reader may be in another.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from gateway.core.refusal_words import Language
@@ -22,12 +22,24 @@ MONTHS: Final[dict[Language, tuple[str, ...]]] = {
         *("luglio", "agosto", "settembre", "ottobre", "novembre", "dicembre"),
     ),
 }
+_INSTANT: Final = timedelta(microseconds=1)
 # "alle 01:00" is one o'clock, which Italian has in the singular.
 _AT: Final[dict[Language, str]] = {"en": "at", "it": "alle ore"}
 
 
 def opening_in_words(moment: datetime, language: Language) -> str:
-    """Return *moment*, which is aware, as `Monday 23 November at 08:00 (CET)`."""
-    day = f"{_WEEKDAYS[language][moment.weekday()]} {moment.day}"
-    hour = f"{moment:%H:%M} ({moment.tzname()})"
-    return f"{day} {MONTHS[language][moment.month - 1]} {_AT[language]} {hour}"
+    """Return *moment*, which is aware, as `Monday 23 November at 08:00 (CET)`.
+
+    Where that is when the day begins, it is the day alone.
+    """
+    weekday = _WEEKDAYS[language][moment.weekday()]
+    day = f"{weekday} {moment.day} {MONTHS[language][moment.month - 1]}"
+    if _begins_day(moment):
+        return day
+    return f"{day} {_AT[language]} {moment:%H:%M} ({moment.tzname()})"
+
+
+def _begins_day(moment: datetime) -> bool:
+    # Not always midnight: there are zones whose clocks are put forward then.
+    before = moment.astimezone(UTC) - _INSTANT
+    return before.astimezone(moment.tzinfo).date() != moment.date()

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from gateway.core.audit import AuditEvent
 from gateway.core.changes import Batch
+from gateway.core.days import DayUse, Spending
 from gateway.core.people import Fingerprint, Holder
 from gateway.core.sessions import Session, SessionId
 
@@ -44,6 +45,13 @@ class EdgeStore(Protocol):
 
     async def note_use(self, session: SessionId, app: str, at: datetime) -> datetime:
         """Note that *app* is used on *session*; return when it was last, which is *at* or later."""
+        ...
+
+    async def spend_day(self, use: DayUse) -> Spending:
+        """Let a day of a quota count, if one is left, whoever else asks at the same instant.
+
+        What is asked of the store afterwards knows it.
+        """
         ...
 
     def follow(self) -> AsyncIterator[Batch]:

@@ -8,6 +8,7 @@ A read of the store may overtake or be overtaken by a change. So each batch of
 the feed raises `_generation`, and a read during which it rose is thrown away.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from typing import Final, TypeVar
 from gateway.core.assertion import Asserter
 from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.changes import Change, ChangeKind
+from gateway.core.days import DayUse, Spending
 from gateway.core.headers import ASSERTION
 from gateway.core.people import Fingerprint, Holder
 from gateway.core.ports import EdgeStore, StoreUnavailable
@@ -81,9 +83,16 @@ class UseMissing:
     app: str
 
 
+@dataclass(frozen=True, slots=True)
+class DayMissing:
+    """Access is allowed, once a day has been counted that it begins to use up."""
+
+    use: DayUse
+
+
 _T = TypeVar("_T")  # PEP 695 is not in Python 3.11
 
-Missing = HolderMissing | SessionMissing | RecordMissing | ProofMissing | UseMissing
+Missing = HolderMissing | SessionMissing | RecordMissing | ProofMissing | UseMissing | DayMissing
 
 
 Ground = tuple[object, ...]
@@ -138,6 +147,7 @@ class Admission:
         self._recorded: set[tuple[SessionId, str, str]] = set()
         self._uses: dict[tuple[SessionId, str], datetime] = {}
         self._reliable_until = clock()
+        self._spending = asyncio.Lock()
 
     def adopt(self, grace: timedelta) -> None:
         """Let the feed be silent for *grace* from its next sign of life on."""
@@ -264,6 +274,8 @@ class Admission:
                     self._keep_use(number, app, await self._store.used_at(number, app))
             case UseMissing(number, app):
                 self._keep_use(number, app, await self._store.note_use(number, app, self._clock()))
+            case DayMissing(use):
+                await self._spend(use)
 
     def _keep_use(self, session: SessionId, app: str, at: datetime | None) -> None:
         known = self._uses.get((session, app))
@@ -309,6 +321,25 @@ class Admission:
         if len(self._recorded) >= REMEMBERED_MAXIMUM:
             self._recorded.clear()
         self._recorded.add((missing.session, missing.app, missing.rule))
+
+    async def _spend(self, use: DayUse) -> None:
+        """Let a day count, if it may; what is remembered of the person is from before it.
+
+        A browser begins with several requests at once: one asks the store, and the others find
+        that the person has to be looked up anew, or was.
+        """
+        session, spend = use.session, use.spend
+        async with self._spending:
+            holder = self._holders.get(session.fingerprint)
+            if holder is None or spend.day in holder.papers.days_of(spend.quota):
+                return
+            spending = await self._store.spend_day(use)
+            changes = [Change(0, ChangeKind.USER, session.user)]
+            if spending is Spending.REFUSED:
+                # Perhaps the session is over, of which the feed has not told yet.
+                changes.append(Change(0, ChangeKind.SESSION, session.id))
+            # By its answer and not only by the feed, which comes a little later.
+            self.forget(tuple(changes))
 
     def confirm(self, heard: datetime) -> None:
         """Note that memory is as new as *heard*: it is good for another *grace* from then."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _BUFFER_MAXIMUM: Final = 64 * 1024
 _EMPTY_LINE: Final = b"\r\n"
 _VERDICTS: Final = (Forward, Refuse, Redirect)
-_LOOKUPS: Final = 8
+_LOOKUPS: Final = 12
 _HEAD_END_LENGTH: Final = len(HEAD_END)
 SEE_OTHER: Final = 303
 

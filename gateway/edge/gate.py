@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, quote
 
 from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.cookies import cookie_header, mint_cookie, read_cookie, read_ticket
+from gateway.core.days import DayUse
 from gateway.core.headers import (
     EDGE_ADDRESS,
     EDGE_FINGERPRINT,
@@ -27,6 +28,7 @@ from gateway.core.sessions import Session, SessionId
 from gateway.core.site import Application, Site
 from gateway.edge.admission import (
     Admission,
+    DayMissing,
     Grant,
     HolderMissing,
     Missing,
@@ -56,6 +58,7 @@ from gateway.edge.ruling import (
     use_noted_until,
 )
 from gateway.edge.tls import chain_above
+from gateway.edge.uploads import body_maximum, too_large
 from gateway.edge.verdicts import Door, Forward, Peer, Redirect, Refuse, Verdict
 from policies.decide import decide
 from policies.model import (
@@ -63,6 +66,7 @@ from policies.model import (
     Deny,
     Reason,
     RequestFacts,
+    Spend,
     StepUp,
 )
 
@@ -256,6 +260,9 @@ class Gate:
                     # Perhaps somebody with a stick that they have found.
                     return self._sign_in(head, found.event)
                 return self._deny(peer, holder, app, denied, refusal, opens)
+            case Allow(spends=Spend() as spend) if session is not None:
+                use = DayUse(session, spend, app.name, holder.serial, holder.device, address)
+                return self._unfit(app, head) or DayMissing(use)
             case Allow() as allowed if session is not None:
                 noted = use_noted_until(policy.idle, used_at)
                 if noted is not None and noted <= now:
@@ -311,6 +318,17 @@ class Gate:
         if denied.rule is not None:
             event = replace(event, detail=event.detail | {"rule": denied.rule})
         return Refuse(refusal, event, opens_at=opens and opens.astimezone(self.site.time_zone))
+
+    def _unfit(self, app: Application, head: RequestHead) -> Refuse | None:
+        """Refuse what its form refuses whatever the rules say: it uses up no day."""
+        if too_large(head.body, body_maximum(self.site.limits, app)):
+            return Refuse(Refusal.BODY_TOO_LARGE, close=True)
+        if app.upstream_host is not None:
+            try:
+                self._rewritings[app.name].request(head)
+            except ForeignDestination:
+                return Refuse(Refusal.BAD_REQUEST)
+        return None
 
     def _observed(self, peer: Peer, holder: Holder, app: Application, allowed: Allow) -> AuditEvent:
         """Tell the audit log of a rule on trial: what it would have refused."""

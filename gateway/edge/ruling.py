@@ -52,15 +52,22 @@ def use_noted_until(idle: timedelta | None, used_at: datetime | None) -> datetim
     return _LONG_AGO if used_at is None else used_at + min(_NOTED_EVERY, idle / 4)
 
 
+_WITH_ITS_DAY: Final = frozenset({Refusal.DAYS_SPENT, Refusal.APPROVAL_MISSING})
+"""Refusals that say of themselves when they end: another page would not tell what is missing."""
+
+
 def refusal_of(
     policy: AppPolicy, subject: Subject, facts: RequestFacts, denied: Deny, now: datetime
 ) -> tuple[Refusal, datetime | None]:
     """Return the page for *denied*, and when the same opens, where that is a matter of time.
 
-    Then it is one page for all, whichever rule keeps the hours.
+    Then it is one page for all, whichever rule keeps the hours; but for days that are used up, or
+    not approved.
     """
+    refusal = REFUSALS[denied.reason]
     opens = None if denied.until is None else opens_at(policy, subject, now, facts)
-    return REFUSALS[denied.reason] if opens is None else Refusal.OUTSIDE_HOURS, opens
+    keeps = opens is None or refusal in _WITH_ITS_DAY
+    return refusal if keeps else Refusal.OUTSIDE_HOURS, opens
 
 
 def rule_again(

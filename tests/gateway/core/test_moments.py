@@ -23,6 +23,21 @@ def test_is_said_in_both_languages(language: Language, words: str) -> None:
     assert opening_in_words(datetime(2026, 7, 3, 7, 5, tzinfo=ROME), language) == words
 
 
+@pytest.mark.parametrize(
+    "moment, words",
+    [
+        (datetime(2026, 12, 1, tzinfo=ROME), "Tuesday 1 December"),
+        (datetime(2018, 11, 4, 1, tzinfo=ZoneInfo("America/Sao_Paulo")), "Sunday 4 November"),
+        (datetime(2018, 11, 5, 1, tzinfo=ZoneInfo("America/Sao_Paulo")), "Monday 5 November at 01"),
+    ],
+)
+def test_what_begins_with_its_day_is_said_by_the_day(moment: datetime, words: str) -> None:
+    """Also where a change of clocks has left out midnight."""
+    said = opening_in_words(moment, "en")
+    assert said.startswith(words)
+    assert (said == words) is not words.endswith("01")
+
+
 def test_the_hour_that_comes_twice_is_told_apart() -> None:
     """When clocks are set back, the name of the zone says which of the two is meant."""
     first = datetime(2026, 10, 25, 2, 30, tzinfo=ROME)

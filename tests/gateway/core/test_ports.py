@@ -7,6 +7,7 @@ import pytest
 
 from gateway.core.audit import AuditEvent
 from gateway.core.changes import Batch
+from gateway.core.days import DayUse, Spending
 from gateway.core.people import Fingerprint, Holder
 from gateway.core.ports import EdgeStore, StoreUnavailable
 from gateway.core.sessions import Session, SessionId
@@ -28,6 +29,9 @@ class BrokenStore:
         raise StoreUnavailable
 
     async def note_use(self, session: SessionId, app: str, at: datetime) -> datetime:
+        raise StoreUnavailable
+
+    async def spend_day(self, use: DayUse) -> Spending:
         raise StoreUnavailable
 
     async def follow(self) -> AsyncIterator[Batch]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.core.audit import AuditEvent
 from gateway.core.changes import Batch
+from gateway.core.days import DayUse, Spending
 from gateway.core.people import Fingerprint, Holder
 from gateway.core.ports import StoreUnavailable
 from gateway.core.sessions import Session, SessionId
@@ -23,6 +24,7 @@ class Question(StrEnum):
     PRESENT = "present"
     SESSION = "session"
     RECORD = "record"
+    DAY = "day"
 
 
 class HeldStore:
@@ -117,6 +119,13 @@ class HeldStore:
         self._ask(Question.RECORD)
         await self.store.record(*events)
         await self._wait(Question.RECORD)
+
+    async def spend_day(self, use: DayUse) -> Spending:
+        """Tell the store, and wait where the test says so."""
+        self._ask(Question.DAY)
+        answer = await self.store.spend_day(use)
+        await self._wait(Question.DAY)
+        return answer
 
     async def follow(self) -> AsyncGenerator[Batch]:
         """Pass on what the real feed says, and what the test adds."""
