@@ -13,6 +13,7 @@ from gateway.cli.audit import audit
 from gateway.cli.ca import ca
 from gateway.cli.cert import cert
 from gateway.cli.crl import crl
+from gateway.cli.day import day
 from gateway.cli.explain import explain
 from gateway.cli.kit import kit
 from gateway.cli.mail import mail
@@ -116,6 +117,6 @@ def main(ctx: click.Context, site: Path, debug: bool) -> None:
 
 for command in (
     *(init, serve, reload, demo, doctor, user, cert, kit),
-    *(app, policy, session, crl, ca, audit, mail, explain),
+    *(app, policy, session, day, crl, ca, audit, mail, explain),
 ):
     main.add_command(command)

@@ -1,20 +1,17 @@
 """Who reaches what, as a table, CSV or JSON."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from gateway.cli.output import say_json, say_table, utc
+from gateway.cli.output import csv_text, say_json, say_table, utc
 from policies.calendar import show_moment
 
 if TYPE_CHECKING:
     from gateway.bootstrap.access import Access
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _HEAD: Final = (
     *("user", "name", "groups", "device", "serial", "app"),
     *("answer", "reason", "rule", "only", "until", "opens"),
@@ -66,9 +63,7 @@ def _access_facts(one: "Access") -> dict[str, Any]:
 
 
 def _csv(found: "Iterable[Access]", zone: tzinfo) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(_HEAD)
+    rows = []
     for one in found:
         facts = {key: getattr(one, key) for key in _HEAD}
         facts |= {
@@ -76,13 +71,8 @@ def _csv(found: "Iterable[Access]", zone: tzinfo) -> str:
             "until": shown_moment(one.until, zone),
             "opens": shown_moment(one.opens, zone),
         }
-        writer.writerow([_harmless(str(facts[key])) for key in _HEAD])
-    return text.getvalue()
-
-
-def _harmless(cell: str) -> str:
-    """Keep a spreadsheet from taking a name for a formula."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+        rows.append([str(facts[key]) for key in _HEAD])
+    return csv_text(_HEAD, rows)
 
 
 def shown_moment(moment: datetime | None, zone: tzinfo) -> str:

@@ -1,5 +1,7 @@
 """What a command prints: tables and local times for people, JSON and UTC for programs."""
 
+import csv
+import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,6 +15,7 @@ json_option: Final[Callable[[Callable[..., None]], Callable[..., None]]] = click
     "--json", "as_json", is_flag=True, help="Answer with JSON, for programs."
 )
 
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _GAP: Final = "  "
 _NOTHING: Final = "-"
 _SECOND: Final = timedelta(seconds=1)
@@ -75,6 +78,20 @@ def table(rows: Sequence[Sequence[object]]) -> str:
         _GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in cells
     )
+
+
+def csv_text(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write *rows* below *head* as CSV (RFC 4180), such as a spreadsheet takes for text alone."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(head)
+    writer.writerows([_harmless(cell) for cell in row] for row in rows)
+    return text.getvalue()
+
+
+def _harmless(cell: str) -> str:
+    """Keep a spreadsheet from taking a name for a formula."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
 def say_facts(facts: Iterable[tuple[str, object]]) -> None:

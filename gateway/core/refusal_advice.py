@@ -199,7 +199,8 @@ ADVICE: Final[Mapping[Refusal, Advice]] = {
     Refusal.DAYS_SPENT: Advice(
         "A rule is for the person on so many days a month, and this is none of those left.",
         (
-            "See which days they have used: `pusterla policy explain {user} {app}`.",
+            "See which days they have used: `pusterla day list --user {user}`.",
+            "Free one that was counted by mistake: `pusterla day give-back {user} DATE`.",
             "If they are to get in, change the rule's days in apps/{app}.toml.",
         ),
     ),
