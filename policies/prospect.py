@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final, assert_never
 
 from policies.decide import FRONT_PAGE, decide
-from policies.match import MISS, judge_groups, judge_users
+from policies.match import MISS, judge_groups, judge_scope, judge_users
 from policies.model import (
     Allow,
     AppPolicy,
@@ -21,10 +21,12 @@ from policies.model import (
     Reason,
     RequestFacts,
     Rule,
+    Spend,
     StepUp,
     Subject,
 )
 from policies.openings import opens_at
+from policies.papers import DayQuota
 from policies.paths import PathPattern
 
 # Each is a decision or several, on a page with many applications.
@@ -37,6 +39,8 @@ class Opens:
 
     path: str = FRONT_PAGE.path
     parts: tuple[str, ...] = ()
+    spends: Spend | None = None
+    """The day that the front page uses up, where it is that which opens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +74,8 @@ def prospect(
     *request* itself; elsewhere it is looked for among the first few parts of which rules speak.
     """
     match decide(policy, subject, request, now):
-        case Allow():
-            return Opens()
+        case Allow(spends=spends):
+            return Opens(spends=spends)
         case StepUp():
             return Closed(None)
         case Deny(reason):
@@ -81,6 +85,16 @@ def prospect(
             return _closed(policy, question, reason)
         case other:
             assert_never(other)
+
+
+def quotas_of(policy: AppPolicy, subject: Subject, now: datetime) -> tuple[DayQuota, ...]:
+    """Return the quotas of days by which rules let *subject* in, at whatever time or place."""
+    if not any(rule.days is not None for rule in policy.rules):
+        return ()
+    if judge_scope(subject.scope, policy.app) is MISS:
+        return ()
+    meant = _meant(policy, Question(subject, FRONT_PAGE, now, policy.app))
+    return tuple(dict.fromkeys(rule.days for rule in meant if rule.days is not None))
 
 
 def is_meant(policy: AppPolicy, question: Question) -> bool:

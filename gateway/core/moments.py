@@ -3,7 +3,7 @@
 In the time zone that the moment carries, which is told beside it: the reader may be in another.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from gateway.core.refusal_words import Language
@@ -32,11 +32,16 @@ def opening_in_words(moment: datetime, language: Language) -> str:
 
     Where that is when the day begins, it is the day alone.
     """
-    weekday = _WEEKDAYS[language][moment.weekday()]
-    day = f"{weekday} {moment.day} {MONTHS[language][moment.month - 1]}"
+    day = day_in_words(moment, language)
     if _begins_day(moment):
         return day
     return f"{day} {_AT[language]} {moment:%H:%M} ({moment.tzname()})"
+
+
+def day_in_words(day: date, language: Language) -> str:
+    """Return *day* as `Monday 23 November`."""
+    weekday, month = _WEEKDAYS[language][day.weekday()], MONTHS[language][day.month - 1]
+    return f"{weekday} {day.day} {month}"
 
 
 def _begins_day(moment: datetime) -> bool:

@@ -4,11 +4,17 @@ from datetime import datetime, timedelta
 
 from aiohttp import web
 
+from gateway.core.asking import subject_of
+from gateway.core.moments import MONTHS
+from gateway.core.refusals import Language
+from gateway.core.sessions import Session
 from gateway.portal.callers import Visitor
+from gateway.portal.days import Count, counts_of
 from gateway.portal.moments import date_in_words, span_in_words
 from gateway.portal.pages import language_of, render, see_other
 from gateway.portal.services import SERVICES
 from gateway.portal.tiles import search, tiles_of
+from policies.prospect import quotas_of
 
 WARN_BEFORE = timedelta(days=30)
 """How long before its end a certificate is spoken of."""
@@ -33,6 +39,7 @@ async def show_home(request: web.Request, visitor: Visitor) -> web.StreamRespons
     left = visitor.holder.not_after - now
     opens = services.site.certificates.opens_in(visitor.holder.not_after, now)
     renewable = not visitor.holder.trust and not opens
+    counts = await _counts(request, visitor, session, language)
     goes = await _goes_at(request, visitor) if renewable else None
     values: dict[str, object] = {
         "visitor": visitor,
@@ -41,6 +48,9 @@ async def show_home(request: web.Request, visitor: Visitor) -> web.StreamRespons
         "wanted": wanted,
         "opening": [tile for tile in found if not tile.why],
         "closed": [tile for tile in found if tile.why],
+        "counts": counts,
+        "month": MONTHS[language][now.astimezone(zone).month - 1],
+        "zone": zone.key,
         "certificate_date": date_in_words(visitor.holder.not_after, language, zone),
         "certificate_left": span_in_words(left, language) if left < WARN_BEFORE else None,
         "renewable": renewable,
@@ -48,6 +58,20 @@ async def show_home(request: web.Request, visitor: Visitor) -> web.StreamRespons
         "session_left": span_in_words(session.expires_at - now, language),
     }
     return render(request, "home.html", values)
+
+
+async def _counts(
+    request: web.Request, visitor: Visitor, session: Session, language: Language
+) -> list[Count]:
+    """Return the quotas of days that are for this person; the store is asked where there are any."""
+    services = request.app[SERVICES]
+    applications, now, zone = services.applications(), services.clock(), services.site.time_zone
+    subject = subject_of(visitor.holder, session.level)
+    if not any(quotas_of(one.policy, subject, now) for one in applications.values()):
+        return []
+    first = now.astimezone(zone).date().replace(day=1)
+    used = await services.store.used_days(user=visitor.person.user, since=first)
+    return counts_of(applications, subject, used, now, language, zone)
 
 
 async def _goes_at(request: web.Request, visitor: Visitor) -> datetime | None:

@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway.core.refusals import Language
 from gateway.portal.account_messages import ACCOUNT_MESSAGES
+from gateway.portal.day_messages import DAY_MESSAGES
 from gateway.portal.renewal_messages import RENEWAL_MESSAGES
 
 MESSAGES: Final[dict[str, dict[Language, str]]] = {
@@ -370,6 +371,7 @@ MESSAGES: Final[dict[str, dict[Language, str]]] = {
         "it": "Chiavi delle asserzioni inviate alle applicazioni (JWKS)",
     },
     **ACCOUNT_MESSAGES,
+    **DAY_MESSAGES,
     **RENEWAL_MESSAGES,
 }
 

@@ -14,11 +14,12 @@ from gateway.core.moments import opening_in_words
 from gateway.core.refusals import Language
 from gateway.core.site import Application
 from gateway.portal.callers import Visitor
+from gateway.portal.days import told_on_tile
 from gateway.portal.icons import icon_path
 from gateway.portal.messages import say
 from policies.decide import FRONT_PAGE
-from policies.model import Level, Reason
-from policies.prospect import Closed, Hidden, Opens, Prospect, prospect
+from policies.model import Level, Reason, Subject
+from policies.prospect import Closed, Hidden, Opens, Prospect, prospect, quotas_of
 
 CLOSED: Final = {
     None: "closed-step-up",
@@ -55,6 +56,8 @@ class Tile:
     why: str
     path: str = "/"
     parts: str = ""
+    days: tuple[str, ...] = ()
+    """What is used of each quota by which it opens."""
 
 
 def tiles_of(
@@ -77,6 +80,7 @@ def tiles_of(
             why=_why(ahead, language, zone),
             path=ahead.path if isinstance(ahead, Opens) else "/",
             parts=_parts(ahead, language),
+            days=_days(application, ahead, subject, now, language, zone),
         )
         for application in applications
         if not isinstance(ahead := prospect(application.policy, subject, now, front_page), Hidden)
@@ -109,6 +113,24 @@ def _parts(ahead: Prospect, language: Language) -> str:
     shown = ", ".join(ahead.parts[:PARTS_SHOWN])
     more = ", …" if len(ahead.parts) > PARTS_SHOWN else ""
     return say("parts-only", language, parts=shown + more)
+
+
+def _days(
+    application: Application,
+    ahead: Prospect,
+    subject: Subject,
+    now: datetime,
+    language: Language,
+    zone: tzinfo,
+) -> tuple[str, ...]:
+    spent = ahead.spends if isinstance(ahead, Opens) else None
+    today = now.astimezone(zone).date()
+    return tuple(
+        told_on_tile(
+            quota, subject, today, language, spends=spent is not None and spent.quota == quota
+        )
+        for quota in quotas_of(application.policy, subject, now)
+    )
 
 
 def _why(ahead: Prospect, language: Language, zone: tzinfo) -> str:

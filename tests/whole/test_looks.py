@@ -253,6 +253,10 @@ def test_many_applications(
         chromium.go(site.url(f"nights.{HOST}"))
         assert "403 outside-hours" in chromium.text
         inspector.look("outside-hours")
+        chromium.go(site.url(f"desk.{HOST}"))
+        chromium.go(site.portal("/#days"))
+        assert "Desk" in chromium.element(".used li").text
+        inspector.look("days")
 
 
 @contextmanager
@@ -261,13 +265,15 @@ def shelf(site: LiveSite, upstream: str, user: str) -> Iterator[None]:
     picture = site.folder.apps / "shelf.svg"
     picture.write_bytes(files("gateway.demo").joinpath("files/parts.svg").read_bytes())
     today = (now() + timedelta(days=1)).strftime("%a").lower()
-    closing = {"denied": deny(user), "nights": ALLOW + f'weekdays = "{today}"\n'}
+    days = "days = { per_month = 3, consecutive = false }\n"
+    narrow = {"desk": ALLOW + days, "nights": ALLOW + f'weekdays = "{today}"\n'}
     with ExitStack() as stack:
         for number, name in enumerate(SHELF):
             keys = f'title = "{SHELF[name]}"\n'
             if number % 2:
                 keys += 'icon = "shelf.svg"\ndescription = "What people ask for most."\n'
-            rules = (closing[name],) if name == "nights" else (ALLOW, closing.get(name, ""))
+            denied = deny(user) if name == "denied" else ""
+            rules = (narrow[name],) if name in narrow else (ALLOW, denied)
             stack.enter_context(edited(site, name, upstream, *rules, keys=keys))
         yield
     picture.unlink()

@@ -28,6 +28,7 @@ SAID_BY_CODE = {
     *("certificate-successor", "certificate-goes"),
     *CLOSED.values(),
     *("closed-until", "parts-only"),
+    *(f"days-{what}" for what in ("used", "left", "row", "today", "spends", "may", "next")),
     *(place.key for place in PLACES),
     *("lost-overtaken", "lost-choose-one", "lost-serial", "lost-since", "lost-used", "lost-held"),
 }
