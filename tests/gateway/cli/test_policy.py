@@ -83,7 +83,7 @@ def test_all_problems_of_all_files_are_told_at_once(office: Runner) -> None:
     result = office.run("policy", "check")
     assert (result.exit_code, result.stdout) == (1, "")
     for line in (
-        "apps/wiki.toml: rules[1].effect: expected one of 'allow', 'deny', 'observe', found 'alow'; did you mean 'allow'?",
+        "apps/wiki.toml: rules[1].effect: expected one of 'allow', 'deny', 'observe', 'step-up', found 'alow'; did you mean 'allow'?",
         "apps/wiki.toml: rules[1].groups: an empty list: name at least one, or leave the key out",
         "apps/wiki.toml: rules[1].hours: '25:00-26:00': 25:00 is no time of day, which goes from 00:00 to 24:00",
         "apps/wiki.toml: rules[1].weekday: unknown key; did you mean 'weekdays'?",
