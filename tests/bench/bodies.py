@@ -20,7 +20,7 @@ from tests.bench.measuring import (
 )
 from tests.bench.peers import TUNED, Peer, application, nginx_front
 from tests.bench.report import Figure, Section, at_most
-from tests.bench.sites import BenchSite, make_site, serve_site
+from tests.bench.sites import COMPILED_PYTHON, BenchSite, make_site, serve_site
 
 BODY = 10 * 2**20
 CONNECTIONS = 4
@@ -37,11 +37,13 @@ class Case:
     name: str
     peer: Peer
     up: bool
+    site: BenchSite | None = None
+    """Its own, where it is not that of the others."""
 
 
 def measure_bodies(directory: Path, *, quick: bool) -> Section:
     """Measure both directions, in turns, and then the slow clients."""
-    rounds, each = (2, 2) if quick else (7, 3)
+    rounds, each = (2, 2) if quick else (25, 3)
     with ExitStack() as up:
         upstream = up.enter_context(application(directory)).port
         site = asyncio.run(make_site(directory / "site", upstream))
@@ -53,9 +55,17 @@ def measure_bodies(directory: Path, *, quick: bool) -> Section:
             Case("nginx tuned, upload", front, up=True),
             Case("pusterla, upload", gateway, up=True),
         ]
+        if COMPILED_PYTHON.exists():
+            other = asyncio.run(make_site(directory / "compiled", upstream))
+            compiled = up.enter_context(serve_site(other, python=str(COMPILED_PYTHON)))
+            cases += [
+                Case("pusterla compiled, download", compiled, up=False, site=other),
+                Case("pusterla compiled, upload", compiled, up=True, site=other),
+            ]
 
         def measure(case: Case) -> float:
-            arguments = [*site.load_arguments(case.peer.port), *(["--up"] if case.up else [])]
+            asked = case.site or site
+            arguments = [*asked.load_arguments(case.peer.port), *(["--up"] if case.up else [])]
             sizes = ("--octets", BODY, "--connections", CONNECTIONS, "--each", each)
             before = cpu_seconds(case.peer.pids)
             counted = run_load("transfers", *arguments, *sizes)
@@ -91,10 +101,17 @@ def _watch_slow(site: BenchSite, gateway: Peer, octets: int, seconds: float) -> 
 def _section(
     cases: list[Case], found: list[list[float]], memory: list[float], octets: int
 ) -> Section:
-    figures = []
-    for index, direction in ((0, "download"), (2, "upload")):
-        ratio = statistics.median(ratios(found[index + 1], found[index]))
-        figures.append(at_most(f"10 MiB {direction} / nginx tuned", ratio, 1.0, " ×"))
+    beside = [found[2 if case.up else 0] for case in cases]
+    figures = [
+        at_most(
+            f"10 MiB {case.name.removeprefix('pusterla').strip(' ,')} / nginx tuned",
+            statistics.median(ratios(values, reference)),
+            1.0,
+            " ×",
+        )
+        for case, values, reference in zip(cases, found, beside, strict=True)
+        if values is not reference
+    ]
     reading = memory[1:]
     settled = reading[int(len(reading) * _SETTLED) :]
     half = len(settled) // 2
@@ -108,8 +125,8 @@ def _section(
         )
     )
     rows = [
-        (case.name, spread(values, 1), spread(ratios(values, found[index // 2 * 2])))
-        for index, (case, values) in enumerate(zip(cases, found, strict=True))
+        (case.name, spread(values, 1), spread(ratios(values, reference)))
+        for case, values, reference in zip(cases, found, beside, strict=True)
     ]
     tuning = "; ".join(line.strip().rstrip(";") for line in TUNED.strip().splitlines())
     said = (

@@ -18,11 +18,19 @@ from tests.bench.measuring import (
 )
 from tests.bench.peers import Peer, nginx_front, nginx_upstream
 from tests.bench.report import Figure, Section, at_least, at_most
-from tests.bench.sites import BenchSite, make_site, revoke_strangers, serve_site, write_crls
+from tests.bench.sites import (
+    COMPILED_PYTHON,
+    BenchSite,
+    make_site,
+    revoke_strangers,
+    serve_site,
+    write_crls,
+)
 
 THREADS = 8
 CRL_ENTRIES = 100_000
 MEMORY_MIB = 80
+COMPILED = "pusterla compiled, 1 revoked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +81,24 @@ def _cases(directory: Path, revoked: list[int]) -> Iterator[list[Case]]:
         write_crls(site, crls, CRL_ENTRIES)
         front = up.enter_context(nginx_front(directory / "front", site, upstream))
         listing = up.enter_context(nginx_front(directory / "listing", site, upstream, crls=crls))
-        yield [
+        cases = [
             Case("nginx, empty CRL", site, front),
             Case(f"nginx, {CRL_ENTRIES:,} in its CRL", site, listing, fewer=5),
             *ours,
         ]
+        if COMPILED_PYTHON.exists():
+            other = asyncio.run(make_site(directory / "compiled", upstream))
+            revoke_strangers(other, 1)
+            peer = up.enter_context(serve_site(other, python=str(COMPILED_PYTHON)))
+            cases.append(Case(COMPILED, other, peer))
+        yield cases
 
 
 def _section(
     cases: list[Case], found: list[list[float]], memory: list[float], revoked: list[int]
 ) -> Section:
-    empty, listing, one, *more = found
+    empty, listing, one, *more = found[: 2 + len(revoked)]
+    compiled = [values for case, values in zip(cases, found, strict=True) if case.name == COMPILED]
     middle = [statistics.median(ratios(values, one)) for values in more]
     figures = [
         at_least("handshakes / nginx with an empty CRL", _middle(one, empty), 0.9, " ×"),
@@ -99,10 +114,16 @@ def _section(
         at_least(f"… / nginx with {CRL_ENTRIES:,}", _middle(more[0], listing), 6, " ×", 1),
         at_most(
             f"memory of a worker for {revoked[-1]:,} revoked",
-            memory[-1] - memory[2],
+            memory[1 + len(revoked)] - memory[2],
             MEMORY_MIB,
             " MiB",
             1,
+        ),
+        *(
+            at_least(
+                "handshakes compiled / nginx with an empty CRL", _middle(one, empty), 0.9, " ×"
+            )
+            for one in compiled
         ),
     ]
     return Section(

@@ -15,11 +15,12 @@ from tests.bench.measuring import cpu_seconds, resident_kib, run_load, spread, w
 from tests.bench.peers import Peer, application, nginx_front
 from tests.bench.report import Figure, Section, at_most
 from tests.bench.requests import PATH
-from tests.bench.sites import BenchSite, make_site, serve_site
+from tests.bench.sites import COMPILED_PYTHON, BenchSite, make_site, serve_site
 
 PEOPLE = 25
 """Enough that none of their certificates comes to its limit of connections."""
 WARMING = 50
+OURS = "pusterla"
 _SETTLE_SECONDS = 1.0
 
 
@@ -41,7 +42,10 @@ def measure_idle(directory: Path, *, quick: bool) -> Section:
         with nginx_front(directory / "front", site, upstream) as front:
             found["nginx"] = _idle(site, front, count)
         with serve_site(site) as gateway:
-            found["pusterla"] = _idle(site, gateway, count)
+            found[OURS] = _idle(site, gateway, count)
+        if COMPILED_PYTHON.exists():
+            with serve_site(site, python=str(COMPILED_PYTHON)) as gateway:
+                found[f"{OURS} compiled"] = _idle(site, gateway, count)
         gateway = up.enter_context(serve_site(site))
 
         def measure() -> float:
@@ -67,8 +71,15 @@ def measure_idle(directory: Path, *, quick: bool) -> Section:
         ("case", "KiB, no request yet", "KiB, one request made", "connections"),
         rows,
         [
-            at_most("idle connection, no request yet", found["pusterla"].silent, 34, " KiB", 1),
-            at_most("idle connection, one request made", found["pusterla"].asked, 34, " KiB", 1),
+            *(
+                at_most(f"idle connection{name.removeprefix(OURS)}, {what}", kib, 34, " KiB", 1)
+                for name, idle in found.items()
+                if name.startswith(OURS)
+                for what, kib in (
+                    ("no request yet", idle.silent),
+                    ("one request made", idle.asked),
+                )
+            ),
             Figure(
                 "idle WebSockets held while requests went on",
                 f"{held:,}",

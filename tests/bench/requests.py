@@ -19,7 +19,7 @@ from tests.bench.peers import (
     nginx_yes,
 )
 from tests.bench.report import Figure, Section, at_most
-from tests.bench.sites import BenchSite, make_site, serve_site
+from tests.bench.sites import COMPILED_PYTHON, BenchSite, make_site, serve_site
 from tests.bench.steady import Counterpart, Spent, at_rest, spend, standing_by
 
 PATH = "/1k.txt"
@@ -36,10 +36,6 @@ COMPILED_COOKIES = "pusterla compiled, nor any cookie"
 AUTH_REQUEST = "nginx + auth_request to aiohttp"
 AUTH_REQUEST_UVLOOP = "nginx + auth_request to aiohttp on uvloop"
 ENVOY = "Envoy + ext_authz to an nginx"
-
-
-COMPILED_PYTHON = Path(".venv/compiled/bin/python").absolute()
-"""Made by `make compiled`, of the same interpreter; where it is not, those cases are left out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,14 @@ from tests.bench.crowd import Crowd
 from tests.bench.measuring import percentile
 from tests.bench.peers import Peer, application
 from tests.bench.report import Figure, Section, at_most
-from tests.bench.sites import BenchSite, Stick, add_stick, make_site, serve_site
+from tests.bench.sites import (
+    COMPILED_PYTHON,
+    BenchSite,
+    Stick,
+    add_stick,
+    make_site,
+    serve_site,
+)
 from tests.postgres import Postgres, find_programs, servant, started
 
 OTHERS = 19
@@ -48,6 +55,11 @@ def measure_revocation(directory: Path, *, quick: bool) -> Section:
     found = {}
     with application(directory) as upstream:
         found["SQLite"] = _on_store(directory / "sqlite", upstream.port, None, times)
+        if COMPILED_PYTHON.exists():
+            compiled = str(COMPILED_PYTHON)
+            found["SQLite, compiled"] = _on_store(
+                directory / "compiled", upstream.port, None, times, compiled
+            )
         with _postgres() as url:
             if url is None:
                 print("revocation: no PostgreSQL here, left out", flush=True)
@@ -77,9 +89,11 @@ def _postgres() -> Iterator[str | None]:
         yield server.url(_DATABASE)
 
 
-def _on_store(directory: Path, upstream: int, url: str | None, times: int) -> Found:
+def _on_store(
+    directory: Path, upstream: int, url: str | None, times: int, python: str = sys.executable
+) -> Found:
     site = asyncio.run(make_site(directory, upstream, people=OTHERS + 1, store_url=url))
-    with serve_site(site) as gateway, Crowd(site) as crowd:
+    with serve_site(site, python=python) as gateway, Crowd(site) as crowd:
         for stick in site.sticks[:OTHERS]:
             _connect(crowd, stick, gateway, every=1_000)
         others = len(crowd)

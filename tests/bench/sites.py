@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -39,6 +40,8 @@ from tests.ca.makers import build_crl, line_of
 HOST = "pusterla.localhost"
 GROUP = "technicians"
 LIFETIME = timedelta(days=1)
+COMPILED_PYTHON: Final = Path(".venv/compiled/bin/python").absolute()
+"""Made by `make compiled`, of the same interpreter; where it is not, its cases are left out."""
 _AT_ONCE = 20_000
 
 
