@@ -1,4 +1,8 @@
 import re
+import shutil
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -22,7 +26,7 @@ def values(steps: list[list[str]], instruction: str) -> list[list[str]]:
 def test_what_builds_stays_behind(steps: list[list[str]]) -> None:
     """Two stages on the same base; the second takes the finished environment."""
     bases = values(steps, "FROM")
-    assert [base[0] for base in bases] == ["python:3.12-slim"] * 2
+    assert [base[0] for base in bases] == ["python:3.11-slim"] * 2
     assert ["--from=build", "/opt/pusterla", "/opt/pusterla"] in values(steps, "COPY")
 
 
@@ -42,11 +46,34 @@ def test_everything_is_installed_by_hash(steps: list[list[str]]) -> None:
     installs = [
         words for words in values(steps, "RUN") if "install" in words and "pip" in str(words)
     ]
-    assert len(installs) == 2
-    assert "--require-hashes" in installs[0]
-    assert "deploy/constraints/run.txt" in installs[0]
-    assert "--no-deps" in installs[1]
-    assert "--no-build-isolation" in installs[1]
+    run, build, itself = installs
+    for words, pins in ((run, "run.txt"), (build, "compile.txt")):
+        assert "--require-hashes" in words
+        assert f"deploy/constraints/{pins}" in words
+    assert {"--no-deps", "--no-index"} <= set(itself)
+    (wheel,) = [words for words in values(steps, "RUN") if "wheel" in words]
+    assert {"PUSTERLA_COMPILED=1", "--no-deps", "--no-build-isolation"} <= set(wheel)
+
+
+def test_what_is_copied_is_enough_to_build(steps: list[list[str]], tmp_path: Path) -> None:
+    """The wheel is built of that alone, here without compiling it."""
+    source = tmp_path / "source"
+    for words in values(steps, "COPY"):
+        if not words[0].startswith("--"):
+            *names, to = words
+            for each in (found for name in names for found in ROOT.glob(name)):
+                target = source / to / (each.name if to.endswith("/") else "")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if each.is_dir():
+                    shutil.copytree(each, target)
+                else:
+                    shutil.copy(each, target)
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    built = subprocess.run(command, cwd=source, check=False, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as file:
+        assert "gateway/edge/service.py" in file.namelist()
 
 
 def test_all_that_is_copied_is_there(steps: list[list[str]]) -> None:
