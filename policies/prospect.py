@@ -35,12 +35,16 @@ _LOOKED_AT: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Opens:
-    """It opens now, at *path*; *parts* are the patterns of what opens where its front page does not."""
+    """It opens now, at *path*; *parts* are the patterns of what opens where its front page does not.
+
+    With *confirming* it asks there for a code first, or for the whole sign-in once more.
+    """
 
     path: str = FRONT_PAGE.path
     parts: tuple[str, ...] = ()
     spends: Spend | None = None
     """The day that the front page uses up, where it is that which opens."""
+    confirming: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +74,15 @@ def prospect(
 ) -> Prospect:
     """Return what *subject* has of *policy* at *now*, as far as *request*, its front page, tells.
 
-    Never `Opens` with a path at which `decide` does not allow it, and always where it allows
-    *request* itself; elsewhere it is looked for among the first few parts of which rules speak.
+    Never `Opens` with a path at which `decide` does not allow it, be it after a code, and always
+    where it allows *request* itself; elsewhere it is looked for among the first few parts of which
+    rules speak. Whoever has not signed in has nothing opened.
     """
     match decide(policy, subject, request, now):
         case Allow(spends=spends):
             return Opens(spends=spends)
         case StepUp():
-            return Closed(None)
+            return _confirming(policy, subject, request, now)
         case Deny(reason):
             question = Question(subject, request, now, policy.app)
             if not is_meant(policy, question):
@@ -85,6 +90,16 @@ def prospect(
             return _closed(policy, question, reason)
         case other:
             assert_never(other)
+
+
+def _confirming(
+    policy: AppPolicy, subject: Subject, request: RequestFacts, now: datetime
+) -> Opens | Closed:
+    """Tell of an application that lets *subject* in once they have proved more."""
+    if subject.level < policy.required:
+        return Closed(None)
+    fresh = decide(policy, replace(subject, proved_at=now, signed_in_at=now), request, now)
+    return Opens(spends=fresh.spends if isinstance(fresh, Allow) else None, confirming=True)
 
 
 def quotas_of(policy: AppPolicy, subject: Subject, now: datetime) -> tuple[DayQuota, ...]:
@@ -118,11 +133,14 @@ def _closed(policy: AppPolicy, question: Question, reason: Reason) -> Opens | Cl
     """Tell of an application whose front page is refused for *reason*: what of it opens, or when."""
     rules = list(_meant(policy, question))
     parts = list(dict.fromkeys(part for rule in rules for part in rule.paths or ()))[:_LOOKED_AT]
-    opening = [part for part in parts if isinstance(_ask(policy, question, part), Allow)]
+    answers = {part: _ask(policy, question, part) for part in parts}
+    opening = [part for part, answer in answers.items() if not isinstance(answer, Deny)]
+    if question.subject.level < policy.required:
+        opening = []
     names = tuple(map(str, opening))
     for part in opening:
         if not part.is_open_ended:
-            return Opens(part.example, names)
+            return Opens(part.example, names, confirming=isinstance(answers[part], StepUp))
     if opening:
         return Closed(Reason.OTHER_PATH, None, names)
     opens = opens_at(policy, question.subject, question.now, question.request)

@@ -34,7 +34,10 @@ async def show_home(request: web.Request, visitor: Visitor) -> web.StreamRespons
     services, language = request.app[SERVICES], language_of(request)
     zone, now = services.site.time_zone, services.clock()
     wanted = _wanted(request)
-    tiles = tiles_of(services.applications().values(), visitor, session.level, now, language, zone)
+    applications = services.applications().values()
+    counting = any(one.policy.idle is not None for one in applications)
+    uses = await services.store.uses(session.id) if counting else {}
+    tiles = tiles_of(applications, visitor, session, uses, now, language, zone)
     found = search(tiles, wanted)
     left = visitor.holder.not_after - now
     opens = services.site.certificates.opens_in(visitor.holder.not_after, now)

@@ -11,7 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
-from gateway.core.asking import subject_of
+from gateway.core.asking import subject_on
 from gateway.core.refusals import Refusal
 from gateway.core.site import Application, Icon
 from gateway.portal.callers import Visitor
@@ -41,7 +41,7 @@ async def show_icon(request: web.Request, visitor: Visitor) -> web.StreamRespons
     application = services.applications().get(name)
     if application is None or application.icon is None or icon_path(application) != path:
         raise Refused(Refusal.NOT_FOUND)
-    subject = subject_of(visitor.holder, visitor.session.level)
+    subject = subject_on(visitor.holder, visitor.session)
     if isinstance(prospect(application.policy, subject, services.clock()), Hidden):
         raise Refused(Refusal.NOT_FOUND)
     return web.Response(

@@ -88,6 +88,7 @@ MESSAGES: Final[dict[str, dict[Language, str]]] = {
         "en": "Does not open from the network that you are in.",
         "it": "Non si apre dalla rete in cui ti trovi.",
     },
+    "opens-with-code": {"en": "Asks for a code first.", "it": "Prima chiede un codice."},
     "closed-approval": {
         "en": "Has to be asked for first.",
         "it": "Prima va richiesta.",

@@ -3,22 +3,23 @@
 What the edge allows is decided there, for each request.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import Final
 from unicodedata import combining, normalize
 
-from gateway.core.asking import subject_of
+from gateway.core.asking import subject_on
 from gateway.core.moments import opening_in_words
 from gateway.core.refusals import Language
+from gateway.core.sessions import Session
 from gateway.core.site import Application
 from gateway.portal.callers import Visitor
 from gateway.portal.days import told_on_tile
 from gateway.portal.icons import icon_path
 from gateway.portal.messages import say
 from policies.decide import FRONT_PAGE
-from policies.model import Level, Reason, Subject
+from policies.model import Reason, Subject
 from policies.prospect import Closed, Hidden, Opens, Prospect, prospect, quotas_of
 
 CLOSED: Final = {
@@ -47,6 +48,7 @@ class Tile:
     """One application; *why* is empty where it opens, *icon* where it has no picture.
 
     *path* is where it opens, and *parts* says of which paths that is told, where not of all.
+    *first* says what is asked before it opens, if anything is.
     """
 
     title: str
@@ -58,19 +60,29 @@ class Tile:
     parts: str = ""
     days: tuple[str, ...] = ()
     """What is used of each quota by which it opens."""
+    first: str = ""
 
 
 def tiles_of(
     applications: Iterable[Application],
     visitor: Visitor,
-    level: Level,
+    session: Session,
+    uses: Mapping[str, datetime],
     now: datetime,
     language: Language,
     zone: tzinfo,
 ) -> list[Tile]:
-    """Return what there is for *visitor*: first what opens now, each by title."""
-    subject = subject_of(visitor.holder, level)
+    """Return what there is for *visitor*: first what opens now, each by title.
+
+    *uses* says when they last used what on *session*, where that is counted.
+    """
+    subject = subject_on(visitor.holder, session)
     front_page = replace(FRONT_PAGE, address=visitor.address)
+
+    def look(application: Application) -> Prospect:
+        known = replace(subject, used_at=uses.get(application.name))
+        return prospect(application.policy, known, now, front_page)
+
     found = [
         Tile(
             title=application.title,
@@ -81,9 +93,10 @@ def tiles_of(
             path=ahead.path if isinstance(ahead, Opens) else "/",
             parts=_parts(ahead, language),
             days=_days(application, ahead, subject, now, language, zone),
+            first=_first(ahead, language),
         )
         for application in applications
-        if not isinstance(ahead := prospect(application.policy, subject, now, front_page), Hidden)
+        if not isinstance(ahead := look(application), Hidden)
     ]
     return sorted(found, key=lambda tile: (bool(tile.why), folded(tile.title)))
 
@@ -131,6 +144,11 @@ def _days(
         )
         for quota in quotas_of(application.policy, subject, now)
     )
+
+
+def _first(ahead: Prospect, language: Language) -> str:
+    asks = isinstance(ahead, Opens) and ahead.confirming
+    return say("opens-with-code", language) if asks else ""
 
 
 def _why(ahead: Prospect, language: Language, zone: tzinfo) -> str:

@@ -92,6 +92,12 @@ async def used_at(connection: AsyncConnection, wanted: SessionId, app: str) -> d
     return (await connection.execute(query)).scalar_one_or_none()
 
 
+async def uses(connection: AsyncConnection, wanted: SessionId) -> dict[str, datetime]:
+    """Return the same of every application that was used on a session, by its name."""
+    query = select(session_use.c.app, session_use.c.used_at).where(session_use.c.session == wanted)
+    return {row.app: row.used_at for row in await connection.execute(query)}
+
+
 async def note_use(
     connection: AsyncConnection, used: SessionId, app: str, at: datetime
 ) -> datetime:

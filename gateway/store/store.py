@@ -340,6 +340,11 @@ class Store:
         async with self._database.read() as connection:
             return await sessions.used_at(connection, session, app)
 
+    async def uses(self, session: SessionId) -> dict[str, datetime]:
+        """Return the same of every application that was used on *session*."""
+        async with self._database.read() as connection:
+            return await sessions.uses(connection, session)
+
     async def note_use(self, session: SessionId, app: str, at: datetime) -> datetime:
         """Note that *app* is used on *session*; return when it was last, which is *at* or later."""
         async with self._database.write() as connection:

@@ -19,6 +19,7 @@ from policies.model import (
     Reason,
     RequestFacts,
     Rule,
+    StepUp,
     Subject,
 )
 from policies.paths import parse_path_pattern
@@ -147,6 +148,21 @@ def test_whoever_must_prove_more_is_told_so() -> None:
     assert look(OFFICE, subject=low) == Hidden()
 
 
+def test_what_wants_a_code_again_opens_and_says_so() -> None:
+    """The click asks for it; also where a part alone opens, and where the sign-in is too old."""
+    code = Rule("code", Effect.STEP_UP, None, None, totp_within=timedelta(minutes=10))
+    then, now = replace(ANNA, proved_at=NOW - timedelta(minutes=11)), replace(ANNA, proved_at=NOW)
+    assert look(TECHNICIANS, code, subject=then) == Opens(confirming=True)
+    assert look(TECHNICIANS, code, subject=now) == Opens()
+    assert look(OFFICE, code, subject=then) == Hidden()
+    part = replace(TECHNICIANS, paths=(MANUAL,))
+    assert look(part, code, subject=then) == Opens("/manual", ("/manual/**",), confirming=True)
+    assert look(part, code, subject=now) == Opens("/manual", ("/manual/**",))
+    policy = AppPolicy("wiki", (TECHNICIANS,), lifetime=timedelta(hours=1))
+    assert prospect(policy, ANNA, NOW) == Opens(confirming=True)
+    assert prospect(policy, replace(ANNA, signed_in_at=NOW), NOW) == Opens()
+
+
 _HOUR = timedelta(hours=1)
 _RULES = st.builds(
     lambda effect, **asked: Rule(
@@ -180,11 +196,16 @@ def test_it_agrees_with_the_decision(rules: list[Rule], subject: Subject, minute
     allowed = isinstance(decide(policy, subject, FRONT_PAGE, now), Allow)
     assert (found == Opens()) == allowed
     if isinstance(found, Opens):
-        assert isinstance(decide(policy, subject, RequestFacts("GET", found.path), now), Allow)
+        answer = decide(policy, subject, RequestFacts("GET", found.path), now)
+        assert isinstance(answer, StepUp if found.confirming else Allow)
+        fresh = replace(subject, proved_at=now)
+        assert isinstance(decide(policy, fresh, RequestFacts("GET", found.path), now), Allow)
     if isinstance(found, Closed) and found.opens_at is not None:
         assert found.opens_at > now
         then = prospect(policy, subject, found.opens_at)
         assert isinstance(then, Opens) or then == Closed(None) or found.parts
+    if subject.level < policy.required:
+        assert not isinstance(found, Opens)
     if isinstance(found, Hidden):
         for later in (1, 60, 24 * 60):
             moment = now + timedelta(minutes=later)

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, date
+from datetime import UTC, date, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -101,6 +101,22 @@ class TestApplications:
         assert "Only these of its addresses are for you: /manual/**, /news" in html
         let(replace(rule, when=Timetable(UTC, last=date(2020, 12, 31))))
         assert "Wiki" not in await (await house.get("/", session)).text()
+
+    async def test_say_that_a_code_is_asked_for_first(self, house: House) -> None:
+        """It opens all the same; and no word of it while it is in use."""
+        wiki = house.applications["wiki"]
+        house.applications["wiki"] = replace(
+            wiki, policy=replace(wiki.policy, idle=timedelta(minutes=15))
+        )
+        session = await house.signed_in()
+        words = "Asks for a code first."
+        assert words not in await text_of(await house.get("/", session))
+        house.clock.advance(minutes=20)
+        html = await (await house.get("/", session)).text()
+        assert html.count(words) == 1
+        assert f'href="{WIKI_ORIGIN}/"' in html
+        await house.store.note_use(session, "wiki", house.clock())
+        assert words not in await text_of(await house.get("/", session))
 
     async def test_have_their_picture_or_their_letter(self, house: House, tmp_path: Path) -> None:
         """The picture says nothing that the title does not, so it has no words of its own."""

@@ -27,8 +27,8 @@ SAID_BY_CODE = {
     *("certificate-number", "certificate-dates", "certificate-ends", "certificate-since"),
     *("certificate-successor", "certificate-goes"),
     *CLOSED.values(),
-    *("closed-until", "parts-only"),
     *(f"days-{what}" for what in ("used", "left", "row", "today", "spends", "may", "next")),
+    *("closed-until", "parts-only", "opens-with-code"),
     *(place.key for place in PLACES),
     *("lost-overtaken", "lost-choose-one", "lost-serial", "lost-since", "lost-used", "lost-held"),
 }

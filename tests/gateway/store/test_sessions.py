@@ -278,6 +278,9 @@ async def test_of_a_use_the_newest_moment_stays(store: Store, clock: Clock) -> N
     assert await store.used_at(one.id, "wiki") == later
     assert await store.used_at(one.id, "crm") is None
     assert await store.used_at(other.id, "wiki") is None
+    await store.note_use(one.id, "crm", clock.now)
+    assert await store.uses(one.id) == {"wiki": later, "crm": clock.now}
+    assert await store.uses(other.id) == {}
 
 
 async def test_uses_that_two_nodes_note_at_once_are_one(store_url: str, clock: Clock) -> None:
