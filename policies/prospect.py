@@ -114,10 +114,10 @@ def quotas_of(policy: AppPolicy, subject: Subject, now: datetime) -> tuple[DayQu
 
 def is_meant(policy: AppPolicy, question: Question) -> bool:
     """Say whether any rule is there to let this person in, be it at another time or place."""
-    return any(True for _ in _meant(policy, question))
+    return any(True for _ in meant_rules(policy, question))
 
 
-def _meant(policy: AppPolicy, question: Question) -> Iterator[Rule]:
+def meant_rules(policy: AppPolicy, question: Question) -> Iterator[Rule]:
     """Yield the rules that are there to let this person in, but for those that are over."""
     for rule in policy.rules:
         if (
@@ -131,7 +131,7 @@ def _meant(policy: AppPolicy, question: Question) -> Iterator[Rule]:
 
 def _closed(policy: AppPolicy, question: Question, reason: Reason) -> Opens | Closed:
     """Tell of an application whose front page is refused for *reason*: what of it opens, or when."""
-    rules = list(_meant(policy, question))
+    rules = list(meant_rules(policy, question))
     parts = list(dict.fromkeys(part for rule in rules for part in rule.paths or ()))[:_LOOKED_AT]
     answers = {part: _ask(policy, question, part) for part in parts}
     opening = [part for part, answer in answers.items() if not isinstance(answer, Deny)]

@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from gateway.config.documents import read_document
+from gateway.config.documents import read_document, visible_files
 from gateway.core.agreements import AgreementDocument, AgreementText
 from gateway.core.languages import LANGUAGES
 from gateway.core.refusals import Language
@@ -61,12 +61,9 @@ def agreement_files(directory: Path) -> list[Path]:
 
 def _named(directory: Path, suffix: str) -> list[Path]:
     try:
-        names = sorted(path.name for path in directory.iterdir())
+        return visible_files(directory, suffix)
     except OSError:
         return []
-    return [
-        directory / name for name in names if name.endswith(suffix) and not name.startswith(".")
-    ]
 
 
 def _read_agreement(name: str, folder: Path, document: Section) -> AgreementDocument | None:

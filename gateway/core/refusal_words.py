@@ -18,6 +18,7 @@ class Way(Enum):
 
     AGAIN = "again"  # the same address once more
     PORTAL = "portal"  # the start of the site; only where the certificate is known
+    AGREEMENTS = "agreements"  # what is to be read and accepted; as above
     NONE = "none"
 
 
@@ -46,6 +47,7 @@ class Frame:
     """When it opens again; `{when}` is that moment."""
     again: str
     to_portal: str
+    to_agreements: str
     lost: str
     report_lost: str
 
@@ -72,7 +74,7 @@ WAYS: Final = {
     Refusal.OTHER_CERTIFICATE: Way.PORTAL,
     Refusal.PART_NOT_ALLOWED: Way.PORTAL,
     Refusal.APPROVAL_MISSING: Way.PORTAL,
-    Refusal.AGREEMENT_MISSING: Way.PORTAL,
+    Refusal.AGREEMENT_MISSING: Way.AGREEMENTS,
     Refusal.DAYS_SPENT: Way.PORTAL,
     Refusal.CODE_REQUIRED: Way.PORTAL,
     Refusal.OUTSIDE_CERTIFICATE_SCOPE: Way.PORTAL,
@@ -108,6 +110,7 @@ FRAMES: Final[dict[Language, Frame]] = {
         opens="It opens to you again on {when}.",
         again="Try again",
         to_portal="Go to the start page",
+        to_agreements="Read and accept",
         lost="Is the stick lost or stolen?",
         report_lost="Report it, and its certificate is revoked at once.",
     ),
@@ -119,6 +122,7 @@ FRAMES: Final[dict[Language, Frame]] = {
         opens="Per te riapre {when}.",
         again="Riprova",
         to_portal="Vai alla pagina iniziale",
+        to_agreements="Leggi e accetta",
         lost="La chiavetta è stata persa o rubata?",
         report_lost="Segnalalo: il suo certificato viene revocato subito.",
     ),
@@ -287,7 +291,7 @@ _ENGLISH: Final = {
         "There is something to read and accept first",
         "This application opens to you once you have accepted the agreement that goes with it. "
         "It is new, or there is a new version of it.",
-        ("Go to the start page, read it, and accept it there.",),
+        ("Once you have accepted it, come back: it opens at once.",),
     ),
     Refusal.DAYS_SPENT: Words(
         "No day is left for this now",
@@ -562,7 +566,7 @@ _ITALIAN: Final = {
         "Prima c’è qualcosa da leggere e accettare",
         "Questa applicazione per te si apre quando hai accettato l’accordo che la riguarda. È "
         "nuovo, oppure ce n’è una nuova versione.",
-        ("Vai alla pagina iniziale, leggilo e accettalo lì.",),
+        ("Quando l’avrai accettato, torna qui: si apre subito.",),
     ),
     Refusal.DAYS_SPENT: Words(
         "Adesso non ci sono giorni disponibili",

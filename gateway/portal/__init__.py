@@ -27,6 +27,8 @@ up the rest itself. Way of a request, from top to bottom:
 - `home`        the start page
 - `tiles`       what there is for a person, and why not everything of it opens
 - `icons`       pictures of applications
+- `agreeing`    which texts concern somebody; `agreements` the pages where they accept them
+- `markdown`    those texts as HTML                                                pure
 - `devices`     where this person is signed in, and with which certificates
 - `renewing`    renewals that people ask for; `renewal` their pages, `reminding` by mail
 - `public`      help, CRLs, CA certificates and keys, for everybody

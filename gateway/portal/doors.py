@@ -12,9 +12,10 @@ from aiohttp import web
 from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.headers import Listener
 from gateway.core.refusals import Refusal
-from gateway.core.site import LOST_PATH
+from gateway.core.site import AGREEMENTS_PATH, LOST_PATH
 from gateway.portal import (
     account,
+    agreements,
     confirm,
     devices,
     enrol,
@@ -59,6 +60,15 @@ PORTAL: Final[Mapping[str, Mapping[str, VisitorPage]]] = {
     "/": {"GET": home.show_home},
     "/devices": {"GET": devices.show_devices},
     "/devices/end": {"GET": devices.go_to_devices, "POST": devices.end},
+    AGREEMENTS_PATH: {"GET": agreements.show_agreements},
+    f"{AGREEMENTS_PATH}/*": {
+        "GET": agreements.show_agreement,
+        "POST": agreements.accept_agreement,
+    },
+    f"{agreements.WITHDRAW_PATH}/*": {
+        "GET": agreements.ask_withdrawal,
+        "POST": agreements.withdraw_agreement,
+    },
     "/sign-in": {"GET": sign_in.show_sign_in, "POST": sign_in.sign_in},
     sign_in.RECOVERY_PATH: {"GET": sign_in.show_recovery, "POST": sign_in.recover},
     confirm.CONFIRM_PATH: {"GET": confirm.show_confirm, "POST": confirm.confirm},

@@ -1,5 +1,6 @@
 """The start page: what there is for this person, and how long."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from aiohttp import web
@@ -8,11 +9,14 @@ from gateway.core.asking import subject_of
 from gateway.core.moments import MONTHS
 from gateway.core.refusals import Language
 from gateway.core.sessions import Session
+from gateway.portal.agreeing import Concern, closed_without, concerns_of
+from gateway.portal.agreements import agreement_path
 from gateway.portal.callers import Visitor
 from gateway.portal.days import Count, counts_of
-from gateway.portal.moments import date_in_words, span_in_words
+from gateway.portal.messages import say
+from gateway.portal.moments import date_in_words, day_in_words, span_in_words
 from gateway.portal.pages import language_of, render, see_other
-from gateway.portal.services import SERVICES
+from gateway.portal.services import SERVICES, Services
 from gateway.portal.tiles import search, tiles_of
 from policies.prospect import quotas_of
 
@@ -43,9 +47,12 @@ async def show_home(request: web.Request, visitor: Visitor) -> web.StreamRespons
     opens = services.site.certificates.opens_in(visitor.holder.not_after, now)
     renewable = not visitor.holder.trust and not opens
     counts = await _counts(request, visitor, session, language)
+    concerns = concerns_of(services, visitor)
     goes = await _goes_at(request, visitor) if renewable else None
     values: dict[str, object] = {
         "visitor": visitor,
+        "agreements": bool(concerns or visitor.holder.papers.accepted),
+        "to_agree": _to_agree(services, visitor, concerns.values(), language),
         "any": bool(tiles),
         "searching": len(tiles) >= SEARCH_FROM or bool(wanted),
         "wanted": wanted,
@@ -75,6 +82,27 @@ async def _counts(
     first = now.astimezone(zone).date().replace(day=1)
     used = await services.store.used_days(user=visitor.person.user, since=first)
     return counts_of(applications, subject, used, now, language, zone)
+
+
+def _to_agree(
+    services: Services, visitor: Visitor, concerns: Iterable[Concern], language: Language
+) -> list[tuple[str, str]]:
+    """Return what to say of each text that is to be accepted, and where that is done."""
+    found = []
+    for concern in concerns:
+        closing = closed_without(services, visitor, concern)
+        if concern.wanted is None or not closing:
+            continue
+        words = say(
+            "agree-notice-due" if concern.missing else "agree-notice-soon",
+            language,
+            title=concern.document.title(language),
+            applications=", ".join(app.title for app in closing),
+            due=day_in_words(concern.wanted.due, language),
+        )
+        app = closing[0].name if len(closing) == 1 else ""
+        found.append((words, agreement_path(concern.document.name, app)))
+    return found
 
 
 async def _goes_at(request: web.Request, visitor: Visitor) -> datetime | None:

@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway.core.refusals import Language
 from gateway.portal.account_messages import ACCOUNT_MESSAGES
+from gateway.portal.agreement_messages import AGREEMENT_MESSAGES
 from gateway.portal.day_messages import DAY_MESSAGES
 from gateway.portal.renewal_messages import RENEWAL_MESSAGES
 
@@ -373,6 +374,7 @@ MESSAGES: Final[dict[str, dict[Language, str]]] = {
     },
     **ACCOUNT_MESSAGES,
     **DAY_MESSAGES,
+    **AGREEMENT_MESSAGES,
     **RENEWAL_MESSAGES,
 }
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import Final
 from unicodedata import combining, normalize
+from urllib.parse import urlencode
 
 from gateway.core.asking import subject_on
 from gateway.core.moments import opening_in_words
 from gateway.core.refusals import Language
 from gateway.core.sessions import Session
-from gateway.core.site import Application
+from gateway.core.site import AGREEMENTS_PATH, Application
 from gateway.portal.callers import Visitor
 from gateway.portal.days import told_on_tile
 from gateway.portal.icons import icon_path
@@ -39,6 +40,11 @@ CLOSED: Final = {
 }
 """The sentence on a tile that does not open, for each reason."""
 
+WAYS: Final[dict[Reason | None, str]] = {
+    Reason.AGREEMENT_MISSING: AGREEMENTS_PATH,
+}
+"""Where the tile leads that does not open for a reason about which people can do something."""
+
 PARTS_SHOWN: Final = 3
 """How many paths a tile names; whoever has more of them knows them from elsewhere."""
 
@@ -61,6 +67,8 @@ class Tile:
     days: tuple[str, ...] = ()
     """What is used of each quota by which it opens."""
     first: str = ""
+    way: str = ""
+    """Where somebody does themselves what it takes to open it; empty where they cannot."""
 
 
 def tiles_of(
@@ -94,6 +102,7 @@ def tiles_of(
             parts=_parts(ahead, language),
             days=_days(application, ahead, subject, now, language, zone),
             first=_first(ahead, language),
+            way=_way(ahead, application),
         )
         for application in applications
         if not isinstance(ahead := look(application), Hidden)
@@ -149,6 +158,13 @@ def _days(
 def _first(ahead: Prospect, language: Language) -> str:
     asks = isinstance(ahead, Opens) and ahead.confirming
     return say("opens-with-code", language) if asks else ""
+
+
+def _way(ahead: Prospect, application: Application) -> str:
+    if not isinstance(ahead, Closed):
+        return ""
+    way = WAYS.get(ahead.reason)
+    return "" if way is None else f"{way}?{urlencode({'app': application.name})}"
 
 
 def _why(ahead: Prospect, language: Language, zone: tzinfo) -> str:

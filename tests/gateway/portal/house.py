@@ -28,6 +28,7 @@ from ca.publishing import Publication
 from ca.trust import RevocationReason
 from gateway.bootstrap.renewal_files import RenewalFiles
 from gateway.config import Configuration
+from gateway.core.agreements import AgreementDocument
 from gateway.core.audit import AuditKind, AuditLine
 from gateway.core.cookies import COOKIE_NAME, read_cookie
 from gateway.core.credentials import totp_code
@@ -142,6 +143,7 @@ class House:
     store: Store
     clock: Clock
     applications: dict[str, Application] = field(default_factory=lambda: dict(APPLICATIONS))
+    agreements: dict[str, AgreementDocument] = field(default_factory=dict)
     site: Site = SITE
     sticks: dict[str, Fingerprint] = field(default_factory=dict)
     client: "TestClient[Request, AiohttpApplication] | None" = None
@@ -155,7 +157,7 @@ class House:
     def services(self) -> Services:
         """Return what the portal stands on."""
         return Services(
-            configuration=lambda: Configuration(self.site, self.applications),
+            configuration=lambda: Configuration(self.site, self.applications, self.agreements),
             store=self.store,
             site_key=SITE_KEY,
             cookie_key=COOKIE_KEY,
@@ -170,7 +172,13 @@ class House:
     async def another_portal(self) -> AsyncIterator["House"]:
         """Serve one more portal on the same store, as a second machine would."""
         house = House(
-            self.folder, self.store, self.clock, self.applications, self.site, self.sticks
+            self.folder,
+            self.store,
+            self.clock,
+            self.applications,
+            self.agreements,
+            self.site,
+            self.sticks,
         )
         async with TestClient(TestServer(make_app(house.services()))) as client:
             house.client = client

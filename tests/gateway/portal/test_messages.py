@@ -30,6 +30,8 @@ SAID_BY_CODE = {
     *(f"days-{what}" for what in ("used", "left", "row", "today", "spends", "may", "next")),
     *("closed-until", "parts-only", "opens-with-code"),
     *(place.key for place in PLACES),
+    *("agree-tick", "agree-outdated", "agree-due", "agree-again", "agree-soon", "agree-accepted"),
+    *("agree-nothing", "agree-in-en", "agree-in-it", "agree-notice-due", "agree-notice-soon"),
     *("lost-overtaken", "lost-choose-one", "lost-serial", "lost-since", "lost-used", "lost-held"),
 }
 

@@ -1,0 +1,153 @@
+"""Which agreements concern somebody, how they stand with each, and what comes of accepting one."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time
+
+from gateway.core.agreements import Accepting, AgreementDocument, AgreementText
+from gateway.core.asking import subject_of
+from gateway.core.site import Application
+from gateway.portal.callers import Visitor
+from gateway.portal.services import Services
+from gateway.store.agreements import Signatory
+from policies.decide import FRONT_PAGE
+from policies.model import Level, Question, Reason
+from policies.papers import AgreementVersion
+from policies.prospect import Closed, Opens, Prospect, meant_rules, prospect
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """An agreement, and the applications of somebody that ask for it.
+
+    *wanted* is the version that they are asked to accept; None: none. *missing* says that what
+    they have accepted is not enough today. *shown* is the version that they come to read.
+    """
+
+    document: AgreementDocument
+    applications: tuple[Application, ...]
+    wanted: AgreementVersion | None
+    missing: bool
+    shown: AgreementVersion
+
+
+def today_of(services: Services) -> date:
+    """Return which day it is by the site's clock."""
+    return services.clock().astimezone(services.site.time_zone).date()
+
+
+def concerns_of(services: Services, visitor: Visitor) -> dict[str, Concern]:
+    """Return the agreements that applications which *visitor* is meant to have ask for, by name."""
+    asking = _asking(services, visitor)
+    agreements = services.configuration().agreements
+    return {
+        name: concern_in(agreements[name], asking[name], visitor, today_of(services))
+        for name in sorted(asking)
+        if name in agreements
+    }
+
+
+def concern_in(
+    document: AgreementDocument,
+    applications: Iterable[Application],
+    visitor: Visitor,
+    today: date,
+) -> Concern:
+    """Return how *visitor* stands with *document*."""
+    accepted = visitor.holder.papers.accepted
+    wanted = document.wanted(accepted, today)
+    return Concern(
+        document,
+        tuple(applications),
+        wanted,
+        missing=not document.agreement.is_accepted(accepted, today),
+        shown=wanted or document.offered(today)[0],
+    )
+
+
+def _asking(services: Services, visitor: Visitor) -> Mapping[str, list[Application]]:
+    now = services.clock()
+    subject = subject_of(visitor.holder, Level.PASSWORD_TOTP)
+    request = replace(FRONT_PAGE, address=visitor.address)
+    found: dict[str, list[Application]] = {}
+    for application in services.applications().values():
+        question = Question(subject, request, now, application.name)
+        names = {
+            agreement.name
+            for rule in meant_rules(application.policy, question)
+            for agreement in rule.agreements or ()
+        }
+        for name in names:
+            found.setdefault(name, []).append(application)
+    return found
+
+
+def opens_now(services: Services, visitor: Visitor, application: Application) -> bool:
+    """Say whether *application* opens to *visitor*, going by what they have accepted by now."""
+    return isinstance(_prospect(visitor, application, services.clock()), Opens)
+
+
+def _prospect(visitor: Visitor, application: Application, now: datetime) -> Prospect:
+    session = visitor.session
+    assert session is not None  # noqa: S101 - asked by every page
+    subject = subject_of(visitor.holder, session.level, session.last_proof)
+    request = replace(FRONT_PAGE, address=visitor.address)
+    return prospect(application.policy, subject, now, request)
+
+
+def closed_without(
+    services: Services, visitor: Visitor, concern: Concern
+) -> tuple[Application, ...]:
+    """Return what is closed to *visitor* for want of accepting it, or will be when it is due.
+
+    Of several rules another may let them in, and then nothing is closed.
+    """
+    if concern.wanted is None:
+        return ()
+    zone, moment = services.site.time_zone, services.clock()
+    if not concern.missing:
+        moment = datetime.combine(concern.wanted.due, time(), zone)
+    return tuple(
+        application
+        for application in concern.applications
+        if _lacks_agreement(_prospect(visitor, application, moment))
+    )
+
+
+def _lacks_agreement(found: Prospect) -> bool:
+    return isinstance(found, Closed) and found.reason is Reason.AGREEMENT_MISSING
+
+
+def signatory_of(visitor: Visitor) -> Signatory:
+    """Say who accepts or withdraws; only for whoever is signed in."""
+    assert visitor.session is not None  # noqa: S101 - asked by every page
+    holder = visitor.holder
+    return Signatory(
+        visitor.session, holder.serial, holder.device, visitor.address, visitor.request
+    )
+
+
+async def accept(
+    services: Services, visitor: Visitor, name: str, version: str, digest: str
+) -> Accepting:
+    """Let *visitor* accept the text that they were shown, if it still is one to be accepted.
+
+    The files are looked at when it is written down, not when the form came.
+    """
+    text = _text_with(services.configuration().agreements.get(name), version, digest)
+    if text is None:
+        return Accepting.OUTDATED
+
+    def can_be(moment: datetime) -> bool:
+        document = services.configuration().agreements.get(name)
+        day = moment.astimezone(services.site.time_zone).date()
+        return document is not None and document.can_accept(version, digest, day)
+
+    return await services.store.accept_agreement(signatory_of(visitor), name, text, can_be)
+
+
+def _text_with(
+    document: AgreementDocument | None, version: str, digest: str
+) -> AgreementText | None:
+    texts = () if document is None else document.texts
+    return next((one for one in texts if (one.version, one.digest) == (version, digest)), None)
