@@ -6,6 +6,7 @@ from typing import Final
 
 from policies.calendar import Timetable
 from policies.model import AppPolicy, Effect, Network, Rule
+from policies.papers import Agreement
 from policies.paths import PathPattern
 
 _YEARS: Final = timedelta(days=3 * 366)
@@ -29,6 +30,11 @@ def review(policy: AppPolicy, today: date) -> list[Oddity]:
     for position, rule in enumerate(policy.rules, start=1):
         if rule.when is not None and (message := _never_holds(rule.when, today)):
             found.append(Oddity(position, rule.name, message))
+        found.extend(
+            Oddity(position, rule.name, _not_due(agreement))
+            for agreement in rule.agreements or ()
+            if agreement.current(today) is None
+        )
         if rule.effect is Effect.ALLOW:
             found.extend(
                 Oddity(position, rule.name, _against(rule, other))
@@ -72,6 +78,13 @@ def _against(allow: Rule, deny: Rule) -> str:
     if covers(allow, deny):
         return f"it contradicts rule {deny.name!r}, which denies exactly the same, and wins"
     return f"it can never let anybody in: rule {deny.name!r} denies all of it"
+
+
+def _not_due(agreement: Agreement) -> str:
+    return (
+        f"the agreement {agreement.name!r} is not due before {agreement.versions[0].due}: "
+        "until then its first version has to be accepted all the same"
+    )
 
 
 def _named(wide: frozenset[str] | None, narrow: frozenset[str] | None) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from gateway.bootstrap.compiled import edge_runs
+from gateway.cli.agreement import agreement
 from gateway.cli.app import app
 from gateway.cli.audit import audit
 from gateway.cli.ca import ca
@@ -117,6 +118,6 @@ def main(ctx: click.Context, site: Path, debug: bool) -> None:
 
 for command in (
     *(init, serve, reload, demo, doctor, user, cert, kit),
-    *(app, policy, session, day, crl, ca, audit, mail, explain),
+    *(app, policy, agreement, session, day, crl, ca, audit, mail, explain),
 ):
     main.add_command(command)

@@ -37,8 +37,8 @@ def policy() -> None:
 def check(here: Surroundings, *, as_json: bool) -> None:
     """Tell every problem of all files, cases that end otherwise, and strange rules.
 
-    Strange is a rule that can never match, one that another contradicts, and a name that nobody
-    has. Exit status 1 when there is a problem; what is strange is no problem.
+    Strange is a rule that can never match, one that another contradicts, a name that nobody has,
+    and an agreement that no rule requires. Exit status 1 when there is a problem; what is strange is no problem.
     """
     from gateway.bootstrap.trusted import trusts_of
 
@@ -73,8 +73,11 @@ def _look(
     problems = [*unread, *faults_of(judged)]
     if problems:
         return problems, []
+    from gateway.bootstrap.agreements import unrequired
+
     applications = found.applications.values()
-    return [], here.run(lambda command: _strange(command, applications, trusts))
+    strange = here.run(lambda command: _strange(command, applications, trusts))
+    return [], [*unrequired(found), *strange]
 
 
 async def _strange(

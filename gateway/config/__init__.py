@@ -4,6 +4,7 @@
 - `documents`     one file; all others read theirs with it
 - `calendars`     holidays/NAME.toml → calendars by name
 - `agreements`    agreements/NAME.toml with its texts → agreements by name
+- `agreement_template` the former as the command writes it, with an example
 - `cases`         tests/NAME.toml → what is expected of the rules
 - `settings`      pusterla.toml → `Site`
 - `applications`  apps/NAME.toml → `Application`

@@ -193,7 +193,8 @@ ADVICE: Final[Mapping[Refusal, Advice]] = {
         "A rule is for the person once they have accepted a text, as it is now.",
         (
             "See which one it is: `pusterla policy explain {user} {app}`.",
-            "They accept it themselves, on the start page.",
+            "See what they have accepted: `pusterla agreement list --user {user}`.",
+            "They accept it themselves: the page that refused them leads there.",
         ),
     ),
     Refusal.DAYS_SPENT: Advice(

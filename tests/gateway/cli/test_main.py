@@ -67,6 +67,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
     assert {" ".join(words) for words in COMMANDS} == {
         *("init", "serve", "reload", "demo", "doctor", "explain"),
         *(f"policy {verb}" for verb in ("check", "explain", "who", "what", "test", "diff")),
+        *(f"agreement {verb}" for verb in ("add", "list", "show", "export", "withdraw")),
         *(f"user {verb}" for verb in ("add", "list", "show", "disable", "enable", "passwd")),
         *("user totp-reset", "user recovery-codes", "user ticket", "user remove"),
         *(
