@@ -108,7 +108,7 @@ def quotas_of(policy: AppPolicy, subject: Subject, now: datetime) -> tuple[DayQu
         return ()
     if judge_scope(subject.scope, policy.app) is MISS:
         return ()
-    meant = _meant(policy, Question(subject, FRONT_PAGE, now, policy.app))
+    meant = meant_rules(policy, Question(subject, FRONT_PAGE, now, policy.app))
     return tuple(dict.fromkeys(rule.days for rule in meant if rule.days is not None))
 
 
