@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 
 from gateway.core.agreements import Accepting, AgreementDocument, AgreementText
-from gateway.core.asking import subject_of
+from gateway.core.asking import subject_of, subject_on
 from gateway.core.site import Application
 from gateway.portal.callers import Visitor
 from gateway.portal.services import Services
@@ -90,7 +90,7 @@ def opens_now(services: Services, visitor: Visitor, application: Application) ->
 def _prospect(visitor: Visitor, application: Application, now: datetime) -> Prospect:
     session = visitor.session
     assert session is not None  # noqa: S101 - asked by every page
-    subject = subject_of(visitor.holder, session.level, session.last_proof)
+    subject = subject_on(visitor.holder, session)
     request = replace(FRONT_PAGE, address=visitor.address)
     return prospect(application.policy, subject, now, request)
 
