@@ -192,8 +192,16 @@ def _accepted_in_words(question: Question, rule: Rule) -> str:
 def _days_in_words(question: Question, rule: Rule) -> str:
     if rule.days is None:
         return "none"
-    days, today = question.subject.papers.days_of(rule.days), day_of(rule, question)
-    return f"{rule.days.used(days, today)} used, {'today too' if today in days else 'not today'}"
+    quota, today = rule.days, day_of(rule, question)
+    days = question.subject.papers.days_of(quota)
+    used = sorted(one for one in days if (one.year, one.month) == (today.year, today.month))
+    listed = f" ({', '.join(map(str, used))})" if used else ""
+    said = f"{len(used)} used{listed}, {max(0, quota.per_month - len(used))} left"
+    if today in days:
+        return f"{said}, {today} is one of them"
+    if quota.permits(days, today):
+        return f"{said}, {today} may be one"
+    return f"{said}, the next possible is {quota.next_day(days, today)}"
 
 
 CRITERIA: Final = (

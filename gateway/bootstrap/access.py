@@ -27,6 +27,7 @@ from policies.model import (
     Subject,
 )
 from policies.openings import opens_at
+from policies.papers import NO_PAPERS, Papers
 from policies.printing import narrowing_in_words
 from policies.values import suggest
 
@@ -119,7 +120,7 @@ async def explain_access(
     refusal, holder = judged[0] if judged else (Refusal.NO_CERTIFICATE, None)
     # Without a certificate, as with one that opens everything: what would the rules say?
     subject = (
-        Subject(person.user, person.groups, None, Level.PASSWORD_TOTP)
+        await _without_certificate(command, person)
         if holder is None
         else subject_of(replace(holder, person=person), Level.PASSWORD_TOTP)
     )
@@ -128,6 +129,17 @@ async def explain_access(
     if isinstance(explanation.decision, Deny) and explanation.decision.until is not None:
         opens = opens_at(application.policy, subject, now, facts)
     return Judgement(holder, len(holders), refusal, explanation, opens)
+
+
+async def _without_certificate(command: Command, person: Person) -> Subject:
+    papers = await command.store.papers(person.user)
+    return Subject(
+        person.user,
+        person.groups,
+        None,
+        Level.PASSWORD_TOTP,
+        papers=papers.get(person.user, NO_PAPERS),
+    )
 
 
 async def who_reaches(
@@ -236,8 +248,9 @@ async def known_holders(command: Command, people: Iterable[Person]) -> list[Hold
     known = {person.user: person for person in people}
     one = next(iter(known)) if len(known) == 1 else None
     records = await command.store.certificates(user=one)
+    papers = await command.store.papers(one)
     found = [
-        _holder(record, known[record.username])
+        _holder(record, known[record.username], papers.get(record.username, NO_PAPERS))
         for record in records
         if record.username in known and record.state is not CertificateState.RESERVED
     ]
@@ -249,7 +262,7 @@ async def known_holders(command: Command, people: Iterable[Person]) -> list[Hold
     return found
 
 
-def _holder(record: CertificateRecord, person: Person) -> Holder:
+def _holder(record: CertificateRecord, person: Person, papers: Papers) -> Holder:
     return Holder(
         fingerprint=Fingerprint(record.fingerprint or ""),
         issuer=record.issuer,
@@ -262,6 +275,7 @@ def _holder(record: CertificateRecord, person: Person) -> Holder:
         reason=record.reason,
         user=person.user,
         person=person,
+        papers=papers,
     )
 
 

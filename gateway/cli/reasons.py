@@ -60,9 +60,10 @@ def rule_line(found: RuleFinding) -> tuple[str, ...]:
 def decision_in_words(decision: Decision) -> str:
     """Write a decision of the rules, for people."""
     match decision:
-        case Allow(rule, _, observed):
+        case Allow(rule, _, observed, spends=spends):
             trial = f", against {', '.join(map(repr, observed))} on trial" if observed else ""
-            return f"let in by {rule!r}{trial}"
+            day = f", which uses up {spends.day} ({spends.quota.count})" if spends else ""
+            return f"let in by {rule!r}{day}{trial}"
         case StepUp():
             return "let in after a sign-in"
         case Deny(reason, rule):
@@ -133,8 +134,12 @@ def _decision_facts(decision: Decision) -> dict[str, Any]:
         "in_words": decision_in_words(decision),
     }
     match decision:
-        case Allow(rule, _, observed):
-            return {"decision": "allow", **facts, "rule": rule, "observed": list(observed)}
+        case Allow(rule, _, observed, spends=spends):
+            allowed = {"decision": "allow", **facts, "rule": rule, "observed": list(observed)}
+            if spends is None:
+                return allowed
+            day = {"day": spends.day.isoformat(), "count": spends.quota.count}
+            return allowed | {"spends": day}
         case StepUp():
             return {"decision": "sign-in", **facts}
         case Deny(reason, rule):

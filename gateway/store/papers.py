@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.spans import parse_spans
 from gateway.store.schema import acceptance, access_request, used_day
-from policies.papers import Approval, Papers, mark_of
+from policies.papers import NO_PAPERS, Approval, Papers, mark_of
 
 APPROVED: Final = "approved"
 """The state of a request that somebody has said yes to."""
@@ -19,29 +19,53 @@ _BACK: Final = timedelta(days=62)
 
 async def read_papers(connection: AsyncConnection, user: str, now: datetime) -> Papers:
     """Return the papers of *user*; of days and approvals those that may bear on *now* or later."""
+    return (await read_all_papers(connection, now, user)).get(user, NO_PAPERS)
+
+
+async def read_all_papers(
+    connection: AsyncConnection, now: datetime, user: str | None = None
+) -> dict[str, Papers]:
+    """Return the papers of everybody who has any, or of *user* alone, by person."""
     since = (now - _BACK).date()
-    accepted = select(acceptance.c.agreement, acceptance.c.version, acceptance.c.digest).where(
-        acceptance.c.username == user, acceptance.c.withdrawn_at.is_(None)
+    accepted = select(
+        acceptance.c.username, acceptance.c.agreement, acceptance.c.version, acceptance.c.digest
+    ).where(acceptance.c.withdrawn_at.is_(None))
+    approved = (
+        select(
+            *(access_request.c.username, access_request.c.app),
+            *(access_request.c.granted, access_request.c.number),
+        )
+        .where(access_request.c.state == APPROVED)
+        .order_by(access_request.c.number)
     )
-    approved = select(
-        access_request.c.number, access_request.c.app, access_request.c.granted
-    ).where(access_request.c.username == user, access_request.c.state == APPROVED)
-    days = select(used_day.c.count, used_day.c.day).where(
-        used_day.c.username == user, used_day.c.day >= since.isoformat()
+    counted = select(used_day.c.username, used_day.c.count, used_day.c.day).where(
+        used_day.c.day >= since.isoformat()
     )
-    counted: dict[str, set[date]] = {}
-    for count, day in await connection.execute(days):
-        counted.setdefault(count, set()).add(date.fromisoformat(day))
-    return Papers(
-        accepted=frozenset(mark_of(*row) for row in await connection.execute(accepted)),
-        approvals=tuple(
-            Approval(row.app, span.first, span.last, str(row.number))
-            for row in await connection.execute(approved.order_by(access_request.c.number))
-            for span in parse_spans(row.granted)
+    if user is not None:
+        accepted = accepted.where(acceptance.c.username == user)
+        approved = approved.where(access_request.c.username == user)
+        counted = counted.where(used_day.c.username == user)
+    marks: dict[str, set[str]] = {}
+    approvals: dict[str, list[Approval]] = {}
+    days: dict[str, dict[str, set[date]]] = {}
+    for whose, *text in await connection.execute(accepted):
+        marks.setdefault(whose, set()).add(mark_of(*text))
+    for whose, app, granted, number in await connection.execute(approved):
+        approvals.setdefault(whose, []).extend(
+            Approval(app, span.first, span.last, str(number))
+            for span in parse_spans(granted)
             if span.last >= since
-        ),
-        days={count: frozenset(found) for count, found in counted.items()},
-    )
+        )
+    for whose, count, day in await connection.execute(counted):
+        days.setdefault(whose, {}).setdefault(count, set()).add(date.fromisoformat(day))
+    return {
+        whose: Papers(
+            accepted=frozenset(marks.get(whose, ())),
+            approvals=tuple(approvals.get(whose, ())),
+            days={count: frozenset(found) for count, found in days.get(whose, {}).items()},
+        )
+        for whose in {*marks, *approvals, *days}
+    }
 
 
 async def forget_days(connection: AsyncConnection, user: str) -> None:

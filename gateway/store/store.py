@@ -58,12 +58,13 @@ from gateway.store.devices import Devices, Ender
 from gateway.store.errors import NoSuchPerson
 from gateway.store.followers import follow_file, follow_server
 from gateway.store.migration import check_revision
-from gateway.store.papers import read_papers
+from gateway.store.papers import read_all_papers, read_papers
 from gateway.store.people import Credentials, NewPerson
 from gateway.store.recorder import Recorder
 from gateway.store.sessions import SessionRecord
 from gateway.store.steps import Step
 from gateway.store.witness import StoreWitness
+from policies.papers import Papers
 
 
 @asynccontextmanager
@@ -466,6 +467,11 @@ class Store:
                 return holder
             papers = await read_papers(connection, holder.user, self._clock())
             return replace(holder, papers=papers)
+
+    async def papers(self, user: str | None = None) -> Mapping[str, Papers]:
+        """Return what people have accepted, been granted and used: all who have, or *user* alone."""
+        async with self._database.read() as connection:
+            return await read_all_papers(connection, self._clock(), user)
 
     async def certificate(self, serial: str) -> CertificateRecord | None:
         """Return the certificate with *serial* (as `ca.serials` writes it)."""

@@ -82,6 +82,20 @@ class TestSpending:
         assert holder is not None
         assert holder.papers.days == {"remote-days": frozenset({TODAY})}
 
+    async def test_is_read_of_everybody_at_once(self, store: Store) -> None:
+        """Of each what is told of them alone; of whom nothing is known, nothing."""
+        anna, bruno = await somebody(store), await somebody(store, "bruno")
+        await store.add_person(new_person("carla"))
+        await store.spend_day(use_of(anna))
+        await store.spend_day(use_of(bruno, TODAY + DAY))
+        found = await store.papers()
+        assert {user: papers.days for user, papers in found.items()} == {
+            "anna": {"remote-days": frozenset({TODAY})},
+            "bruno": {"remote-days": frozenset({TODAY + DAY})},
+        }
+        assert await store.papers("bruno") == {"bruno": found["bruno"]}
+        assert await store.papers("carla") == {}
+
     async def test_ends_with_the_number(self, store: Store) -> None:
         """A fourth day of a month is refused, the first of the next is not."""
         session = await somebody(store)
