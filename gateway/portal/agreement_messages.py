@@ -18,7 +18,7 @@ AGREEMENT_MESSAGES: Final[dict[str, dict[Language, str]]] = {
         "it": "Ciò che hai accettato non basta più: c’è un altro testo da accettare.",
     },
     "agree-soon": {
-        "en": "A new version is due on {due}. You can accept it now.",
+        "en": "A new version is in force from {due} on. You can accept it now.",
         "it": "Una nuova versione entra in vigore il {due}. Puoi accettarla già ora.",
     },
     "agree-accepted": {
@@ -30,7 +30,7 @@ AGREEMENT_MESSAGES: Final[dict[str, dict[Language, str]]] = {
         "it": "Non ne hai accettato nulla.",
     },
     "agree-version": {
-        "en": "Version {version}, due from {due} on",
+        "en": "Version {version}, in force from {due} on",
         "it": "Versione {version}, in vigore dal {due}",
     },
     "agree-in-en": {

@@ -78,7 +78,7 @@ class TestReading:
         assert response.status == 200
         assert "<h1>Working &lt;elsewhere&gt;</h1>" in html
         assert "<h2>Terms</h2>" in html
-        assert "Version 1, due from 1 January 2026 on" in html
+        assert "Version 1, in force from 1 January 2026 on" in html
         assert ENGLISH.digest in html
         assert '<input type="checkbox" name="read" value="yes" required' in html
         assert "checked" not in html

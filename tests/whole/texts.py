@@ -1,0 +1,29 @@
+"""Agreements of a live site, written as an administrator would."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.whole.sites import LiveSite
+
+NAME = "rules"
+TITLE = {"en": "Working from elsewhere", "it": "Lavoro agile"}
+REQUIRING = (
+    '[[rules]]\nname = "technicians"\neffect = "allow"\ngroups = ["technicians"]\n'
+    f'requires = ["agreement:{NAME}"]\n'
+)
+
+
+@contextmanager
+def agreed_to(site: LiveSite) -> Iterator[None]:
+    """Give the site an agreement, as `agreement add` writes it, for the length of a block.
+
+    It is in force since long ago; what requires it must be gone before it.
+    """
+    site.command("agreement", "add", NAME, "--due", "2020-01-01")
+    try:
+        yield
+    finally:
+        folder = site.folder.path / "agreements"
+        (folder / f"{NAME}.toml").unlink()
+        shutil.rmtree(folder / NAME)
