@@ -79,13 +79,13 @@ def compare(
     """Return what changes for *subjects* where *new* takes the place of *old*.
 
     Looked at are two weeks from the day of *now* on and from each of the next dates at which rules
-    begin or end, and the holidays of a year. What two patterns of paths
+    begin or end, texts become due and approvals begin or end, and the holidays of a year. What two patterns of paths
     mean both is asked only where one of them is all within the other.
     """
     if old.rules == new.rules:
         return []
     found: list[Change] = []
-    known: dict[frozenset[Timetable], list[Window]] = {}
+    known: dict[object, list[Window]] = {}
     for alike in _alike(old, new, subjects):
         # Rules for others tell nothing apart here, and there may be thousands of them.
         was, will_be = _for(old, alike[0]), _for(new, alike[0])
@@ -93,9 +93,10 @@ def compare(
             continue
         rules = (*was.rules, *will_be.rules)
         times = frozenset(rule.when for rule in rules if rule.when is not None)
-        if times not in known:
-            known[times] = _windows(times, now, zone)
-        changes = _compare_for(alike, was, will_be, known[times], zone)
+        dates = _paper_dates(rules, alike[0], old.app)
+        if (times, dates) not in known:
+            known[times, dates] = _windows(times, dates, now, zone)
+        changes = _compare_for(alike, was, will_be, known[times, dates], zone)
         if isinstance(changes, NotCompared):
             return changes
         found += changes
@@ -157,9 +158,44 @@ def _alike(
             one.issuer if one.issuer in issuers else None,
             None if one.scope is None else old.app in one.scope,
             one.level,
+            _papers_told_apart(rules, one, old.app),
         )
         found.setdefault(kind, []).append(one)
     return list(map(tuple, found.values()))
+
+
+def _papers_told_apart(rules: Sequence[Rule], subject: Subject, app: str) -> object:
+    """Return what *rules* of *app* can see of the papers of *subject*."""
+    papers = subject.papers
+    marks = {
+        mark
+        for rule in rules
+        for agreement in rule.agreements or ()
+        for version in agreement.versions
+        for mark in version.digests
+    }
+    approvals = any(rule.approval is not None for rule in rules)
+    quotas = {rule.days.count for rule in rules if rule.days is not None}
+    return (
+        papers.accepted & marks,
+        tuple(one for one in papers.approvals if approvals and one.app == app),
+        tuple((count, papers.days.get(count, frozenset())) for count in sorted(quotas)),
+    )
+
+
+def _paper_dates(rules: Sequence[Rule], subject: Subject, app: str) -> frozenset[date]:
+    """Return the days on which what *rules* ask of papers may come to another answer."""
+    due = {
+        version.due
+        for rule in rules
+        for agreement in rule.agreements or ()
+        for version in agreement.versions
+    }
+    if not any(rule.approval is not None for rule in rules):
+        return frozenset(due)
+    approvals = [one for one in subject.papers.approvals if one.app == app]
+    ends = {one.last + _DAY for one in approvals if one.last < date.max}
+    return frozenset(due | {one.first for one in approvals} | ends)
 
 
 # Kinds of requests ----------------------------------------------------------
@@ -222,10 +258,16 @@ def _named(name: str, index: int, other: str) -> str:
 # Times ----------------------------------------------------------------------
 
 
-def _windows(times: Collection[Timetable], now: datetime, zone: tzinfo) -> list[Window]:
-    """Return two weeks from today and from each date on at which rules begin or end; and holidays."""
+def _windows(
+    times: Collection[Timetable], dates: Collection[date], now: datetime, zone: tzinfo
+) -> list[Window]:
+    """Return two weeks from today and from each of *dates*, and of those at which rules begin or end.
+
+    And holidays.
+    """
     today = now.astimezone(zone).date()
     edges = {one.first for one in times} | {one.last and one.last + _DAY for one in times}
+    edges |= {*dates}
     later = sorted(day for day in edges if day is not None and day > today)[:_EDGES]
     windows = []
     for day, following in zip([today, *later], [*later, None], strict=True):

@@ -11,6 +11,7 @@ from policies.comparison import Change, NotCompared, compare
 from policies.days import Calendar, Dates
 from policies.decide import decide
 from policies.model import AppPolicy, Deny, Level, RequestFacts, Subject
+from policies.papers import Agreement, AgreementVersion, Approval, LocalDays, Papers
 from policies.parse import parse_rules
 from policies.reading import Problem
 from policies.times import Almanac
@@ -149,6 +150,39 @@ def test_what_changes_is_said(
 ) -> None:
     """Whom it is for, for what, and at which times by the clock on the wall."""
     assert sorted(said(policy(*old), policy(*new))) == sorted(changes)
+
+
+def test_papers_tell_people_apart() -> None:
+    """Who has accepted a text loses nothing by a rule that requires it, until the next is due."""
+    agreement = Agreement(
+        "home",
+        (
+            AgreementVersion("1", date(2026, 1, 1), frozenset({"one"})),
+            AgreementVersion("2", date(2027, 3, 1), frozenset({"two"})),
+        ),
+    )
+    free = policy(TECHNICIANS)
+    asking = AppPolicy(
+        "wiki", (replace(free.rules[0], agreements=(agreement,), local=LocalDays(ROME)),)
+    )
+    one, both = (
+        replace(ANNA, papers=Papers(frozenset(each))) for each in ({"one"}, {"one", "two"})
+    )
+    changes = compared(free, asking, [one, replace(both, user="berta"), CARLA])
+    found = {subject.user: each.when for each in changes for subject in each.subjects}
+    assert not any(each.gain for each in changes)
+    assert found == {"carla": "", "anna": "from 2027-03-01 on at all times"}
+
+
+def test_an_approval_is_looked_at_on_its_days() -> None:
+    """From its first day on, and to its last."""
+    free = policy(TECHNICIANS)
+    asking = AppPolicy("wiki", (replace(free.rules[0], approval=True, local=LocalDays(ROME)),))
+    first, last = date(2027, 3, 1), date(2027, 3, 3)
+    approved = replace(ANNA, papers=Papers(approvals=(Approval("wiki", first, last),)))
+    [change] = compared(AppPolicy("wiki", ()), asking, [approved, CARLA])
+    assert [one.user for one in change.subjects] == ["anna"]
+    assert "2027-03-01" in change.when
 
 
 def test_what_a_certificate_does_not_open_is_nothing_lost() -> None:
