@@ -188,6 +188,8 @@ class AppPolicy:
     """Whether any rule looks at method or path: then one request's answer is not another's."""
     asks_network: bool = field(init=False, compare=False, repr=False)
     """Whether any rule looks at where a request comes from."""
+    asks_approval: bool = field(init=False, compare=False, repr=False)
+    """Whether any rule is for days that somebody has approved."""
     plan: list[object] = field(default_factory=list, init=False, compare=False, repr=False)
     """Where `decide` keeps what it has worked out of the rules."""
 
@@ -197,6 +199,8 @@ class AppPolicy:
         network = any(rule.networks is not None for rule in self.rules)
         object.__setattr__(self, "asks_target", target)
         object.__setattr__(self, "asks_network", network)
+        approval = any(rule.approval is not None for rule in self.rules)
+        object.__setattr__(self, "asks_approval", approval)
 
 
 @dataclass(frozen=True, slots=True)

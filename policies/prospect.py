@@ -117,6 +117,12 @@ def is_meant(policy: AppPolicy, question: Question) -> bool:
     return any(True for _ in meant_rules(policy, question))
 
 
+def rules_to_approve(policy: AppPolicy, subject: Subject, now: datetime) -> tuple[Rule, ...]:
+    """Return the rules that let this person in once somebody has approved it."""
+    question = Question(subject, FRONT_PAGE, now, policy.app)
+    return tuple(rule for rule in meant_rules(policy, question) if rule.approval is not None)
+
+
 def meant_rules(policy: AppPolicy, question: Question) -> Iterator[Rule]:
     """Yield the rules that are there to let this person in, but for those that are over."""
     for rule in policy.rules:

@@ -16,7 +16,7 @@ Values of a wrong type are named by their type and never quoted, as they may be 
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from enum import Enum, StrEnum
 from typing import Final, TypeVar, cast, overload
@@ -80,6 +80,10 @@ class Section:
     def __contains__(self, key: str) -> bool:
         """Whether the table has *key*. Does not count as asking for it."""
         return key in self._mapping
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the keys of the table, for one whose keys are names. Asks for none of them."""
+        return iter(self._mapping)
 
     def place_of(self, key: str) -> str:
         """Return the place of *key*, for problems that the caller finds itself."""

@@ -42,13 +42,14 @@ from gateway.portal.app import make_app
 from gateway.portal.reminding import remind_for_ever
 from gateway.portal.responders import Responders
 from gateway.portal.services import Services
+from gateway.portal.telling import tell_for_ever
 
 SOCKET_MODE = 0o660
 FINISH_SECONDS = 10.0
 """How long a request may go on after the portal was told to end."""
 
 _BACKLOG = 512
-_CONCERNS = frozenset({"site", "sessions", "mail", "certificates", "apps"})
+_CONCERNS = frozenset({"site", "sessions", "mail", "certificates", "apps", "groups"})
 
 
 async def serve_portal(site: Path, lifecycle: Lifecycle) -> None:
@@ -89,6 +90,9 @@ async def serve_portal(site: Path, lifecycle: Lifecycle) -> None:
                     group.create_task(services.responders.follow()),
                     group.create_task(
                         remind_for_ever(store, lambda: live.site, postman.take, clock)
+                    ),
+                    group.create_task(
+                        tell_for_ever(store, services.configuration, postman.take, clock)
                     ),
                 ]
                 await lifecycle.stopping.wait()

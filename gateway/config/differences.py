@@ -25,6 +25,7 @@ KEYS: Final = {
     "log_queries": "log.queries",
     "metrics_port": "metrics.port",
     "time_zone": "site.time_zone",
+    "managers": "groups",
 }
 """The key of each field of `Site` but those of `SECTIONS`."""
 

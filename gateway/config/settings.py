@@ -22,6 +22,7 @@ from gateway.core.site import (
     Mail,
     Site,
 )
+from policies.model import check_name
 from policies.reading import Section
 from policies.values import suggest
 
@@ -81,6 +82,7 @@ def read_settings(document: Section, cores: int) -> Site | None:
     access_log, log_queries = _read_log(document.section("log"))
     metrics_port = _read_metrics(document.section("metrics"), (port, http_port))
     mail = _read_mail(document.section("mail"))
+    managers = _read_groups(document.section("groups"))
     document.finish()
     if host is None:
         return None
@@ -108,6 +110,7 @@ def read_settings(document: Section, cores: int) -> Site | None:
         mail=mail,
         time_zone=time_zone,
         ticket_lifetime=ticket_lifetime,
+        managers=managers,
     )
 
 
@@ -359,6 +362,22 @@ def _read_mail(section: Section) -> Mail:
         )
     section.finish()
     return Mail(server, port, encryption, ca, user, password_file, from_, administrators)
+
+
+def _read_groups(section: Section) -> dict[str, frozenset[str]]:
+    """Read `[groups.NAME]`; which groups there are, the store knows, and they come and go."""
+    found = {}
+    for name in section:
+        group = section.section(name)
+        try:
+            check_name(name)
+        except ValueError as error:
+            section.report(name, str(error))
+        managers = group.texts("managers", check=check_name)
+        group.finish()
+        found[name] = frozenset(managers or ())
+    section.finish()
+    return found
 
 
 def _is_this_machine(server: str) -> bool:

@@ -75,6 +75,7 @@ def settings_text(
         ("log", _log_settings()),
         ("metrics", _metrics_settings()),
         ("mail", _mail_settings()),
+        ("groups", _group_settings()),
     )
     head = (
         f"# The settings of the Pusterla at {host}; docs/configuration.md explains them too.\n"
@@ -434,6 +435,17 @@ def _mail_settings() -> tuple[Setting, ...]:
             "administrators",
             '["helpdesk@example.org"]',
             "Who is told of what concerns administrators.",
+        ),
+    )
+
+
+def _group_settings() -> tuple[Setting, ...]:
+    return (
+        Setting(
+            "technicians",
+            '{ managers = ["berta"] }',
+            'Who approves what the people of a group ask for (requires = ["approval"]): user\n'
+            "names. Left out: `pusterla request approve` alone does.",
         ),
     )
 

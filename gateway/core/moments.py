@@ -1,14 +1,17 @@
-"""The moment at which something opens again, in the words of a language.
+"""Days, and the moment at which something opens again, in the words of a language.
 
-In the time zone that the moment carries, which is told beside it: the reader may be in another.
+A moment is told in the time zone that it carries, with its name beside it: the reader may be in
+another.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from gateway.core.refusal_words import Language
+from gateway.core.spans import DaySpan
 
-_WEEKDAYS: Final[dict[Language, tuple[str, ...]]] = {
+WEEKDAYS: Final[dict[Language, tuple[str, ...]]] = {
     "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
     "it": ("lunedì", "martedì", "mercoledì", "giovedì", "venerdì", "sabato", "domenica"),
 }
@@ -40,7 +43,7 @@ def opening_in_words(moment: datetime, language: Language) -> str:
 
 def day_in_words(day: date, language: Language) -> str:
     """Return *day* as `Monday 23 November`."""
-    weekday, month = _WEEKDAYS[language][day.weekday()], MONTHS[language][day.month - 1]
+    weekday, month = WEEKDAYS[language][day.weekday()], MONTHS[language][day.month - 1]
     return f"{weekday} {day.day} {month}"
 
 
@@ -48,3 +51,24 @@ def _begins_day(moment: datetime) -> bool:
     # Not always midnight: there are zones whose clocks are put forward then.
     before = moment.astimezone(UTC) - _INSTANT
     return before.astimezone(moment.tzinfo).date() != moment.date()
+
+
+def day_and_year(day: date, language: Language) -> str:
+    """Return *day* as `Tuesday 24 November 2026`."""
+    return f"{day_in_words(day, language)} {day.year}"
+
+
+def days_in_words(spans: Iterable[DaySpan], language: Language) -> str:
+    """Return *spans* as `Tuesday 24 November 2026; 1–3 December 2026`."""
+    return "; ".join(_span_in_words(span, language) for span in spans)
+
+
+def _span_in_words(span: DaySpan, language: Language) -> str:
+    first, last = span.first, span.last
+    if first == last:
+        return day_and_year(first, language)
+    end = f"{last.day} {MONTHS[language][last.month - 1]} {last.year}"
+    if (first.year, first.month) == (last.year, last.month):
+        return f"{first.day}–{end}"
+    year = "" if first.year == last.year else f" {first.year}"
+    return f"{first.day} {MONTHS[language][first.month - 1]}{year} – {end}"

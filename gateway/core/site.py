@@ -4,7 +4,8 @@ Only values; `gateway.config` reads them from pusterla.toml and apps/*.toml.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Address, IPv6Network
@@ -308,6 +309,8 @@ class Site:
     """Whose clock people read: on pages, in letters, and in what policies say of hours."""
     ticket_lifetime: timedelta = DEFAULT_TICKET_LIFETIME
     """How long an enrolment ticket is good for, unless the command is told otherwise."""
+    managers: Mapping[str, frozenset[str]] = field(default_factory=dict, hash=False)
+    """Who decides what the people of a group ask for: user names, by the names of groups."""
 
     @property
     def public_host(self) -> str:

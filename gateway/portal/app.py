@@ -17,6 +17,7 @@ from gateway.portal.refuse import refuse_middleware
 from gateway.portal.renewal import RENEWING
 from gateway.portal.renewing import Renewing
 from gateway.portal.reporting import Identification
+from gateway.portal.requests import REPEATS, make_repeats
 from gateway.portal.services import SERVICES, Services
 from gateway.portal.shelf import SHELF, Shelf
 from gateway.portal.sign_in import SIGN_IN
@@ -45,6 +46,7 @@ def make_app(services: Services) -> web.Application:
     app[CHANGING] = Changing(services, proving)
     app[CONFIRMING] = Confirming(services, proving)
     app[RENEWING] = Renewing(services, proving)
+    app[REPEATS] = make_repeats(services)
     app.on_response_prepare.append(guard)
     app.router.add_route("*", "/{path:.*}", dispatch)
     return app

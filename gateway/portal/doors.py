@@ -17,6 +17,7 @@ from gateway.portal import (
     account,
     agreements,
     confirm,
+    deciding,
     devices,
     enrol,
     home,
@@ -27,13 +28,15 @@ from gateway.portal import (
     pages,
     public,
     renewal,
+    request_form,
+    requests,
     sign_in,
 )
 from gateway.portal.callers import Caller, Visitor, admit, read_caller
 from gateway.portal.provenance import is_foreign
 from gateway.portal.refuse import Refused
 from gateway.portal.services import SERVICES
-from gateway.portal.targets import ENROL_PATH
+from gateway.portal.targets import ENROL_PATH, FORM_PATH
 
 OpenPage = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Page = TypeVar("Page")
@@ -88,6 +91,10 @@ PORTAL: Final[Mapping[str, Mapping[str, VisitorPage]]] = {
     renewal.RENEWAL_PATH: {"GET": renewal.show_renewal, "POST": renewal.begin},
     renewal.KEY_PATH: {"GET": renewal.go_to_renewal, "POST": renewal.fetch_key},
     renewal.STICK_PATH: {"GET": renewal.fetch_stick},
+    requests.REQUESTS_PATH: {"GET": requests.show_requests},
+    FORM_PATH: {"GET": request_form.show_form, "POST": request_form.ask},
+    requests.WITHDRAW_PATH: {"GET": requests.go_to_requests, "POST": requests.withdraw},
+    requests.DECIDE_PATH: {"GET": deciding.show_decision, "POST": deciding.decide},
     renewal.CERTIFICATE_PATH: {"GET": renewal.fetch_certificate},
     "/static/*": {"GET": _show_asset},
 }

@@ -9,11 +9,14 @@ from gateway.core.refusals import Refusal
 from gateway.portal.refuse import Refused
 
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
-_FIELDS_MAXIMUM: Final = 16
+FIELDS_MAXIMUM: Final = 16
 
 
-async def read_form(request: web.Request) -> dict[str, str]:
-    """Return the fields of a form, or raise `Refused`: each name comes once, in UTF-8, no NUL."""
+async def read_form(request: web.Request, maximum: int = FIELDS_MAXIMUM) -> dict[str, str]:
+    """Return the fields of a form, or raise `Refused`: each name comes once, in UTF-8, no NUL.
+
+    Of more fields than *maximum* none is read.
+    """
     if request.content_type != _FORM_TYPE:
         raise Refused(Refusal.BAD_REQUEST)
     body = await request.read()
@@ -22,7 +25,7 @@ async def read_form(request: web.Request) -> dict[str, str]:
             body.decode("ascii"),
             keep_blank_values=True,
             errors="strict",
-            max_num_fields=_FIELDS_MAXIMUM,
+            max_num_fields=maximum,
         )
     except ValueError as error:
         raise Refused(Refusal.BAD_REQUEST) from error

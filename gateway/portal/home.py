@@ -13,6 +13,7 @@ from gateway.portal.agreeing import Concern, closed_without, concerns_of
 from gateway.portal.agreements import agreement_path
 from gateway.portal.callers import Visitor
 from gateway.portal.days import Count, counts_of
+from gateway.portal.managing import waiting_for
 from gateway.portal.messages import say
 from gateway.portal.moments import date_in_words, day_in_words, span_in_words
 from gateway.portal.pages import language_of, render, see_other
@@ -53,6 +54,7 @@ async def show_home(request: web.Request, visitor: Visitor) -> web.StreamRespons
         "visitor": visitor,
         "agreements": bool(concerns or visitor.holder.papers.accepted),
         "to_agree": _to_agree(services, visitor, concerns.values(), language),
+        "waiting": len(await waiting_for(services, visitor.person.user)),
         "any": bool(tiles),
         "searching": len(tiles) >= SEARCH_FROM or bool(wanted),
         "wanted": wanted,

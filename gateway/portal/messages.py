@@ -10,6 +10,7 @@ from gateway.portal.account_messages import ACCOUNT_MESSAGES
 from gateway.portal.agreement_messages import AGREEMENT_MESSAGES
 from gateway.portal.day_messages import DAY_MESSAGES
 from gateway.portal.renewal_messages import RENEWAL_MESSAGES
+from gateway.portal.request_messages import REQUEST_MESSAGES
 
 MESSAGES: Final[dict[str, dict[Language, str]]] = {
     "sign-in": {"en": "Sign in", "it": "Accedi"},
@@ -376,6 +377,7 @@ MESSAGES: Final[dict[str, dict[Language, str]]] = {
     **DAY_MESSAGES,
     **AGREEMENT_MESSAGES,
     **RENEWAL_MESSAGES,
+    **REQUEST_MESSAGES,
 }
 
 

@@ -20,7 +20,7 @@ from gateway.core.look import GATE, STYLE
 from gateway.core.refusals import Language, contact_address, hsts
 from gateway.core.site import Site
 from gateway.portal.messages import say
-from gateway.portal.navigation import PLACES
+from gateway.portal.navigation import places_of
 from gateway.portal.provenance import SAFE_METHODS
 from gateway.portal.services import SERVICES
 
@@ -103,7 +103,7 @@ def render(
         style=STYLE_SHEET.path,
         icon=ICON.path,
         languages=LANGUAGES,
-        places=PLACES,
+        places=places_of(request.app[SERVICES].applications().values()),
         **{"back": _way_back(request, status), **values},
     )
     headers = {

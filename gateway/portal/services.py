@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from aiohttp import web
@@ -69,6 +69,10 @@ class Services:
     def site(self) -> Site:
         """What pusterla.toml says, as far as it is in force."""
         return self.configuration().site
+
+    def today(self) -> date:
+        """Say which day it is by the clock of the site's zone."""
+        return self.clock().astimezone(self.site.time_zone).date()
 
     def applications(self) -> Mapping[str, Application]:
         """Return the applications in force, by name."""

@@ -20,6 +20,9 @@ TO_MAXIMUM = 4096
 ENROL_PATH = "/enrol"
 """Where somebody sets up what they sign in with."""
 
+FORM_PATH = "/requests/new"
+"""Where somebody asks for access; `?app=` names the application."""
+
 # No userinfo, no control or non-ASCII character and no fragment gets past this, and a
 # backslash, which browsers take for a slash, only behind the question mark.
 _PATH_AND_QUERY = r"/[!\"$->@-\[\]-~]*(?:\?[!\"$-~]*)?"

@@ -19,6 +19,7 @@ from gateway.portal.callers import Visitor
 from gateway.portal.days import told_on_tile
 from gateway.portal.icons import icon_path
 from gateway.portal.messages import say
+from gateway.portal.targets import FORM_PATH
 from policies.decide import FRONT_PAGE
 from policies.model import Reason, Subject
 from policies.prospect import Closed, Hidden, Opens, Prospect, prospect, quotas_of
@@ -42,6 +43,7 @@ CLOSED: Final = {
 
 WAYS: Final[dict[Reason | None, str]] = {
     Reason.AGREEMENT_MISSING: AGREEMENTS_PATH,
+    Reason.APPROVAL_MISSING: FORM_PATH,
 }
 """Where the tile leads that does not open for a reason about which people can do something."""
 

@@ -9,6 +9,7 @@
 - `acceptances`  rows of texts that were accepted; `agreements` lets people accept them
 - `papers`       what somebody has accepted, been granted and used, as policies ask for it
 - `renewing`     renewals that people ask for, and letters that remind them
+- `requests`     rows of requests for access; `deciding` asks and settles them
 - `lost`         what somebody has that can be lost, and its end
 - `devices`      where somebody is signed in, and with which certificates
 - `papers`       what somebody has accepted, been granted and used, as policies ask for it
@@ -31,6 +32,7 @@ from gateway.store.address import POSTGRESQL, SQLITE, address_of
 from gateway.store.agreements import Signatory
 from gateway.store.attempts import AttemptReserved, LockedUntil
 from gateway.store.certificates import IssuerRecord
+from gateway.store.deciding import Actor
 from gateway.store.errors import (
     NoSuchCertificate,
     NoSuchDay,
@@ -47,12 +49,14 @@ from gateway.store.errors import (
 )
 from gateway.store.migration import create_store, migrate_store
 from gateway.store.people import Credentials, NewPerson
+from gateway.store.requests import RequestFile
 from gateway.store.sessions import SessionRecord
 from gateway.store.store import Store, open_store
 
 __all__ = [
     "POSTGRESQL",
     "SQLITE",
+    "Actor",
     "AttemptReserved",
     "Change",
     "Credentials",
@@ -66,6 +70,7 @@ __all__ = [
     "NoSuchPerson",
     "PersonExists",
     "RenewalRefused",
+    "RequestFile",
     "SessionRecord",
     "SignInOvertaken",
     "Signatory",

@@ -6,12 +6,10 @@ from typing import Final
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.core.requests import RequestState
 from gateway.core.spans import parse_spans
 from gateway.store.schema import acceptance, access_request, used_day
 from policies.papers import NO_PAPERS, Approval, Papers, mark_of
-
-APPROVED: Final = "approved"
-"""The state of a request that somebody has said yes to."""
 
 _BACK: Final = timedelta(days=62)
 """Two months and a day of any zone: what may still bear on a quota."""
@@ -35,7 +33,7 @@ async def read_all_papers(
             *(access_request.c.username, access_request.c.app),
             *(access_request.c.granted, access_request.c.number),
         )
-        .where(access_request.c.state == APPROVED)
+        .where(access_request.c.state == RequestState.APPROVED)
         .order_by(access_request.c.number)
     )
     counted = select(used_day.c.username, used_day.c.count, used_day.c.day).where(

@@ -134,22 +134,27 @@ access_request = Table(
     Column("number", BigInteger, primary_key=True, autoincrement=False),
     Column("username", String(64), nullable=False),
     Column("app", String(64), nullable=False),
-    # Spans of days, as `gateway.core.requests` writes them: `2026-11-24,2026-12-01/2026-12-03`.
+    # Spans of days, as `gateway.core.spans` writes them: `2026-11-24,2026-12-01/2026-12-03`.
     Column("wanted", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("serial", String(40), nullable=False),
-    # The agreements that the rule asks for, as they stood accepted: `NAME VERSION DIGEST` a line.
+    # The agreements that the rules ask for, as they stood accepted: `NAME VERSION DIGEST` a line.
     Column("agreements", Text, nullable=False),
     Column("asked_at", Instant, nullable=False),
     Column("state", String(16), nullable=False),
     Column("granted", Text, nullable=False),
-    Column("decided_by", String(64), nullable=False),
+    # A user, or who was at the command: `command:root(giulia)`.
+    Column("decided_by", Text, nullable=False),
     Column("decided_at", Instant),
     Column("words", Text, nullable=False),
-    # When its managers were written to; NULL: not yet.
+    Column("ended_by", Text, nullable=False),
+    Column("ended_at", Instant),
+    # When its managers were written to, and the person who asked; NULL: not yet.
     Column("told_at", Instant),
+    Column("answered_at", Instant),
     Index(None, "username"),
     Index(None, "state"),
+    Index(None, "decided_at"),
 )
 
 attempt = Table(

@@ -19,6 +19,7 @@ from gateway.core.agreements import Acceptance
 from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.changes import ChangeKind
 from gateway.core.foreign import ForeignState, Presented
+from gateway.core.requests import RequestState
 from gateway.core.sessions import Session
 from gateway.core.tickets import Ticket
 from gateway.store import (
@@ -29,6 +30,7 @@ from gateway.store import (
     foreign,
     papers,
     recovery,
+    requests,
     sessions,
     tickets,
 )
@@ -41,6 +43,7 @@ class Step:
     def __init__(self, connection: AsyncConnection, now: datetime, by: str) -> None:
         self.connection = connection
         self.now = now
+        self.by = by
         self._by = {"by": by} if by else {}
         self._events: list[AuditEvent] = []
         self._changes: list[tuple[ChangeKind, str]] = []
@@ -175,9 +178,13 @@ class Step:
     async def cut_loose(self, user: str, cause: AuditKind) -> None:
         """Revoke every certificate, end every session and forget every code and ticket of *user*.
 
-        What they have accepted is not accepted by whoever has the name next, and the days that
-        they have used are not used.
+        What they have asked for or been granted ends too. What they have accepted is not
+        accepted by whoever has the name next, and the days that they have used are not used.
         """
+        for one in await requests.close_all(self.connection, user, self.by, self.now):
+            asked = one.state is RequestState.ASKED
+            kind = AuditKind.APPROVAL_WITHDRAWN if asked else AuditKind.APPROVAL_ENDED
+            self.note(kind, user=user, app=one.app, reason=cause, number=str(one.number))
         await recovery.replace_codes(self.connection, user, (), self.now)
         await tickets.drop_ticket(self.connection, user)
         await papers.forget_days(self.connection, user)

@@ -29,6 +29,7 @@ from gateway.core.foreign import ForeignList, ForeignState, Presented, Verdict
 from gateway.core.lost import Belonging, Lost, Reported, Reporter, ReporterView
 from gateway.core.people import Fingerprint, Holder, Person
 from gateway.core.renewals import Ending, Renewal, Standing, Way
+from gateway.core.requests import AccessRequest, Fault, RequestState, Ruling, Wish
 from gateway.core.sessions import Session, SessionId
 from gateway.core.tickets import Ticket
 from gateway.store import (
@@ -39,6 +40,7 @@ from gateway.store import (
     audit,
     certificates,
     days,
+    deciding,
     devices,
     feed,
     foreign,
@@ -46,6 +48,7 @@ from gateway.store import (
     people,
     recovery,
     renewing,
+    requests,
     sessions,
     tickets,
 )
@@ -54,6 +57,7 @@ from gateway.store.agreements import Signatory
 from gateway.store.attempts import AttemptReserved, LockedUntil
 from gateway.store.certificates import IssuerRecord
 from gateway.store.database import Database
+from gateway.store.deciding import Actor, MayDecide
 from gateway.store.devices import Devices, Ender
 from gateway.store.errors import NoSuchPerson
 from gateway.store.followers import follow_file, follow_server
@@ -61,6 +65,7 @@ from gateway.store.migration import check_revision
 from gateway.store.papers import read_all_papers, read_papers
 from gateway.store.people import Credentials, NewPerson
 from gateway.store.recorder import Recorder
+from gateway.store.requests import RequestFile
 from gateway.store.sessions import SessionRecord
 from gateway.store.steps import Step
 from gateway.store.witness import StoreWitness
@@ -668,6 +673,75 @@ class Store:
         """Take it on to write to the holder of *one*; False when another node has done so."""
         async with self._database.write() as connection:
             return await renewing.take_notice(connection, one, self._clock())
+
+    # ------------------------------------------------------------ requests for access
+
+    async def ask_access(self, actor: Actor, wish: Wish) -> AccessRequest | Fault:
+        """Write down what somebody asks for; see `deciding.ask`."""
+        async with self._step() as step:
+            return await deciding.ask(step, actor, wish)
+
+    async def decide_access(
+        self, actor: Actor, number: int, ruling: Ruling, may: MayDecide
+    ) -> AccessRequest | Fault:
+        """Let a manager approve or refuse a request; see `deciding.decide`."""
+        async with self._step() as step:
+            return await deciding.decide(step, actor, number, ruling, may)
+
+    async def rule_on_access(
+        self, number: int, ruling: Ruling, *, by: str
+    ) -> AccessRequest | Fault:
+        """Let an administrator approve or refuse a request."""
+        async with self._step(by) as step:
+            return await deciding.decide(step, None, number, ruling, lambda *_: True)
+
+    async def withdraw_access(self, actor: Actor, number: int) -> AccessRequest | Fault:
+        """Take a request back, or what was granted to it; see `deciding.withdraw`."""
+        async with self._step() as step:
+            return await deciding.withdraw(step, actor, number)
+
+    async def end_access(self, number: int, *, by: str) -> AccessRequest | Fault:
+        """Let an administrator end what was approved; see `deciding.end`."""
+        async with self._step(by) as step:
+            return await deciding.end(step, number)
+
+    async def access_requests(
+        self,
+        *,
+        user: str | None = None,
+        app: str | None = None,
+        states: Sequence[RequestState] = (),
+    ) -> list[AccessRequest]:
+        """Return the requests that fit every filter given, by their numbers."""
+        async with self._database.read() as connection:
+            return await requests.list_requests(connection, user=user, app=app, states=states)
+
+    async def waiting_requests(self) -> list[tuple[AccessRequest, Person]]:
+        """Return what nobody has settled, by number, and who asked: those who may come in."""
+        async with self._database.read() as connection:
+            return await requests.waiting(connection)
+
+    async def access_request(self, number: int) -> AccessRequest | None:
+        """Return the request with *number*."""
+        async with self._database.read() as connection:
+            return await requests.find_request(connection, number)
+
+    async def request_file(
+        self, request: AccessRequest, agreements: frozenset[str] = frozenset()
+    ) -> RequestFile:
+        """Return *request* with the days that were used and the texts that were accepted."""
+        async with self._database.read() as connection:
+            return await requests.file_of(connection, request, agreements)
+
+    async def untold_requests(self) -> list[AccessRequest]:
+        """Return the requests of which somebody is to be written to, asked or decided."""
+        async with self._database.read() as connection:
+            return await requests.untold(connection, self._clock())
+
+    async def take_letter(self, request: AccessRequest) -> bool:
+        """Take it on to write of *request*; False when another node has done so."""
+        async with self._database.write() as connection:
+            return await requests.take_letter(connection, request, self._clock())
 
     async def latest_crl(
         self, issuer: str, scope: str = WHOLE, kind: CRLKind = CRLKind.FULL

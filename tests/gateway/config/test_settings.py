@@ -162,6 +162,39 @@ def test_times_are_told_in_utc_where_nobody_said_otherwise(tmp_path: Path) -> No
     assert site(tmp_path, '[site]\nhost = "gate.example.org"\n').time_zone == ZoneInfo("UTC")
 
 
+GROUPS = '[site]\nhost = "gate.example.org"\n'
+
+
+def test_managers_are_read_by_group(tmp_path: Path) -> None:
+    """As a table of tables, in either way of writing it."""
+    text = '[groups.technicians]\nmanagers = ["berta", "carlo"]\n'
+    found = site(tmp_path, GROUPS + text).managers
+    assert found == {"technicians": frozenset({"berta", "carlo"})}
+    found = site(tmp_path, GROUPS + '[groups]\noffice = { managers = ["berta"] }\n').managers
+    assert found == {"office": frozenset({"berta"})}
+    assert site(tmp_path, GROUPS).managers == {}
+
+
+@pytest.mark.parametrize(
+    "text, place, words",
+    [
+        ("[groups.technicians]\n", "groups.technicians.managers", "missing"),
+        ("[groups.technicians]\nmanagers = []\n", "groups.technicians.managers", "empty"),
+        ('[groups.technicians]\nmanager = ["berta"]\n', ".manager", "did you mean 'managers'?"),
+        ('[groups.Office]\nmanagers = ["berta"]\n', "groups.Office", "did you mean 'office'?"),
+        ('[groups.office]\nmanagers = ["Berta"]\n', ".managers", "did you mean 'berta'?"),
+        ('[groups]\noffice = ["berta"]\n', "groups.office", "expected a table"),
+        ("[groups.a]\nmanagers = 3\n", "groups.a.managers", "expected"),
+    ],
+)
+def test_what_is_wrong_with_managers_is_told(
+    tmp_path: Path, text: str, place: str, words: str
+) -> None:
+    """With its place, and what was meant."""
+    found = problems(tmp_path, GROUPS + text)
+    assert any(place in one and words in one for one in found), found
+
+
 MAIL = '[site]\nhost = "gate.example.org"\n[mail]\n'
 SERVER = 'server = "mail.example.org"\nfrom = "gate@example.org"\n'
 

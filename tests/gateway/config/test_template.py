@@ -79,7 +79,7 @@ def test_defaults_are_written_as_they_are(tmp_path: Path) -> None:
     text = UNSET.sub("", settings_text(HOST, 8443))
     examples = re.compile(
         r"^(contact|url|workers|body_bytes|proxy_protocol_from|port|passphrase_file|pin_file"
-        r"|server|ca|user|password_file|from|administrators) = .*\n",
+        r"|server|ca|user|password_file|from|administrators|technicians) = .*\n",
         re.MULTILINE,
     )
     said = read(tmp_path, examples.sub("", text))

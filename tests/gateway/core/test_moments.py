@@ -5,8 +5,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.core.moments import opening_in_words
+from gateway.core.moments import days_in_words, opening_in_words
 from gateway.core.refusal_words import Language
+from gateway.core.spans import parse_spans
 
 ROME = ZoneInfo("Europe/Rome")
 
@@ -44,3 +45,31 @@ def test_the_hour_that_comes_twice_is_told_apart() -> None:
     second = first.replace(fold=1)
     assert opening_in_words(first, "en").endswith("at 02:30 (CEST)")
     assert opening_in_words(second, "en").endswith("at 02:30 (CET)")
+
+
+@pytest.mark.parametrize(
+    "spans, english, italian",
+    [
+        ("2026-11-24", "Tuesday 24 November 2026", "martedì 24 novembre 2026"),
+        ("2026-12-01/2026-12-03", "1–3 December 2026", "1–3 dicembre 2026"),
+        (
+            "2026-11-30/2026-12-02",
+            "30 November – 2 December 2026",
+            "30 novembre – 2 dicembre 2026",
+        ),
+        (
+            "2026-12-31/2027-01-01",
+            "31 December 2026 – 1 January 2027",
+            "31 dicembre 2026 – 1 gennaio 2027",
+        ),
+        (
+            "2026-11-24,2026-11-26",
+            "Tuesday 24 November 2026; Thursday 26 November 2026",
+            "martedì 24 novembre 2026; giovedì 26 novembre 2026",
+        ),
+    ],
+)
+def test_days_are_told_as_shortly_as_is_clear(spans: str, english: str, italian: str) -> None:
+    """A single day with its weekday; a span names month and year once where it can."""
+    assert days_in_words(parse_spans(spans), "en") == english
+    assert days_in_words(parse_spans(spans), "it") == italian

@@ -7,7 +7,9 @@ import pytest
 from jinja2 import nodes
 
 from gateway.core.devices import Standing
+from gateway.core.requests import Fault, RequestState
 from gateway.portal.messages import MESSAGES, say
+from gateway.portal.month import Mark
 from gateway.portal.navigation import PLACES
 from gateway.portal.pages import TEMPLATES
 from gateway.portal.tiles import CLOSED
@@ -32,6 +34,14 @@ SAID_BY_CODE = {
     *(place.key for place in PLACES),
     *("agree-tick", "agree-outdated", "agree-due", "agree-again", "agree-soon", "agree-accepted"),
     *("agree-nothing", "agree-in-en", "agree-in-it", "agree-notice-due", "agree-notice-soon"),
+    *("request-withdrawn", "request-given-back", "request-moved", "request-sent"),
+    *("request-beyond", "request-lesser", "request-quota", "request-quota-apart"),
+    *("request-dates", "request-state-late", "decide-choose", "decided-approved"),
+    *("decided-refused", "decided-before"),
+    *(f"request-state-{state}" for state in RequestState),
+    # Of what is not there, nothing is said.
+    *(f"request-fault-{one}" for one in {*Fault} - {Fault.UNKNOWN, Fault.OWN, Fault.SETTLED}),
+    *(f"day-{mark}" for mark in Mark),
     *("lost-overtaken", "lost-choose-one", "lost-serial", "lost-since", "lost-used", "lost-held"),
 }
 

@@ -5,6 +5,7 @@ import pytest
 from gateway.portal.doors import PORTAL
 from gateway.portal.messages import MESSAGES
 from gateway.portal.navigation import PLACES, Place
+from tests.gateway.portal.asks import asking
 from tests.gateway.portal.house import House
 
 
@@ -15,6 +16,7 @@ async def test_every_place_leads_somewhere_and_says_where_one_is(
     """Each is a page behind the portal's door, has words, and marks itself and no other."""
     assert "GET" in PORTAL[place.path]
     assert place.key in MESSAGES
+    asking(house)
     response = await house.get(place.path, await house.signed_in())
     html = await response.text()
     assert response.status == 200

@@ -55,11 +55,15 @@ def upgrade() -> None:
         sa.Column("asked_at", sa.BigInteger, nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("granted", sa.Text, nullable=False),
-        sa.Column("decided_by", sa.String(64), nullable=False),
+        sa.Column("decided_by", sa.Text, nullable=False),
         sa.Column("decided_at", sa.BigInteger),
         sa.Column("words", sa.Text, nullable=False),
+        sa.Column("ended_by", sa.Text, nullable=False),
+        sa.Column("ended_at", sa.BigInteger),
         sa.Column("told_at", sa.BigInteger),
+        sa.Column("answered_at", sa.BigInteger),
         sa.PrimaryKeyConstraint("number", name="pk_access_request"),
     )
     op.create_index("ix_access_request_username", "access_request", ["username"])
     op.create_index("ix_access_request_state", "access_request", ["state"])
+    op.create_index("ix_access_request_decided_at", "access_request", ["decided_at"])

@@ -1,0 +1,208 @@
+"""Rows of requests for access: one for each, under a number that people can say."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Row, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.core.agreements import Acceptance
+from gateway.core.days import UsedDay
+from gateway.core.people import Person
+from gateway.core.requests import AcceptedText, AccessRequest, RequestState, days_of
+from gateway.core.spans import parse_spans, show_spans
+from gateway.store import people
+from gateway.store.acceptances import list_acceptances
+from gateway.store.schema import access_request, person, used_day
+
+_request = access_request.c
+_OPEN: Final = (RequestState.ASKED, RequestState.APPROVED)
+_ANSWERS: Final = (RequestState.APPROVED, RequestState.REFUSED)
+TOLD_WITHIN: Final = timedelta(days=7)
+"""For how long letters are made up for, where there was no mail server."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFile:
+    """A request with all that belongs to it: days that were used, texts that were accepted."""
+
+    request: AccessRequest
+    days: tuple[UsedDay, ...]
+    acceptances: tuple[Acceptance, ...]
+
+
+async def insert_request(connection: AsyncConnection, new: AccessRequest) -> None:
+    """Write *new* down."""
+    await connection.execute(
+        insert(access_request).values(
+            number=new.number,
+            username=new.user,
+            app=new.app,
+            wanted=show_spans(new.wanted),
+            reason=new.reason,
+            serial=new.serial,
+            agreements="\n".join(map(str, new.agreements)),
+            asked_at=new.asked_at,
+            state=new.state,
+            granted="",
+            decided_by="",
+            words="",
+            ended_by="",
+        )
+    )
+
+
+async def next_number(connection: AsyncConnection) -> int:
+    """Return the number of the next request; nobody else writes meanwhile."""
+    newest = await connection.scalar(select(func.max(_request.number)))
+    return (newest or 0) + 1
+
+
+async def find_request(connection: AsyncConnection, number: int) -> AccessRequest | None:
+    """Return the request with *number*."""
+    rows = await connection.execute(select(access_request).where(_request.number == number))
+    row = rows.one_or_none()
+    return None if row is None else _read(row)
+
+
+async def list_requests(
+    connection: AsyncConnection,
+    *,
+    user: str | None = None,
+    app: str | None = None,
+    states: Sequence[RequestState] = (),
+) -> list[AccessRequest]:
+    """Return the requests that fit every filter given, by their numbers."""
+    wanted: list[ColumnElement[bool]] = []
+    if user is not None:
+        wanted.append(_request.username == user)
+    if app is not None:
+        wanted.append(_request.app == app)
+    if states:
+        wanted.append(_request.state.in_(states))
+    rows = await connection.execute(select(access_request).where(*wanted).order_by(_request.number))
+    return [_read(row) for row in rows]
+
+
+async def waiting(connection: AsyncConnection) -> list[tuple[AccessRequest, Person]]:
+    """Return what nobody has settled, by number, and who asked: those who may come in."""
+    rows = await connection.execute(
+        # A name that both tables have is ambiguous in a row.
+        select(access_request, *(one for one in people.PERSON if one.name != "username"))
+        .join_from(access_request, person, person.c.username == _request.username)
+        .where(_request.state == RequestState.ASKED, person.c.enabled.is_(True))
+        .order_by(_request.number)
+    )
+    return [(_read(row), people.read_person(row)) for row in rows]
+
+
+async def settle(
+    connection: AsyncConnection, number: int, state: RequestState, **values: object
+) -> bool:
+    """Move the request with *number* on, from where it may come to *state*; False: it was not there."""
+    before = RequestState.APPROVED if state is RequestState.ENDED else RequestState.ASKED
+    moved = await connection.execute(
+        update(access_request)
+        .where(_request.number == number, _request.state == before)
+        .values(state=state, **values)
+    )
+    return moved.rowcount == 1
+
+
+async def close_all(
+    connection: AsyncConnection, user: str, by: str, now: datetime
+) -> list[AccessRequest]:
+    """End whatever *user* has asked for or been granted; return what that was."""
+    found = await list_requests(connection, user=user, states=_OPEN)
+    for one in found:
+        asked = one.state is RequestState.ASKED
+        state = RequestState.WITHDRAWN if asked else RequestState.ENDED
+        await settle(connection, one.number, state, ended_by=by, ended_at=now)
+    return found
+
+
+async def accepted_texts(
+    connection: AsyncConnection, user: str, agreements: frozenset[str]
+) -> tuple[AcceptedText, ...]:
+    """Return the texts of *agreements* that *user* has accepted and not withdrawn from."""
+    standing = await list_acceptances(connection, user=user, standing=True)
+    found = [
+        AcceptedText(one.agreement, one.version, one.digest)
+        for one in standing
+        if one.agreement in agreements
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+async def file_of(
+    connection: AsyncConnection, request: AccessRequest, agreements: frozenset[str]
+) -> RequestFile:
+    """Return *request* with what belongs to it; *agreements* are those of the rules today."""
+    days = {day.isoformat() for day in days_of(request.granted)}
+    rows = await connection.execute(
+        select(used_day).where(used_day.c.username == request.user).order_by(used_day.c.day)
+    )
+    accepted = await list_acceptances(connection, user=request.user)
+    names = agreements | {one.agreement for one in request.agreements}
+    return RequestFile(
+        request,
+        tuple(
+            UsedDay(
+                row["username"],
+                row["count"],
+                date.fromisoformat(row["day"]),
+                row["app"],
+                row["serial"],
+                row["at"],
+            )
+            for row in rows.mappings()
+            if row["day"] in days
+        ),
+        tuple(one for one in accepted if one.agreement in names),
+    )
+
+
+async def untold(connection: AsyncConnection, now: datetime) -> list[AccessRequest]:
+    """Return the requests of whose being asked, or decided, somebody is to be written to."""
+    since = now - TOLD_WITHIN
+    asked = (_request.state == RequestState.ASKED) & (_request.asked_at > since)
+    decided = _request.state.in_(_ANSWERS) & (_request.decided_at > since)
+    rows = await connection.execute(
+        select(access_request)
+        .where(or_(asked & _request.told_at.is_(None), decided & _request.answered_at.is_(None)))
+        .order_by(_request.number)
+    )
+    return [_read(row) for row in rows]
+
+
+async def take_letter(connection: AsyncConnection, request: AccessRequest, now: datetime) -> bool:
+    """Take it on to write of *request* as it stands; False when somebody else has, or it moved."""
+    column = _request.told_at if request.state is RequestState.ASKED else _request.answered_at
+    taken = await connection.execute(
+        update(access_request)
+        .where(_request.number == request.number, _request.state == request.state, column.is_(None))
+        .values({column.name: now})
+    )
+    return taken.rowcount == 1
+
+
+def _read(row: Row[*tuple[Any, ...]]) -> AccessRequest:
+    return AccessRequest(
+        number=row.number,
+        user=row.username,
+        app=row.app,
+        wanted=parse_spans(row.wanted),
+        reason=row.reason,
+        serial=row.serial,
+        agreements=tuple(AcceptedText(*line.split(" ")) for line in row.agreements.splitlines()),
+        asked_at=row.asked_at,
+        state=RequestState(row.state),
+        granted=parse_spans(row.granted),
+        decided_by=row.decided_by,
+        decided_at=row.decided_at,
+        words=row.words,
+        ended_by=row.ended_by,
+        ended_at=row.ended_at,
+    )
