@@ -12,6 +12,7 @@ from policies.calendar import show_moment
 from policies.decide import decide
 from policies.model import Allow, AppPolicy, Deny, Level, Reason, RequestFacts, StepUp, Subject
 from policies.openings import opens_at
+from policies.papers import NO_PAPERS, Papers
 
 ALLOW: Final = "allow"
 DENY: Final = "deny"
@@ -42,6 +43,8 @@ class Case:
     """The rule that is to be the cause; None: any."""
     opens: datetime | None = None
     """When it is to open again; None: that is not asked."""
+    papers: Papers = NO_PAPERS
+    """What the person has accepted, been granted and used; never what they have in the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ def judge_case(
         Level.PASSWORD_TOTP,
         case.device,
         case.issuer,
+        case.papers,
         proved_at=moment,
     )
     match decide(policy, subject, case.request, moment):

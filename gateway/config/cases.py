@@ -6,6 +6,7 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Final
 
+from gateway.config.case_papers import read_papers
 from gateway.config.documents import read_document, visible_files
 from gateway.core.routes import normalise_target
 from gateway.core.site import Application
@@ -57,6 +58,18 @@ device = "stick-1"             # the device of the certificate; left out: of non
 issuer = "own"                 # whose certificate: that of our own CA, or a trust's name
 certificate_apps = ["wiki"]    # the applications that the certificate opens; left out: all
 expect = "deny"
+
+[[cases]]
+name = "no fourth day at home, nor two in a row"
+user = "anna"
+groups = ["technicians"]
+app = "desk"
+at = "2026-11-25 09:00"
+days_used = [2026-11-24]       # days that have counted; left out: none
+approved = ["2026-11-23/2026-11-27"]  # days that somebody has approved; left out: none
+accepted = ["smart-working"]   # agreements, or one version: "smart-working 2026-1"; left out: none
+expect = "days-spent"
+opens = "2026-11-26 00:00"
 """
 
 
@@ -122,6 +135,7 @@ def _read_case(section: Section, position: int, places: dict[str, str], site: _S
     issuer = section.text("issuer", default=OWN_ISSUER, check=check_name)
     scope = _names(section, "certificate_apps")
     request = _read_request(section)
+    papers = read_papers(section, policy)
     at, opens = _moment(section, "at", site.zone), _moment(section, "opens", site.zone)
     expect = section.text("expect", choices=EXPECTATIONS)
     rule = section.text("rule", default=None)
@@ -148,6 +162,7 @@ def _read_case(section: Section, position: int, places: dict[str, str], site: _S
         expect,
         rule,
         opens,
+        papers,
     )
 
 
@@ -170,7 +185,8 @@ def _check_against(section: Section, policy: AppPolicy, rule: str | None) -> Non
     """Report a rule that is not there, and a case that would end otherwise on another day."""
     if rule is not None:
         _known(section, "rule", rule, [one.name for one in policy.rules], "rule")
-    if "at" not in section and any(one.when is not None for one in policy.rules):
+    timed = any(one.when is not None or one.asks_papers for one in policy.rules)
+    if "at" not in section and timed:
         section.report("at", f"missing: rules of {policy.app!r} ask for times, so say when")
 
 

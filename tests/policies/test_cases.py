@@ -1,7 +1,7 @@
 """What is expected of rules, and what becomes of it."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import given
 from policies.cases import EXPECTATIONS, Case, Outcome, difference, judge_case
 from policies.decide import decide
 from policies.model import Allow, AppPolicy, Deny, Level, RequestFacts, Subject
-from policies.papers import NO_PAPERS
+from policies.papers import NO_PAPERS, Approval, Papers
 from policies.parse import parse_rules
 from policies.reading import Problem
 from policies.times import Almanac
@@ -66,6 +66,32 @@ def said(case: Case) -> str:
 def test_what_is_as_expected_says_nothing(case: Case) -> None:
     """Answer, rule and moment, as far as they are asked for."""
     assert said(case) == ""
+
+
+def test_papers_are_those_of_the_case() -> None:
+    """And when it opens is told with them too."""
+    problems: list[Problem] = []
+    days = {"per_month": 2, "consecutive": False}
+    rule = {
+        "name": "t",
+        "effect": "allow",
+        "users": ["anna"],
+        "requires": ["approval"],
+        "days": days,
+    }
+    policy = parse_rules("wiki", [rule], "rules", problems, Almanac(ROME))
+    assert policy is not None, problems
+    approved = (Approval("wiki", MORNING.date(), MORNING.date() + timedelta(days=30)),)
+    papers = Papers(approvals=approved, days={"remote-days": frozenset({MORNING.date()})})
+
+    def judged(case: Case) -> Outcome:
+        return judge_case(case, policy, None, MORNING)
+
+    assert judged(ANNA).answer == "approval-missing"
+    assert judged(replace(ANNA, papers=papers)) == Outcome("allow", "t")
+    late = replace(ANNA, at=TOMORROW, papers=papers)
+    after = datetime(2026, 11, 26, tzinfo=ROME)
+    assert judged(late) == Outcome("days-spent", "t", after)
 
 
 @pytest.mark.parametrize(

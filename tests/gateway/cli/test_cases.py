@@ -21,6 +21,24 @@ effect = "deny"
 everybody = true
 paths = ["/admin/**"]
 """
+AT_HOME = """
+[[rules]]
+name = "at home"
+effect = "allow"
+groups = ["technicians"]
+requires = ["approval", "agreement:smart-working"]
+days = { per_month = 3, consecutive = false }
+"""
+AGREEMENT = """
+[title]
+en = "Work at home"
+
+[[versions]]
+version = "2026-1"
+due = 2026-01-01
+[versions.texts]
+en = "1.en.md"
+"""
 HOLDS = """
 [[cases]]
 user = "anna"
@@ -163,5 +181,12 @@ def test_rules_that_cannot_be_read_are_told_instead(office: Runner) -> None:
 
 def test_the_example_is_a_file_of_cases(office: Runner) -> None:
     """It can be saved and judged as it is."""
+    office.add_app("desk")
+    file = office.site / "apps" / "desk.toml"
+    file.write_text(file.read_text(encoding="utf-8") + AT_HOME, encoding="utf-8")
+    agreements = office.site / "agreements"
+    (agreements / "smart-working").mkdir(parents=True)
+    (agreements / "smart-working.toml").write_text(AGREEMENT, encoding="utf-8")
+    (agreements / "smart-working" / "1.en.md").write_text("# At home\n", encoding="utf-8")
     write(office.site, office.done("policy", "test", "--example").stdout)
-    assert office.done("policy", "test").stdout == "3 cases, all as expected\n"
+    assert office.done("policy", "test").stdout == "4 cases, all as expected\n"

@@ -1,6 +1,6 @@
 """Files of cases, and all that can be wrong with them."""
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -10,25 +10,43 @@ from gateway.config.cases import EXAMPLE, read_cases
 from gateway.core.site import Application, Upstream
 from policies.cases import Case
 from policies.model import AppPolicy, RequestFacts
+from policies.papers import Agreement, AgreementVersion, Approval, Papers
 from policies.parse import parse_rules
 from policies.reading import Problem
 from policies.times import Almanac
 
 ROME = ZoneInfo("Europe/Rome")
+DESK = 'user = "anna"\napp = "desk"\nat = "2026-11-25 09:00"\nexpect = "deny"\n'
 ANNA = 'user = "anna"\napp = "crm"\nexpect = "allow"\n'
+
+
+VERSIONS = tuple(
+    AgreementVersion(version, date(int(version), 1, 1), frozenset({version * 16}))
+    for version in ("2025", "2026")
+)
+SMART = Agreement("smart-working", VERSIONS)
+ALMANAC = Almanac(ROME, agreements={SMART.name: SMART})
 
 
 def application(name: str, **rule: object) -> Application:
     """An application with one rule."""
     problems: list[Problem] = []
     rules = [{"name": "technicians", "effect": "allow", "groups": ["technicians"], **rule}]
-    policy = parse_rules(name, rules, "rules", problems, Almanac(ROME))
+    policy = parse_rules(name, rules, "rules", problems, ALMANAC)
     assert isinstance(policy, AppPolicy), problems
     upstreams = (Upstream("127.0.0.1", 9000),)
     return Application(name, f"{name}.example.it", upstreams, policy, name)
 
 
-APPS = {"wiki": application("wiki", hours="08:00-19:00"), "crm": application("crm")}
+PAPERS = {
+    "requires": ["approval", "agreement:smart-working"],
+    "days": {"per_month": 3, "consecutive": False},
+}
+APPS = {
+    "wiki": application("wiki", hours="08:00-19:00"),
+    "crm": application("crm"),
+    "desk": application("desk", **PAPERS),
+}
 
 
 def read(folder: Path, text: str) -> tuple[list[Case], list[str]]:
@@ -51,7 +69,7 @@ def test_the_example_can_be_read_as_it_is(tmp_path: Path) -> None:
     """And what each key says is what is in the case."""
     cases, problems = read(tmp_path, EXAMPLE)
     assert problems == []
-    assert [case.expect for case in cases] == ["allow", "outside-hours", "deny"]
+    assert [case.expect for case in cases] == ["allow", "outside-hours", "deny", "days-spent"]
     assert cases[1].opens == datetime(2026, 11, 25, 8, tzinfo=ROME)
     assert cases[2] == Case(
         place="tests/crm.toml: cases[3]",
@@ -66,6 +84,11 @@ def test_the_example_can_be_read_as_it_is(tmp_path: Path) -> None:
         at=datetime(2026, 11, 24, 9, tzinfo=ROME),
         expect="deny",
     )
+    assert cases[3].papers == Papers(
+        accepted=frozenset({"2025" * 16, "2026" * 16}),
+        approvals=(Approval("desk", date(2026, 11, 23), date(2026, 11, 27)),),
+        days={"remote-days": frozenset({date(2026, 11, 24)})},
+    )
 
 
 def test_the_shortest_case_takes_its_groups_from_the_store(tmp_path: Path) -> None:
@@ -78,6 +101,20 @@ def test_the_shortest_case_takes_its_groups_from_the_store(tmp_path: Path) -> No
         ("x", frozenset(), None),
     ]
     assert cases[1].request == RequestFacts("HEAD", "/b-c")
+
+
+def test_papers_are_what_the_case_says_and_nothing_else(tmp_path: Path) -> None:
+    """Days as texts or as TOML's own, one or from one to another; a version by its name."""
+    desk = DESK + 'accepted = ["smart-working 2025"]\n'
+    desk += 'days_used = [2026-11-02, "2026-11-10/2026-11-11"]\n'
+    cases, problems = read(tmp_path, f"[[cases]]\n{desk}[[cases]]\n{DESK}")
+    assert problems == []
+    assert cases[0].papers.accepted == frozenset({"2025" * 16})
+    days = (2, 10, 11)
+    assert cases[0].papers.days == {
+        "remote-days": frozenset(date(2026, 11, number) for number in days)
+    }
+    assert cases[1].papers == Papers(days={"remote-days": frozenset()})
 
 
 @pytest.mark.parametrize(
@@ -112,6 +149,24 @@ def test_moments_may_be_texts_or_those_of_toml(tmp_path: Path, written: str) -> 
         ),
         (ANNA.replace("allow", "outside-hour"), "did you mean 'outside-hours'?"),
         (ANNA.replace("anna", "Anna"), "[1].user: 'Anna' cannot be a name"),
+        (
+            DESK.replace('at = "2026-11-25 09:00"', ""),
+            "[1].at: missing: rules of 'desk' ask for times, so say when",
+        ),
+        (ANNA + "days_used = [2026-11-24]", "[1].days_used: no rule of 'crm' counts days"),
+        (ANNA + "approved = [2026-11-24]", "[1].approved: no rule of 'crm' requires an approval"),
+        (ANNA + "accepted = ['x']", "no rule of 'crm' requires an agreement 'x'"),
+        (DESK + "accepted = ['smart-workin']", "'smart-workin'; did you mean 'smart-working'?"),
+        (DESK + "accepted = ['smart-working 2024']", "no version '2024' of 'smart-working'; did"),
+        (DESK + "days_used = '2026-11-24'", "[1].days_used: expected a list of days"),
+        (DESK + "days_used = [2026-11-24T09:00:00]", "2026-11-24 09:00:00 is no day such as"),
+        (DESK + "days_used = ['2026-11-31']", "[1].days_used: 2026-11-31 is no day such as"),
+        (DESK + "days_used = [3]", "[1].days_used: 3 is no day such as 2026-11-24"),
+        (
+            DESK + "approved = ['2026-11-24/2026-11-23']",
+            "[1].approved: 2026-11-24/2026-11-23 is no",
+        ),
+        (DESK + "approved = ['0001-01-01/9999-12-31']", "is longer than a year"),
         (
             f"name = 'a'\n{ANNA}[[cases]]\nname = 'a'\n{ANNA}",
             "cases[2].name: 'a' is already the name of the case at tests/crm.toml: cases[1]",
