@@ -121,10 +121,17 @@ def _required(policy: AppPolicy) -> set[str]:
     }
 
 
-def unrequired(found: Configuration) -> list[Problem]:
-    """Return a warning for each agreement that no rule requires."""
-    return [
-        Problem(f"agreements/{name}.toml", "no rule requires it, so nobody is asked to accept it")
-        for name in sorted(found.agreements)
-        if not requiring(found.applications.values(), name)
-    ]
+def strange_agreements(found: Configuration) -> list[Problem]:
+    """Return a warning for each agreement that no rule requires, or that some cannot read."""
+    warnings = []
+    for name, document in sorted(found.agreements.items()):
+        place = f"agreements/{name}.toml"
+        if not requiring(found.applications.values(), name):
+            warnings.append(Problem(place, "no rule requires it, so nobody is asked to accept it"))
+        languages = {text.language for text in document.texts}
+        for version in document.agreement.versions:
+            lacking = sorted(languages.difference(document.languages(version.version)))
+            if lacking:
+                words = f"version {version.version!r} is not there in: {', '.join(lacking)}"
+                warnings.append(Problem(place, f"{words}; other versions are"))
+    return warnings

@@ -38,7 +38,7 @@ def check(here: Surroundings, *, as_json: bool) -> None:
     """Tell every problem of all files, cases that end otherwise, and strange rules.
 
     Strange is a rule that can never match, one that another contradicts, a name that nobody has,
-    and an agreement that no rule requires. Exit status 1 when there is a problem; what is strange is no problem.
+    an agreement that no rule requires, or that is not there in all of its languages. Exit status 1 when there is a problem; what is strange is no problem.
     """
     from gateway.bootstrap.trusted import trusts_of
 
@@ -73,11 +73,11 @@ def _look(
     problems = [*unread, *faults_of(judged)]
     if problems:
         return problems, []
-    from gateway.bootstrap.agreements import unrequired
+    from gateway.bootstrap.agreements import strange_agreements
 
     applications = found.applications.values()
     strange = here.run(lambda command: _strange(command, applications, trusts))
-    return [], [*unrequired(found), *strange]
+    return [], [*strange_agreements(found), *strange]
 
 
 async def _strange(

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from ca.trust import RevocationReason
 from gateway.bootstrap.creation import NewSite, create_site
 from gateway.bootstrap.folder import SiteFolder, clock, locate
 from gateway.bootstrap.listeners import open_listeners
+from gateway.bootstrap.new_agreements import add_agreement
 from gateway.bootstrap.process import READY
 from gateway.bootstrap.signing import open_authority
 from gateway.config import read_site
@@ -231,6 +232,17 @@ class TestFiles:
             assert reads("edge", users, made) == ["reads"]
         finally:
             made.unlink()
+
+    def test_an_agreement_that_root_adds_is_read_by_all(
+        self, folder: SiteFolder, users: Users
+    ) -> None:
+        """With its texts, in folders that no older site has."""
+        written = add_agreement(folder, "home", date(2026, 12, 1))
+        try:
+            for name in ("edge", "portal"):
+                assert reads(name, users, *written) == ["reads"] * 3
+        finally:
+            shutil.rmtree(folder.path / "agreements")
 
     def test_nobody_else_reads_anything(self, folder: SiteFolder) -> None:
         """Nothing in the folder is open to users who have no part in it."""

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import re
+import shutil
 import stat
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -177,10 +178,42 @@ def test_an_administrator_withdraws(site: Runner) -> None:
     assert "no user" in site.refused("agreement", "withdraw", "nobody", "home")
 
 
+def test_rules_are_explained_with_what_was_accepted(site: Runner) -> None:
+    """By `policy explain`, `who` and `diff`, each for the person whom it is about."""
+    anna, bruno = (site.json("policy", "explain", user, "wiki") for user in ("anna", "bruno"))
+    assert anna["decision"] == "allow"
+    assert (bruno["decision"], bruno["reason"]) == ("deny", "agreement-missing")
+    assert "home 1" in site.done("policy", "explain", "anna", "wiki").stdout
+    rows = site.json("policy", "who", "wiki", "--all")
+    assert {one["user"]: (one["answer"], one["reason"]) for one in rows} == {
+        "anna": ("yes", ""),
+        "bruno": ("no", "agreement-missing"),
+    }
+    before = site.site.parent / "before"
+    shutil.copytree(site.site / "apps", before / "apps")
+    wiki = before / "apps" / "wiki.toml"
+    wiki.write_text(wiki.read_text().replace('requires = ["agreement:home"]\n', ""))
+    changes = site.json("policy", "diff", str(before), str(site.site))["changes"]
+    assert [(one["who"][0]["user"], one["change"], one["when"]) for one in changes] == [
+        ("anna", "loses", "from 2999-01-01 on at all times"),
+        ("bruno", "loses", "always"),
+    ]
+
+
 def test_faulty_files_are_told(site: Runner) -> None:
     """Nothing can be said of agreements by files that are wrong."""
     (site.site / "agreements" / "home" / "1.en.md").write_text("")
     assert "is empty" in site.refused("agreement", "list")
+
+
+def test_a_language_that_one_version_lacks_is_told(site: Runner) -> None:
+    """Who reads Italian was asked in Italian last time."""
+    texts = site.site / "agreements" / "home"
+    (texts / "1.it.md").write_text("# Condizioni\n")
+    file = site.site / "agreements" / "home.toml"
+    file.write_text(HOME.replace('en = "1.en.md"', 'en = "1.en.md", it = "1.it.md"'))
+    [warning] = site.json("policy", "check")["warnings"]
+    assert warning["message"] == "version '2' is not there in: it; other versions are"
 
 
 def test_what_is_strange_is_told_by_policy_check(site: Runner) -> None:
