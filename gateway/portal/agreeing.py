@@ -71,6 +71,9 @@ def _asking(services: Services, visitor: Visitor) -> Mapping[str, list[Applicati
     request = replace(FRONT_PAGE, address=visitor.address)
     found: dict[str, list[Application]] = {}
     for application in services.applications().values():
+        # Most ask for nothing, and there may be a thousand of them.
+        if not any(rule.agreements for rule in application.policy.rules):
+            continue
         question = Question(subject, request, now, application.name)
         names = {
             agreement.name

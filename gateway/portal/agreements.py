@@ -38,6 +38,8 @@ WITHDRAW_PATH: Final = f"{AGREEMENTS_PATH}/withdraw"
 
 _APP: Final = "app"
 _READ: Final = "yes"
+_SHOWN: Final = 50
+"""How many lines of the record are shown, the newest; somebody may go back and forth for fun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,10 @@ async def show_agreements(request: web.Request, visitor: Visitor) -> web.StreamR
             }
             for one in concerns
         ],
-        "record": [_line(one, titles, language, services.site.time_zone) for one in record][::-1],
+        "record": [
+            _line(one, titles, language, services.site.time_zone)
+            for one in record[: -_SHOWN - 1 : -1]
+        ],
         "zone": services.site.time_zone.key,
     }
     return render(request, "agreements.html", values)

@@ -280,6 +280,19 @@ class TestWithdrawing:
         assert f"Fingerprint (SHA-256) {ENGLISH.digest}" in text
 
 
+    async def test_back_and_forth_leaves_a_page_that_can_be_read(self, house: House) -> None:
+        """The record is whole in the store; the page shows the newest of it."""
+        adopt(house, HOME)
+        session = await house.signed_in()
+        for _ in range(60):
+            house.clock.advance(seconds=1)
+            await accept(house, session)
+            await withdraw(house, session)
+        html = await (await house.get("/agreements", session)).text()
+        assert html.count(ENGLISH.digest) == 50
+        assert len(await house.store.acceptances(user="anna")) == 60
+
+
 class TestHome:
     async def test_says_what_is_to_be_accepted(self, house: House) -> None:
         """Above everything, for which applications; their tile leads there too."""
