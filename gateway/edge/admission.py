@@ -76,6 +76,14 @@ class ProofMissing:
 
 
 @dataclass(frozen=True, slots=True)
+class PapersMissing:
+    """By what memory holds something is to be accepted or approved; perhaps it was just now."""
+
+    fingerprint: Fingerprint
+    certificate: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class UseMissing:
     """Access is allowed, but that *app* is used is not written down yet."""
 
@@ -92,7 +100,15 @@ class DayMissing:
 
 _T = TypeVar("_T")  # PEP 695 is not in Python 3.11
 
-Missing = HolderMissing | SessionMissing | RecordMissing | ProofMissing | UseMissing | DayMissing
+Missing = (
+    HolderMissing
+    | SessionMissing
+    | RecordMissing
+    | ProofMissing
+    | PapersMissing
+    | UseMissing
+    | DayMissing
+)
 
 
 Ground = tuple[object, ...]
@@ -256,7 +272,7 @@ class Admission:
     async def learn(self, missing: Missing) -> None:
         """Ask the store for what is *missing*; raise `StoreUnavailable` where it cannot say."""
         match missing:
-            case HolderMissing(fingerprint, certificate):
+            case HolderMissing(fingerprint, certificate) | PapersMissing(fingerprint, certificate):
                 holder = await self._find_holder(fingerprint, certificate)
                 if len(self._holders) >= REMEMBERED_MAXIMUM:
                     self._holders.clear()

@@ -8,7 +8,7 @@ from gateway.core.people import Holder
 from gateway.core.ports import StoreUnavailable
 from gateway.core.refusal_kinds import STATUS, Refusal
 from gateway.core.sessions import SessionId
-from gateway.edge.admission import Grant, HolderMissing, Missing, ProofMissing
+from gateway.edge.admission import Grant, HolderMissing, Missing, PapersMissing, ProofMissing
 from gateway.edge.answers import redirect, refuse
 from gateway.edge.buffering import BufferedExchange
 from gateway.edge.connections import reset
@@ -247,7 +247,7 @@ class Downstream(Stream):
             if isinstance(verdict, _VERDICTS):
                 return verdict
             await self.edge.admission.learn(verdict)
-            looked = looked or isinstance(verdict, ProofMissing)
+            looked = looked or isinstance(verdict, ProofMissing | PapersMissing)
             verdict = self.edge.gate.judge(self.peer, head, looked=looked)
         message = "what is asked changes all the time"
         raise StoreUnavailable(message)

@@ -32,6 +32,7 @@ from gateway.edge.admission import (
     Grant,
     HolderMissing,
     Missing,
+    PapersMissing,
     ProofMissing,
     RecordMissing,
     SessionMissing,
@@ -80,6 +81,8 @@ _CONFIRM: Final = "/confirm?to="
 _RESERVED: Final = RESERVED_PREFIX.encode()
 ENTER_PATH: Final = _RESERVED + b"enter"
 _REMEMBERED_WHOLES: Final = 16
+_PAPERS: Final = frozenset({Reason.AGREEMENT_MISSING, Reason.APPROVAL_MISSING})
+"""What people and their managers do something about at the portal, and come back."""
 _Numbers = tuple[SessionId | None, ...]
 
 
@@ -130,7 +133,7 @@ class Gate:
     def judge(self, peer: Peer, head: RequestHead, *, looked: bool = False) -> Verdict | Missing:
         """Say what becomes of a request, or what must be learnt first.
 
-        *looked* says that a `ProofMissing` was learnt for this very request.
+        *looked* says that a `ProofMissing` or `PapersMissing` was learnt for this very request.
         """
         if peer.door is Door.PLAIN:
             return self._to_portal(Listener.PLAIN_HTTP, peer, head, _Found(None))
@@ -259,7 +262,10 @@ class Gate:
                 if session is None and refusal not in TOLD_TO_ANYBODY:
                     # Perhaps somebody with a stick that they have found.
                     return self._sign_in(head, found.event)
-                return self._deny(peer, holder, app, denied, refusal, opens)
+                # As below: it may have been accepted or approved a moment ago.
+                again = not looked and denied.reason in _PAPERS
+                missing = PapersMissing(holder.fingerprint, peer.certificate) if again else None
+                return missing or self._deny(peer, holder, app, denied, refusal, opens)
             case Allow(spends=Spend() as spend) if session is not None:
                 use = DayUse(session, spend, app.name, holder.serial, holder.device, address)
                 return self._unfit(app, head) or DayMissing(use)

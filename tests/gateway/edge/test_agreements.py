@@ -80,6 +80,18 @@ async def test_it_opens_with_the_acceptance_and_is_cut_with_the_withdrawal(stage
     assert reply.refusal == Refusal.AGREEMENT_MISSING
 
 
+async def test_it_opens_before_the_feed_says_so(stage: Stage) -> None:
+    """Whoever comes from the portal may be faster; so the store is asked once before refusing."""
+    require(stage, v1=date(2026, 1, 1))
+    anna = await stage.enter()
+    assert (await anna.ask()).refusal == Refusal.AGREEMENT_MISSING
+    stage.held.swallow = True
+    text = AgreementText("1", "en", "# Terms", DIGESTS["1"])
+    await stage.store.accept_agreement(signatory(stage, anna), "home", text, lambda _: True)
+    assert (await anna.ask("/at-once")).body == b"/at-once"
+    stage.held.swallow = False
+
+
 async def test_a_new_version_closes_it_at_midnight_of_its_day(stage: Stage) -> None:
     """By the site's clock, open connections too; accepting it brings access back."""
     midnight = shortly_before_midnight(stage)

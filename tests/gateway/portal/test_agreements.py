@@ -279,7 +279,6 @@ class TestWithdrawing:
         text = await text_of(await house.get("/agreements", session))
         assert f"Fingerprint (SHA-256) {ENGLISH.digest}" in text
 
-
     async def test_back_and_forth_leaves_a_page_that_can_be_read(self, house: House) -> None:
         """The record is whole in the store; the page shows the newest of it."""
         adopt(house, HOME)
