@@ -1,8 +1,10 @@
 """Which text is asked for, and which can be accepted."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.core.agreements import Acceptance, AgreementDocument, AgreementText
 from policies.papers import Agreement, AgreementVersion, mark_of
@@ -85,3 +87,43 @@ def test_a_record_says_what_policies_ask_for() -> None:
     at = datetime(2026, 11, 24, tzinfo=UTC)
     one = Acceptance("anna", "home", "2", "it", DIGESTS["2"], "1f", at)
     assert HOME.agreement.is_accepted(frozenset({one.mark}), at.date())
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> AgreementDocument:
+    """Any agreement of one to five versions."""
+    days = draw(st.lists(st.dates(date(2026, 1, 1), date(2026, 3, 1)), min_size=1, max_size=5))
+    versions = tuple(
+        AgreementVersion(f"{number}", day, frozenset({f"mark {number}"}))
+        for number, day in enumerate(sorted(set(days)))
+    )
+    return AgreementDocument(Agreement("any", versions), {"en": "Any"}, ())
+
+
+MARKS = st.frozensets(st.sampled_from([f"mark {number}" for number in range(5)]))
+
+
+@given(documents(), MARKS, st.dates(date(2025, 12, 1), date(2026, 4, 1)))
+def test_nobody_is_shut_out_without_a_way_in(
+    document: AgreementDocument, accepted: frozenset[str], day: date
+) -> None:
+    """Whoever lacks something is offered it; accepting it is enough, and nothing more is asked."""
+    agreement, wanted = document.agreement, document.wanted(accepted, day)
+    if not agreement.is_accepted(accepted, day):
+        assert wanted is not None
+    if wanted is not None:
+        assert wanted in document.offered(day)
+        richer = accepted | wanted.digests
+        assert agreement.is_accepted(richer, day)
+        assert document.wanted(richer, day) is None
+
+
+@given(documents(), MARKS, MARKS, st.dates(date(2025, 12, 1), date(2026, 4, 1)))
+def test_time_only_takes_and_accepting_only_gives(
+    document: AgreementDocument, accepted: frozenset[str], more: frozenset[str], day: date
+) -> None:
+    """Nothing comes to be accepted by waiting, and nothing is lost by accepting more."""
+    agreement = document.agreement
+    now = agreement.is_accepted(accepted, day)
+    assert now or not agreement.is_accepted(accepted, day + timedelta(days=1))
+    assert agreement.is_accepted(accepted | more, day) or not now
