@@ -9,6 +9,7 @@ from policies.match import (
     CRITERIA,
     MISS,
     Verdict,
+    day_of,
     in_words,
     judge_groups,
     judge_level,
@@ -68,9 +69,11 @@ def decide(policy: AppPolicy, subject: Subject, request: RequestFacts, now: date
     """
     if judge_scope(subject.scope, policy.app) is MISS:
         return Deny(Reason.OUTSIDE_CERTIFICATE_SCOPE)
-    question = Question(subject, request, now, policy.app)
+    plan = plan_of(policy)
+    day = None if plan.local is None else plan.local.look(now)[0]
+    question = Question(subject, request, now, policy.app, day)
     found = _Found()
-    concerned = plan_of(policy).concerning(subject)
+    concerned = plan.concerning(subject)
     for ready in concerned:
         if ready.fits(question):
             found.add(ready, question)
@@ -158,7 +161,7 @@ def _let_in(
             fresh_until = _first_of(fresh_until, since + within)
     spends = None
     if found.allowing is None and rule.days is not None:
-        spends = Spend(rule.days, rule.local.look(now)[0])
+        spends = Spend(rule.days, day_of(rule, question))
     return Allow(rule.name, until, _names(found.observing), fresh_until, spends)
 
 
@@ -177,7 +180,8 @@ def _codes_wanted(
 
 def _is_new_day(rule: Rule, question: Question) -> bool:
     assert rule.days is not None  # noqa: S101 - asked before
-    return rule.local.look(question.now)[0] not in question.subject.papers.days_of(rule.days)
+    day = question.day or day_of(rule, question)
+    return day not in question.subject.papers.days_of(rule.days)
 
 
 def _earlier(one: Ready | None, other: Ready) -> Ready:

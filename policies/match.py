@@ -120,7 +120,7 @@ def judge_approval(rule: Rule, question: Question) -> Verdict:
     """Whether somebody has approved the application for the day that it is."""
     if rule.approval is None:
         return NOT_ASKED
-    day = day_of(rule, question)
+    day = question.day or day_of(rule, question)
     return HIT if question.subject.papers.approved(question.app, day) else MISS
 
 
@@ -128,7 +128,8 @@ def judge_agreements(rule: Rule, question: Question) -> Verdict:
     """Whether every text that the rule names was accepted, as it is due on the day that it is."""
     if rule.agreements is None:
         return NOT_ASKED
-    accepted, day = question.subject.papers.accepted, day_of(rule, question)
+    accepted = question.subject.papers.accepted
+    day = question.day or day_of(rule, question)
     for agreement in rule.agreements:
         if not agreement.is_accepted(accepted, day):
             return MISS
@@ -139,8 +140,9 @@ def judge_days(rule: Rule, question: Question) -> Verdict:
     """Whether the day that it is has been counted already, or may be."""
     if rule.days is None:
         return NOT_ASKED
-    day = day_of(rule, question)
-    return HIT if rule.days.permits(question.subject.papers.days_of(rule.days), day) else MISS
+    day = question.day or day_of(rule, question)
+    days = question.subject.papers.days_of(rule.days)
+    return HIT if day in days or rule.days.permits(days, day) else MISS
 
 
 def judge_level(required: Level, level: Level) -> Verdict:

@@ -95,9 +95,13 @@ class Agreement:
         That is the version which is due, or any later one; and before the first is due, one of
         them: what is asked for is never in force without a text.
         """
-        current = self.current(day)
-        since = 0 if current is None else self.versions.index(current)
-        return any(not one.digests.isdisjoint(accepted) for one in self.versions[since:])
+        for one in reversed(self.versions):
+            if not one.digests.isdisjoint(accepted):
+                return True
+            if one.due <= day:
+                # Earlier ones have been followed by this one.
+                return False
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +166,10 @@ class Papers:
 
     def approved(self, app: str, day: date) -> bool:
         """Say whether *app* was approved for *day*."""
-        return any(one.app == app and one.first <= day <= one.last for one in self.approvals)
+        for one in self.approvals:  # noqa: SIM110 - a generator costs each decision more than this
+            if one.app == app and one.first <= day <= one.last:
+                return True
+        return False
 
     def days_of(self, quota: DayQuota) -> frozenset[date]:
         """Return the days that count for *quota*."""

@@ -26,11 +26,14 @@ from policies.papers import Papers
 
 Judge = Callable[[Rule, Question], Verdict]
 
-_PAPERS: Final[tuple[Judge, ...]] = (judge_approval, judge_agreements, judge_days)
+_ON_A_DAY: Final[tuple[Judge, ...]] = (judge_approval, judge_agreements, judge_days)
+_PAPERS: Final = tuple(
+    (criterion.name, criterion.judge) for criterion in CRITERIA if criterion.judge in _ON_A_DAY
+)
 _ASKED: Final = tuple(
     (criterion.name, criterion.judge)
     for criterion in CRITERIA
-    if criterion.judge not in (judge_users, judge_groups, judge_when, *_PAPERS)
+    if criterion.judge not in (judge_users, judge_groups, judge_when, *_ON_A_DAY)
 )
 
 
@@ -45,19 +48,21 @@ class Ready:
     rule: Rule
     judges: tuple[Judge, ...]
     when: Timetable | None
-    papers: tuple[Judge, ...] = ()
+    steady: tuple[Judge, ...]
+    """Those of them that say the same on every day."""
+    papers: tuple[Judge, ...]
     """Those that may say something else on another day."""
 
     def fits(self, question: Question) -> bool:
         """Say whether the rule, which was found for who asks, matches but for the time."""
-        for judge in self.judges:
+        for judge in self.judges:  # noqa: SIM110 - a generator costs each decision more than this
             if judge(self.rule, question) is MISS:
                 return False
-        return not self.papers or self.has_papers(question)
+        return True
 
     def fits_some_day(self, question: Question) -> bool:
         """Say whether it matches but for the time, and for papers, which may come."""
-        return all(judge(self.rule, question) is not MISS for judge in self.judges)
+        return all(judge(self.rule, question) is not MISS for judge in self.steady)
 
     def has_papers(self, question: Question) -> bool:
         """Say whether who asks has what the rule wants of papers."""
@@ -79,13 +84,16 @@ class Closing:
 class Plan:
     """Where the rules of one application are found."""
 
-    __slots__ = ("_everybody", "_groups", "_users", "closings")
+    __slots__ = ("_everybody", "_groups", "_users", "closings", "local")
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         """Lay out *rules*."""
         self.closings: dict[tuple[frozenset[int], Papers | None], Closing] = {}
         """What `openings` has found, by the positions of the rules that it looked at, and by the
         papers of who asked where these rules ask for any."""
+        clocks = {id(rule.local): rule.local for rule in rules if rule.asks_papers}
+        self.local = clocks.popitem()[1] if len(clocks) == 1 else None
+        """Which day it is for all rules that ask for papers, so that it is found out once."""
         everybody: list[Ready] = []
         users: dict[str, list[Ready]] = {}
         groups: dict[str, list[Ready]] = {}
@@ -93,8 +101,8 @@ class Plan:
             judges = tuple(judge for name, judge in _ASKED if getattr(rule, name) is not None)
             if rule.users is not None and rule.groups is not None:
                 judges = (judge_groups, *judges)
-            papers = _PAPERS if rule.asks_papers else ()
-            ready = Ready(position, rule, judges, rule.when, papers)
+            papers = tuple(judge for name, judge in _PAPERS if getattr(rule, name) is not None)
+            ready = Ready(position, rule, (*judges, *papers), rule.when, judges, papers)
             if rule.users is not None:
                 for user in rule.users:
                     users.setdefault(user, []).append(ready)

@@ -7,10 +7,11 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from statistics import median
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 from gateway.config import Configuration, read_configuration
 from gateway.core.sessions import SessionId
@@ -21,6 +22,7 @@ from policies.calendar import Span, Timetable
 from policies.decide import decide
 from policies.model import AppPolicy, Deny, Effect, Level, RequestFacts, Rule, Subject
 from policies.openings import opens_at
+from policies.papers import Agreement, AgreementVersion, Approval, DayQuota, LocalDays, Papers
 from policies.paths import parse_path_pattern
 from policies.plan import plan_of
 from tests.bench.report import Section, at_most
@@ -53,6 +55,10 @@ def measure_policies(directory: Path, *, quick: bool) -> Section:
     rows = [(name, f"{cost:.2f} µs") for name, cost in zip(names, costs, strict=True)]
     rich = _rich(directory / "rich", rounds)
     rows.append(("all of 10 rules with hours, holidays and networks match", f"{rich:.2f} µs"))
+    papers = _papers(rounds)
+    rows.append(("all of 10 rules with days, approval and agreement match", f"{papers:.2f} µs"))
+    spent = _spent(rounds)
+    rows.append(("refused for days that are used up, with the next", f"{spent:.1f} µs"))
     remembered = _remembered(found, rounds)
     rows.append(("remembered", f"{remembered:.3f} µs"))
     never = _never(rounds)
@@ -74,6 +80,7 @@ def measure_policies(directory: Path, *, quick: bool) -> Section:
         (
             at_most(f"a decision, {names[1]}", costs[1], 10, " µs"),
             at_most("a decision on which 10 rules with all of it bear", rich, 10, " µs"),
+            at_most("a decision on which 10 rules with papers bear", papers, 10, " µs"),
             at_most("a remembered decision", remembered, 1, " µs", 3),
             at_most("a refusal that time alone does not end", never, 20, " µs"),
             at_most("loading the site's rules", loading, 5, " s"),
@@ -153,6 +160,51 @@ def _rich(directory: Path, rounds: int) -> float:
             decide(policy, subject, _FACTS, NOW)
 
     return _cost(ask, 5000, rounds)
+
+
+def _desk(used: tuple[date, ...]) -> tuple[AppPolicy, Subject]:
+    """Return ten rules that ask for papers, and somebody who has them and has *used* days."""
+    version = AgreementVersion("1", date(2026, 1, 1), frozenset({"aa" * 32}))
+    rule = Rule(
+        "at home",
+        Effect.ALLOW,
+        None,
+        frozenset({"g1"}),
+        approval=True,
+        agreements=(Agreement("home", (version,)),),
+        days=DayQuota(3, consecutive=False),
+        local=LocalDays(ZoneInfo("Europe/Rome")),
+    )
+    papers = Papers(
+        version.digests,
+        (Approval("desk", date(2026, 11, 1), date(2026, 12, 31)),),
+        {"remote-days": frozenset(used)},
+    )
+    subject = Subject("u1", frozenset({"g1", "g2", "g3"}), None, Level.PASSWORD_TOTP, papers=papers)
+    return AppPolicy("desk", (rule,) * 10), subject
+
+
+def _papers(rounds: int) -> float:
+    """Measure a decision in which ten rules ask for papers, all of which are there."""
+    policy, subject = _desk((NOW.date(), date(2026, 11, 3)))
+
+    def ask() -> None:
+        for _ in range(5000):
+            decide(policy, subject, _FACTS, NOW)
+
+    return _cost(ask, 5000, rounds)
+
+
+def _spent(rounds: int) -> float:
+    """Measure a refusal by days that are used up: when it opens is known after the first."""
+    policy, subject = _desk(tuple(date(2026, 11, number) for number in (3, 5, 9)))
+
+    def ask() -> None:
+        for _ in range(1000):
+            denied = decide(policy, subject, _FACTS, NOW)
+            refusal_of(policy, subject, _FACTS, cast(Deny, denied), NOW)
+
+    return _cost(ask, 1000, rounds)
 
 
 def _opening(directory: Path, rounds: int, *, known: bool) -> float:
