@@ -1,12 +1,13 @@
 """What is strange about rules that are not wrong: those that never match, and contradictions."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
 from policies.calendar import Timetable
 from policies.model import AppPolicy, Effect, Network, Rule
-from policies.papers import Agreement
+from policies.papers import Agreement, DayQuota
 from policies.paths import PathPattern
 
 _YEARS: Final = timedelta(days=3 * 366)
@@ -35,6 +36,10 @@ def review(policy: AppPolicy, today: date) -> list[Oddity]:
             for agreement in rule.agreements or ()
             if agreement.current(today) is None
         )
+        if rule.days is not None:
+            found.extend(
+                Oddity(position, rule.name, message) for message in _days_in_vain(rule, policy)
+            )
         if rule.effect is Effect.ALLOW:
             found.extend(
                 Oddity(position, rule.name, _against(rule, other))
@@ -78,6 +83,33 @@ def _against(allow: Rule, deny: Rule) -> str:
     if covers(allow, deny):
         return f"it contradicts rule {deny.name!r}, which denies exactly the same, and wins"
     return f"it can never let anybody in: rule {deny.name!r} denies all of it"
+
+
+def _days_in_vain(rule: Rule, policy: AppPolicy) -> Iterator[str]:
+    for other in policy.rules:
+        if other.effect is Effect.ALLOW and other.days is None and covers(other, rule):
+            yield f"it never counts a day: rule {other.name!r} lets in the same without counting"
+
+
+def differing_counts(policies: Iterable[AppPolicy]) -> list[tuple[str, Oddity]]:
+    """Return, with its application, each rule that wants another number of days than one before.
+
+    Of the same count: days are shared, so whoever has used those of one has used some of the other.
+    """
+    before: dict[str, tuple[DayQuota, str]] = {}
+    found: list[tuple[str, Oddity]] = []
+    for policy in policies:
+        for position, rule in enumerate(policy.rules, start=1):
+            if rule.days is None:
+                continue
+            quota, app = before.setdefault(rule.days.count, (rule.days, policy.app))
+            if quota != rule.days:
+                message = (
+                    f"it counts {rule.days} as {quota.count!r}, and another rule, of {app!r}, "
+                    f"counts {quota}: the days are the same; give one another count"
+                )
+                found.append((policy.app, Oddity(position, rule.name, message)))
+    return found
 
 
 def _not_due(agreement: Agreement) -> str:

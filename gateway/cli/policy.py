@@ -18,7 +18,7 @@ from gateway.core.site import Application
 from gateway.core.trusts import Trust
 from policies.model import RequestFacts
 from policies.reading import Problem
-from policies.review import review
+from policies.review import differing_counts, review
 
 if TYPE_CHECKING:
     from gateway.bootstrap.command import Command
@@ -90,6 +90,10 @@ async def _strange(
         (application.name, odd.position, odd.rule, odd.message)
         for application in applications
         for odd in review(application.policy, today)
+    ]
+    found += [
+        (app, odd.position, odd.rule, odd.message)
+        for app, odd in differing_counts(one.policy for one in applications)
     ]
     found += [
         (one.app, one.position, one.rule, one.message)

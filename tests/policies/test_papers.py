@@ -49,6 +49,54 @@ def test_a_day_that_clocks_begin_twice_is_one_day() -> None:
     assert local.look(datetime(2018, 2, 18, 3, tzinfo=UTC))[0] == date(2018, 2, 18)
 
 
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("year", [2011, 2018, 2026])
+def test_a_year_has_each_of_its_days_once(zone: str, year: int) -> None:
+    """From one end of a day to the next, in a year of changes; but for one that never was."""
+    local, days = LocalDays(ZoneInfo(zone)), list[date]()
+    moment = datetime(year, 1, 1, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    while (found := local.look(moment))[0].year == year:
+        days.append(found[0])
+        moment = found[1]
+    # An hour before midnight that comes twice is asked about twice, and is the same day.
+    assert days == sorted(days)
+    left_out = {date(2011, 12, 30)} if zone == "Pacific/Apia" else set[date]()
+    first = date(year, 1, 1)
+    every = {
+        first + timedelta(days=number) for number in range((date(year + 1, 1, 1) - first).days)
+    }
+    assert {*days} == every - left_out
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("consecutive", [True, False])
+def test_whoever_asks_all_year_long_has_their_days_and_no_more(
+    zone: str, consecutive: bool
+) -> None:
+    """Every twenty minutes, whatever clocks do: so many of each month, and never two in a row."""
+    local, quota = LocalDays(ZoneInfo(zone)), DayQuota(3, consecutive)
+    days: frozenset[date] = frozenset()
+    moment = datetime(2011, 1, 1, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    while (day := local.look(moment)[0]).year == 2011:
+        if day not in days and quota.permits(days, day):
+            days |= {day}
+        moment += timedelta(minutes=20)
+    for month in range(1, 13):
+        assert sum(one.month == month for one in days) == quota.per_month
+    assert consecutive or not any(one + timedelta(days=1) in days for one in days)
+
+
+def test_the_next_day_is_found_over_the_end_of_a_month_and_a_year() -> None:
+    """Where the last day of a month was used, the second of the next; and what is left out is none."""
+    apart = DayQuota(1, consecutive=False)
+    assert apart.next_day(frozenset({date(2026, 11, 1)}), date(2026, 11, 2)) == date(2026, 12, 1)
+    assert apart.next_day(frozenset({date(2026, 12, 31)}), date(2027, 1, 1)) == date(2027, 1, 2)
+    assert DayQuota(1).next_day(frozenset({date(2026, 12, 31)}), date(2027, 1, 1)) == date(
+        2027, 1, 1
+    )
+    assert apart.next_day(frozenset({date(2028, 2, 29)}), date(2028, 3, 1)) == date(2028, 3, 2)
+
+
 HOME = Agreement(
     "home",
     (

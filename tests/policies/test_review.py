@@ -10,8 +10,9 @@ from hypothesis import given
 from policies.calendar import Timetable
 from policies.decide import decide
 from policies.model import Allow, AppPolicy, Effect, RequestFacts, Rule, Subject
+from policies.papers import DayQuota
 from policies.paths import parse_path_pattern
-from policies.review import covers, review
+from policies.review import covers, differing_counts, review
 from tests.policies.test_decide import MOMENTS, REQUESTS, RULES, SUBJECTS
 
 ROME = ZoneInfo("Europe/Rome")
@@ -97,3 +98,28 @@ def _criteria(rule: Rule) -> dict[str, object]:
         "effect": Effect.ALLOW,
         "totp_within": None,
     }
+
+
+def test_days_that_never_count() -> None:
+    """Where another rule lets the same people in, from everywhere and without counting."""
+    counting = narrowed(name="home", days=DayQuota(3))
+    assert said(counting, ANNA) == [
+        "1: home: it never counts a day: rule 'anna' lets in the same without counting"
+    ]
+    office = narrowed(name="office", networks=(ip_network("10.0.0.0/8"),))
+    assert said(counting, office) == []
+    assert said(counting, narrowed(name="other", days=DayQuota(5, count="other"))) == []
+
+
+def test_days_that_are_the_same_and_have_another_number() -> None:
+    """In whichever application: what was used for one is used for the other."""
+    one = AppPolicy("wiki", (narrowed(name="home", days=DayQuota(3)),))
+    two = AppPolicy("crm", (narrowed(name="far", days=DayQuota(5, consecutive=False)),))
+    own = AppPolicy("crm", (narrowed(name="far", days=DayQuota(5, count="crm-days")),))
+    [(app, odd)] = differing_counts([one, two])
+    assert (app, odd.position, odd.rule) == ("crm", 1, "far")
+    assert odd.message == (
+        "it counts 5 a month, never two in a row as 'remote-days', and another rule, of 'wiki', "
+        "counts 3 a month: the days are the same; give one another count"
+    )
+    assert differing_counts([one, own]) == differing_counts([one, one]) == []
