@@ -21,6 +21,7 @@ from gateway.cli.mail import mail
 from gateway.cli.output import printable
 from gateway.cli.policy import policy
 from gateway.cli.reload import reload
+from gateway.cli.request import request
 from gateway.cli.session import session
 from gateway.cli.site import demo, doctor, init, serve
 from gateway.cli.surroundings import Surroundings
@@ -118,6 +119,6 @@ def main(ctx: click.Context, site: Path, debug: bool) -> None:
 
 for command in (
     *(init, serve, reload, demo, doctor, user, cert, kit),
-    *(app, policy, agreement, session, day, crl, ca, audit, mail, explain),
+    *(app, policy, agreement, request, session, day, crl, ca, audit, mail, explain),
 ):
     main.add_command(command)

@@ -86,6 +86,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *(f"kit {verb}" for verb in ("build", "verify", "renew")),
         *(f"app {verb}" for verb in ("add", "list", "show", "check", "remove")),
         *("day list", "day give-back"),
+        *(f"request {verb}" for verb in ("list", "show", "approve", "refuse", "end", "export")),
         *("session list", "session end", "crl publish", "crl show", "audit tail", "mail test"),
         *(f"ca trust {verb}" for verb in ("add", "list", "show", "remove", "assign")),
         "ca trust certificates",
