@@ -1,6 +1,6 @@
 """Requests for access, for the command: who asks for what, the answer, and the file of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -18,6 +18,7 @@ from gateway.core.requests import (
 from gateway.core.site import Application
 from gateway.core.spans import DaySpan, parse_spans, show_spans
 from gateway.store import RequestFile
+from policies.values import Problem, suggest
 
 _WORDS = {
     Fault.NO_DAYS: "no day is left of it: name at least one with --days, or refuse it",
@@ -118,6 +119,32 @@ async def end(command: Command, number: int) -> AccessRequest:
             f"request {number} is {found.state}: only what was approved can be ended"
         )
     return _done(number, found, await command.store.end_access(number, by=command.by))
+
+
+async def strange_managers(command: Command, applications: Iterable[Application]) -> list[Problem]:
+    """Return what is strange about who decides: names that nobody has, rules that nobody answers."""
+    people, named = await command.store.people(), command.site.managers
+    users = {one.user for one in people}
+    known = {group for one in people for group in one.groups}
+    found = []
+    for group, managers in sorted(named.items()):
+        place = f"pusterla.toml: groups.{group}"
+        if group not in known:
+            found.append(Problem(place, f"nobody is in this group yet{suggest(group, known)}"))
+        for name in sorted(managers - users):
+            words = f"there is no user {name!r} yet{suggest(name, users)}"
+            found.append(Problem(f"{place}.managers", words))
+    for application in applications:
+        for position, rule in enumerate(application.policy.rules, start=1):
+            groups = named.keys() if rule.groups is None else named.keys() & rule.groups
+            if rule.approval is None or groups:
+                continue
+            words = (
+                f"{rule.name!r}: requires an approval, and no group of it has managers ([groups] in"
+                " pusterla.toml): only `pusterla request approve` answers"
+            )
+            found.append(Problem(f"apps/{application.name}.toml: rules[{position}]", words))
+    return found
 
 
 def read_days(text: str) -> tuple[DaySpan, ...]:

@@ -84,6 +84,7 @@ async def _strange(
     command: "Command", applications: Collection[Application], trusts: Collection[str]
 ) -> list[Problem]:
     from gateway.bootstrap.access import find_strangers
+    from gateway.bootstrap.requests import strange_managers
 
     today = command.clock().astimezone(command.site.time_zone).date()
     found = [
@@ -99,10 +100,11 @@ async def _strange(
         (one.app, one.position, one.rule, one.message)
         for one in await find_strangers(command, applications, trusts)
     ]
-    return [
+    rules = [
         Problem(f"apps/{app}.toml: rules[{position}]", f"{rule!r}: {message}")
         for app, position, rule, message in sorted(found)
     ]
+    return [*rules, *await strange_managers(command, applications)]
 
 
 @policy.command(

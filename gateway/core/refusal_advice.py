@@ -185,8 +185,9 @@ ADVICE: Final[Mapping[Refusal, Advice]] = {
     Refusal.APPROVAL_MISSING: Advice(
         "A rule is for the person on days that somebody has approved, and this is none of them.",
         (
-            "See for which days it was: `pusterla policy explain {user} {app}`.",
-            "They ask for it themselves, on the start page.",
+            "See what they have asked for: `pusterla request list --user {user} --app {app}`.",
+            "Answer what waits: `pusterla request approve NUMBER`, if their manager does not.",
+            "They ask for it themselves: the page that refused them leads there.",
         ),
     ),
     Refusal.AGREEMENT_MISSING: Advice(

@@ -19,6 +19,7 @@ class Way(Enum):
     AGAIN = "again"  # the same address once more
     PORTAL = "portal"  # the start of the site; only where the certificate is known
     AGREEMENTS = "agreements"  # what is to be read and accepted; as above
+    REQUESTS = "requests"  # where access is asked for; as above
     NONE = "none"
 
 
@@ -48,6 +49,7 @@ class Frame:
     again: str
     to_portal: str
     to_agreements: str
+    to_requests: str
     lost: str
     report_lost: str
 
@@ -73,7 +75,7 @@ WAYS: Final = {
     Refusal.OUTSIDE_NETWORK: Way.PORTAL,
     Refusal.OTHER_CERTIFICATE: Way.PORTAL,
     Refusal.PART_NOT_ALLOWED: Way.PORTAL,
-    Refusal.APPROVAL_MISSING: Way.PORTAL,
+    Refusal.APPROVAL_MISSING: Way.REQUESTS,
     Refusal.AGREEMENT_MISSING: Way.AGREEMENTS,
     Refusal.DAYS_SPENT: Way.PORTAL,
     Refusal.CODE_REQUIRED: Way.PORTAL,
@@ -111,6 +113,7 @@ FRAMES: Final[dict[Language, Frame]] = {
         again="Try again",
         to_portal="Go to the start page",
         to_agreements="Read and accept",
+        to_requests="Ask for access",
         lost="Is the stick lost or stolen?",
         report_lost="Report it, and its certificate is revoked at once.",
     ),
@@ -123,6 +126,7 @@ FRAMES: Final[dict[Language, Frame]] = {
         again="Riprova",
         to_portal="Vai alla pagina iniziale",
         to_agreements="Leggi e accetta",
+        to_requests="Chiedi l’accesso",
         lost="La chiavetta è stata persa o rubata?",
         report_lost="Segnalalo: il suo certificato viene revocato subito.",
     ),
@@ -285,7 +289,7 @@ _ENGLISH: Final = {
         "Ask for it first",
         "This application opens to you on days that somebody has approved, and today is not one "
         "of them.",
-        ("Ask for it from the start page: whoever approves it gets a letter.",),
+        ("Ask for it below. Whoever approves it is told, and it opens as soon as they do.",),
     ),
     Refusal.AGREEMENT_MISSING: Words(
         "There is something to read and accept first",
@@ -560,7 +564,7 @@ _ITALIAN: Final = {
         "Prima va richiesto",
         "Questa applicazione per te si apre nei giorni che qualcuno ha approvato, e oggi non è "
         "tra quelli.",
-        ("Richiedila dalla pagina iniziale: chi approva riceve un messaggio.",),
+        ("Richiedila qui sotto. Chi approva viene avvisato, e si apre appena lo fa.",),
     ),
     Refusal.AGREEMENT_MISSING: Words(
         "Prima c’è qualcosa da leggere e accettare",

@@ -22,7 +22,7 @@ from gateway.core.moments import opening_in_words
 from gateway.core.refusal_kinds import STATUS, Refusal
 from gateway.core.refusal_words import FRAMES, LOST, WAYS, WORDS, Frame, Language, Way
 from gateway.core.request_ids import REQUEST_ID
-from gateway.core.site import AGREEMENTS_PATH
+from gateway.core.site import AGREEMENTS_PATH, REQUESTS_PATH
 
 __all__ = [
     "Language",
@@ -228,6 +228,8 @@ def _way_out(way: Way, frame: Frame, portal_origin: str) -> str:
             target, text = f"{portal_origin}/", frame.to_portal
         case Way.AGREEMENTS:
             target, text = f"{portal_origin}{AGREEMENTS_PATH}", frame.to_agreements
+        case Way.REQUESTS:
+            target, text = f"{portal_origin}{REQUESTS_PATH}", frame.to_requests
         case Way.NONE:
             return ""
         case _:

@@ -29,6 +29,8 @@ DEFAULT_TIME_ZONE: Final = ZoneInfo("UTC")
 DEFAULT_TICKET_LIFETIME = timedelta(days=7)
 LOST_PATH = "/lost"
 """Where a lost stick is reported, on the public host."""
+REQUESTS_PATH = "/requests"
+"""Where access is asked for, on the portal's host."""
 AGREEMENTS_PATH = "/agreements"
 """Where people read and accept texts, on the portal's host."""
 

@@ -10,11 +10,10 @@ from typing import Final
 from gateway.core.moments import days_in_words
 from gateway.core.people import Person
 from gateway.core.requests import AccessRequest, RequestState
-from gateway.core.site import Site
+from gateway.core.site import REQUESTS_PATH, Site
 from gateway.mail.letters import Letter
 
-REQUESTS_PATH: Final = "/requests"
-DECIDE_PATH: Final = "/requests/decide"
+_DECIDE_PATH: Final = f"{REQUESTS_PATH}/decide"
 
 _ASKED: Final = """\
 {name} ({user}) asks at {site} ({host}) for
@@ -120,7 +119,7 @@ def asked_letters(
 
     Where none has, it goes to the administrators, who can decide by the command.
     """
-    values = _values(site, request, title, asker, f"{DECIDE_PATH}?number={request.number}")
+    values = _values(site, request, title, asker, f"{_DECIDE_PATH}?number={request.number}")
     subject = f"{site.name}: {asker.name}: {title}"
     to = sorted({one.email for one in deciders if one.email})
     if to:

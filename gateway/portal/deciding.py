@@ -21,6 +21,7 @@ from gateway.core.requests import (
     plain_words,
 )
 from gateway.core.sessions import Session
+from gateway.core.site import REQUESTS_PATH
 from gateway.core.spans import DaySpan, spans_of
 from gateway.portal.callers import Visitor
 from gateway.portal.forms import read_form
@@ -34,7 +35,6 @@ from gateway.portal.request_form import DAY
 from gateway.portal.requests import (
     DECIDE_PATH,
     REPEATS,
-    REQUESTS_PATH,
     Outcome,
     actor_of,
     read_number,

@@ -12,7 +12,7 @@ from aiohttp import web
 from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.headers import Listener
 from gateway.core.refusals import Refusal
-from gateway.core.site import AGREEMENTS_PATH, LOST_PATH
+from gateway.core.site import AGREEMENTS_PATH, LOST_PATH, REQUESTS_PATH
 from gateway.portal import (
     account,
     agreements,
@@ -91,7 +91,7 @@ PORTAL: Final[Mapping[str, Mapping[str, VisitorPage]]] = {
     renewal.RENEWAL_PATH: {"GET": renewal.show_renewal, "POST": renewal.begin},
     renewal.KEY_PATH: {"GET": renewal.go_to_renewal, "POST": renewal.fetch_key},
     renewal.STICK_PATH: {"GET": renewal.fetch_stick},
-    requests.REQUESTS_PATH: {"GET": requests.show_requests},
+    REQUESTS_PATH: {"GET": requests.show_requests},
     FORM_PATH: {"GET": request_form.show_form, "POST": request_form.ask},
     requests.WITHDRAW_PATH: {"GET": requests.go_to_requests, "POST": requests.withdraw},
     requests.DECIDE_PATH: {"GET": deciding.show_decision, "POST": deciding.decide},

@@ -26,7 +26,7 @@ from gateway.core.requests import (
     merged,
     plain_words,
 )
-from gateway.core.site import Application
+from gateway.core.site import REQUESTS_PATH, Application
 from gateway.core.spans import DaySpan, spans_of
 from gateway.portal.callers import Visitor
 from gateway.portal.forms import read_form
@@ -36,7 +36,6 @@ from gateway.portal.pages import language_of, render, see_other
 from gateway.portal.repeats import MARK_MAXIMUM, new_mark
 from gateway.portal.requests import (
     REPEATS,
-    REQUESTS_PATH,
     Outcome,
     actor_of,
     requests_page,

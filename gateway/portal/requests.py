@@ -13,6 +13,7 @@ from gateway.core.moments import days_in_words
 from gateway.core.refusals import Language
 from gateway.core.requests import AccessRequest, Fault, RequestState, approvable
 from gateway.core.sessions import Session
+from gateway.core.site import REQUESTS_PATH
 from gateway.portal.arriving import with_target
 from gateway.portal.callers import Visitor
 from gateway.portal.forms import read_form
@@ -25,9 +26,8 @@ from gateway.portal.services import SERVICES, Services
 from gateway.portal.targets import FORM_PATH, PortalTarget
 from gateway.store import Actor, SignInOvertaken
 
-REQUESTS_PATH: Final = "/requests"
-WITHDRAW_PATH: Final = "/requests/withdraw"
-DECIDE_PATH: Final = "/requests/decide"
+WITHDRAW_PATH: Final = f"{REQUESTS_PATH}/withdraw"
+DECIDE_PATH: Final = f"{REQUESTS_PATH}/decide"
 
 Outcome = AccessRequest | Fault
 REPEATS: web.AppKey[Repeats[Outcome]] = web.AppKey("requests", Repeats[Outcome])

@@ -212,3 +212,26 @@ def test_who_is_gone_is_still_in_the_record(pusterla: Runner, serial: str) -> No
     first, second = pusterla.json("request", "list", "--user", "anna")
     assert (first["state"], second["state"]) == ("ended", "withdrawn")
     assert "not here any more" in pusterla.done("request", "show", "1").stdout
+
+
+def test_check_warns_of_managers_whom_nobody_knows_and_rules_that_nobody_answers(
+    pusterla: Runner,
+) -> None:
+    """With the place in the file; none of it is a mistake, since people come and go."""
+    pusterla.add_user("anna", "technicians")
+    pusterla.add_user("berta", "office")
+    pusterla.add_app("wiki")
+    file = pusterla.site / "apps" / "wiki.toml"
+    file.write_text(file.read_text() + RULES)
+    said = pusterla.run("policy", "check")
+    assert said.exit_code == 0
+    assert "apps/wiki.toml: rules[1]: 'from home': requires an approval" in said.output
+    settings = pusterla.site / "pusterla.toml"
+    text = settings.read_text()
+    settings.write_text(text + '\n[groups.technicans]\nmanagers = ["bertha"]\n')
+    said = pusterla.run("policy", "check")
+    assert "groups.technicans: nobody is in this group yet; did you mean 'technic" in said.output
+    assert "groups.technicans.managers: there is no user 'bertha' yet; did you mean" in said.output
+    assert "requires an approval" in said.output
+    settings.write_text(text + '\n[groups.technicians]\nmanagers = ["berta"]\n')
+    assert "warning" not in pusterla.run("policy", "check").output
