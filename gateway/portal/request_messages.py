@@ -81,12 +81,12 @@ REQUEST_MESSAGES: Final[dict[str, dict[Language, str]]] = {
     },
     "ask-send": {"en": "Ask", "it": "Invia la richiesta"},
     "request-quota": {
-        "en": "There are {number} days a month; {used} of {month} are used.",
-        "it": "I giorni sono {number} al mese; di {month} usati: {used}.",
+        "en": "There are {number} days a month; used in {month}: {used}.",
+        "it": "I giorni sono {number} al mese; usati in {month}: {used}.",
     },
     "request-quota-apart": {
-        "en": "There are {number} days a month, never two in a row; {used} of {month} are used.",
-        "it": "I giorni sono {number} al mese, mai due di seguito; di {month} usati: {used}.",
+        "en": "There are {number} days a month, never two in a row; used in {month}: {used}.",
+        "it": "I giorni sono {number} al mese, mai due di seguito; usati in {month}: {used}.",
     },
     "request-dates": {
         "en": "A first and a last day are needed, such as 2026-11-24, in this order.",
@@ -163,7 +163,7 @@ REQUEST_MESSAGES: Final[dict[str, dict[Language, str]]] = {
         "it": "Rifiutato: {name}, {title}, {days}.",
     },
     "decided-before": {
-        "en": "Nothing was done: {title} had been settled before ({state}).",
-        "it": "Non è stato fatto nulla: {title} era già stata decisa ({state}).",
+        "en": "Nothing was done: the request for {title} had been settled before ({state}).",
+        "it": "Non è stato fatto nulla: la richiesta di {title} era già stata decisa ({state}).",
     },
 }

@@ -150,7 +150,7 @@ async def test_one_of_two_managers_decides(house: House) -> None:
         assert "Approved:" in await text_of(one)
     late = await say_to(house, dora, "refuse", stick="stick-dora")
     text = await text_of(late)
-    assert "Nothing was done: Wiki had been settled before (approved)." in text
+    assert "Nothing was done: the request for Wiki had been settled before (approved)." in text
     page = await house.ask("GET", "/requests/decide?number=1", stick="stick-dora", session=dora)
     assert "had been settled before" in await text_of(page)
     assert len(await house.audit(AuditKind.APPROVAL_GRANTED)) == 1

@@ -145,7 +145,7 @@ async def test_the_calendar_says_of_each_day_what_there_is_to_say(house: House) 
     assert label(html, "2026-11-24").endswith("no day left for it")
     assert label(html, "2026-11-26").endswith("approved already (closed)")
     assert label(html, "2026-11-28").endswith("asked for already (closed)")
-    assert "There are 3 days a month, never two in a row; 2 of November are used." in text
+    assert "There are 3 days a month, never two in a row; used in November: 2." in text
 
 
 async def test_days_beyond_the_quota_can_be_asked_for_and_are_said(house: House) -> None:
