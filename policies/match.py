@@ -137,7 +137,7 @@ def judge_agreements(rule: Rule, question: Question) -> Verdict:
 
 
 def judge_days(rule: Rule, question: Question) -> Verdict:
-    """Whether the day that it is has been counted already, or may be."""
+    """Whether the day that it is has been counted already, or may be, within its own number."""
     if rule.days is None:
         return NOT_ASKED
     day = question.day or day_of(rule, question)
@@ -199,10 +199,8 @@ def _days_in_words(question: Question, rule: Rule) -> str:
     used = sorted(one for one in days if (one.year, one.month) == (today.year, today.month))
     listed = f" ({', '.join(map(str, used))})" if used else ""
     said = f"{len(used)} used{listed}, {max(0, quota.per_month - len(used))} left"
-    if today in days:
-        return f"{said}, {today} is one of them"
     if quota.permits(days, today):
-        return f"{said}, {today} may be one"
+        return f"{said}, {today} {'is one of them' if today in days else 'may be one'}"
     return f"{said}, the next possible is {quota.next_day(days, today)}"
 
 

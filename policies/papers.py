@@ -108,7 +108,8 @@ class Agreement:
 class DayQuota:
     """So many days a calendar month, of *zone*; not *consecutive*: never two in a row.
 
-    A day that counts, counts for all rules with the same *count*.
+    A day that counts, counts for all rules with the same *count*. Where these have different
+    numbers each keeps its own: a day that another has let begin is none of this one's by that.
     """
 
     per_month: int
@@ -120,17 +121,21 @@ class DayQuota:
         return sum((one.year, one.month) == (day.year, day.month) for one in days)
 
     def permits(self, days: frozenset[date], day: date) -> bool:
-        """Say whether *day* has been counted, or may be."""
+        """Say whether *day* is one of its days: that it has been counted as, or may be."""
         if day in days:
-            return True
+            # What came before it is all that it had to leave room for.
+            before = frozenset(one for one in days if one < day)
+            return self._leaves_room(before, day)
+        return self._leaves_room(days, day)
+
+    def _leaves_room(self, days: frozenset[date], day: date) -> bool:
         if not self.consecutive and not days.isdisjoint((day - _DAY, day + _DAY)):
             return False
         return self.used(days, day) < self.per_month
 
     def next_day(self, days: frozenset[date], day: date) -> date:
-        """Return the first day, from *day* on, that is counted already or may be."""
-        # The first of a month is at the latest the thirty-first day from here; the second where
-        # the day before it was used.
+        """Return the first day, from *day* on, that is one of its days already or may be."""
+        # Nothing was counted of the month after the last that was, so it ends.
         while not self.permits(days, day):
             day += _DAY
         return day

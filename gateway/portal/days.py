@@ -31,14 +31,12 @@ def told_on_tile(
 ) -> str:
     """Say what is used of *quota*, and what of today: that opening it *spends* a day, if it does."""
     days = subject.papers.days_of(quota)
-    if today in days:
-        rest = say("days-today", language)
-    elif spends:
-        rest = say("days-spends", language)
-    elif quota.permits(days, today):
-        rest = ""
-    else:
+    if not quota.permits(days, today):
         rest = _next(quota, days, today, language)
+    elif today in days:
+        rest = say("days-today", language)
+    else:
+        rest = say("days-spends", language) if spends else ""
     return f"{_used(quota, days, today, language)} {rest}".rstrip()
 
 
@@ -71,12 +69,12 @@ def _state(quota: DayQuota, subject: Subject, today: date, language: Language) -
     said = [_used(quota, days, today, language), say("days-left", language, left=str(left))]
     if not quota.consecutive:
         said.append(say("days-row", language))
-    if today in days:
-        said += [say("days-today", language), _next(quota, days, today + _DAY, language)]
-    elif quota.permits(days, today):
-        said.append(say("days-may", language))
-    else:
+    if not quota.permits(days, today):
         said.append(_next(quota, days, today, language))
+    elif today in days:
+        said += [say("days-today", language), _next(quota, days, today + _DAY, language)]
+    else:
+        said.append(say("days-may", language))
     return " ".join(said)
 
 

@@ -148,14 +148,38 @@ def test_days_never_exceed_their_number(quota: DayQuota, asked: list[date]) -> N
         assert not any(day + timedelta(days=1) in days for day in days)
 
 
+FEW = st.builds(DayQuota, st.integers(1, 5), st.booleans())
+
+
+@given(FEW, FEW, st.lists(st.sampled_from(("", "one", "other", "other one")), max_size=40))
+def test_a_quota_keeps_its_own_number_beside_a_larger_one(
+    one: DayQuota, other: DayQuota, visits: list[str]
+) -> None:
+    """Of two that share their days neither lets in on more than its own, whoever counted them."""
+    quotas, days = {"one": one, "other": other}, frozenset[date]()
+    opened: dict[str, set[date]] = {"one": set(), "other": set()}
+    for ahead, visited in enumerate(visits):
+        day = date(2026, 1, 25) + timedelta(days=ahead)
+        for name in visited.split():
+            if quotas[name].permits(days, day):
+                days |= {day}
+                opened[name].add(day)
+                assert quotas[name].permits(days, day), "open until midnight"
+    for name, quota in quotas.items():
+        for month in (1, 2, 3):
+            assert quota.used(frozenset(opened[name]), date(2026, month, 1)) <= quota.per_month
+        if not quota.consecutive:
+            assert not any(day + timedelta(days=1) in opened[name] for day in opened[name])
+
+
 @given(QUOTAS, DAYS, st.dates(date(2026, 1, 25), date(2026, 3, 5)))
 def test_the_next_day_is_the_first_that_is_permitted(
     quota: DayQuota, days: frozenset[date], day: date
 ) -> None:
-    """And it comes within a month and two days."""
+    """And it comes within two months, whatever other rules have let be counted."""
     found = quota.next_day(days, day)
     assert quota.permits(days, found)
-    assert day <= found <= day + timedelta(days=32)
+    assert day <= found <= day + timedelta(days=62)
     for ahead in range((found - day).days):
         assert not quota.permits(days, day + timedelta(days=ahead))
 
