@@ -1,8 +1,8 @@
 """Which agreements concern somebody, how they stand with each, and what comes of accepting one."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time
+from datetime import date, datetime
 
 from gateway.core.agreements import Accepting, AgreementDocument, AgreementText
 from gateway.core.asking import subject_of, subject_on
@@ -11,21 +11,26 @@ from gateway.portal.callers import Visitor
 from gateway.portal.services import Services
 from gateway.store.agreements import Signatory
 from policies.decide import FRONT_PAGE
-from policies.model import Level, Question, Reason
+from policies.model import Level, Question
 from policies.papers import AgreementVersion
-from policies.prospect import Closed, Opens, Prospect, meant_rules, prospect
+from policies.prospect import Opens, meant_rules, prospect
+
+_Asking = list[tuple[Application, bool]]
+"""Applications that ask for an agreement, and whether no rule leads there without it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Concern:
     """An agreement, and the applications of somebody that ask for it.
 
-    *wanted* is the version that they are asked to accept; None: none. *missing* says that what
-    they have accepted is not enough today. *shown* is the version that they come to read.
+    *closing* are those of them to which no rule leads without it. *wanted* is the version that they
+    are asked to accept; None: none. *missing* says that what they have accepted is not enough
+    today. *shown* is the version that they come to read.
     """
 
     document: AgreementDocument
     applications: tuple[Application, ...]
+    closing: tuple[Application, ...]
     wanted: AgreementVersion | None
     missing: bool
     shown: AgreementVersion
@@ -38,10 +43,10 @@ def today_of(services: Services) -> date:
 
 def concerns_of(services: Services, visitor: Visitor) -> dict[str, Concern]:
     """Return the agreements that applications which *visitor* is meant to have ask for, by name."""
-    asking = _asking(services, visitor)
+    asking = _asking_of(services, visitor)
     agreements = services.configuration().agreements
     return {
-        name: concern_in(agreements[name], asking[name], visitor, today_of(services))
+        name: concern_in(agreements[name], asking, visitor, today_of(services))
         for name in sorted(asking)
         if name in agreements
     }
@@ -49,76 +54,52 @@ def concerns_of(services: Services, visitor: Visitor) -> dict[str, Concern]:
 
 def concern_in(
     document: AgreementDocument,
-    applications: Iterable[Application],
+    asking: Mapping[str, _Asking],
     visitor: Visitor,
     today: date,
 ) -> Concern:
-    """Return how *visitor* stands with *document*."""
+    """Return how *visitor* stands with *document*, for which applications are *asking*."""
+    mine = asking.get(document.name, [])
     accepted = visitor.holder.papers.accepted
     wanted = document.wanted(accepted, today)
     return Concern(
         document,
-        tuple(applications),
+        tuple(application for application, _ in mine),
+        tuple(application for application, closes in mine if closes),
         wanted,
         missing=not document.agreement.is_accepted(accepted, today),
         shown=wanted or document.offered(today)[0],
     )
 
 
-def _asking(services: Services, visitor: Visitor) -> Mapping[str, list[Application]]:
+def _asking_of(services: Services, visitor: Visitor) -> Mapping[str, _Asking]:
     now = services.clock()
     subject = subject_of(visitor.holder, Level.PASSWORD_TOTP)
     request = replace(FRONT_PAGE, address=visitor.address)
-    found: dict[str, list[Application]] = {}
+    found: dict[str, _Asking] = {}
     for application in services.applications().values():
         # Most ask for nothing, and there may be a thousand of them.
         if not any(rule.agreements for rule in application.policy.rules):
             continue
         question = Question(subject, request, now, application.name)
-        names = {
-            agreement.name
+        required = [
+            {agreement.name for agreement in rule.agreements or ()}
             for rule in meant_rules(application.policy, question)
-            for agreement in rule.agreements or ()
-        }
-        for name in names:
-            found.setdefault(name, []).append(application)
+        ]
+        for name in set().union(*required):
+            closes = all(name in one for one in required)
+            found.setdefault(name, []).append((application, closes))
     return found
 
 
 def opens_now(services: Services, visitor: Visitor, application: Application) -> bool:
     """Say whether *application* opens to *visitor*, going by what they have accepted by now."""
-    return isinstance(_prospect(visitor, application, services.clock()), Opens)
-
-
-def _prospect(visitor: Visitor, application: Application, now: datetime) -> Prospect:
     session = visitor.session
     assert session is not None  # noqa: S101 - asked by every page
     subject = subject_on(visitor.holder, session)
     request = replace(FRONT_PAGE, address=visitor.address)
-    return prospect(application.policy, subject, now, request)
-
-
-def closed_without(
-    services: Services, visitor: Visitor, concern: Concern
-) -> tuple[Application, ...]:
-    """Return what is closed to *visitor* for want of accepting it, or will be when it is due.
-
-    Of several rules another may let them in, and then nothing is closed.
-    """
-    if concern.wanted is None:
-        return ()
-    zone, moment = services.site.time_zone, services.clock()
-    if not concern.missing:
-        moment = datetime.combine(concern.wanted.due, time(), zone)
-    return tuple(
-        application
-        for application in concern.applications
-        if _lacks_agreement(_prospect(visitor, application, moment))
-    )
-
-
-def _lacks_agreement(found: Prospect) -> bool:
-    return isinstance(found, Closed) and found.reason is Reason.AGREEMENT_MISSING
+    found = prospect(application.policy, subject, services.clock(), request)
+    return isinstance(found, Opens)
 
 
 def signatory_of(visitor: Visitor) -> Signatory:

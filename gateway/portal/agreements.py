@@ -196,7 +196,7 @@ def _all_concerns(
     return [
         *sorted(found.values(), key=lambda one: one.wanted is None),
         *(
-            concern_in(documents[name], (), visitor, today)
+            concern_in(documents[name], {}, visitor, today)
             for name in sorted(others)
             if name in documents
         ),

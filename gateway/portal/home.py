@@ -9,7 +9,7 @@ from gateway.core.asking import subject_of
 from gateway.core.moments import MONTHS
 from gateway.core.refusals import Language
 from gateway.core.sessions import Session
-from gateway.portal.agreeing import Concern, closed_without, concerns_of
+from gateway.portal.agreeing import Concern, concerns_of
 from gateway.portal.agreements import agreement_path
 from gateway.portal.callers import Visitor
 from gateway.portal.days import Count, counts_of
@@ -17,7 +17,7 @@ from gateway.portal.managing import waiting_for
 from gateway.portal.messages import say
 from gateway.portal.moments import date_in_words, day_in_words, span_in_words
 from gateway.portal.pages import language_of, render, see_other
-from gateway.portal.services import SERVICES, Services
+from gateway.portal.services import SERVICES
 from gateway.portal.tiles import search, tiles_of
 from policies.prospect import quotas_of
 
@@ -53,7 +53,7 @@ async def show_home(request: web.Request, visitor: Visitor) -> web.StreamRespons
     values: dict[str, object] = {
         "visitor": visitor,
         "agreements": bool(concerns or visitor.holder.papers.accepted),
-        "to_agree": _to_agree(services, visitor, concerns.values(), language),
+        "to_agree": _to_agree(concerns.values(), language),
         "waiting": len(await waiting_for(services, visitor.person.user)),
         "any": bool(tiles),
         "searching": len(tiles) >= SEARCH_FROM or bool(wanted),
@@ -86,13 +86,11 @@ async def _counts(
     return counts_of(applications, subject, used, now, language, zone)
 
 
-def _to_agree(
-    services: Services, visitor: Visitor, concerns: Iterable[Concern], language: Language
-) -> list[tuple[str, str]]:
+def _to_agree(concerns: Iterable[Concern], language: Language) -> list[tuple[str, str]]:
     """Return what to say of each text that is to be accepted, and where that is done."""
     found = []
     for concern in concerns:
-        closing = closed_without(services, visitor, concern)
+        closing = concern.closing
         if concern.wanted is None or not closing:
             continue
         words = say(

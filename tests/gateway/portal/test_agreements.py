@@ -343,6 +343,18 @@ class TestHome:
             await accept(house, session, NEXT)
             assert "Working <elsewhere>" not in await text_of(await house.get("/", session))
 
+    async def test_speaks_of_it_also_to_who_needs_more_than_that(self, house: House) -> None:
+        """Whoever waits for an approval can accept the text meanwhile."""
+        adopt(house, HOME)
+        wiki = house.applications["wiki"]
+        rules = tuple(replace(rule, approval=True) for rule in wiki.policy.rules)
+        house.applications["wiki"] = replace(wiki, policy=AppPolicy("wiki", rules))
+        session = await house.signed_in()
+        assert "has to be read and accepted" in await text_of(await house.get("/", session))
+        answer = await accept(house, session, app="wiki")
+        assert answer.headers["Location"] == "/agreements/home", "it stays closed"
+        assert "has to be read" not in await text_of(await house.get("/", session))
+
     async def test_two_rules_are_two_ways_in(self, house: House) -> None:
         """Where one rule asks for nothing the application is open, and nothing is missing."""
         adopt(house, HOME)
