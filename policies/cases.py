@@ -5,7 +5,7 @@ that are revoked or over it says nothing.
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 from policies.calendar import show_moment
@@ -17,8 +17,10 @@ from policies.papers import NO_PAPERS, Papers
 ALLOW: Final = "allow"
 DENY: Final = "deny"
 SIGN_IN: Final = "sign-in"
-EXPECTATIONS: Final = (ALLOW, DENY, *(reason.value for reason in Reason))
-"""What may be expected: to be let in, to be refused, or to be refused for one reason."""
+STEP_UP: Final = "step-up"
+EXPECTATIONS: Final = (ALLOW, DENY, STEP_UP, SIGN_IN, *(reason.value for reason in Reason))
+"""What may be expected: to be let in; to be refused, or to be refused for one reason; to be asked
+for a code first, or for password and code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,13 @@ class Case:
     """When it is to open again; None: that is not asked."""
     papers: Papers = NO_PAPERS
     """What the person has accepted, been granted and used; never what they have in the store."""
+    code_age: timedelta = timedelta()
+    """How long ago password and code were given, and the application was used last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a case: *answer* is `allow`, `sign-in` or a reason."""
+    """What became of a case: *answer* is `allow`, `sign-in`, `step-up` or a reason."""
 
     answer: str
     rule: str | None = None
@@ -70,13 +74,14 @@ def judge_case(
         case.device,
         case.issuer,
         case.papers,
-        proved_at=moment,
+        proved_at=moment - case.code_age,
+        signed_in_at=moment - case.code_age,
     )
     match decide(policy, subject, case.request, moment):
         case Allow(rule):
             return Outcome(ALLOW, rule)
-        case StepUp():
-            return Outcome(SIGN_IN)
+        case StepUp(_, _, within, rule):
+            return Outcome(SIGN_IN if within is None else STEP_UP, rule)
         case Deny(reason, rule, until):
             found = Outcome(reason.value, rule)
             if until is None:
@@ -97,7 +102,7 @@ def difference(case: Case, outcome: Outcome, zone: tzinfo) -> str:
 
 
 def _answers(expected: str, answer: str) -> bool:
-    return expected == answer or (expected == DENY and answer not in (ALLOW, SIGN_IN))
+    return expected == answer or (expected == DENY and answer not in (ALLOW, SIGN_IN, STEP_UP))
 
 
 def _in_words(outcome: Outcome, zone: tzinfo) -> str:

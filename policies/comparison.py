@@ -14,7 +14,7 @@ from typing import Final
 
 from policies.calendar import Timetable
 from policies.decide import decide
-from policies.model import AppPolicy, Deny, Network, RequestFacts, Rule, Subject
+from policies.model import AppPolicy, Deny, Network, RequestFacts, Rule, StepUp, Subject
 from policies.plan import plan_of
 from policies.spells import Window, times_in_words
 
@@ -24,6 +24,7 @@ _HOLIDAYS: Final = 20
 _DAY: Final = timedelta(days=1)
 _EDGES: Final = 6
 _MOST_PROBES: Final = 500
+_CODE: Final = (2, -2)
 _ELSEWHERE: Final = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "100.64.0.1", "2001:db8::1")
 
 Probe = tuple[str, str, str]
@@ -32,13 +33,17 @@ Probe = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What some people *gain*, or lose: *what* and *when* in words, "" for all of it, for ever."""
+    """What some people *gain*, or lose: *what* and *when* in words, "" for all of it, for ever.
+
+    With *code* it opens before and after, and what they gain is that a code may be older.
+    """
 
     app: str
     subjects: tuple[Subject, ...]
     gain: bool
     what: str
     when: str
+    code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,9 @@ def compare(
 def _for(policy: AppPolicy, subject: Subject) -> AppPolicy:
     """Return *policy* with those rules alone that may be for *subject*."""
     concerned = {ready.position: ready.rule for ready in plan_of(policy).concerning(subject)}
-    return replace(policy, rules=tuple(concerned[position] for position in sorted(concerned)))
+    # What is asked of sessions is no matter of rules, and is the same for all requests.
+    rules = tuple(concerned[position] for position in sorted(concerned))
+    return replace(policy, rules=rules, lifetime=None, idle=None)
 
 
 def _compare_for(
@@ -120,24 +127,23 @@ def _compare_for(
     probes = kinds.probes()
     if len(probes) > _MOST_PROBES:
         return NotCompared(old.app, alike[0].user, len(probes))
-    changes = [(_changes(old, new, alike[0], facts, windows), probe) for probe, facts in probes]
+    # Of somebody whose code is old: whoever has just given one is asked for none.
+    subject = replace(alike[0], proved_at=None)
+    changes = [(_changes(old, new, subject, facts, windows), probe) for probe, facts in probes]
     return [
-        Change(old.app, alike, gain, what, when)
-        for gain in (True, False)
-        for when, some in _by_time(changes, windows, zone, 1 if gain else -1).items()
+        Change(old.app, alike, sign > 0, what, when, code=sign in _CODE)
+        for sign in (1, -1, *_CODE)
+        for when, some in _by_time(changes, windows, zone, sign).items()
         for what in _in_words(some, kinds)
     ]
 
 
 def _joined(found: Sequence[Change]) -> list[Change]:
     """Put people together for whom the same changes."""
-    together: dict[tuple[str, bool, str, str], list[Subject]] = {}
+    together: dict[Change, list[Subject]] = {}
     for one in found:
-        together.setdefault((one.app, one.gain, one.what, one.when), []).extend(one.subjects)
-    return [
-        Change(app, tuple(subjects), gain, what, when)
-        for (app, gain, what, when), subjects in together.items()
-    ]
+        together.setdefault(replace(one, subjects=()), []).extend(one.subjects)
+    return [replace(one, subjects=tuple(subjects)) for one, subjects in together.items()]
 
 
 def _alike(
@@ -312,18 +318,38 @@ def _changes(
     facts: RequestFacts,
     windows: Sequence[Window],
 ) -> tuple[tuple[int, ...], ...]:
-    """Return for each turn of each window whether it is gained (1), lost (-1) or as before."""
+    """Return for each turn of each window whether it is gained (1), lost (-1) or as before.
+
+    Where it opens before and after: whether a code may be older (2), or must be fresher (-2).
+    """
     return tuple(
         tuple(
-            _opens(new, subject, facts, turn) - _opens(old, subject, facts, turn)
+            _sign(_opens(old, subject, facts, turn), _opens(new, subject, facts, turn))
             for turn in window.turns
         )
         for window in windows
     )
 
 
-def _opens(policy: AppPolicy, subject: Subject, facts: RequestFacts, moment: datetime) -> int:
-    return 0 if isinstance(decide(policy, subject, facts, moment), Deny) else 1
+def _sign(was: timedelta | None, will_be: timedelta | None) -> int:
+    if was == will_be:
+        return 0
+    if was is None or will_be is None:
+        return 1 if was is None else -1
+    return max(_CODE) if will_be > was else min(_CODE)
+
+
+def _opens(
+    policy: AppPolicy, subject: Subject, facts: RequestFacts, moment: datetime
+) -> timedelta | None:
+    """Return how old a code may be with which it opens; None: it does not."""
+    match decide(policy, subject, facts, moment):
+        case Deny():
+            return None
+        case StepUp(within=within) if within is not None:
+            return within
+        case _:
+            return timedelta.max
 
 
 def _by_time(

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from policies.durations import show_duration
 from policies.match import (
     CRITERIA,
+    HIT,
     MISS,
     Verdict,
     day_of,
@@ -38,6 +40,7 @@ FRONT_PAGE: Final = RequestFacts(method="GET", path="/")
 
 _DENY: Final = Effect.DENY
 _ALLOW: Final = Effect.ALLOW
+_MINUTE: Final = timedelta(minutes=1)
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 # Of several rules that would nearly allow a request, the one that is the least to wait or to
 # change for; never that which happens to stand first.
@@ -278,6 +281,8 @@ class Explanation:
     scope: Finding
     rules: tuple[RuleFinding, ...]
     level: Finding
+    session: tuple[Finding, ...]
+    """What else is asked of the session: that the sign-in, a code, the last use be lately enough."""
     decision: Decision
 
 
@@ -301,6 +306,7 @@ def explain(
             wanted=_level_in_words(policy.required),
             found=_level_in_words(subject.level),
         ),
+        session=tuple(_explain_session(policy, question)),
         decision=decide(policy, subject, request, now),
     )
 
@@ -319,6 +325,41 @@ def _explain_rule(rule: Rule, question: Question) -> RuleFinding:
             for criterion in CRITERIA
         ),
     )
+
+
+def _explain_session(policy: AppPolicy, question: Question) -> Iterator[Finding]:
+    subject, now = question.subject, question.now
+    found = _Found()
+    for ready in plan_of(policy).concerning(subject):
+        if ready.rule.effect is Effect.STEP_UP and matches(ready.rule, question):
+            found.add(ready, question)
+    if policy.lifetime is not None:
+        yield _lately("lifetime", subject.signed_in_at, policy.lifetime, now)
+    for since, within, wanting in _codes_wanted(policy, subject, found):
+        known = None if since == _LONG_AGO else since
+        yield _lately("idle" if wanting is None else "code", known, within, now, wanting)
+
+
+def _lately(
+    criterion: str,
+    since: datetime | None,
+    within: timedelta,
+    now: datetime,
+    rule: str | None = None,
+) -> Finding:
+    by = f" (rule {rule!r})" if rule else ""
+    return Finding(
+        criterion,
+        HIT if since is not None and since + within > now else MISS,
+        wanted=f"within {show_duration(within)}{by}",
+        found="never" if since is None else f"{_rounded(now - since)} ago",
+    )
+
+
+def _rounded(span: timedelta) -> str:
+    """Write *span* in words, in whole minutes where it is long."""
+    span = max(span, timedelta())
+    return show_duration(span - span % (_MINUTE if span >= 2 * _MINUTE else timedelta(seconds=1)))
 
 
 def _level_in_words(level: Level) -> str:

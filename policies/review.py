@@ -1,14 +1,17 @@
 """What is strange about rules that are not wrong: those that never match, and contradictions."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from policies.calendar import Timetable
+from policies.durations import show_duration
 from policies.model import AppPolicy, Effect, Network, Rule
 from policies.papers import Agreement, DayQuota
 from policies.paths import PathPattern
+
+_T = TypeVar("_T")  # PEP 695 is not in Python 3.11
 
 _YEARS: Final = timedelta(days=3 * 366)
 _DAY: Final = timedelta(days=1)
@@ -46,7 +49,60 @@ def review(policy: AppPolicy, today: date) -> list[Oddity]:
                 for other in policy.rules
                 if other.effect is Effect.DENY and covers(other, rule)
             )
+        if rule.effect is Effect.STEP_UP and (message := _asks_nobody(rule, policy)):
+            found.append(Oddity(position, rule.name, message))
     return found
+
+
+def _asks_nobody(rule: Rule, policy: AppPolicy) -> str:
+    """Say why a step-up rule never asks for a code, where that is plain; otherwise ""."""
+    if not any(one.effect is Effect.ALLOW and _may_meet(rule, one) for one in policy.rules):
+        return "it never asks for a code: no rule lets in what it matches"
+    lifetime, within = policy.lifetime, rule.totp_within
+    if lifetime is not None and within is not None and within >= lifetime:
+        return (
+            f"it never asks for a code: after {show_duration(lifetime)} (session.lifetime) password "
+            "and code are asked for in any case"
+        )
+    return ""
+
+
+def _may_meet(step: Rule, allow: Rule) -> bool:
+    """Say whether one request may match both; True also where that is hard to tell."""
+    return (
+        _share(step.users, allow.users)
+        and _share(step.devices, allow.devices)
+        and _share(step.issuers, allow.issuers)
+        and _share(step.methods, allow.methods)
+        and (None in (step.certificate, allow.certificate) or step.certificate is allow.certificate)
+        and _any_pair(step.paths, allow.paths, _paths_meet)
+        and _any_pair(step.networks, allow.networks, _networks_meet)
+    )
+
+
+def _share(one: frozenset[str] | None, other: frozenset[str] | None) -> bool:
+    return one is None or other is None or not one.isdisjoint(other)
+
+
+def _any_pair(
+    some: tuple[_T, ...] | None, others: tuple[_T, ...] | None, meet: Callable[[_T, _T], bool]
+) -> bool:
+    if some is None or others is None:
+        return True
+    return any(meet(one, other) for one in some for other in others)
+
+
+def _paths_meet(step: PathPattern, allow: PathPattern) -> bool:
+    return (
+        step.is_open_ended
+        or allow.is_open_ended
+        or step.may_match(allow.example)
+        or allow.matches(step.example)
+    )
+
+
+def _networks_meet(one: Network, other: Network) -> bool:
+    return _within(one, other) or _within(other, one)
 
 
 def covers(wide: Rule, narrow: Rule) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from ca.ledger import CertificateRecord, CertificateState
@@ -109,8 +109,12 @@ async def explain_access(
     facts: RequestFacts,
     now: datetime,
     serial: str | None = None,
+    code_age: timedelta = timedelta(),
 ) -> Judgement:
-    """Judge *user* at *app* as the edge does, after the sign-in, and keep every step."""
+    """Judge *user* at *app* as the edge does, and keep every step.
+
+    As if they had given password and code *code_age* ago, and used the application since then not.
+    """
     application = application_of(applications_of(command), app)
     person = await command.person(user)
     holders = await known_holders(command, [person])
@@ -118,11 +122,16 @@ async def explain_access(
     judged = [(judge_at(one, now, command.clock()), one) for one in chosen]
     judged.sort(key=lambda each: (each[0] is None, each[1].not_after), reverse=True)
     refusal, holder = judged[0] if judged else (Refusal.NO_CERTIFICATE, None)
+    proved_at = now - code_age
     # Without a certificate, as with one that opens everything: what would the rules say?
     subject = (
-        await _without_certificate(command, person)
+        replace(
+            await _without_certificate(command, person),
+            proved_at=proved_at,
+            signed_in_at=proved_at,
+        )
         if holder is None
-        else subject_of(replace(holder, person=person), Level.PASSWORD_TOTP)
+        else subject_of(replace(holder, person=person), Level.PASSWORD_TOTP, proved_at)
     )
     explanation = explain(application.policy, subject, facts, now)
     opens = None
@@ -174,6 +183,8 @@ def _matrix(
             by_user.setdefault(holder.user, []).append(holder)
     found = []
     for application in applications:
+        # What it asks of sessions takes nothing from anybody: they sign in again.
+        policy = replace(application.policy, lifetime=None, idle=None)
         for person in people:
             nothing = Access(
                 person.user,
@@ -189,7 +200,7 @@ def _matrix(
             if not mine:
                 found.append(nothing)
                 continue
-            found += [_access(nothing, application.policy, one, facts, moment) for one in mine]
+            found += [_access(nothing, policy, one, facts, moment) for one in mine]
     return found
 
 
@@ -200,7 +211,7 @@ def _access(
     refusal, now = judge_at(holder, moment.asked, moment.now), moment.asked
     if refusal is not None:
         return replace(known, reason=refusal)
-    subject = subject_of(holder, Level.PASSWORD_TOTP)
+    subject = subject_of(holder, Level.PASSWORD_TOTP, now)
     decision = decide(policy, subject, facts, now)
     match decision:
         case Allow(rule, until):

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,9 +14,11 @@ from gateway.config.files import APPS_DIRECTORY, SETTINGS_FILE
 from gateway.core.asking import REFUSALS, subject_of
 from gateway.core.people import Holder
 from gateway.core.routes import normalise_target
+from policies.cases import SIGN_IN, STEP_UP
 from policies.comparison import Change, NotCompared, compare
 from policies.decide import decide
-from policies.model import Allow, AppPolicy, Deny, Level, RequestFacts, Subject
+from policies.model import Allow, AppPolicy, Deny, Level, RequestFacts, StepUp, Subject
+from policies.printing import session_in_words
 
 _Key = tuple[str, str, str, str, str, str, str]
 _BY_RULES = frozenset(REFUSALS.values())
@@ -78,12 +80,21 @@ async def compare_folders(
             not_compared.append(found)
         else:
             changes += found
-    requests, notes = _Requests(before, after, holders), list[str]()
+    requests, notes = _Requests(before, after, holders), _of_sessions(before, after)
     for line in () if since is None else _lines(command, since, notes):
         requests.look_at(line)
     return Comparison(
         tuple(changes), tuple(not_compared), requests.looked_at, requests.found(), tuple(notes)
     )
+
+
+def _of_sessions(before: Mapping[str, AppPolicy], after: Mapping[str, AppPolicy]) -> list[str]:
+    """Say what applications will ask of sessions otherwise than now; it is no matter of rules."""
+    return [
+        f"{app} will ask of sessions: {will_be or 'nothing'}; before: {was or 'nothing'}"
+        for app in sorted({*before} & {*after})
+        if (was := session_in_words(before[app])) != (will_be := session_in_words(after[app]))
+    ]
 
 
 def _policies_in(command: Command, folder: Path) -> Mapping[str, AppPolicy]:
@@ -161,10 +172,12 @@ def _answer(
     """Return what *policy* decides, without the rule that is the cause."""
     if policy is None:
         return "no-application"
-    match decide(policy, subject, facts, moment):
+    # Of the session nothing is known but that it was good, and of the code not how old it was.
+    known = replace(subject, signed_in_at=moment, used_at=moment)
+    match decide(policy, known, facts, moment):
         case Allow():
             return "allow"
         case Deny(reason):
             return reason.value
-        case _:
-            return "sign-in"
+        case StepUp(within=within):
+            return SIGN_IN if within is None else STEP_UP

@@ -60,7 +60,10 @@ def why(line: AccessLine | None, told: Sequence[AuditLine], refusal: Refusal | N
         return _of_the_portal(line, reasons)
     if line.status == _SIGN_IN_STATUS and not line.upstream:
         because = f" ({reasons})" if reasons else ""
-        return f"There was no session that counts{because}: they were brought to the sign-in."
+        return (
+            f"There was no session that counts{because}, or none that was fresh enough: they were "
+            "brought to the sign-in, or to where a code is asked for."
+        )
     return _of_the_application(line)
 
 

@@ -39,10 +39,11 @@ def rule_on(
     level: Level,
     line: AccessLine | None,
     at: datetime,
+    proved_at: datetime,
 ) -> Ruling:
     """Ask the rules of *app* about the request of *line*, made by *holder*, a person's, at *at*.
 
-    Groups are those that the person has today. Raises nothing for files with mistakes.
+    *proved_at* is when they had last given password and code, or stands for it. Groups are those that the person has today. Raises nothing for files with mistakes.
     """
     file = command.folder.app_file(app)
     try:
@@ -66,7 +67,7 @@ def rule_on(
         gaps.append("method and path are not known, so no rule can be asked")
     else:
         policy = application.policy
-        subject = subject_of(holder, level)
+        subject = subject_of(holder, level, proved_at)
         path = line.target.partition("?")[0] or "/"
         facts = RequestFacts(line.method or "GET", path, line.address)
         then = explain(policy, subject, facts, at)

@@ -115,7 +115,10 @@ async def tell_story(command: Command, request: str) -> Story:
     has_rules = names.get("app", "") not in {"", *PORTAL}
     if has_rules and holder is not None and holder.person is not None:
         level = session.level if session is not None and session.live(at) else Level.CERTIFICATE
-        ruling = rule_on(command, names["app"], holder, level, line, at)
+        # When a code was given is kept of the last one alone; it was too old where that is why.
+        old = session is not None and refusal is Refusal.CODE_REQUIRED
+        proved_at = session.created_at if session is not None and old else at
+        ruling = rule_on(command, names["app"], holder, level, line, at, proved_at)
         gaps += ruling.gaps
     person = await command.store.person(user) if user else None
     known = {**names, "id": request, "trust": "" if holder is None else holder.trust}

@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 _PEOPLE_SHOWN: Final = 8
 _REQUESTS_SHOWN: Final = 50
+_CHANGES: Final = {
+    (True, False): "gains",
+    (False, False): "loses",
+    (True, True): "code later",
+    (False, True): "code sooner",
+}
+"""By whether it is gained, and whether it is only a matter of the code."""
 _FOLDER: Final = click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path)
 
 
@@ -75,7 +82,7 @@ def _say_changes(found: "Comparison") -> None:
             (
                 one.app,
                 _people(one.subjects),
-                "gains" if one.gain else "loses",
+                _CHANGES[one.gain, one.code],
                 one.what or "everything",
                 one.when or "always",
             )
@@ -149,7 +156,7 @@ def _change_facts(one: "Change") -> dict[str, Any]:
     return {
         "app": one.app,
         "who": [{"user": each.user, "device": each.device} for each in one.subjects],
-        "change": "gains" if one.gain else "loses",
+        "change": _CHANGES[one.gain, one.code],
         "what": one.what or "everything",
         "when": one.when or "always",
     }

@@ -1,7 +1,7 @@
 """pusterla policy: who may reach what and when, checked and explained."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -12,6 +12,7 @@ from gateway.cli.differences import diff
 from gateway.cli.matrix import say_access
 from gateway.cli.output import ExampleCommand, json_option, printable, say, say_json
 from gateway.cli.reasons import facts_of_judgement, say_judgement
+from gateway.cli.renewals import SPAN
 from gateway.cli.surroundings import Surroundings, pass_surroundings
 from gateway.config import Configuration, Problems, read_configuration
 from gateway.core.site import Application
@@ -115,6 +116,13 @@ async def _strange(
 @click.argument("app")
 @circumstances
 @click.option("--serial", help="With this certificate.  [default: the best that they have]")
+@click.option(
+    "--code-age",
+    type=SPAN,
+    default=timedelta(),
+    metavar="SPAN",
+    help="As if they had signed in so long ago: 20m, 8h.  [default: just now]",
+)
 @json_option
 @pass_surroundings
 def explain(
@@ -124,23 +132,26 @@ def explain(
     app: str,
     asked: Circumstances,
     serial: str | None,
+    code_age: timedelta,
     as_json: bool,
 ) -> None:
     """Say why USER is let into APP or not: rule by rule, by the code that decides.
 
-    It is judged as if they had signed in.
+    It is judged as if they had signed in, and had not used it since then.
     """
     from gateway.bootstrap.access import explain_access
 
     judgement, now, zone = _judge(
         here,
         asked,
-        lambda command, facts, now: explain_access(command, user, app, facts, now, serial),
+        lambda command, facts, now: explain_access(
+            command, user, app, facts, now, serial, code_age
+        ),
     )
     if as_json:
         say_json(facts_of_judgement(judgement, now))
     else:
-        say_judgement(judgement, asked.facts(), now, zone)
+        say_judgement(judgement, asked.facts(), now, zone, code_age)
 
 
 @policy.command(cls=ExampleCommand, example="policy who wiki --from 10.0.0.7")

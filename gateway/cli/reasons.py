@@ -1,11 +1,13 @@
 """Why somebody is let in or not, as a table or JSON: from the certificate, rule by rule."""
 
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from gateway.cli.matrix import shown_moment
 from gateway.cli.output import say, say_facts, table, utc
+from policies.cases import SIGN_IN, STEP_UP
 from policies.decide import Explanation, Finding, RuleFinding
+from policies.durations import show_duration
 from policies.match import Verdict
 from policies.model import Allow, Decision, Deny, RequestFacts, StepUp
 
@@ -13,8 +15,14 @@ if TYPE_CHECKING:
     from gateway.bootstrap.access import Judgement
 
 
-def say_judgement(judgement: "Judgement", facts: RequestFacts, now: datetime, zone: tzinfo) -> None:
-    """Print *judgement*, from the certificate to the answer."""
+def say_judgement(
+    judgement: "Judgement",
+    facts: RequestFacts,
+    now: datetime,
+    zone: tzinfo,
+    code_age: timedelta = timedelta(),
+) -> None:
+    """Print *judgement*, from the certificate to the answer, of a sign-in *code_age* ago."""
     explanation, holder = judgement.explanation, judgement.holder
     local = now.astimezone(zone)
     place = f" from {facts.address}" if facts.address else ""
@@ -28,7 +36,8 @@ def say_judgement(judgement: "Judgement", facts: RequestFacts, now: datetime, zo
             ("when", f"{shown_moment(now, zone)} {local.tzname()}"),
             ("certificate", f"{certificate}: {judgement.refusal or 'good'}"),
             ("it opens", _scope(explanation)),
-            ("sign-in", "as if it were done"),
+            ("sign-in", _sign_in(code_age)),
+            *((one.criterion, f"{one.wanted}: {one.found}") for one in explanation.session),
         ]
     )
     say()
@@ -38,6 +47,11 @@ def say_judgement(judgement: "Judgement", facts: RequestFacts, now: datetime, zo
         say("there are no rules: nobody gets in")
     say()
     say(_verdict(judgement, zone))
+
+
+def _sign_in(code_age: timedelta) -> str:
+    when = f"{show_duration(code_age)} ago, with password and code" if code_age else "done just now"
+    return f"as if it were {when}"
 
 
 def _scope(explanation: Explanation) -> str:
@@ -64,6 +78,10 @@ def decision_in_words(decision: Decision) -> str:
             trial = f", against {', '.join(map(repr, observed))} on trial" if observed else ""
             day = f", which uses up {spends.day} ({spends.quota.count})" if spends else ""
             return f"let in by {rule!r}{day}{trial}"
+        case StepUp(_, _, timedelta() as within, rule):
+            by = f"the last one is older than {show_duration(within)} ({rule!r})"
+            unused = f"nobody has used it for {show_duration(within)}"
+            return f"let in after a code: {by if rule else unused}"
         case StepUp():
             return "let in after a sign-in"
         case Deny(reason, rule):
@@ -75,6 +93,8 @@ def _verdict(judgement: "Judgement", zone: tzinfo) -> str:
     words = decision_in_words(decision)
     if isinstance(decision, Allow) and decision.until is not None:
         words += f"; until {shown_moment(decision.until, zone)} at least"
+    if isinstance(decision, Allow) and decision.fresh_until is not None:
+        words += f"; from {shown_moment(decision.fresh_until, zone)} on after a code"
     if judgement.opens is not None:
         words += f"; opens {shown_moment(judgement.opens, zone)}"
     if judgement.refusal is None:
@@ -104,6 +124,7 @@ def facts_of_explanation(explanation: Explanation) -> dict[str, Any]:
         **_decision_facts(explanation.decision),
         "scope": _finding(explanation.scope),
         "level": _finding(explanation.level),
+        "session": list(map(_finding, explanation.session)),
         "rules": [
             {
                 "name": each.rule.name,
@@ -131,6 +152,7 @@ def _decision_facts(decision: Decision) -> dict[str, Any]:
         "rule": None,
         "observed": [],
         "until": utc(decision.until),
+        "fresh_until": utc(decision.fresh_until) if isinstance(decision, Allow) else None,
         "in_words": decision_in_words(decision),
     }
     match decision:
@@ -140,7 +162,9 @@ def _decision_facts(decision: Decision) -> dict[str, Any]:
                 return allowed
             day = {"day": spends.day.isoformat(), "count": spends.quota.count}
             return allowed | {"spends": day}
-        case StepUp():
-            return {"decision": "sign-in", **facts}
+        case StepUp(within=None):
+            return {"decision": SIGN_IN, **facts}
+        case StepUp(rule=rule):
+            return {"decision": STEP_UP, **facts, "rule": rule}
         case Deny(reason, rule):
             return {"decision": "deny", **facts, "reason": reason.value, "rule": rule}

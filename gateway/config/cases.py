@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +10,7 @@ from gateway.config.case_papers import read_papers
 from gateway.config.documents import read_document, visible_files
 from gateway.core.routes import normalise_target
 from gateway.core.site import Application
-from policies.cases import ALLOW, EXPECTATIONS, Case
+from policies.cases import ALLOW, EXPECTATIONS, SIGN_IN, STEP_UP, Case
 from policies.match import read_address
 from policies.model import OWN_ISSUER, AppPolicy, RequestFacts, check_name
 from policies.parse import check_method
@@ -70,6 +70,16 @@ approved = ["2026-11-23/2026-11-27"]  # days that somebody has approved; left ou
 accepted = ["smart-working"]   # agreements, or one version: "smart-working 2026-1"; left out: none
 expect = "days-spent"
 opens = "2026-11-26 00:00"
+
+[[cases]]
+name = "payroll wants a fresh code"
+user = "anna"
+groups = ["technicians"]
+app = "wiki"
+at = "2026-11-24 09:00"
+path = "/payroll"
+code_age = "20m"               # how long ago password and code were given; left out: just now
+expect = "step-up"             # a code is asked for; "sign-in": password and code
 """
 
 
@@ -139,13 +149,14 @@ def _read_case(section: Section, position: int, places: dict[str, str], site: _S
     at, opens = _moment(section, "at", site.zone), _moment(section, "opens", site.zone)
     expect = section.text("expect", choices=EXPECTATIONS)
     rule = section.text("rule", default=None)
+    code_age = section.duration("code_age", default=timedelta(), minimum=timedelta())
     section.finish()
     for each in sorted(scope or ()):
         _known(section, "certificate_apps", each, site.applications, "application")
     if policy is not None:
         _check_against(section, policy, rule)
-    if opens is not None and expect == ALLOW:
-        section.report("opens", 'belongs to a refusal, and not to expect = "allow"')
+    if opens is not None and expect in {ALLOW, STEP_UP, SIGN_IN}:
+        section.report("opens", f'belongs to a refusal, and not to expect = "{expect}"')
     if section.problem_count > before or user is None or app is None or expect is None:
         return None
     return Case(
@@ -163,6 +174,7 @@ def _read_case(section: Section, position: int, places: dict[str, str], site: _S
         rule,
         opens,
         papers,
+        code_age or timedelta(),
     )
 
 

@@ -142,6 +142,7 @@ def test_a_case_ends_as_the_decision_does(
     case = replace(ANNA, user=who.user, groups=who.groups, scope=who.scope, request=request, at=now)
     case = replace(case, device=who.device, issuer=who.issuer)
     who = replace(who, level=Level.PASSWORD_TOTP, papers=NO_PAPERS, proved_at=now)
+    who = replace(who, signed_in_at=now, used_at=None)
     decision = decide(policy, who, request, now)
     outcome = judge_case(case, policy, None, MORNING)
     assert (outcome.answer == "allow") == isinstance(decision, Allow)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from policies.comparison import Change, NotCompared, compare
 from policies.days import Calendar, Dates
 from policies.decide import decide
-from policies.model import AppPolicy, Deny, Level, RequestFacts, Subject
+from policies.model import AppPolicy, Deny, Level, RequestFacts, StepUp, Subject
 from policies.papers import Agreement, AgreementVersion, Approval, LocalDays, Papers
 from policies.parse import parse_rules
 from policies.reading import Problem
@@ -28,6 +28,12 @@ OFFICE = Calendar(
     (Dates(date(2026, 12, 27), date(2026, 12, 27)), Dates(date(2027, 2, 1), date(2027, 2, 1))),
 )
 TECHNICIANS: dict[str, object] = {"name": "t", "effect": "allow", "groups": ["technicians"]}
+CODE: dict[str, object] = {
+    "name": "c",
+    "effect": "step-up",
+    "everybody": True,
+    "totp_within": "10m",
+}
 SALES: dict[str, object] = {"name": "s", "effect": "allow", "groups": ["sales"]}
 
 
@@ -55,6 +61,7 @@ def said(old: AppPolicy, new: AppPolicy) -> list[str]:
             part
             for part in (
                 ",".join(subject.user for subject in one.subjects),
+                *(["code"] if one.code else []),
                 "gains" if one.gain else "loses",
                 one.what or "everything",
                 one.when or "always",
@@ -98,6 +105,25 @@ def said(old: AppPolicy, new: AppPolicy) -> list[str]:
             ],
             ["anna loses /admin/** always"],
         ),
+        (
+            [TECHNICIANS],
+            [TECHNICIANS, {**CODE, "paths": ["/admin/**"]}],
+            ["anna,carla code loses /admin/** always"],
+        ),
+        (
+            [TECHNICIANS, CODE],
+            [{**TECHNICIANS, "hours": "08:00-19:00"}, {**CODE, "totp_within": "1h"}],
+            [
+                "anna,carla loses everything 00:00-08:00 19:00-24:00",
+                "anna,carla code gains everything 08:00-19:00",
+            ],
+        ),
+        (
+            [SALES, CODE],
+            [SALES, {**CODE, "everybody": False, "groups": ["technicians"]}],
+            ["bruno code gains everything always"],
+        ),
+        ([CODE], [{**CODE, "totp_within": "1h"}], []),
         (
             [{**TECHNICIANS, "methods": ["GET"]}],
             [TECHNICIANS],
@@ -229,11 +255,17 @@ def test_what_changes_for_somebody_is_not_passed_over(
     old, new = _without_targets(old), _without_targets(new)
     changes = compared(old, new, [who], now)
     was, will_be = (not isinstance(decide(one, who, request, now), Deny) for one in (old, new))
-    assert {one.gain for one in changes} >= ({will_be} if was != will_be else set())
+    gained = {one.gain for one in changes if not one.code}
+    assert gained >= ({will_be} if was != will_be else set())
+    plain = [replace(one, lifetime=None, idle=None) for one in (old, new)]
+    codes = [decide(one, replace(who, proved_at=None), request, now) for one in plain]
+    within = [one.within for one in codes if isinstance(one, StepUp) and one.within]
+    if len(within) > 1 and within[0] != within[1]:
+        assert (within[1] > within[0]) in {one.gain for one in changes if one.code}
     assert compare(old, old, [who], now, ROME) == []
     back = compared(new, old, [who], now)
-    assert {(one.what, one.when, one.gain) for one in changes} == {
-        (one.what, one.when, not one.gain) for one in back
+    assert {(one.what, one.when, one.gain, one.code) for one in changes} == {
+        (one.what, one.when, not one.gain, one.code) for one in back
     }
 
 

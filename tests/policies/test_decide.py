@@ -309,6 +309,58 @@ def test_a_step_up_rule_wants_a_code_given_shortly_before() -> None:
     assert decide(policy, unproved, admin, NOW) == StepUp(Level.PASSWORD_TOTP)
 
 
+@pytest.mark.parametrize(
+    "subject, decision",
+    [
+        (replace(ANNA, signed_in_at=NOW, proved_at=NOW), Allow),
+        (replace(ANNA, signed_in_at=NOW - 2 * HOUR, proved_at=NOW), StepUp(Level.PASSWORD_TOTP)),
+        (replace(ANNA, proved_at=NOW, used_at=NOW), StepUp(Level.PASSWORD_TOTP)),
+        (
+            replace(ANNA, signed_in_at=NOW - HOUR, proved_at=NOW - HOUR),
+            StepUp(Level.PASSWORD_TOTP, NOW + HOUR, HOUR / 4),
+        ),
+        (replace(ANNA, signed_in_at=NOW - HOUR, proved_at=NOW - HOUR / 5), Allow),
+        (
+            replace(ANNA, signed_in_at=NOW - HOUR, proved_at=NOW - HOUR, used_at=NOW - HOUR / 5),
+            Allow,
+        ),
+        (
+            replace(ANNA, signed_in_at=NOW - HOUR, proved_at=NOW - HOUR, used_at=NOW - HOUR / 4),
+            StepUp(Level.PASSWORD_TOTP, NOW + HOUR, HOUR / 4),
+        ),
+    ],
+)
+def test_an_application_may_want_a_younger_session(subject: Subject, decision: object) -> None:
+    """A sign-in that is not too old, and somebody who is there: who uses it, or gives a code."""
+    policy = AppPolicy("wiki", (TECHNICIANS,), lifetime=2 * HOUR, idle=HOUR / 4)
+    found = decide(policy, subject, PAGE, NOW)
+    assert isinstance(found, Allow) if decision is Allow else found == decision
+    if isinstance(found, Allow):
+        assert subject.signed_in_at is not None
+        assert found.until == subject.signed_in_at + 2 * HOUR
+        signs = [one for one in (subject.proved_at, subject.used_at) if one is not None]
+        assert found.fresh_until == max(signs) + HOUR / 4
+
+
+def test_an_explanation_tells_what_is_asked_of_the_session() -> None:
+    """How long ago each was, and how long it may have been; the rule that wants a code is named."""
+    policy = AppPolicy("wiki", (TECHNICIANS, ADMIN), lifetime=2 * HOUR, idle=HOUR / 4)
+    subject = replace(
+        ANNA, signed_in_at=NOW - HOUR, proved_at=NOW - HOUR / 3, used_at=NOW - HOUR / 60
+    )
+    found = explain(policy, subject, RequestFacts("GET", "/admin"), NOW)
+    assert found.session == (
+        Finding("lifetime", Verdict.HIT, "within 2h", "1h ago"),
+        Finding("code", Verdict.MISS, "within 10m (rule 'admin')", "20m ago"),
+        Finding("idle", Verdict.HIT, "within 15m", "1m ago"),
+    )
+    assert explain(policy, ANNA, PAGE, NOW).session == (
+        Finding("lifetime", Verdict.MISS, "within 2h", "never"),
+        Finding("idle", Verdict.MISS, "within 15m", "never"),
+    )
+    assert explain(AppPolicy("wiki", (TECHNICIANS,)), ANNA, PAGE, NOW).session == ()
+
+
 # Few names, so that rules and people meet often.
 USERS = st.sampled_from(["anna", "bruno", "carla"])
 GROUPS = st.sampled_from(["technicians", "sales", "milano"])
@@ -395,6 +447,8 @@ SUBJECTS = st.builds(
     issuer=ISSUERS,
     papers=PAPERS,
     proved_at=st.none() | MOMENTS,
+    signed_in_at=st.none() | MOMENTS,
+    used_at=st.none() | MOMENTS,
 )
 REQUESTS = st.builds(RequestFacts, method=METHODS | st.just("HEAD"), path=PATHS, address=ADDRESSES)
 POLICIES = st.builds(
@@ -402,6 +456,8 @@ POLICIES = st.builds(
     app=st.just("wiki"),
     rules=st.lists(RULES, max_size=6).map(tuple),
     required=st.sampled_from(Level),
+    lifetime=st.none() | st.sampled_from([HOUR, 30 * HOUR]),
+    idle=st.none() | st.sampled_from([HOUR / 4, 20 * HOUR]),
 )
 
 
@@ -467,6 +523,33 @@ def test_a_step_up_rule_never_widens_access(
     assert isinstance(before, Deny) == isinstance(after, Deny)
     fresh = replace(subject, proved_at=now)
     assert openness(decide(stricter, fresh, request, now)) >= openness(before)
+
+
+@given(POLICIES, SUBJECTS, REQUESTS, MOMENTS)
+def test_what_is_asked_of_a_session_never_widens_access(
+    policy: AppPolicy, subject: Subject, request: RequestFacts, now: datetime
+) -> None:
+    """Nor does it refuse anybody: with password and code given now it is as if it were not asked."""
+    plain = replace(policy, lifetime=None, idle=None)
+    before, after = (decide(each, subject, request, now) for each in (plain, policy))
+    assert openness(after) <= openness(before)
+    assert isinstance(before, Deny) == isinstance(after, Deny)
+    fresh = replace(subject, proved_at=now, signed_in_at=now)
+    assert openness(decide(policy, fresh, request, now)) >= openness(before)
+
+
+@given(POLICIES, SUBJECTS, REQUESTS, MOMENTS, MOMENTS)
+def test_a_later_sign_of_somebody_never_narrows_access(
+    policy: AppPolicy, subject: Subject, request: RequestFacts, now: datetime, later: datetime
+) -> None:
+    """A use, a code, a sign-in: whoever is told of one more lets in no less."""
+    before = openness(decide(policy, subject, request, now))
+    for told in (
+        replace(subject, used_at=max(later, subject.used_at or later)),
+        replace(subject, proved_at=max(later, subject.proved_at or later)),
+        replace(subject, signed_in_at=max(later, subject.signed_in_at or later)),
+    ):
+        assert openness(decide(policy, told, request, now)) >= before
 
 
 @given(POLICIES, SUBJECTS, REQUESTS, MOMENTS, PAPERS)
@@ -550,7 +633,7 @@ def test_a_higher_level_changes_nothing_but_the_step_up(
 ) -> None:
     """Signing in turns *sign in first* into *come in*, and no *no* into anything."""
     unproved = decide(policy, replace(subject, level=Level.CERTIFICATE), request, now)
-    signed_in = replace(subject, level=Level.PASSWORD_TOTP, proved_at=now)
+    signed_in = replace(subject, level=Level.PASSWORD_TOTP, proved_at=now, signed_in_at=now)
     proved = decide(policy, signed_in, request, now)
     assert not isinstance(proved, StepUp)
     assert isinstance(unproved, Deny) == isinstance(proved, Deny)
@@ -602,11 +685,14 @@ def test_an_explanation_agrees_with_the_decision(
         assert isinstance(decision, StepUp)
         assert decision.required is policy.required
         assert decision.within is None
-    elif isinstance(decision, StepUp):
-        assert decision.within == min(
-            rule.totp_within for rule in matching if rule.totp_within is not None
+    elif missed := [one.criterion for one in explanation.session if one.verdict is Verdict.MISS]:
+        assert isinstance(decision, StepUp)
+        shortest = min(
+            (rule.totp_within for rule in matching if rule.totp_within is not None), default=None
         )
-        assert decision.rule in names[Effect.STEP_UP]
+        within = {"lifetime": None, "code": shortest, "idle": policy.idle}
+        assert decision.within == within[missed[0]]
+        assert (decision.rule in names[Effect.STEP_UP]) == (missed[0] == "code")
     else:
         assert isinstance(decision, Allow)
         today = LOCAL.look(now)[0]

@@ -1,6 +1,7 @@
 """Rules that are strange without being wrong."""
 
-from datetime import date
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from ipaddress import ip_network
 from zoneinfo import ZoneInfo
 
@@ -9,11 +10,11 @@ from hypothesis import given
 
 from policies.calendar import Timetable
 from policies.decide import decide
-from policies.model import Allow, AppPolicy, Effect, RequestFacts, Rule, Subject
+from policies.model import Allow, AppPolicy, CertificateKind, Effect, RequestFacts, Rule, Subject
 from policies.papers import DayQuota
 from policies.paths import parse_path_pattern
 from policies.review import covers, differing_counts, review
-from tests.policies.test_decide import MOMENTS, REQUESTS, RULES, SUBJECTS
+from tests.policies.test_decide import MOMENTS, POLICIES, REQUESTS, RULES, SUBJECTS, openness
 
 ROME = ZoneInfo("Europe/Rome")
 TODAY = date(2026, 11, 24)
@@ -123,3 +124,83 @@ def test_days_that_are_the_same_and_have_another_number() -> None:
         "counts 3 a month: the days are the same; give one another count"
     )
     assert differing_counts([one, own]) == differing_counts([one, one]) == []
+
+
+CODE = Rule("code", Effect.STEP_UP, None, None, totp_within=timedelta(minutes=10))
+NEVER_ASKS = "2: code: it never asks for a code: no rule lets in what it matches"
+
+
+@pytest.mark.parametrize(
+    "allow, asks",
+    [
+        ({}, {"groups": frozenset({"sales"})}),
+        ({}, {"users": frozenset({"anna", "bruno"}), "networks": (ip_network("10.0.0.0/8"),)}),
+        ({"paths": (parse_path_pattern("/admin/**"),)}, {"paths": (parse_path_pattern("/admin"),)}),
+        ({"paths": (parse_path_pattern("/a/b"),)}, {"paths": (parse_path_pattern("/a/**"),)}),
+        ({"paths": (parse_path_pattern("/ADMIN"),)}, {"paths": (parse_path_pattern("/admin"),)}),
+        ({"paths": (parse_path_pattern("/*/b"),)}, {"paths": (parse_path_pattern("/a/**"),)}),
+        (
+            {"networks": (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"))},
+            {"networks": (ip_network("10.1.0.0/16"),)},
+        ),
+        ({"certificate": CertificateKind.LIMITED}, {}),
+    ],
+)
+def test_a_step_up_rule_that_may_ask_somebody(
+    allow: dict[str, object], asks: dict[str, object]
+) -> None:
+    """Also where it is hard to tell."""
+    assert said(narrowed(**allow), narrowed_code(**asks)) == []
+
+
+@pytest.mark.parametrize(
+    "allow, asks",
+    [
+        ({}, {"users": frozenset({"bruno"})}),
+        ({"paths": (parse_path_pattern("/a/**"),)}, {"paths": (parse_path_pattern("/b"),)}),
+        ({"methods": frozenset({"GET"})}, {"methods": frozenset({"POST"})}),
+        ({"devices": frozenset({"a"})}, {"devices": frozenset({"b"})}),
+        ({"issuers": frozenset({"own"})}, {"issuers": frozenset({"partner"})}),
+        (
+            {"certificate": CertificateKind.LIMITED},
+            {"certificate": CertificateKind.UNLIMITED},
+        ),
+        (
+            {"networks": (ip_network("10.0.0.0/8"),)},
+            {"networks": (ip_network("192.0.2.0/24"), ip_network("2001:db8::/32"))},
+        ),
+        ({"effect": Effect.DENY}, {}),
+    ],
+)
+def test_a_step_up_rule_that_asks_nobody(allow: dict[str, object], asks: dict[str, object]) -> None:
+    """For nobody is let in to what it matches."""
+    assert said(narrowed(**allow), narrowed_code(**asks)) == [NEVER_ASKS]
+
+
+def test_a_step_up_rule_that_the_lifetime_overtakes() -> None:
+    """The sign-in is asked for before the code would be."""
+    rules = (ANNA, replace(CODE, totp_within=timedelta(hours=8)))
+    [one] = review(AppPolicy("w", rules, lifetime=timedelta(hours=8)), TODAY)
+    assert one.message.startswith("it never asks for a code: after 8h (session.lifetime)")
+    assert review(AppPolicy("w", rules, lifetime=timedelta(hours=9)), TODAY) == []
+
+
+def narrowed_code(**more: object) -> Rule:
+    """Make the step-up rule narrower."""
+    values = {name: getattr(CODE, name) for name in CODE.__dataclass_fields__} | more
+    return Rule(**values)
+
+
+@given(POLICIES, SUBJECTS, REQUESTS, MOMENTS)
+def test_a_rule_that_is_said_to_ask_nobody_changes_nothing(
+    policy: AppPolicy, subject: Subject, request: RequestFacts, now: datetime
+) -> None:
+    """Whoever takes it out gets the same answers; of people who gave a code with the password."""
+    signed_in = replace(subject, proved_at=subject.signed_in_at)
+    for odd in review(policy, TODAY):
+        if "never asks" in odd.message:
+            rules = [*policy.rules]
+            del rules[odd.position - 1]
+            without = replace(policy, rules=tuple(rules))
+            found, other = (decide(one, signed_in, request, now) for one in (policy, without))
+            assert openness(found) == openness(other)

@@ -54,6 +54,14 @@ at = "2026-11-24 19:40"
 expect = "outside-hours"
 opens = "2026-11-25 08:00"
 """
+PAYROLL = """
+[[rules]]
+name = "payroll"
+effect = "step-up"
+everybody = true
+paths = ["/payroll/**"]
+totp_within = "10m"
+"""
 FAILS = """
 [[cases]]
 name = "administration is open"
@@ -189,4 +197,6 @@ def test_the_example_is_a_file_of_cases(office: Runner) -> None:
     (agreements / "smart-working.toml").write_text(AGREEMENT, encoding="utf-8")
     (agreements / "smart-working" / "1.en.md").write_text("# At home\n", encoding="utf-8")
     write(office.site, office.done("policy", "test", "--example").stdout)
-    assert office.done("policy", "test").stdout == "4 cases, all as expected\n"
+    with (office.site / "apps" / "wiki.toml").open("a", encoding="utf-8") as wiki:
+        wiki.write(PAYROLL)
+    assert office.done("policy", "test").stdout == "5 cases, all as expected\n"

@@ -25,6 +25,14 @@ effect = "deny"
 users = ["anna"]
 paths = ["/admin/**"]
 """
+PAYROLL = """
+[[rules]]
+name = "payroll"
+effect = "step-up"
+everybody = true
+paths = ["/payroll/**"]
+totp_within = "10m"
+"""
 
 
 @pytest.fixture
@@ -106,6 +114,22 @@ def test_the_same_rules_change_nothing(office: Runner, other: Path) -> None:
     """For nobody."""
     answer = office.done("policy", "diff", str(office.site), str(other))
     assert answer.stdout == "nobody gains or loses anything\n"
+
+
+def test_what_a_code_is_asked_for_is_told(office: Runner, other: Path) -> None:
+    """By rules as a change for people; of sessions beside it. Requests of the past are told too."""
+    serial = office.json("cert", "list")[0]["serial"]
+    log(office, serial, "/", "/payroll")
+    file = other / "apps" / "wiki.toml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("[session]\n", '[session]\nlifetime = "8h"\n') + PAYROLL)
+    result = office.done("policy", "diff", str(office.site), str(other), "--last", "1d")
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert lines[1] == "wiki anna (stick-1) code sooner /payroll/** always"
+    assert lines[5].startswith("anna (stick-1) wiki GET /payroll allow step-up 1 ")
+    assert "wiki will ask of sessions: password and code every 8h; before: nothing" in result.stderr
+    facts = office.json("policy", "diff", str(other), str(office.site))
+    assert [one["change"] for one in facts["changes"]] == ["code later"]
 
 
 def test_who_gains_and_who_loses_is_told(office: Runner, other: Path) -> None:

@@ -25,6 +25,14 @@ effect = "deny"
 everybody = true
 paths = ["/admin/**"]
 """
+STEP_UP = """
+[[rules]]
+name = "payroll"
+effect = "step-up"
+everybody = true
+paths = ["/payroll/**"]
+totp_within = "10m"
+"""
 ROME = ZoneInfo("Europe/Rome")
 TODAY = datetime.now(ROME).date()
 DAY = TODAY + timedelta(days=(1 - TODAY.weekday()) % 7 or 7)
@@ -155,7 +163,7 @@ def test_an_explanation_goes_from_the_certificate_to_the_answer(office: Runner) 
     assert lines[3].endswith(": good")
     assert lines[4:6] == [
         "it opens every application, as far as rules allow",
-        "sign-in as if it were done",
+        "sign-in as if it were done just now",
     ]
     assert lines[7:] == [
         "RULE EFFECT MATCHES WHY",
@@ -164,6 +172,42 @@ def test_an_explanation_goes_from_the_certificate_to_the_answer(office: Runner) 
         "",
         "refused: rule-denies ('admin')",
     ]
+
+
+def test_an_explanation_tells_what_is_asked_of_the_session(office: Runner) -> None:
+    """By the age of the code that is given: let in, a code first, or the whole sign-in."""
+    file = office.site / "apps" / "wiki.toml"
+    rules(office, OFFICE + STEP_UP)
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("[session]\n", '[session]\nlifetime = "8h"\nidle = "2h"\n'))
+    words = ("policy", "explain", "anna", "wiki", *TUESDAY)
+
+    def decided(age: str, path: str = "/payroll") -> tuple[str, str | None]:
+        found = office.json(*words, "--code-age", age, "--path", path)
+        return found["decision"], found["rule"]
+
+    assert decided("9m") == ("allow", "technicians")
+    assert decided("10m") == ("step-up", "payroll")
+    assert decided("10m", "/") == ("allow", "technicians")
+    assert decided("3h", "/") == ("step-up", None)
+    assert decided("8h") == ("sign-in", None)
+    shown = office.done(*words, "--code-age", "20m", "--path", "/payroll").stdout
+    lines = [" ".join(line.split()) for line in shown.splitlines()]
+    assert lines[5:9] == [
+        "sign-in as if it were 20m ago, with password and code",
+        "lifetime within 8h: 20m ago",
+        "code within 10m (rule 'payroll'): 20m ago",
+        "idle within 2h: 20m ago",
+    ]
+    assert lines[-1] == "let in after a code: the last one is older than 10m ('payroll')"
+    fresh = office.json(*words, "--path", "/payroll")
+    assert [one["verdict"] for one in fresh["session"]] == ["hit"] * 3
+    assert fresh["fresh_until"] == utc(DAY, 9).replace("00:00Z", "10:00Z")
+    unused = office.done(*words, "--code-age", "3h").stdout
+    assert unused.endswith("let in after a code: nobody has used it for 2h\n")
+    assert office.done(*words, "--code-age", "9h").stdout.endswith("let in after a sign-in\n")
+    [line] = office.json("policy", "who", "wiki", *TUESDAY)
+    assert (line["answer"], line["until"]) == ("yes", utc(DAY, 19))
 
 
 def test_a_refusal_for_the_hour_says_when_it_opens(office: Runner) -> None:

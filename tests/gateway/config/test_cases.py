@@ -1,6 +1,6 @@
 """Files of cases, and all that can be wrong with them."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -69,7 +69,14 @@ def test_the_example_can_be_read_as_it_is(tmp_path: Path) -> None:
     """And what each key says is what is in the case."""
     cases, problems = read(tmp_path, EXAMPLE)
     assert problems == []
-    assert [case.expect for case in cases] == ["allow", "outside-hours", "deny", "days-spent"]
+    assert [case.expect for case in cases] == [
+        "allow",
+        "outside-hours",
+        "deny",
+        "days-spent",
+        "step-up",
+    ]
+    assert [case.code_age for case in cases] == [timedelta()] * 4 + [timedelta(minutes=20)]
     assert cases[1].opens == datetime(2026, 11, 25, 8, tzinfo=ROME)
     assert cases[2] == Case(
         place="tests/crm.toml: cases[3]",
@@ -149,6 +156,11 @@ def test_moments_may_be_texts_or_those_of_toml(tmp_path: Path, written: str) -> 
         ),
         (ANNA.replace("allow", "outside-hour"), "did you mean 'outside-hours'?"),
         (ANNA.replace("anna", "Anna"), "[1].user: 'Anna' cannot be a name"),
+        (ANNA + 'code_age = "20"\n', "[1].code_age: "),
+        (
+            ANNA.replace("allow", "step-up") + 'opens = "2026-11-24 09:00"\n',
+            '[1].opens: belongs to a refusal, and not to expect = "step-up"',
+        ),
         (
             DESK.replace('at = "2026-11-25 09:00"', ""),
             "[1].at: missing: rules of 'desk' ask for times, so say when",
