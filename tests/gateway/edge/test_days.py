@@ -14,8 +14,11 @@ from gateway.core.audit import AuditKind
 from gateway.core.days import DayUse
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import AppLimits
-from policies.model import AppPolicy, Effect, Spend
-from policies.papers import DayQuota, LocalDays
+from gateway.edge.ruling import refusal_of
+from policies.calendar import Span, Timetable
+from policies.decide import decide
+from policies.model import AppPolicy, Deny, Effect, Level, RequestFacts, Rule, Spend, Subject
+from policies.papers import Approval, DayQuota, LocalDays, Papers
 from tests.gateway.edge.recorder import Line
 from tests.gateway.edge.site import CRM, HOST, WIKI, MadeSite
 from tests.gateway.edge.stage import Stage, Visitor, open_stage
@@ -219,6 +222,56 @@ async def test_at_midnight_by_the_wall_of_the_site_another_day_begins(patient: S
     visitor = Visitor(later, WIKI, stage.cookie(session), session)
     assert (await visitor.ask()).status == 200
     assert await used(stage) == [(today, "wiki"), (today + 2 * DAY, "wiki")]
+
+
+async def test_a_clock_that_is_put_back_uses_no_second_day(patient: Stage) -> None:
+    """What was counted for the day that begins later stays; the day before it is in a row."""
+    stage = patient
+    local = counting(stage, wall=time(0, 0, 30))
+    today = local.look(stage.clock())[0]
+    anna = await stage.enter()
+    await anna.ask()
+    assert await used(stage) == [(today, "wiki")]
+    stage.clock.shift = -timedelta(minutes=2)
+    await until(lambda: stage.edge.admission.reliable(stage.clock()))
+    assert local.look(stage.clock())[0] == today - DAY
+    back = await stage.connect(WIKI, stage.made.anna)
+    assert (await back.ask(anna.request())).refusal == Refusal.DAYS_SPENT
+    stage.clock.shift = timedelta()
+    again = await stage.connect(WIKI, stage.made.anna)
+    assert (await again.ask(anna.request())).status == 200
+    assert await used(stage) == [(today, "wiki")]
+
+
+@pytest.mark.parametrize(
+    "rule, papers, refusal",
+    [
+        (
+            Rule("r", Effect.ALLOW, None, None, approval=True),
+            Papers(approvals=(Approval("wiki", date(2026, 12, 3), date(2026, 12, 4)),)),
+            Refusal.APPROVAL_MISSING,
+        ),
+        (
+            Rule("r", Effect.ALLOW, None, None, days=DayQuota(1)),
+            Papers(days={"remote-days": frozenset({date(2026, 11, 2)})}),
+            Refusal.DAYS_SPENT,
+        ),
+    ],
+)
+def test_days_to_come_are_told_on_the_page_of_what_is_missing(
+    rule: Rule, papers: Papers, refusal: Refusal
+) -> None:
+    """Also over the end of the month, and with the hour where there are hours."""
+    now = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    facts = RequestFacts("GET", "/")
+    anna = Subject("anna", frozenset(), None, Level.PASSWORD_TOTP, papers=papers)
+    first = date(2026, 12, 3 if rule.approval else 1)
+    for when, moment in ((None, time()), (Timetable(UTC, (Span(8 * 3600, 9 * 3600),)), time(8))):
+        policy = AppPolicy("wiki", (replace(rule, when=when),))
+        denied = decide(policy, anna, facts, now)
+        assert isinstance(denied, Deny)
+        found = refusal_of(policy, anna, facts, denied, now)
+        assert found == (refusal, datetime.combine(first, moment, UTC))
 
 
 async def test_the_page_says_the_next_day_and_no_hour(stage: Stage) -> None:
