@@ -1,6 +1,5 @@
 """An agreement from the first refusal to the withdrawal: by curl, and in a real browser."""
 
-import re
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,21 +14,11 @@ from tests.whole.people import Person
 from tests.whole.rules import edited
 from tests.whole.sites import HOST, PASSWORD, LiveSite, wait_for
 from tests.whole.test_browser import issue_bundle
-from tests.whole.texts import NAME, REQUIRING, TITLE, agreed_to
+from tests.whole.texts import NAME, REQUIRING, TITLE, accept, agreed_to
 
 WIKI = f"wiki.{HOST}"
 AT_ONCE = 1.0
 PAGE = f"/agreements/{NAME}"
-
-
-def accept(guest: Guest, *changes: str) -> int:
-    """Send the form of the page, with *changes*; return the status."""
-    page = guest.visit(guest.site.portal(PAGE)).text
-    digest = re.search(r'name="digest" value="([0-9a-f]{64})"', page)
-    assert digest is not None
-    fields = ("version=1", f"digest={digest[1]}", "app=wiki", "read=yes", *changes)
-    options = [part for field in fields for part in ("-d", field)]
-    return guest.get(guest.site.portal(PAGE), *options).status
 
 
 def opens(guest: Guest) -> None:

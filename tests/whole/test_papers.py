@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,14 @@ from tests.gateway.mail.server import mail_server
 from tests.whole.applications import Applications
 from tests.whole.background import Background
 from tests.whole.browser import Browser, Home, browser, find_namespace
+from tests.whole.guests import Guest, signed_in
 from tests.whole.looking import Inspector, inspected
 from tests.whole.office import AGREEMENT, TITLES, WIKI, Office
 from tests.whole.people import Person, add_person
-from tests.whole.sites import PASSWORD, make_site, running
+from tests.whole.sites import PASSWORD, make_site, running, wait_for
+from tests.whole.sockets import closed_within, echoes, open_socket
 from tests.whole.test_browser import issue_bundle
+from tests.whole.texts import accept
 
 REASON = "Mia’s school is closed: <b>exams</b> & trains"
 WORDS = "Not on the last of them."
@@ -27,6 +31,7 @@ TOLD = {
     "en": ("Ask for it first", "read and accept first", "No day is left for this now"),
     "it": ("Prima va richiesto", "da leggere e accettare", "Adesso non ci sono giorni disponibili"),
 }
+AT_ONCE = 1.0
 USED = {"en": "1 of 2 days used", "it": ": 1 su 2"}
 
 
@@ -86,13 +91,14 @@ class Errand:
         sign_in(chromium, self.person)
         assert chromium.title == TOLD[self.language][0]
         self.eye.look("approval-missing")
-        chromium.follow("a.button")
+        chromium.go(self.office.site.portal())
         self.eye.look("home-to-ask")
+        chromium.go(self.office.site.url(WIKI))
+        chromium.follow("a.button")
 
     def ask(self, days: list[date]) -> None:
         """Ask for *days*, forgetting them at first."""
         chromium, eye = self.chromium, self.eye
-        chromium.go(self.office.site.portal("/requests"))
         eye.look("requests")
         chromium.follow('a[href="/requests/new?app=wiki"]')
         eye.look("ask")
@@ -211,3 +217,58 @@ def test_from_the_request_to_the_day_that_is_not_left(
     assert counted.detail["day"] == str(days[0])
     assert accepted.serial == counted.serial
     site.wait_for_audit(kind="access-denied", user=anna.user, reason="days-spent")
+    [record] = site.command("request", "export", "--user", anna.user, "--json").json()
+    assert (record["decided_by"], record["words"]) == (manager.user, WORDS)
+    assert (record["reason"], record["granted"]) == (REASON, f"{days[0]}/{days[3]}")
+    [acceptance] = record["acceptances"]
+    text = f"agreements/{AGREEMENT}/1.{language}.md"
+    assert acceptance["sha256"] == sha256((site.folder.path / text).read_bytes()).hexdigest()
+    [used] = record["days_used"]
+    assert used["day"] == str(days[0])
+    assert {record["serial"], acceptance["serial"], used["serial"]} == {accepted.serial}
+
+
+def ask_by_curl(guest: Guest, day: date) -> str:
+    """Send the form for the wiki, and return the number of what is waiting then."""
+    form = ("-d", f"app=wiki&day-{day}=on&reason=home")
+    assert guest.get(guest.site.portal("/requests/new"), *form).status == 200
+    [asked] = guest.site.command("request", "list", "--state", "asked", "--json").json()
+    return str(asked["number"])
+
+
+def test_what_was_granted_or_accepted_ends_with_what_is_open(
+    office: Office, applications: Applications, guests: Path
+) -> None:
+    """At the command, or by who accepted it: a WebSocket at once; and no second day is used up."""
+    site, [today] = office.site, office.days(1)
+    office.settle("nobody")
+    site.command("reload")
+    anna = add_person(site, "anna")
+    guest = signed_in(site, anna, guests)
+
+    def opens() -> bool:
+        return guest.visit(site.url(WIKI)).status == 200
+
+    assert "403 approval-missing" in guest.visit(site.url(WIKI)).text
+    first = ask_by_curl(guest, today)
+    site.command("request", "approve", first)
+    assert accept(guest, name=AGREEMENT) == 303
+    wait_for("the wiki", opens)
+    with open_socket(guest, WIKI) as socket:
+        assert echoes(socket)
+        site.command("request", "end", first)
+        assert closed_within(socket, AT_ONCE)
+    with applications.untouched():
+        assert "403 approval-missing" in guest.visit(site.url(WIKI)).text
+    site.command("request", "approve", ask_by_curl(guest, today))
+    wait_for("the wiki again", opens)
+    with open_socket(guest, WIKI) as socket:
+        assert echoes(socket)
+        withdrawal = site.portal(f"/agreements/withdraw/{AGREEMENT}")
+        assert guest.get(withdrawal, "-d", "").status == 303
+        assert closed_within(socket, AT_ONCE)
+    with applications.untouched():
+        assert "403 agreement-missing" in guest.visit(site.url(WIKI)).text
+    assert len(site.find_audit(kind="day-counted", user=anna.user)) == 1
+    kinds = [str(event.kind) for event in site.audit() if event.user == anna.user]
+    assert kinds.index("approval-ended") < kinds.index("agreement-withdrawn")

@@ -1,9 +1,11 @@
 """Agreements of a live site, written as an administrator would."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.whole.guests import Guest
 from tests.whole.sites import LiveSite
 
 NAME = "rules"
@@ -27,3 +29,13 @@ def agreed_to(site: LiveSite) -> Iterator[None]:
         folder = site.folder.path / "agreements"
         (folder / f"{NAME}.toml").unlink()
         shutil.rmtree(folder / NAME)
+
+
+def accept(guest: Guest, *changes: str, name: str = NAME) -> int:
+    """Send the form of the agreement *name*, with *changes*; return the status."""
+    path = guest.site.portal(f"/agreements/{name}")
+    digest = re.search(r'name="digest" value="([0-9a-f]{64})"', guest.visit(path).text)
+    assert digest is not None
+    fields = ("version=1", f"digest={digest[1]}", "app=wiki", "read=yes", *changes)
+    options = [part for field in fields for part in ("-d", field)]
+    return guest.get(path, *options).status
