@@ -193,6 +193,9 @@ async def _page(
     )
     days = _Days(services.today(), own, visitor.holder.papers, rules)
     month = draft.month
+    weeks = weeks_of(month, days.mark, draft.days)
+    elsewhere = sorted(one for one in draft.days if month_of(one) != month)
+    marks = {one.mark for week in weeks for one in week if one is not None}
     values: dict[str, object] = {
         "app": application.name,
         "title": application.title,
@@ -200,13 +203,15 @@ async def _page(
         "caption": f"{MONTHS[language][month.month - 1]} {month.year}",
         "weekdays": [(name[:3], name) for name in WEEKDAYS[language]],
         "weeks": [
-            [None if one is None else _square(one, language) for one in week]
-            for week in weeks_of(month, days.mark, draft.days)
+            [None if one is None else _square(one, language) for one in week] for week in weeks
         ],
-        "elsewhere": [f"{DAY}{one}" for one in sorted(draft.days) if month_of(one) != month],
+        "elsewhere": [f"{DAY}{one}" for one in elsewhere],
+        "chosen": days_in_words(spans_of(elsewhere), language),
         "previous": str(month.previous) if month != month_of(services.today()) else "",
         "next": str(month.next) if month.next.first <= services.today() + AHEAD else "",
-        "signs": [(sign, say(f"day-{mark}", language)) for mark, sign in SIGNS.items()],
+        "signs": [
+            (sign, say(f"day-{mark}", language)) for mark, sign in SIGNS.items() if mark in marks
+        ],
         "quota": _quota_in_words(days, month, language),
         "draft": draft,
         "longest": WORDS_MAXIMUM,

@@ -64,6 +64,7 @@ REQUEST_MESSAGES: Final[dict[str, dict[Language, str]]] = {
     "request-state-ended": {"en": "ended early", "it": "terminata in anticipo"},
     "ask-for": {"en": "Ask for {title}", "it": "Chiedi {title}"},
     "ask-days": {"en": "On which days?", "it": "In quali giorni?"},
+    "ask-chosen": {"en": "Also chosen: {days}.", "it": "Scelti anche: {days}."},
     "month-before": {"en": "Month before", "it": "Mese prima"},
     "month-after": {"en": "Month after", "it": "Mese dopo"},
     "day-over": {"en": "cannot be asked for", "it": "non si può chiedere"},

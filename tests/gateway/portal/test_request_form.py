@@ -167,6 +167,7 @@ async def test_pages_of_the_calendar_keep_what_was_ticked(house: House) -> None:
     assert page.status == 200
     assert "December 2026" in html
     assert f'<input type="hidden" name="{DAY}2026-11-24" value="on">' in html
+    assert "Also chosen: Tuesday 24 November 2026." in html
     assert ">why not</textarea>" in html
     assert f'name="{DAY}2026-12-31"' in html
     assert await house.store.access_requests() == []
@@ -210,10 +211,11 @@ async def test_the_form_is_small_and_speaks_italian(house: House) -> None:
     """Under 30 KiB with all that may stand in it."""
     asking(house, DayQuota(2))
     session = await house.signed_in()
+    await use(house, "2026-11-23", "2026-11-24")
     page = await house.get(FORM, session, Accept_Language="it")
     assert len(await page.read()) < 30 * 1024
     text = await text_of(page)
-    for words in ("Chiedi Wiki", "novembre 2026", "I giorni sono 2 al mese", "già approvato"):
+    for words in ("Chiedi Wiki", "novembre 2026", "I giorni sono 2 al mese", "già usato"):
         assert words in text
 
 
