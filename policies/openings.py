@@ -24,7 +24,7 @@ Foresight = Callable[[datetime], tuple[bool, datetime]]
 
 _BEARING: Final = frozenset({Effect.ALLOW, Effect.DENY})
 _TURNS: Final = 1000
-_REMEMBERED: Final = 256
+_REMEMBERED: Final = 1024
 
 
 def opens_at(

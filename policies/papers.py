@@ -166,8 +166,12 @@ class Papers:
     accepted: frozenset[str] = frozenset()
     """The texts that they have accepted, and not withdrawn from, as `mark_of` writes them."""
     approvals: tuple[Approval, ...] = ()
-    days: Mapping[str, frozenset[date]] = field(default_factory=dict, hash=False)
+    days: Mapping[str, frozenset[date]] = field(default_factory=dict)
     """The days that were counted, of this month and the last at least, by what they count for."""
+
+    def __hash__(self) -> int:
+        """Tell those apart who have accepted the same and used other days: nearly everybody."""
+        return hash((self.accepted, self.approvals, frozenset(self.days.items())))
 
     def approved(self, app: str, day: date) -> bool:
         """Say whether *app* was approved for *day*."""

@@ -202,3 +202,11 @@ def test_days_count_under_their_name() -> None:
     assert papers.days_of(DayQuota(3, count="other")) == frozenset()
     assert str(DayQuota(3)) == "3 a month"
     assert str(DayQuota(3, consecutive=False)) == "3 a month, never two in a row"
+
+
+def test_papers_of_many_people_are_told_apart_at_once() -> None:
+    """Whoever remembers something by them does not search all who have accepted the same."""
+    days = [frozenset({date(2026, 11, one), date(2026, 11, one + 2)}) for one in range(1, 20)]
+    many = [Papers(frozenset({"text"}), days={"remote-days": used}) for used in days]
+    assert len({hash(one) for one in many}) == len(many)
+    assert hash(many[0]) == hash(Papers(frozenset({"text"}), days={"remote-days": days[0]}))
