@@ -20,6 +20,7 @@ from policies.match import (
     matches,
 )
 from policies.model import (
+    CLOCKS_DIFFER,
     Allow,
     AppPolicy,
     Decision,
@@ -152,13 +153,13 @@ def _let_in(
     if judge_level(required, subject.level) is MISS:
         return StepUp(required, until)
     if policy.lifetime is not None:
-        ends = (subject.signed_in_at or _LONG_AGO) + policy.lifetime
+        ends = _past(subject.signed_in_at, now) + policy.lifetime
         if ends <= now:
             return StepUp(required, until)
         until = _first_of(until, ends)
     fresh_until = None
     if found.confirming is not None or policy.idle is not None:
-        for since, within, wanting in _codes_wanted(policy, subject, found):
+        for since, within, wanting in _codes_wanted(policy, subject, found, now):
             if since + within <= now:
                 return StepUp(required, until, within, wanting)
             fresh_until = _first_of(fresh_until, since + within)
@@ -169,16 +170,21 @@ def _let_in(
 
 
 def _codes_wanted(
-    policy: AppPolicy, subject: Subject, found: _Found
+    policy: AppPolicy, subject: Subject, found: _Found, now: datetime
 ) -> Iterator[tuple[datetime, timedelta, str | None]]:
     """Yield since when, and for how long, a code is good for what, and the rule that says so."""
-    proved_at = subject.proved_at or _LONG_AGO
+    proved_at = _past(subject.proved_at, now)
     if found.confirming is not None:
         within, wanting = found.confirming
         yield proved_at, within, wanting.rule.name
     if policy.idle is not None:
         # Whoever gives a code is there, as is whoever uses it.
-        yield max(proved_at, subject.used_at or _LONG_AGO), policy.idle, None
+        yield max(proved_at, _past(subject.used_at, now)), policy.idle, None
+
+
+def _past(moment: datetime | None, now: datetime) -> datetime:
+    """Return *moment*; long ago where it never was, or is only to come."""
+    return _LONG_AGO if moment is None or moment > now + CLOCKS_DIFFER else moment
 
 
 def _is_new_day(rule: Rule, question: Question) -> bool:
@@ -334,15 +340,14 @@ def _explain_session(policy: AppPolicy, question: Question) -> Iterator[Finding]
         if ready.rule.effect is Effect.STEP_UP and matches(ready.rule, question):
             found.add(ready, question)
     if policy.lifetime is not None:
-        yield _lately("lifetime", subject.signed_in_at, policy.lifetime, now)
-    for since, within, wanting in _codes_wanted(policy, subject, found):
-        known = None if since == _LONG_AGO else since
-        yield _lately("idle" if wanting is None else "code", known, within, now, wanting)
+        yield _lately("lifetime", _past(subject.signed_in_at, now), policy.lifetime, now)
+    for since, within, wanting in _codes_wanted(policy, subject, found, now):
+        yield _lately("idle" if wanting is None else "code", since, within, now, wanting)
 
 
 def _lately(
     criterion: str,
-    since: datetime | None,
+    since: datetime,
     within: timedelta,
     now: datetime,
     rule: str | None = None,
@@ -350,9 +355,9 @@ def _lately(
     by = f" (rule {rule!r})" if rule else ""
     return Finding(
         criterion,
-        HIT if since is not None and since + within > now else MISS,
+        HIT if since + within > now else MISS,
         wanted=f"within {show_duration(within)}{by}",
-        found="never" if since is None else f"{_rounded(now - since)} ago",
+        found="never" if since == _LONG_AGO else f"{_rounded(now - since)} ago",
     )
 
 

@@ -34,6 +34,11 @@ def check_name(text: str) -> str:
     raise ValueError(message)
 
 
+CLOCKS_DIFFER: Final = timedelta(minutes=1)
+"""By how much a moment that is over may be ahead: what lies further was told by a clock that was
+wrong, and counts as never."""
+
+
 class Level(IntEnum):
     """What a session has proved, so that levels compare; the gaps are for levels to come."""
 

@@ -27,7 +27,7 @@ from gateway.core.site import Application
 from gateway.core.standing import judge_holder
 from gateway.edge.forwarding import field_lines
 from gateway.edge.presenting import Elsewhere, Presenting
-from policies.model import Allow
+from policies.model import CLOCKS_DIFFER, Allow
 
 REMEMBERED_MAXIMUM: Final = 100_000
 _READS: Final = 5
@@ -210,9 +210,11 @@ class Admission:
         except KeyError:
             return SessionMissing(session)
 
-    def used_at(self, session: SessionId, app: str) -> datetime | None:
+    def used_at(self, session: SessionId, app: str, now: datetime) -> datetime | None:
         """Return when *app* was last used on *session*, as far as is known here."""
-        return self._uses.get((session, app))
+        found = self._uses.get((session, app))
+        # What lies ahead is none, so that the next is noted and takes its place.
+        return None if found is not None and found > now + CLOCKS_DIFFER else found
 
     def grant(
         self, session: SessionId, app: Application, now: datetime, ground: Ground = ()
@@ -294,7 +296,7 @@ class Admission:
                 await self._spend(use)
 
     def _keep_use(self, session: SessionId, app: str, at: datetime | None) -> None:
-        known = self._uses.get((session, app))
+        known = self.used_at(session, app, self._clock())
         if at is None or (known is not None and known > at):
             return
         if len(self._uses) >= REMEMBERED_MAXIMUM:

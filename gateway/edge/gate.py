@@ -253,7 +253,7 @@ class Gate:
         used_at = (
             None
             if session is None or policy.idle is None
-            else self._admission.used_at(session.id, app.name)
+            else self._admission.used_at(session.id, app.name, now)
         )
         subject = subject_in(holder, session, used_at)
         match decide(policy, subject, facts, now):

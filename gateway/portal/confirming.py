@@ -13,6 +13,7 @@ from gateway.portal.repeats import Repeats
 from gateway.portal.services import Services
 from gateway.portal.targets import ApplicationTarget, Target
 from gateway.store import SignInOvertaken
+from policies.model import CLOCKS_DIFFER
 
 JUST_NOW: Final = timedelta(seconds=20)
 """Whoever has given a code so lately is asked for none: shorter than any rule can want it."""
@@ -40,15 +41,15 @@ class Confirming:
         if not isinstance(target, ApplicationTarget):
             return False
         lifetime = target.application.policy.lifetime
-        now = self._services.clock()
-        return lifetime is not None and session.signed_in_at + lifetime <= now + _AHEAD
+        now, since = self._services.clock(), session.signed_in_at
+        return lifetime is not None and not now + _AHEAD - lifetime < since <= now + CLOCKS_DIFFER
 
     def is_fresh(self, session: Session, target: Target) -> bool:
         """Say whether what *target* may want was given just now, in another window perhaps."""
-        latest = self._services.clock() - JUST_NOW
-        if self.wants_password(session, target):
-            return session.signed_in_at >= latest
-        return session.last_proof >= latest
+        now = self._services.clock()
+        whole = self.wants_password(session, target)
+        given = session.signed_in_at if whole else session.last_proof
+        return now - JUST_NOW <= given <= now + CLOCKS_DIFFER
 
     async def confirm(
         self, visitor: Visitor, form: Form, *, password: bool, mark: str = ""

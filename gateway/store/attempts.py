@@ -7,7 +7,7 @@ a hundred at once are a hundred, and one that is broken off has been counted.
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, case, delete, literal, select, update
+from sqlalchemy import ColumnElement, case, delete, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -38,7 +38,9 @@ async def reserve_attempt(
     """Count an attempt with *fingerprint*, unless it must wait; one conditional statement."""
     values = {"fingerprint": fingerprint, "failures": 1, "free_at": now + wait_after(1)}
     counted = {"failures": attempt.c.failures + 1, "free_at": _free_at(now)}
-    free = attempt.c.free_at <= now
+    # Nobody has to wait for so long: a clock that was ahead has said it, and its owner would be
+    # kept out until then. No wait of a clock that merely differs a little is cut short by it.
+    free = or_(attempt.c.free_at <= now, attempt.c.free_at > now + 2 * LONGEST_WAIT)
     key = [attempt.c.fingerprint]
     # The same words in two dialects, which SQLAlchemy keeps in two classes.
     failures: int | None = await connection.scalar(

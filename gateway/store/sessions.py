@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, case, delete, insert, literal, select, update
+from sqlalchemy import ColumnElement, Row, case, delete, insert, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,7 +14,7 @@ from ca.ledger import Instant
 from gateway.core.people import Fingerprint
 from gateway.core.sessions import Session, SessionId
 from gateway.store.schema import session, session_use
-from policies.model import Level
+from policies.model import CLOCKS_DIFFER, Level
 
 KEPT = timedelta(days=30)
 """How long a session that is over can still be told from one that never was."""
@@ -103,13 +103,18 @@ async def note_use(
 ) -> datetime:
     """Note that *app* is used on a session; return when it was last.
 
-    One statement: of two nodes that note it at once, the later moment stays.
+    One statement: of two nodes that note it at once, the later moment stays, unless it lies so far
+    ahead that a wrong clock has told it.
     """
     values = {"session": used, "app": app, "used_at": at}
     key = [session_use.c.session, session_use.c.app]
     newest = {
         "used_at": case(
-            (session_use.c.used_at < at, literal(at, Instant)), else_=session_use.c.used_at
+            (
+                or_(session_use.c.used_at < at, session_use.c.used_at > at + CLOCKS_DIFFER),
+                literal(at, Instant),
+            ),
+            else_=session_use.c.used_at,
         )
     }
     # The same words in two dialects, which SQLAlchemy keeps in two classes.

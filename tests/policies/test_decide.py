@@ -361,6 +361,21 @@ def test_an_explanation_tells_what_is_asked_of_the_session() -> None:
     assert explain(AppPolicy("wiki", (TECHNICIANS,)), ANNA, PAGE, NOW).session == ()
 
 
+@pytest.mark.parametrize("ahead", [timedelta(minutes=2), timedelta(days=400)])
+def test_what_was_proved_in_the_future_was_not_proved(ahead: timedelta) -> None:
+    """A clock that was put back opens nothing for as long as it was wrong; clocks differ a little."""
+    policy, page = AppPolicy("wiki", (TECHNICIANS, ADMIN)), RequestFacts("GET", "/admin/users")
+    soon, wrong = NOW + timedelta(seconds=30), NOW + ahead
+    assert isinstance(decide(policy, replace(ANNA, proved_at=soon), page, NOW), Allow)
+    assert isinstance(decide(policy, replace(ANNA, proved_at=wrong), page, NOW), StepUp)
+    old = replace(policy, lifetime=HOUR)
+    assert isinstance(decide(old, replace(ANNA, signed_in_at=soon), PAGE, NOW), Allow)
+    assert isinstance(decide(old, replace(ANNA, signed_in_at=wrong), PAGE, NOW), StepUp)
+    idle = replace(policy, idle=HOUR)
+    assert isinstance(decide(idle, replace(ANNA, used_at=soon), PAGE, NOW), Allow)
+    assert isinstance(decide(idle, replace(ANNA, used_at=wrong), PAGE, NOW), StepUp)
+
+
 # Few names, so that rules and people meet often.
 USERS = st.sampled_from(["anna", "bruno", "carla"])
 GROUPS = st.sampled_from(["technicians", "sales", "milano"])

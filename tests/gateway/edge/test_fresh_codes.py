@@ -289,3 +289,25 @@ async def test_a_step_up_rule_and_idle_time_each_want_their_code(stage: Stage) -
     assert (await anna.ask("/")).status == 401
     events = await stage.audit(AuditKind.ACCESS_DENIED)
     assert events == []
+
+
+# A clock that is put back ----------------------------------------------------------
+
+
+async def test_a_code_of_a_clock_that_was_ahead_is_no_fresh_one(stage: Stage) -> None:
+    """Nor is a use; one that is given by the right clock counts again at once."""
+    adopt(stage, step_up("/admin/**", minutes=10), idle=timedelta(minutes=15))
+    anna = await stage.enter()
+    put_clock(stage, hours=6)
+    await confirm(stage, anna.session)
+    await stage.store.note_use(anna.session.id, "wiki", stage.clock())
+    put_clock(stage, minutes=20)
+    assert (await anna.ask("/admin/x", "GET", PAGE)).status == 303
+    assert (await anna.ask("/", "GET", PAGE)).status == 303
+    await confirm(stage, anna.session)
+    assert (await anna.ask("/admin/x", "GET", PAGE)).status == 200
+    for minute in range(30, 70, 10):
+        put_clock(stage, minutes=minute)
+        assert (await anna.ask("/", "GET", PAGE)).status == 200
+    put_clock(stage, minutes=90)
+    assert (await anna.ask("/", "GET", PAGE)).status == 303

@@ -248,6 +248,17 @@ class TestGiving:
         await house.store.end_sessions(session=session, kind=AuditKind.SESSION_ENDED, by="test")
         assert (await post(house, session)).headers["Location"].startswith("/sign-in")
 
+    async def test_a_clock_that_was_put_back_is_no_way_round(self, house: House) -> None:
+        """What was given when it was ahead is asked for again, and nobody is sent in circles."""
+        let_wiki_be(house, lifetime=timedelta(hours=1))
+        session = await house.signed_in()
+        house.clock.advance(hours=6)
+        good = await post(house, session, user="anna", password=PASSWORD)
+        assert good.status == 303
+        house.clock.advance(hours=-5)
+        html = await (await house.get(page(), session)).text()
+        assert 'type="password"' in html
+
 
 class TestTheLifetime:
     async def test_past_it_password_and_code_are_asked_for(self, house: House) -> None:

@@ -39,6 +39,22 @@ async def test_a_long_row_of_failures_waits_no_longer(store: Store, clock: Clock
     assert await store.reserve_attempt(MINE) == LockedUntil(clock.now + LONGEST_WAIT)
 
 
+async def test_a_clock_that_was_ahead_keeps_nobody_out(store: Store, clock: Clock) -> None:
+    """Whoever failed then waits as after any failure; and clocks that differ a little do no harm."""
+    right = clock.now
+    clock.now += timedelta(days=400)
+    for _ in range(FREE_FAILURES + 8):
+        await store.reserve_attempt(MINE)
+        clock.now += LONGEST_WAIT
+    clock.now = right
+    reserved = await store.reserve_attempt(MINE)
+    assert reserved == AttemptReserved(FREE_FAILURES + 9)
+    until = right + LONGEST_WAIT
+    assert await store.reserve_attempt(MINE) == LockedUntil(until)
+    clock.now -= timedelta(minutes=5)
+    assert await store.reserve_attempt(MINE) == LockedUntil(until)
+
+
 async def test_a_success_forgives_all_failures(store: Store) -> None:
     """After it the count begins anew, also while a wait is running."""
     for _ in range(FREE_FAILURES):

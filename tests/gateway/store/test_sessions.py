@@ -270,7 +270,7 @@ async def test_of_a_use_the_newest_moment_stays(store: Store, clock: Clock) -> N
     await store.add_person(new_person())
     record = await issue(store)
     one, other = await sign_in(store, record), await sign_in(store, record)
-    later = clock.now + timedelta(minutes=5)
+    later = clock.now + timedelta(seconds=50)
     assert await store.used_at(one.id, "wiki") is None
     assert await store.note_use(one.id, "wiki", clock.now) == clock.now
     assert await store.note_use(one.id, "wiki", later) == later
@@ -281,6 +281,15 @@ async def test_of_a_use_the_newest_moment_stays(store: Store, clock: Clock) -> N
     await store.note_use(one.id, "crm", clock.now)
     assert await store.uses(one.id) == {"wiki": later, "crm": clock.now}
     assert await store.uses(other.id) == {}
+
+
+async def test_a_use_of_a_clock_that_was_ahead_gives_way(store: Store, clock: Clock) -> None:
+    """Otherwise nothing would count until that moment has come."""
+    await store.add_person(new_person())
+    session = await sign_in(store, await issue(store))
+    await store.note_use(session.id, "wiki", clock.now + 400 * DAY)
+    assert await store.note_use(session.id, "wiki", clock.now) == clock.now
+    assert await store.used_at(session.id, "wiki") == clock.now
 
 
 async def test_uses_that_two_nodes_note_at_once_are_one(store_url: str, clock: Clock) -> None:
