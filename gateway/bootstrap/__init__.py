@@ -26,6 +26,7 @@ The `pusterla` command:
 - `creation`     a new site, out of nothing
 - `accounts`     people and their sign-ins
 - `applications` the files in apps/
+- `days`         days of quotas that people have used
 - `signing`      the CA's key, wired to the site (the authority's process too)
 - `passphrases`  where those of the CA's keys are had, and `protection` putting keys under them
 - `certificates` issuing, revoking, publishing; `server_certificate` the server's own

@@ -7,6 +7,7 @@
 - `kit`          folders for sticks
 - `app`          applications
 - `session`      sign-ins
+- `day`          days of quotas
 - `crl`          certificate revocation lists
 - `audit`        the audit log
 - `mail`         letters

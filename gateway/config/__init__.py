@@ -6,6 +6,7 @@
 - `agreements`    agreements/NAME.toml with its texts → agreements by name
 - `agreement_template` the former as the command writes it, with an example
 - `cases`         tests/NAME.toml → what is expected of the rules
+- `case_papers`   what somebody in such a case has accepted, been granted and used
 - `settings`      pusterla.toml → `Site`
 - `applications`  apps/NAME.toml → `Application`
 - `reaching`      the part of it that is about how an application is reached

@@ -10,6 +10,7 @@
 - `agreements`  texts that people accept, and who has accepted what
 - `lost`        reporting a lost stick
 - `renewals`    what people ask to have renewed, and when they are reminded
+- `days`        days of quotas that are used
 - `devices`     what somebody sees of their own certificates
 - `languages`   which language somebody reads
 - `pacing`      how often strangers may try

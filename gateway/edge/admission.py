@@ -96,6 +96,7 @@ class DayMissing:
     """Access is allowed, once a day has been counted that it begins to use up."""
 
     use: DayUse
+    app: Application
 
 
 _T = TypeVar("_T")  # PEP 695 is not in Python 3.11
@@ -292,7 +293,7 @@ class Admission:
                     self._keep_use(number, app, await self._store.used_at(number, app))
             case UseMissing(number, app):
                 self._keep_use(number, app, await self._store.note_use(number, app, self._clock()))
-            case DayMissing(use):
+            case DayMissing(use, _):
                 await self._spend(use)
 
     def _keep_use(self, session: SessionId, app: str, at: datetime | None) -> None:

@@ -8,7 +8,14 @@ from gateway.core.people import Holder
 from gateway.core.ports import StoreUnavailable
 from gateway.core.refusal_kinds import STATUS, Refusal
 from gateway.core.sessions import SessionId
-from gateway.edge.admission import Grant, HolderMissing, Missing, PapersMissing, ProofMissing
+from gateway.edge.admission import (
+    DayMissing,
+    Grant,
+    HolderMissing,
+    Missing,
+    PapersMissing,
+    ProofMissing,
+)
 from gateway.edge.answers import redirect, refuse
 from gateway.edge.buffering import BufferedExchange
 from gateway.edge.connections import reset
@@ -246,6 +253,9 @@ class Downstream(Stream):
         for _ in range(_LOOKUPS):
             if isinstance(verdict, _VERDICTS):
                 return verdict
+            if isinstance(verdict, DayMissing) and not self.edge.services.of(verdict.app).at_hand:
+                # Nobody uses up a day for the page that says so.
+                return Refuse(Refusal.NO_UPSTREAM)
             await self.edge.admission.learn(verdict)
             looked = looked or isinstance(verdict, ProofMissing | PapersMissing)
             verdict = self.edge.gate.judge(self.peer, head, looked=looked)

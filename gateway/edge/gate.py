@@ -268,7 +268,7 @@ class Gate:
                 return missing or self._deny(peer, holder, app, denied, refusal, opens)
             case Allow(spends=Spend() as spend) if session is not None:
                 use = DayUse(session, spend, app.name, holder.serial, holder.device, address)
-                return self._unfit(app, head) or DayMissing(use)
+                return self._unfit(app, head) or DayMissing(use, app)
             case Allow() as allowed if session is not None:
                 noted = use_noted_until(policy.idle, used_at)
                 if noted is not None and noted <= now:

@@ -147,6 +147,12 @@ class Service:
         self.response_seconds = response.total_seconds() + SWEEP_SECONDS
         self.idle_seconds = inf if idle is None else idle.total_seconds() + SWEEP_SECONDS
 
+    @property
+    def at_hand(self) -> bool:
+        """Whether there may be an upstream for the next request, as far as is known."""
+        now = _now()
+        return not self._standings or any(one.open(now) for one in self._standings)
+
     async def connect(self) -> UpstreamConnection:
         """Open a connection to the upstream whose turn it is, or to another where that fails.
 

@@ -25,6 +25,7 @@ up the rest itself. Way of a request, from top to bottom:
 - `lost`        the pages of a lost stick, on the public host
 - `forms`       forms as browsers send them
 - `home`        the start page
+- `days`        days of quotas that they have used, and have left                   pure
 - `tiles`       what there is for a person, and why not everything of it opens
 - `icons`       pictures of applications
 - `agreeing`    which texts concern somebody; `agreements` the pages where they accept them

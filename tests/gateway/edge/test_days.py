@@ -13,8 +13,10 @@ import pytest
 from gateway.core.audit import AuditKind
 from gateway.core.days import DayUse
 from gateway.core.refusal_kinds import Refusal
-from gateway.core.site import AppLimits
+from gateway.core.site import AppLimits, HealthCheck
+from gateway.edge.balancing import FAILED_CHECKS
 from gateway.edge.ruling import refusal_of
+from gateway.edge.service import WatchedPool
 from policies.calendar import Span, Timetable
 from policies.decide import decide
 from policies.model import AppPolicy, Deny, Effect, Level, RequestFacts, Rule, Spend, Subject
@@ -135,6 +137,25 @@ async def test_refused_for_another_reason_uses_nothing_up(stage: Stage) -> None:
     assert await used(stage) == []
 
 
+async def test_an_application_that_is_down_uses_nothing_up(stage: Stage) -> None:
+    """Where the checks say so; when it is there again, the next request does."""
+    counting(stage, health=HealthCheck("/", timedelta(hours=1)))
+    anna = await stage.enter()
+    service = stage.edge.services.of(stage.edge.gate._by_host[WIKI])
+    [pool] = service.pools
+    assert isinstance(pool, WatchedPool)
+    # The first check is made at once, the next in an hour.
+    await until(lambda: stage.wiki.requests and not stage.edge.services._checking)
+    for _ in range(FAILED_CHECKS):
+        pool.standing.check(good=False)
+    reply = await anna.ask()
+    assert (reply.status, reply.refusal) == (503, Refusal.NO_UPSTREAM)
+    assert await used(stage) == []
+    pool.standing.check(good=True)
+    assert (await anna.ask()).status == 200
+    assert len(await used(stage)) == 1
+
+
 async def test_a_session_that_is_over_uses_nothing_up(stage: Stage) -> None:
     """Though the edge has not heard of its end: the store knows better, and the page is right."""
     counting(stage)
@@ -233,6 +254,8 @@ async def test_a_clock_that_is_put_back_uses_no_second_day(patient: Stage) -> No
     await anna.ask()
     assert await used(stage) == [(today, "wiki")]
     stage.clock.shift = -timedelta(minutes=2)
+    # The sweep finds it, and what was decided by the other clock is decided anew.
+    assert await anna.wire.read_all() == b""
     await until(lambda: stage.edge.admission.reliable(stage.clock()))
     assert local.look(stage.clock())[0] == today - DAY
     back = await stage.connect(WIKI, stage.made.anna)
