@@ -32,6 +32,7 @@ The `pusterla` command:
 - `certificates` issuing, revoking, publishing; `server_certificate` the server's own
 - `renewing`, `renewal_orders`, `superseding` renewals, and the end of the old ones; `holding`, `bulk`
 - `succession`   issuing CAs that follow one another; `offline` what the root's machine does
+- `requests`     access that people ask for
 - `access`       who may reach what; `comparing` under other rules
 - `doctor`       all that is looked at: `examination` and `keypairs`
 """

@@ -6,6 +6,7 @@
 - `cert`         certificates
 - `kit`          folders for sticks
 - `app`          applications
+- `request`      access that people ask for; `request_record` the file of it
 - `session`      sign-ins
 - `day`          days of quotas
 - `crl`          certificate revocation lists

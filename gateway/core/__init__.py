@@ -8,6 +8,7 @@
 - `credentials` passwords (argon2id) and one-time codes (RFC 6238)
 - `addresses`   addresses of mail
 - `agreements`  texts that people accept, and who has accepted what
+- `requests`    access that people ask for, and who decides; `spans` its days
 - `lost`        reporting a lost stick
 - `renewals`    what people ask to have renewed, and when they are reminded
 - `days`        days of quotas that are used

@@ -20,6 +20,8 @@ WORDS_MAXIMUM: Final = 500
 """How many characters a reason has at most, and what somebody says to it."""
 OPEN_MAXIMUM: Final = 10
 """How many requests of one person may wait at a time."""
+DAY_MAXIMUM: Final = 30
+"""How often one person may ask within a day: each time somebody else gets a letter."""
 AHEAD: Final = timedelta(days=366)
 """How far ahead days can be asked for."""
 
@@ -48,6 +50,7 @@ class Fault(StrEnum):
     LONG = "long"
     """A reason, or what was said to it, is longer than `WORDS_MAXIMUM`."""
     TOO_MANY = "too-many"
+    TOO_OFTEN = "too-often"
     ASKED_BEFORE = "asked-before"
     """The same person has asked for one of the days already, or has been granted it."""
     UNKNOWN = "unknown"

@@ -30,6 +30,8 @@ up the rest itself. Way of a request, from top to bottom:
 - `icons`       pictures of applications
 - `agreeing`    which texts concern somebody; `agreements` the pages where they accept them
 - `markdown`    those texts as HTML                                                pure
+- `requests`    what somebody has asked for; `request_form` and `month` by which they do
+- `deciding`    where a manager answers; `managing` what waits for one, `telling` by mail
 - `devices`     where this person is signed in, and with which certificates
 - `renewing`    renewals that people ask for; `renewal` their pages, `reminding` by mail
 - `public`      help, CRLs, CA certificates and keys, for everybody

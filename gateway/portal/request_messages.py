@@ -3,7 +3,7 @@
 from typing import Final
 
 from gateway.core.refusals import Language
-from gateway.core.requests import OPEN_MAXIMUM, WORDS_MAXIMUM
+from gateway.core.requests import DAY_MAXIMUM, OPEN_MAXIMUM, WORDS_MAXIMUM
 
 REQUEST_MESSAGES: Final[dict[str, dict[Language, str]]] = {
     "requests": {"en": "Requests", "it": "Richieste"},
@@ -114,6 +114,10 @@ REQUEST_MESSAGES: Final[dict[str, dict[Language, str]]] = {
         "en": f"{OPEN_MAXIMUM} requests of yours wait already. Withdraw one, or wait for an answer.",
         "it": f"Ci sono già {OPEN_MAXIMUM} tue richieste in attesa. Ritirane una, o aspetta una "
         "risposta.",
+    },
+    "request-fault-too-often": {
+        "en": f"You have asked {DAY_MAXIMUM} times in a day. Ask again tomorrow.",
+        "it": f"Hai chiesto {DAY_MAXIMUM} volte in un giorno. Riprova domani.",
     },
     "request-fault-asked-before": {
         "en": "For one of these days you have asked already. See your requests.",

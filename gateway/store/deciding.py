@@ -6,12 +6,14 @@ decide at once, one comes second and is told so.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from gateway.core.audit import AuditKind
 from gateway.core.changes import ChangeKind
 from gateway.core.people import Person
 from gateway.core.requests import (
+    DAY_MAXIMUM,
     OPEN_MAXIMUM,
     AccessRequest,
     Fault,
@@ -30,6 +32,7 @@ from gateway.store.steps import Step
 MayDecide = Callable[[AccessRequest, Person], bool]
 """Says whether somebody may decide a request of a person, as both stand at that moment."""
 
+_A_DAY: Final = timedelta(days=1)
 _TAKEN: Final = (RequestState.ASKED, RequestState.APPROVED)
 
 
@@ -53,6 +56,9 @@ async def ask(step: Step, actor: Actor, wish: Wish) -> AccessRequest | Fault:
     before = await requests.list_requests(connection, user=user, states=_TAKEN)
     if sum(one.is_open(wish.today) for one in before) >= OPEN_MAXIMUM:
         return Fault.TOO_MANY
+    # Who asks and withdraws, over and over, would write letters to others all day.
+    if await requests.count_since(connection, user, step.now - _A_DAY) >= DAY_MAXIMUM:
+        return Fault.TOO_OFTEN
     if any(overlap(wish.wanted, _claimed(one)) for one in before if one.app == wish.app):
         return Fault.ASKED_BEFORE
     new = AccessRequest(

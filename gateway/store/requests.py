@@ -60,6 +60,12 @@ async def next_number(connection: AsyncConnection) -> int:
     return (newest or 0) + 1
 
 
+async def count_since(connection: AsyncConnection, user: str, since: datetime) -> int:
+    """Return how often *user* has asked since then, whatever became of it."""
+    asked = select(func.count()).where(_request.username == user, _request.asked_at > since)
+    return await connection.scalar(asked) or 0
+
+
 async def find_request(connection: AsyncConnection, number: int) -> AccessRequest | None:
     """Return the request with *number*."""
     rows = await connection.execute(select(access_request).where(_request.number == number))

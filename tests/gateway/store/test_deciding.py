@@ -2,15 +2,23 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.changes import Batch, ChangeKind
-from gateway.core.requests import OPEN_MAXIMUM, AccessRequest, Fault, RequestState, Ruling
+from gateway.core.requests import (
+    DAY_MAXIMUM,
+    OPEN_MAXIMUM,
+    AccessRequest,
+    Fault,
+    RequestState,
+    Ruling,
+)
 from gateway.store import SignInOvertaken, Store
 from policies.papers import NO_PAPERS
-from tests.gateway.store.scenes import DAY, Clock, new_person
+from tests.gateway.store.scenes import DAY, NOON, Clock, new_person
 from tests.gateway.store.test_requests import DAYS, TODAY, actor, always, asked, granted, wish
 
 
@@ -68,6 +76,20 @@ class TestAsking:
         assert await store.ask_access(anna, more) is Fault.TOO_MANY
         await store.withdraw_access(anna, 1)
         assert isinstance(await store.ask_access(anna, more), AccessRequest)
+
+    async def test_only_so_often_in_a_day(self, store: Store, clock: Clock) -> None:
+        """Who asks and withdraws for ever would have others get letters for ever."""
+        anna = await actor(store, "anna")
+        for _ in range(DAY_MAXIMUM):
+            found = await asked(store, anna)
+            await store.withdraw_access(anna, found.number)
+        assert await store.ask_access(anna, wish()) is Fault.TOO_OFTEN
+        clock.now += timedelta(hours=23)
+        assert await store.ask_access(anna, wish()) is Fault.TOO_OFTEN
+        clock.now = NOON + DAY
+        later = await actor(store, "anna", device="stick-2", since=clock.now)
+        tomorrow = replace(wish("2026-12-01"), today=TODAY + DAY)
+        assert isinstance(await store.ask_access(later, tomorrow), AccessRequest)
 
     async def test_what_is_wrong_by_itself_is_said(self, store: Store) -> None:
         """And nothing is written."""

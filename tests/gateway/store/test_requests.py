@@ -1,7 +1,7 @@
 """What belongs to a request: days, texts and letters, on both databases."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import insert
 
@@ -24,12 +24,14 @@ def wish(days: str = "2026-11-24,2026-12-01/2026-12-03", app: str = "wiki") -> W
     return Wish(app, parse_spans(days), "a sick child", TODAY, frozenset({TEXT}))
 
 
-async def actor(store: Store, user: str, *, device: str = "stick-1") -> Actor:
+async def actor(
+    store: Store, user: str, *, device: str = "stick-1", since: datetime = NOON
+) -> Actor:
     """Add somebody who is signed in."""
     if await store.person(user) is None:
         await store.add_person(new_person(user))
     record = await issue(store, user, device)
-    session = await sign_in(store, record)
+    session = await sign_in(store, record, created_at=since, expires_at=since + DAY)
     return Actor(session, record.serial, device, "192.0.2.7", "a-request")
 
 
