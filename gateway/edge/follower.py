@@ -227,7 +227,8 @@ def _judge_session(
     grant = connection.grant
     if grant is None:
         return False
-    judged = edge.gate.judge_again(grant, holder, connection.under_way, connection.peer.address)
+    facts, address = connection.under_way, connection.peer.address
+    judged = edge.gate.judge_again(grant, holder, facts, address, session)
     if isinstance(judged, Refusal):
         # The page of the next request says in what respect; here it matters only whether to wait.
         connection.cut(_CUTS.get(judged, CutReason.NOT_ALLOWED))

@@ -218,11 +218,17 @@ class Gate:
         return None if isinstance(judged, Holder) else judged
 
     def judge_again(
-        self, grant: Grant, holder: Holder, facts: RequestFacts | None, address: str
+        self,
+        grant: Grant,
+        holder: Holder,
+        facts: RequestFacts | None,
+        address: str,
+        session: Session | None = None,
     ) -> Allow | Refusal:
         """Say whether what *grant* allowed would be allowed again now, by today's policies.
 
         *facts* is the request that is under way; None: none is, on a connection from *address*.
+        *session* is how that of the grant stands now, where it may have changed.
         """
         app = self._by_host.get(grant.app.host)
         if app is None or app.name != grant.app.name:
@@ -231,7 +237,7 @@ class Gate:
         # of those there were, this is another application under an old name.
         if set(app.upstreams).isdisjoint(grant.app.upstreams):
             return Refusal.NOT_ALLOWED
-        subject = subject_in(holder, grant.session)
+        subject = subject_in(holder, session or grant.session)
         return rule_again(app.policy, subject, facts, address, grant.rule, self._clock())
 
     def _decide(

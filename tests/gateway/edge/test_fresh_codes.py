@@ -16,6 +16,7 @@ from tests.gateway.edge.recorder import Line, ok
 from tests.gateway.edge.site import CRM, HOST, WIKI
 from tests.gateway.edge.stage import Stage, Visitor
 from tests.gateway.edge.stores import Question
+from tests.gateway.edge.waiting import until
 
 PORTAL = f"https://{HOST}:8443"
 PAGE = b"Sec-Fetch-Mode: navigate"
@@ -216,6 +217,23 @@ async def test_a_session_that_is_too_old_for_one_application_lives_on_for_others
     assert (await back.ask("/a", "GET", PAGE)).status == 303
     await confirm(stage, anna.session, password=True)
     assert (await back.ask("/a", "GET", PAGE)).status == 200
+
+
+async def test_a_new_sign_in_gives_what_is_open_a_new_lifetime(stage: Stage) -> None:
+    """An open WebSocket is not cut for a sign-in that is no longer the last one."""
+    adopt(stage, lifetime=timedelta(hours=1))
+    anna = await stage.enter()
+    await anna.wire.send(anna.request("/live", "GET", *UPGRADE))
+    assert await anna.wire.read() == SWITCHING
+    put_clock(stage, minutes=30)
+    await confirm(stage, anna.session, password=True)
+    await until(lambda: [one.due(stage.clock()) for one in stage.connections] == [False])
+    put_clock(stage, minutes=61)
+    await asyncio.sleep(1.2)
+    await anna.wire.send(b"still here")
+    assert await anna.wire.read() == b"still here"
+    put_clock(stage, minutes=90)
+    assert await anna.wire.read_all() == b""
 
 
 async def test_a_shorter_lifetime_cuts_what_is_open(stage: Stage) -> None:
