@@ -13,7 +13,9 @@ import resource
 import signal
 import subprocess
 import sys
+from asyncio.subprocess import Process
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -57,31 +59,49 @@ async def read_list(
         "now": now.isoformat(),
         "limits": asdict(limits),
     }
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "gateway.verifier.reading"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            # Ctrl-C at a terminal is for who has started it. (uvloop knows no process_group.)
-            start_new_session=True,
-        )
-    except OSError as error:
-        # No process or descriptor is left, or this Python was exchanged for another.
-        raise FileFailed(f"{source}: its reader cannot be started: {error.strerror}") from error
+    process = await _start(source)
     try:
         async with asyncio.timeout(limits.elapsed):
             said, _ = await process.communicate(json.dumps(order).encode())
     except TimeoutError:
         said = b""
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        await _end(process)
     refused = _outcome(said, process.returncode or 0, source)
     if refused is not None:
         remove(target)
         return refused
     return await asyncio.to_thread(open_index, target)
+
+
+async def _start(source: Path) -> Process:
+    """Start a reader; whoever gives up meanwhile leaves none behind that nobody knows of."""
+    starting = asyncio.create_task(  # noqa: TID251 - waited for below, whatever comes
+        asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "gateway.verifier.reading"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # Ctrl-C at a terminal is for who has started it. (uvloop knows no process_group.)
+            start_new_session=True,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # It may run already, while its pipes are still being laid.
+        with suppress(OSError):
+            await _end(await starting)
+        raise
+    except OSError as error:
+        # No process or descriptor is left, or this Python was exchanged for another.
+        raise FileFailed(f"{source}: its reader cannot be started: {error.strerror}") from error
+
+
+async def _end(process: Process) -> None:
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 def open_index(path: Path) -> RevokedIndex:

@@ -81,14 +81,17 @@ async def test_what_costs_too_much_is_refused(
     assert not target.exists()
 
 
-async def test_a_reader_that_is_not_waited_for_is_ended(tmp_path: Path, million: bytes) -> None:
-    """Whoever gives up takes the process along."""
+@pytest.mark.parametrize("patience", [0.0, 0.001, 0.002, 0.004, 0.008, 0.1])
+async def test_a_reader_that_is_not_waited_for_is_ended(
+    tmp_path: Path, million: bytes, patience: float
+) -> None:
+    """Whoever gives up takes the process along, one that is just being started too."""
     source = tmp_path / "list"
     source.write_bytes(million)
     # Other tests have servers of theirs, to the end of the session.
     others = _children()
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.1):
+        async with asyncio.timeout(patience):
             await read_list(source, tmp_path / "index", [der(CA)], NOW)
     assert _children() == others
 
