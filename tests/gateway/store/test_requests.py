@@ -154,3 +154,20 @@ async def test_requests_are_found_by_user_application_and_state(store: Store) ->
     assert await numbers(states=[RequestState.REFUSED]) == [2]
     assert await store.access_request(4) is None
     assert await store.rule_on_access(4, granted(), by="x") is Fault.UNKNOWN
+
+
+async def test_what_waits_comes_with_who_asks(store: Store) -> None:
+    """Of those who may come in; what is settled waits no more."""
+    anna, bruno = await actor(store, "anna"), await actor(store, "bruno")
+    first, second = await asked(store, anna), await asked(store, bruno)
+    third = await asked(store, anna, wish(app="crm"))
+    found = await store.waiting_requests()
+    assert [(one, person.user) for one, person in found] == [
+        (first, "anna"),
+        (second, "bruno"),
+        (third, "anna"),
+    ]
+    assert found[0][1].groups == {"technicians"}
+    await store.set_enabled("bruno", False)
+    await store.withdraw_access(anna, third.number)
+    assert [one for one, _ in await store.waiting_requests()] == [first]
