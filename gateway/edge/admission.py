@@ -4,14 +4,17 @@ The store is asked once; then the change feed says what to forget. Nothing here
 waits except `learn`: a question that memory cannot answer is returned as a
 `Missing` value, the caller lets it be learnt and asks again.
 
-A read of the store may overtake or be overtaken by a change. So each batch of
-the feed raises `_generation`, and a read during which it rose is thrown away.
+A read of the store may overtake or be overtaken by a change. So each batch of the feed raises
+`_generation`, and an answer that rests on anything which was named meanwhile is thrown away. What
+others do meanwhile is no reason for that: in the morning everybody's first day or text is news.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final, TypeVar
 
 from gateway.core.assertion import Asserter
@@ -31,6 +34,8 @@ from policies.model import CLOCKS_DIFFER, Allow
 
 REMEMBERED_MAXIMUM: Final = 100_000
 _READS: Final = 5
+_NEWS: Final = 1000
+"""How many batches are looked through for what a read may have missed; more is all of it."""
 GRANT_LIFETIME: Final = timedelta(seconds=30)
 """Half of an assertion's life: what is forwarded last still lives for the other half."""
 
@@ -156,6 +161,8 @@ class Admission:
         self._grace = grace
         self._clock = clock
         self._generation = 0
+        self._news: deque[frozenset[str] | None] = deque(maxlen=_NEWS)
+        """What the latest batches have named; None is everything."""
         self._presenting = Presenting(store)
         self._elsewhere = Elsewhere()
         self._holders: dict[Fingerprint, Holder | None] = {}
@@ -281,14 +288,14 @@ class Admission:
                     self._holders.clear()
                 self._holders[fingerprint] = holder
             case SessionMissing(number):
-                session = await self._read(lambda: self._store.session(number))
+                session = await self._read_session(number)
                 if len(self._sessions) >= REMEMBERED_MAXIMUM:
                     self._sessions.clear()
                 self._sessions[number] = session
             case RecordMissing():
                 await self._record(missing)
             case ProofMissing(number, app, idle):
-                self._sessions[number] = await self._read(lambda: self._store.session(number))
+                self._sessions[number] = await self._read_session(number)
                 if idle:
                     self._keep_use(number, app, await self._store.used_at(number, app))
             case UseMissing(number, app):
@@ -306,22 +313,42 @@ class Admission:
 
     async def _find_holder(self, fingerprint: Fingerprint, certificate: bytes) -> Holder | None:
         async def ask() -> Holder | None:
-            return await self._read(lambda: self._store.holder(fingerprint))
+            return await self._read(
+                lambda: self._store.holder(fingerprint),
+                lambda found: _names_of(fingerprint, found),
+            )
 
         holder = await ask()
         if holder is None and self._elsewhere.issued(certificate):
             return await self._presenting.judged(fingerprint, certificate, ask)
         return holder
 
-    async def _read(self, ask: Callable[[], Awaitable[_T]]) -> _T:
-        """Ask the store until no change came in between."""
+    async def _read_session(self, number: SessionId) -> Session | None:
+        return await self._read(
+            lambda: self._store.session(number), lambda _: frozenset({str(number)})
+        )
+
+    async def _read(
+        self, ask: Callable[[], Awaitable[_T]], names: Callable[[_T], frozenset[str]]
+    ) -> _T:
+        """Ask the store until nothing came in between that would have ended what it answers.
+
+        *names* are what an answer is forgotten by, once it is remembered.
+        """
         for _ in range(_READS):
             generation = self._generation
             answer = await ask()
-            if generation == self._generation:
+            if not self._changed_since(generation, names(answer)):
                 return answer
         message = "the store changes faster than it can be read"
         raise StoreUnavailable(message)
+
+    def _changed_since(self, generation: int, names: frozenset[str]) -> bool:
+        missed = self._generation - generation
+        return missed > len(self._news) or any(
+            touched is None or not touched.isdisjoint(names)
+            for touched in islice(reversed(self._news), missed)
+        )
 
     async def _record(self, missing: RecordMissing) -> None:
         # Awaited before anything is forwarded: no audit record, no access.
@@ -374,7 +401,8 @@ class Admission:
 
     def forget(self, changes: tuple[Change, ...]) -> None:
         """Forget what *changes* name."""
-        self._generation += 1
+        touched = frozenset(change.key for change in changes)
+        self._hear(touched)
         for change in changes:
             match change.kind:
                 case ChangeKind.CERTIFICATE:
@@ -387,7 +415,6 @@ class Admission:
                     # What a CRL says, the certificate's own row has said before; what is
                     # shown is the verifier's to judge.
                     pass
-        touched = {change.key for change in changes}
         self._presenting.tell(touched)
         for grant in [*self._grants.values()]:
             session = grant.session
@@ -403,11 +430,15 @@ class Admission:
 
     def forget_everything(self) -> None:
         """Forget all, after a gap in the feed."""
-        self._generation += 1
+        self._hear(None)
         self._holders.clear()
         self._sessions.clear()
         self.forget_decisions()
         self._presenting.tell()
+
+    def _hear(self, touched: frozenset[str] | None) -> None:
+        self._generation += 1
+        self._news.append(touched)
 
     def forget_decisions(self) -> None:
         """Forget what was decided, for the policies have changed."""
@@ -417,3 +448,9 @@ class Admission:
     def _end(self, grant: Grant) -> None:
         grant.live = False
         del self._grants[grant.session.id, grant.app.name, grant.ground]
+
+
+def _names_of(fingerprint: Fingerprint, holder: Holder | None) -> frozenset[str]:
+    """Return what a remembered *holder* is forgotten by; None: nobody was found."""
+    own = {str(fingerprint)}
+    return frozenset(own if holder is None else own | {holder.user, holder.trust})

@@ -154,20 +154,75 @@ async def test_an_answer_that_a_change_has_overtaken_is_thrown_away(stage: Stage
     assert stage.held.asked.count(Question.HOLDER) >= 2
 
 
+class Restless:
+    """A store of which the feed tells something at each question, *often* times."""
+
+    def __init__(self, stage: Stage, key: str, often: int = 1) -> None:
+        self._stage = stage
+        self._key = key
+        self._often = often
+        self.asked = 0
+
+    def _tell(self) -> None:
+        self.asked += 1
+        for _ in range(self._often):
+            self._stage.edge.admission.forget(changes((ChangeKind.USER, self._key)))
+
+    async def session(self, session: SessionId) -> Session | None:
+        del session
+        self._tell()
+        return None
+
+    async def holder(self, fingerprint: Fingerprint) -> Holder | None:
+        found = await self._stage.store.holder(fingerprint)
+        self._tell()
+        return found
+
+
 async def test_a_store_that_changes_all_the_time_cannot_be_read(stage: Stage) -> None:
     """Nothing is concluded from such answers."""
     admission = stage.edge.admission
-
-    class Restless:
-        async def session(self, session: SessionId) -> Session | None:
-            admission.forget(())
-            return None
-
-    admission._store = Restless()  # type: ignore[assignment]
     missing = SessionMissing(SessionId("0" * 32))
+    admission._store = Restless(stage, missing.session)  # type: ignore[assignment]
     with pytest.raises(StoreUnavailable):
         await admission.learn(missing)
     assert admission.session(missing.session) == missing
+    holder = HolderMissing(Fingerprint(stage.made.anna.fingerprint))
+    for one in (Restless(stage, "anna"), Restless(stage, holder.fingerprint)):
+        admission._store = one  # type: ignore[assignment]
+        with pytest.raises(StoreUnavailable):
+            await admission.learn(holder)
+        assert admission.holder(holder.fingerprint) == holder
+
+
+async def test_what_others_do_meanwhile_is_no_reason_to_ask_again(stage: Stage) -> None:
+    """In the morning everybody's first day counts, and nobody would be let in for that."""
+    admission = stage.edge.admission
+    holder = HolderMissing(Fingerprint(stage.made.anna.fingerprint))
+    admission._store = busy = Restless(stage, "bruno", 100)  # type: ignore[assignment]
+    await admission.learn(holder)
+    found = admission.holder(holder.fingerprint)
+    assert isinstance(found, Holder)
+    await admission.learn(SessionMissing(SessionId("0" * 32)))
+    assert busy.asked == 2
+
+
+async def test_more_news_than_are_kept_may_be_of_anybody(stage: Stage) -> None:
+    """Nothing is concluded from an answer behind so many; nor where everything may have changed."""
+    admission = stage.edge.admission
+    holder = HolderMissing(Fingerprint(stage.made.anna.fingerprint))
+    admission._store = Restless(stage, "bruno", module._NEWS + 1)  # type: ignore[assignment]
+    with pytest.raises(StoreUnavailable):
+        await admission.learn(holder)
+
+    class Gone(Restless):
+        def _tell(self) -> None:
+            admission.forget_everything()
+
+    admission._store = Gone(stage, "bruno")  # type: ignore[assignment]
+    with pytest.raises(StoreUnavailable):
+        await admission.learn(holder)
+    assert admission.holder(holder.fingerprint) == holder
 
 
 async def test_what_the_store_cannot_say_is_still_missing(stage: Stage) -> None:
