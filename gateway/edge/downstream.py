@@ -13,8 +13,6 @@ from gateway.edge.admission import (
     Grant,
     HolderMissing,
     Missing,
-    PapersMissing,
-    ProofMissing,
 )
 from gateway.edge.answers import redirect, refuse
 from gateway.edge.buffering import BufferedExchange
@@ -249,7 +247,7 @@ class Downstream(Stream):
     async def _ask(self, missing: Missing, head: RequestHead) -> Verdict:
         """Learn what is *missing*, and whatever else turns out to be, and judge."""
         verdict: Verdict | Missing = missing
-        looked = False
+        looked: set[type[Missing]] = set()
         for _ in range(_LOOKUPS):
             if isinstance(verdict, _VERDICTS):
                 return verdict
@@ -257,7 +255,7 @@ class Downstream(Stream):
                 # Nobody uses up a day for the page that says so.
                 return Refuse(Refusal.NO_UPSTREAM)
             await self.edge.admission.learn(verdict)
-            looked = looked or isinstance(verdict, ProofMissing | PapersMissing)
+            looked.add(type(verdict))
             verdict = self.edge.gate.judge(self.peer, head, looked=looked)
         message = "what is asked changes all the time"
         raise StoreUnavailable(message)

@@ -5,7 +5,7 @@ answered from memory; what memory lacks comes back as a `Missing` value, is
 learnt, and the gate is asked again from the top.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -130,10 +130,12 @@ class Gate:
         }
         self._admission.forget_decisions()
 
-    def judge(self, peer: Peer, head: RequestHead, *, looked: bool = False) -> Verdict | Missing:
+    def judge(
+        self, peer: Peer, head: RequestHead, *, looked: Collection[type[Missing]] = ()
+    ) -> Verdict | Missing:
         """Say what becomes of a request, or what must be learnt first.
 
-        *looked* says that a `ProofMissing` or `PapersMissing` was learnt for this very request.
+        *looked* says which kinds of `Missing` were learnt for this very request.
         """
         if peer.door is Door.PLAIN:
             return self._to_portal(Listener.PLAIN_HTTP, peer, head, _Found(None))
@@ -249,7 +251,7 @@ class Gate:
         head: RequestHead,
         now: datetime,
         *,
-        looked: bool,
+        looked: Collection[type[Missing]],
     ) -> Verdict | Missing:
         session, policy, address = found.session, app.policy, peer.address
         if session is not None and (known := self._granted(session.id, app, peer, now)):
@@ -269,7 +271,7 @@ class Gate:
                     # Perhaps somebody with a stick that they have found.
                     return self._sign_in(head, found.event)
                 # As below: it may have been accepted or approved a moment ago.
-                again = not looked and denied.reason in _PAPERS
+                again = denied.reason in _PAPERS and PapersMissing not in looked
                 missing = PapersMissing(holder.fingerprint, peer.certificate) if again else None
                 return missing or self._deny(peer, holder, app, denied, refusal, opens)
             case Allow(spends=Spend() as spend) if session is not None:
@@ -281,7 +283,7 @@ class Gate:
                     return UseMissing(session.id, app.name)
                 return self._allow(peer, holder, session, app, head, allowed, now=now, noted=noted)
             case StepUp() if session is not None:
-                if not looked:
+                if ProofMissing not in looked:
                     # It may have been given at the portal a moment ago, and the feed not say so yet.
                     return ProofMissing(session.id, app.name, policy.idle is not None)
                 return self._confirm(head, found.event)

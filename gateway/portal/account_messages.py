@@ -62,10 +62,10 @@ ACCOUNT_MESSAGES: Final[dict[str, dict[Language, str]]] = {
     "confirm-go": {"en": "Go on", "it": "Continua"},
     "confirm-not": {"en": "Not now: to the start page", "it": "Non ora: alla pagina iniziale"},
     "confirm-wrong": {
-        "en": "That was not right. Type the code that your authenticator shows now, and your own "
-        "password where it is asked for. The telephone must be on automatic time.",
-        "it": "Qualcosa non è giusto. Scrivi il codice che la tua app mostra ora, e la tua "
-        "password dove è richiesta. Il telefono deve avere l’ora automatica.",
+        "en": "That was not right. Type the code that your authenticator shows now. The telephone "
+        "must be on automatic time.",
+        "it": "Non è giusto. Scrivi il codice che la tua app mostra ora. Il telefono deve avere "
+        "l’ora automatica.",
     },
     # ------------------------------------------------------------ the first sign-in
     "enrol": {"en": "Set up your sign-in", "it": "Imposta il tuo accesso"},

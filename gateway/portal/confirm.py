@@ -53,21 +53,18 @@ async def confirm(request: web.Request, visitor: Visitor) -> web.StreamResponse:
         password=fields.get("password", ""),
         code=fields.get("code", ""),
     )
-    answer = await confirming.confirm(
-        visitor,
-        form,
-        password=confirming.wants_password(session, target),
-        mark=fields.get("mark", "")[:MARK_MAXIMUM],
-    )
+    password = confirming.wants_password(session, target)
+    mark = fields.get("mark", "")[:MARK_MAXIMUM]
+    answer = await confirming.confirm(visitor, form, password=password, mark=mark)
     if isinstance(answer, Confirmed):
         return see_other(after_form(request, target))
-    return _ask(request, visitor, target, _tell(request, answer))
+    return _ask(request, visitor, target, _tell(request, answer, password=password))
 
 
-def _tell(request: web.Request, failed: Failed) -> Told:
+def _tell(request: web.Request, failed: Failed, *, password: bool) -> Told:
     if failed.failure is Failure.OVERTAKEN:
         return Told(say("account-overtaken", language_of(request)))
-    return tell(request, failed, wrong="confirm-wrong")
+    return tell(request, failed, wrong="wrong" if password else "confirm-wrong")
 
 
 def _ask(

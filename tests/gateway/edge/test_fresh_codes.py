@@ -2,10 +2,11 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from urllib.parse import quote
 
+from gateway.core.agreements import AgreementText
 from gateway.core.audit import AuditKind
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.sessions import Session
@@ -16,6 +17,7 @@ from tests.gateway.edge.recorder import Line, ok
 from tests.gateway.edge.site import CRM, HOST, WIKI
 from tests.gateway.edge.stage import Stage, Visitor
 from tests.gateway.edge.stores import Question
+from tests.gateway.edge.test_agreements import DIGESTS, require, signatory
 from tests.gateway.edge.waiting import until
 
 PORTAL = f"https://{HOST}:8443"
@@ -71,6 +73,9 @@ async def confirm(stage: Stage, session: Session, *, password: bool = False) -> 
     assert isinstance(reserved, AttemptReserved)
     change = Change(SessionRecord(session, "stick-1", stage.made.anna.serial), verified.version)
     await stage.store.prove_again(change, reserved.failures, password=password)
+    written = stage.clock()
+    # A batch that is being taken in was heard by the clock of then, which may be put forward next.
+    await until(lambda: stage.edge.admission.silence(written) <= timedelta())
 
 
 def asked_at(target: str) -> str:
@@ -134,6 +139,24 @@ async def test_a_worker_that_has_not_heard_of_a_code_asks_before_it_refuses(stag
     for _ in range(5):
         assert (await anna.ask("/", "GET", PAGE)).status == 200
     assert stage.held.asked.count(Question.SESSION) == asked
+    stage.held.swallow = False
+
+
+async def test_of_papers_and_codes_each_is_asked_for_before_it_refuses(stage: Stage) -> None:
+    """Whoever has just accepted a text and given a code is neither refused nor sent round."""
+    require(stage, v1=date(2026, 1, 1))
+    wiki = stage.edge.gate._by_host[WIKI]
+    rules = (*wiki.policy.rules, step_up(minutes=10))
+    policy = replace(wiki.policy, rules=rules)
+    stage.worker.adopt(stage.applications(wiki=replace(wiki, policy=policy)))
+    anna = await stage.enter()
+    put_clock(stage, minutes=11)
+    assert (await anna.ask("/", "GET", PAGE)).status == 403
+    stage.held.swallow = True
+    text = AgreementText("1", "en", "# Terms", DIGESTS["1"])
+    await stage.store.accept_agreement(signatory(stage, anna), "home", text, lambda _: True)
+    await confirm(stage, anna.session)
+    assert (await anna.ask("/", "GET", PAGE)).status == 200
     stage.held.swallow = False
 
 
