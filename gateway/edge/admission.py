@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final, TypeVar
+from weakref import WeakValueDictionary
 
 from gateway.core.assertion import Asserter
 from gateway.core.audit import AuditEvent, AuditKind
@@ -171,7 +172,8 @@ class Admission:
         self._recorded: set[tuple[SessionId, str, str]] = set()
         self._uses: dict[tuple[SessionId, str], datetime] = {}
         self._reliable_until = clock()
-        self._spending = asyncio.Lock()
+        self._spending: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """Whose turn it is to ask for a day, by person, as long as anybody waits for it."""
 
     def adopt(self, grace: timedelta) -> None:
         """Let the feed be silent for *grace* from its next sign of life on."""
@@ -375,7 +377,7 @@ class Admission:
         that the person has to be looked up anew, or was.
         """
         session, spend = use.session, use.spend
-        async with self._spending:
+        async with self._spending.setdefault(session.user, asyncio.Lock()):
             holder = self._holders.get(session.fingerprint)
             if holder is None or spend.day in holder.papers.days_of(spend.quota):
                 return

@@ -45,7 +45,10 @@ def counting(
     """Let wiki and crm want a day of *quota*, on a site where it is *wall*; return its days."""
     local, found = LocalDays(zone_where_it_is(wall)), {}
     for name, app in stage.applications().items():
-        rules = tuple(replace(rule, days=quota, local=local) for rule in app.policy.rules)
+        both = frozenset({"technicians", "guests"})
+        rules = tuple(
+            replace(rule, groups=both, days=quota, local=local) for rule in app.policy.rules
+        )
         policy = AppPolicy(name, rules, app.policy.required)
         found[name] = replace(app, policy=policy, **more)
     stage.worker.adopt(found)
@@ -183,6 +186,26 @@ async def test_a_store_that_cannot_say_refuses(stage: Stage) -> None:
     stage.held.heal()
     again = await stage.connect(WIKI, stage.made.anna)
     assert (await again.ask(anna.request())).status == 200
+
+
+async def test_nobody_waits_for_the_day_of_another(stage: Stage) -> None:
+    """Each person's first request asks by itself, and what they send beside it waits for that."""
+    counting(stage)
+    anna = await stage.enter()
+    beside = await stage.connect(WIKI, stage.made.anna)
+    session = await stage.sign_in(stage.made.bruno, "bruno")
+    wire = await stage.connect(WIKI, stage.made.bruno)
+    bruno = Visitor(wire, WIKI, stage.cookie(session), session)
+    stage.held.hold(Question.DAY)
+    for visitor, its in ((anna, anna.wire), (anna, beside), (bruno, bruno.wire)):
+        await its.send(visitor.request())
+    await stage.held.wait_asked(Question.DAY, 2)
+    assert stage.held.asked.count(Question.DAY) == 2
+    stage.held.release(Question.DAY)
+    replies = [await its.reply() for its in (anna.wire, beside, bruno.wire)]
+    assert [reply.status for reply in replies] == [200] * 3
+    assert len(await used(stage)) == 2
+    assert len(stage.edge.admission._spending) == 0
 
 
 async def test_a_client_that_leaves_meanwhile_gets_nothing_forwarded(stage: Stage) -> None:
