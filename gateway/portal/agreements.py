@@ -66,7 +66,7 @@ async def show_agreements(request: web.Request, visitor: Visitor) -> web.StreamR
     if visitor.session is None:
         return _to_sign_in(request)
     services, language = request.app[SERVICES], language_of(request)
-    record = await services.store.acceptances(user=visitor.person.user)
+    record = await services.store.acceptances(user=visitor.person.user, own=True)
     concerns = _all_concerns(request, visitor, record)
     app = _asked(request, _APP)
     for one in concerns:
@@ -178,7 +178,7 @@ async def _find(request: web.Request, visitor: Visitor) -> tuple[Concern, list[A
     """Return what the address names, if it is anything to *visitor*, and what they accepted."""
     name = request.rel_url.raw_path.rpartition("/")[2]
     services = request.app[SERVICES]
-    record = await services.store.acceptances(user=visitor.person.user)
+    record = await services.store.acceptances(user=visitor.person.user, own=True)
     for concern in _all_concerns(request, visitor, record):
         if concern.document.name == name:
             return concern, record

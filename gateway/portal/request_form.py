@@ -189,7 +189,7 @@ async def _page(
 ) -> web.StreamResponse:
     services, language = request.app[SERVICES], language_of(request)
     own = await services.store.access_requests(
-        user=visitor.person.user, app=application.name, states=_TAKEN
+        user=visitor.person.user, app=application.name, states=_TAKEN, own=True
     )
     days = _Days(services.today(), own, visitor.holder.papers, rules)
     month = draft.month

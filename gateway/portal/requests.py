@@ -131,7 +131,7 @@ async def requests_page(
     """Show the page, with what has just been done."""
     services, language = request.app[SERVICES], language_of(request)
     user = visitor.person.user
-    own = await services.store.access_requests(user=user)
+    own = await services.store.access_requests(user=user, own=True)
     today = services.today()
     live = [one for one in own if one.is_open(today) or _is_coming(one, services)]
     over = [one for one in own if one not in live][-_SHOWN:]

@@ -8,6 +8,7 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.agreements import Acceptance
+from gateway.store.people import added_at
 from gateway.store.schema import acceptance
 
 
@@ -33,11 +34,17 @@ async def list_acceptances(
     user: str | None = None,
     agreement: str | None = None,
     standing: bool = False,
+    own: bool = False,
 ) -> list[Acceptance]:
-    """Return what was accepted, oldest first; *standing*: and not withdrawn since."""
+    """Return what was accepted, oldest first; *standing*: and not withdrawn since.
+
+    *own*: by the *user* of today, and not by somebody who had the name before.
+    """
     query = select(acceptance).order_by(acceptance.c.accepted_at, acceptance.c.id)
     if user is not None:
         query = query.where(acceptance.c.username == user)
+    if own and user is not None:
+        query = query.where(acceptance.c.accepted_at >= added_at(user))
     if agreement is not None:
         query = query.where(acceptance.c.agreement == agreement)
     if standing:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, ScalarSelect, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.people import Person
@@ -100,6 +100,11 @@ async def find_person(connection: AsyncConnection, user: str) -> Person | None:
         return None
     row = (await connection.execute(select(*PERSON).where(person.c.username == user))).one_or_none()
     return None if row is None else read_person(row)
+
+
+def added_at(user: str) -> ScalarSelect[datetime]:
+    """Return when *user* was added, in SQL: what is older under that name is somebody else's."""
+    return select(person.c.added_at).where(person.c.username == user).scalar_subquery()
 
 
 async def list_people(connection: AsyncConnection) -> list[Person]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.agreements import Acceptance
@@ -79,11 +79,17 @@ async def list_requests(
     user: str | None = None,
     app: str | None = None,
     states: Sequence[RequestState] = (),
+    own: bool = False,
 ) -> list[AccessRequest]:
-    """Return the requests that fit every filter given, by their numbers."""
+    """Return the requests that fit every filter given, by their numbers.
+
+    *own*: those of the *user* of today, and not of somebody who had the name before.
+    """
     wanted: list[ColumnElement[bool]] = []
     if user is not None:
         wanted.append(_request.username == user)
+    if own and user is not None:
+        wanted.append(_request.asked_at >= people.added_at(user))
     if app is not None:
         wanted.append(_request.app == app)
     if states:
@@ -164,7 +170,8 @@ async def file_of(
                 row["at"],
             )
             for row in rows.mappings()
-            if row["day"] in days
+            # Not what somebody has used who has the name since.
+            if row["day"] in days and (request.ended_at is None or row["at"] <= request.ended_at)
         ),
         tuple(one for one in accepted if one.agreement in names),
     )
@@ -177,6 +184,11 @@ async def untold(connection: AsyncConnection, now: datetime) -> list[AccessReque
     decided = _request.state.in_(_ANSWERS) & (_request.decided_at > since)
     rows = await connection.execute(
         select(access_request)
+        # Nobody is written to of what somebody asked who had their name before.
+        .join(
+            person,
+            and_(person.c.username == _request.username, person.c.added_at <= _request.asked_at),
+        )
         .where(or_(asked & _request.told_at.is_(None), decided & _request.answered_at.is_(None)))
         .order_by(_request.number)
     )

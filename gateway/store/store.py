@@ -711,10 +711,16 @@ class Store:
         user: str | None = None,
         app: str | None = None,
         states: Sequence[RequestState] = (),
+        own: bool = False,
     ) -> list[AccessRequest]:
-        """Return the requests that fit every filter given, by their numbers."""
+        """Return the requests that fit every filter given, by their numbers.
+
+        *own*: those of the *user* of today, and not of somebody who had the name before.
+        """
         async with self._database.read() as connection:
-            return await requests.list_requests(connection, user=user, app=app, states=states)
+            return await requests.list_requests(
+                connection, user=user, app=app, states=states, own=own
+            )
 
     async def waiting_requests(self) -> list[tuple[AccessRequest, Person]]:
         """Return what nobody has settled, by number, and who asked: those who may come in."""
@@ -880,11 +886,16 @@ class Store:
             return await step.withdraw_agreements(user, agreement)
 
     async def acceptances(
-        self, *, user: str | None = None, agreement: str | None = None
+        self, *, user: str | None = None, agreement: str | None = None, own: bool = False
     ) -> list[Acceptance]:
-        """Return what was accepted, and perhaps withdrawn since, oldest first."""
+        """Return what was accepted, and perhaps withdrawn since, oldest first.
+
+        *own*: by the *user* of today, and not by somebody who had the name before.
+        """
         async with self._database.read() as connection:
-            return await acceptances.list_acceptances(connection, user=user, agreement=agreement)
+            return await acceptances.list_acceptances(
+                connection, user=user, agreement=agreement, own=own
+            )
 
     # ------------------------------------------------------------ OCSP
 

@@ -68,6 +68,20 @@ async def withdraw(house: House, session: SessionId | None) -> ClientResponse:
     )
 
 
+async def test_whoever_has_the_name_next_does_not_see_what_was_accepted(house: House) -> None:
+    """By somebody who was removed: neither when, nor with which certificate."""
+    adopt(house, HOME)
+    await accept(house, await house.signed_in())
+    await house.store.remove_person("anna")
+    house.clock.advance(days=1)
+    await house.add_person("anna", "Anna Bianchi", "technicians")
+    await house.add_stick("anna", "stick-anna")
+    session = await house.signed_in("stick-anna", "anna")
+    page = await house.ask("GET", "/agreements", stick="stick-anna", session=session)
+    assert ENGLISH.digest not in await page.text()
+    assert len(await house.store.acceptances(user="anna")) == 1
+
+
 class TestReading:
     async def test_the_text_stands_on_the_page(self, house: House) -> None:
         """As HTML, with version, day and digest; with a box that nobody has ticked."""

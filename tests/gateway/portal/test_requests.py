@@ -156,3 +156,22 @@ async def test_in_italian_and_small(house: House) -> None:
     html = await page.text()
     ids = re.findall(r' id="([^"]*)"', html)
     assert len(ids) == len(set(ids))
+
+
+async def test_whoever_has_the_name_next_reads_nothing_of_it(house: House) -> None:
+    """Why somebody asked who was removed, and what was said to it, is not theirs."""
+    asking(house)
+    session, manager = await house.signed_in(), await berta(house)
+    await send(house, session, "2026-11-24", "2026-11-26")
+    await say_to(house, manager, "approve", "2026-11-26", words="get well soon")
+    await house.store.remove_person("anna")
+    house.clock.advance(days=1)
+    await newcomer(house, "anna", "Anna Bianchi", "technicians")
+    session = await house.signed_in("stick-anna", "anna")
+    for path in ("/requests", "/requests/new?app=wiki"):
+        page = await house.ask("GET", path, stick="stick-anna", session=session)
+        assert page.status == 200
+        text = await page.text()
+        assert "sick child" not in text
+        assert "get well" not in text
+    assert len(await house.store.access_requests(user="anna")) == 1

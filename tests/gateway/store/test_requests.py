@@ -171,3 +171,32 @@ async def test_what_waits_comes_with_who_asks(store: Store) -> None:
     await store.set_enabled("bruno", False)
     await store.withdraw_access(anna, third.number)
     assert [one for one, _ in await store.waiting_requests()] == [first]
+
+
+async def test_whoever_has_the_name_next_is_another(store: Store, clock: Clock) -> None:
+    """No letter tells them of it, and no day that they use is in its file."""
+    anna = await actor(store, "anna")
+    number = (await asked(store, anna)).number
+    berta = await actor(store, "berta")
+    refused = await asked(store, anna, wish("2026-11-30"))
+    await store.decide_access(berta, number, granted(), always)
+    await store.decide_access(berta, refused.number, Ruling(None, "", TODAY), always)
+    await store.remove_person("anna")
+    clock.now += DAY
+    await store.add_person(new_person("anna"))
+    assert await store.untold_requests() == []
+    async with store.begin() as connection:
+        await connection.execute(
+            insert(used_day).values(
+                username="anna",
+                count="remote-days",
+                day="2026-11-24",
+                app="wiki",
+                serial="02",
+                at=clock.now,
+            )
+        )
+    found = await store.access_request(number)
+    assert found is not None
+    assert (await store.request_file(found)).days == ()
+    assert await store.access_requests(user="anna", own=True) == []
