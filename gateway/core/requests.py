@@ -201,7 +201,8 @@ def merged(spans: Iterable[DaySpan]) -> tuple[DaySpan, ...]:
     """Return *spans* as few spans, in their order."""
     found: list[DaySpan] = []
     for span in sorted(spans):
-        if found and span.first <= found[-1].last + _DAY:
+        # Without counting on from the last day that there is.
+        if found and (span.first - found[-1].last).days <= 1:
             found[-1] = DaySpan(found[-1].first, max(found[-1].last, span.last))
         else:
             found.append(span)
@@ -248,14 +249,15 @@ class Approvable:
         """Return who may decide what *person* asks for: never the person.
 
         Those are the *managers* of the groups that a rule names and the person is in, or of all of
-        the person's groups where it names none.
+        the person's groups where it names none. What is approved opens all that the rules let the
+        person do, so of several rules those alone who may decide for each of them.
         """
-        concerned: set[str] = set()
+        found: frozenset[str] | None = None
         for rule in self.rules:
-            named = rule.groups
-            concerned |= person.groups if named is None else person.groups & named
-        found = {name for group in concerned for name in managers.get(group, ())}
-        return frozenset(found - {person.user})
+            concerned = person.groups if rule.groups is None else person.groups & rule.groups
+            names = frozenset(name for group in concerned for name in managers.get(group, ()))
+            found = names if found is None else found & names
+        return (found or frozenset()) - {person.user}
 
 
 def approvable(policy: AppPolicy, person: Person, now: datetime) -> Approvable | None:

@@ -2,10 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Final
-
-_DAY: Final = timedelta(days=1)
+from datetime import date
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -28,7 +25,7 @@ def spans_of(days: Iterable[date]) -> tuple[DaySpan, ...]:
     """Put *days* together to as few spans as there can be, in their order."""
     found: list[DaySpan] = []
     for day in sorted(set(days)):
-        if found and found[-1].last + _DAY == day:
+        if found and (day - found[-1].last).days == 1:
             found[-1] = DaySpan(found[-1].first, day)
         else:
             found.append(DaySpan(day, day))

@@ -23,7 +23,7 @@ from gateway.core.requests import (
     overlap,
     plain_words,
 )
-from gateway.core.spans import DaySpan, parse_spans
+from gateway.core.spans import DaySpan, parse_spans, spans_of
 from policies.model import AppPolicy, Effect, Rule
 from policies.papers import DayQuota, Papers
 
@@ -69,6 +69,17 @@ class TestWish:
     ) -> None:
         """Today may be asked for; nothing before it, and nothing beyond a year."""
         assert replace(WISH, **changes).fault() is fault  # type: ignore[arg-type]
+
+
+def test_the_last_day_of_all_is_a_day_like_others() -> None:
+    """Whoever types it is told that it is too far."""
+    wanted = merged(parse_spans("2026-11-24/9999-12-31,2026-12-01,9999-12-31"))
+    assert wanted == parse_spans("2026-11-24/9999-12-31")
+    assert replace(WISH, wanted=wanted).fault() is Fault.TOO_FAR
+    assert spans_of([date.max, date.min]) == (
+        DaySpan(date.min, date.min),
+        DaySpan(date.max, date.max),
+    )
 
 
 class TestRuling:
@@ -123,6 +134,13 @@ class TestApprovable:
         users = rule(users=frozenset({"dora"}))
         assert deciders(dora, users) == {"berta", "anna", "carlo"}
         assert deciders(dora) == set()
+
+    def test_of_several_rules_is_decided_by_who_manages_each(self) -> None:
+        """One word opens them all: nobody gives what is another manager's to give."""
+        dora = person("dora", "technicians", "office")
+        assert deciders(dora, rule("technicians"), rule("office")) == set()
+        assert deciders(dora, rule("technicians"), rule()) == {"berta", "anna"}
+        assert deciders(dora, rule("technicians"), rule("technicians")) == {"berta", "anna"}
 
     def test_is_what_is_for_somebody_once_it_is_approved(self) -> None:
         """By users and groups; other rules, and rules that deny, ask for nothing."""

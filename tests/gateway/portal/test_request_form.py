@@ -227,3 +227,12 @@ async def test_a_tile_that_wants_an_approval_leads_to_the_form(house: House) -> 
     olga = await newcomer(house, "olga", "Olga", "cleaners")
     page = await house.ask("GET", "/", stick="stick-olga", session=olga)
     assert "/requests/new" not in await page.text()
+
+
+async def test_days_at_the_end_of_time_are_too_far(house: House) -> None:
+    """And no error of ours."""
+    asking(house)
+    session = await house.signed_in()
+    answer = await send(house, session, "2026-12-01", first="2026-11-24", last="9999-12-31")
+    assert answer.status == 400
+    assert await house.store.access_requests() == []
