@@ -37,6 +37,10 @@ REMEMBERED_MAXIMUM: Final = 100_000
 _READS: Final = 5
 _NEWS: Final = 1000
 """How many batches are looked through for what a read may have missed; more is all of it."""
+_LOOKS: Final = 10
+_LOOKS_WITHIN: Final = timedelta(seconds=10)
+"""How often the store is asked once more, on one session, before memory is believed: a page that
+asks for itself all the time, and is refused, is not to cost a read each time."""
 GRANT_LIFETIME: Final = timedelta(seconds=30)
 """Half of an assertion's life: what is forwarded last still lives for the other half."""
 
@@ -171,6 +175,7 @@ class Admission:
         self._grants: dict[tuple[SessionId, str, Ground], Grant] = {}
         self._recorded: set[tuple[SessionId, str, str]] = set()
         self._uses: dict[tuple[SessionId, str], datetime] = {}
+        self._looks: dict[SessionId, tuple[datetime, int]] = {}
         self._reliable_until = clock()
         self._spending: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """Whose turn it is to ask for a day, by person, as long as anybody waits for it."""
@@ -225,6 +230,18 @@ class Admission:
         found = self._uses.get((session, app))
         # What lies ahead is none, so that the next is noted and takes its place.
         return None if found is not None and found > now + CLOCKS_DIFFER else found
+
+    def may_look(self, session: SessionId, now: datetime) -> bool:
+        """Say whether the store may be asked once more for a request on *session*, and count it."""
+        begin, looks = self._looks.get(session, (now, 0))
+        if not timedelta() <= now - begin < _LOOKS_WITHIN:
+            begin, looks = now, 0
+        if looks >= _LOOKS:
+            return False
+        if len(self._looks) >= REMEMBERED_MAXIMUM:
+            self._looks.clear()
+        self._looks[session] = begin, looks + 1
+        return True
 
     def grant(
         self, session: SessionId, app: Application, now: datetime, ground: Ground = ()

@@ -12,6 +12,7 @@ from gateway.store import Signatory
 from policies.model import AppPolicy
 from policies.papers import Agreement, AgreementVersion, LocalDays, mark_of
 from tests.gateway.edge.stage import Stage, Visitor
+from tests.gateway.edge.stores import Question
 from tests.gateway.edge.waiting import soon, until
 
 ROME = ZoneInfo("Europe/Rome")
@@ -120,3 +121,18 @@ async def test_who_has_accepted_it_early_is_not_interrupted(stage: Stage) -> Non
     [connection] = stage.connections
     await until(lambda: stage.clock() > midnight and not connection.due(stage.clock()))
     assert (await soon(anna.ask("/after"))).body == b"/after"
+
+
+async def test_whoever_asks_again_and_again_asks_the_store_a_few_times(stage: Stage) -> None:
+    """Refusing costs a read where somebody may be back from the portal, and not each time."""
+    require(stage, v1=date(2026, 1, 1))
+    anna = await stage.enter()
+    asked = stage.held.asked.count(Question.HOLDER)
+    for _ in range(60):
+        assert (await anna.ask("/")).status == 403
+    assert stage.held.asked.count(Question.HOLDER) - asked <= 25
+    stage.clock.shift = timedelta(seconds=11)
+    stage.edge.admission.confirm(stage.clock())
+    asked = stage.held.asked.count(Question.HOLDER)
+    assert (await anna.ask("/")).status == 403
+    assert stage.held.asked.count(Question.HOLDER) == asked + 1
