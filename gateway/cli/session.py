@@ -33,12 +33,13 @@ def list_(here: Surroundings, *, user: str | None, as_json: bool) -> None:
         say_json([_facts(each) for each in found])
         return
     say_table(
-        ("SESSION", "USER", "SINCE", "ENDS", "FROM"),
+        ("SESSION", "USER", "SINCE", "LAST CODE", "ENDS", "FROM"),
         [
             (
                 each.id[:SHOWN],
                 each.user,
                 local(each.created_at),
+                local(each.last_proof),
                 local(each.expires_at),
                 each.address,
             )
@@ -86,6 +87,8 @@ def _facts(each: "Session") -> dict[str, Any]:
         "user": each.user,
         "fingerprint": each.fingerprint,
         "created_at": utc(each.created_at),
+        "signed_in_at": utc(each.signed_in_at),
+        "code_at": utc(each.last_proof),
         "expires_at": utc(each.expires_at),
         "address": each.address,
     }

@@ -1,5 +1,6 @@
 import asyncio
 import secrets
+import time
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from gateway.bootstrap.command import Command, open_command
 from gateway.bootstrap.folder import open_folder
 from gateway.core.people import Fingerprint
 from gateway.core.sessions import Session, SessionId
+from gateway.store import Change, SessionRecord
 from policies.model import Level
 from tests.gateway.cli.runner import Runner
 
@@ -57,7 +59,29 @@ def test_live_sessions_are_listed(pusterla: Runner, sessions: list[str]) -> None
     (bruno,) = pusterla.json("session", "list", "--user", "bruno")
     assert (bruno["id"], bruno["address"]) == (sessions[2], "192.0.2.7")
     assert "192.0.2.7" in pusterla.done("session", "list").stdout
+    assert bruno["created_at"] == bruno["signed_in_at"] == bruno["code_at"]
     assert "did you mean 'bruno'?" in pusterla.refused("session", "list", "--user", "brno")
+
+
+def test_the_last_code_of_a_session_is_told(pusterla: Runner, sessions: list[str]) -> None:
+    """And when password and code were given last, where that was another time."""
+
+    async def prove(*, password: bool) -> None:
+        async with open_command(open_folder(pusterla.site)) as command:
+            session = await command.store.session(SessionId(sessions[2]))
+            verified = await command.store.credentials("bruno")
+            assert session is not None
+            assert verified is not None
+            change = Change(SessionRecord(session, "stick-1", ""), verified.version)
+            await command.store.prove_again(change, 1, password=password)
+
+    for password in (False, True):
+        time.sleep(1)
+        asyncio.run(prove(password=password))
+        (bruno,) = pusterla.json("session", "list", "--user", "bruno")
+        assert bruno["created_at"] < bruno["code_at"]
+        assert (bruno["signed_in_at"] == bruno["code_at"]) is password
+    assert "LAST CODE" in pusterla.done("session", "list").stdout
 
 
 def test_nobody_signed_in_is_said(pusterla: Runner) -> None:
