@@ -19,11 +19,13 @@ class Mark(StrEnum):
     ASKED = "asked"
     USED = "used"
     """It has been counted already."""
+    GONE = "gone"
+    """It has been counted, and is past."""
     SPENT = "spent"
     """No day of the quota would be left for it, as things are."""
 
 
-CLOSED: Final = frozenset({Mark.OVER, Mark.APPROVED, Mark.ASKED})
+CLOSED: Final = frozenset({Mark.OVER, Mark.GONE, Mark.APPROVED, Mark.ASKED})
 """Marks of days that cannot be asked for."""
 
 

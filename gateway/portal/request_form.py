@@ -86,7 +86,13 @@ class Square:
     ticked: bool
 
 
-SIGNS: Final = {Mark.APPROVED: "✓", Mark.ASKED: "…", Mark.USED: "●", Mark.SPENT: "×"}
+SIGNS: Final = {
+    Mark.APPROVED: "✓",
+    Mark.ASKED: "…",
+    Mark.USED: "●",
+    Mark.GONE: "●",
+    Mark.SPENT: "×",
+}
 
 
 async def show_form(request: web.Request, visitor: Visitor) -> web.StreamResponse:
@@ -209,9 +215,10 @@ async def _page(
         "chosen": days_in_words(spans_of(elsewhere), language),
         "previous": str(month.previous) if month != month_of(services.today()) else "",
         "next": str(month.next) if month.next.first <= services.today() + AHEAD else "",
-        "signs": [
-            (sign, say(f"day-{mark}", language)) for mark, sign in SIGNS.items() if mark in marks
-        ],
+        # Days that were used are so, past or not.
+        "signs": {
+            sign: say(f"day-{mark}", language) for mark, sign in SIGNS.items() if mark in marks
+        }.items(),
         "quota": _quota_in_words(days, month, language),
         "draft": draft,
         "longest": WORDS_MAXIMUM,
@@ -241,7 +248,7 @@ class _Days:
     def mark(self, day: date) -> Mark | None:
         """Return what is to be said of *day*, the weightiest first."""
         if day < self._today or day > self._today + AHEAD:
-            return Mark.OVER
+            return Mark.GONE if day in self.used else Mark.OVER
         if day in self._approved:
             return Mark.APPROVED
         if day in self._asked:

@@ -71,6 +71,7 @@ REQUEST_MESSAGES: Final[dict[str, dict[Language, str]]] = {
     "day-approved": {"en": "approved already", "it": "già approvato"},
     "day-asked": {"en": "asked for already", "it": "già richiesto"},
     "day-used": {"en": "used already", "it": "già usato"},
+    "day-gone": {"en": "used", "it": "usato"},
     "day-spent": {"en": "no day left for it", "it": "nessun giorno disponibile"},
     "ask-longer": {"en": "For a longer time", "it": "Per un periodo più lungo"},
     "ask-first": {"en": "First day", "it": "Primo giorno"},

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from selenium.webdriver.common.by import By
 
 from gateway.core.moments import day_in_words
 from gateway.core.refusals import Language
@@ -175,6 +176,15 @@ def decide(office: Office, manager: Person, folder: Path, language: str, last: d
         sign_in(chromium, manager)
         assert REASON in chromium.text
         eye.look("decide")
+        chromium.follow('nav a[href="/"]')
+        assert office.site.portal("/requests") in [
+            one.get_attribute("href")
+            for one in chromium.driver.find_elements(By.CSS_SELECTOR, ".notice a")
+        ]
+        eye.look("home-one-waits")
+        chromium.follow(".notice a")
+        eye.look("requests-one-waits")
+        chromium.follow('main a[href^="/requests/decide"]')
         chromium.press(f'label:has([name="day-{last}"])')
         chromium.type("#words", WORDS)
         chromium.follow('button[value="approve"]')

@@ -139,6 +139,8 @@ async def test_the_calendar_says_of_each_day_what_there_is_to_say(house: House) 
     page = await house.get(FORM, session)
     html, text = await page.text(), await text_of(page)
     assert label(html, "2026-11-20") == "Friday 20 November 2026: cannot be asked for (closed)"
+    assert label(html, "2026-11-18") == "Wednesday 18 November 2026: used (closed)"
+    assert html.count(">●</span>") == 1, "what the sign says is said once"
     assert label(html, "2026-11-21") == "Saturday 21 November 2026"
     assert label(html, "2026-11-22").endswith("no day left for it")
     assert label(html, "2026-11-23").endswith("used already")
