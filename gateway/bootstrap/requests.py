@@ -180,7 +180,7 @@ def _settled(number: int, before: AccessRequest) -> str:
 async def _entry(
     command: Command, request: AccessRequest, applications: Mapping[str, Application]
 ) -> Entry:
-    person = await command.store.person(request.user)
+    person = await command.store.asker(request)
     application = applications.get(request.app)
     found = None
     if person is not None and application is not None:

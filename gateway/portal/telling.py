@@ -70,7 +70,7 @@ async def _letters_of(
     store: Store, configuration: Configuration, request: AccessRequest, now: datetime
 ) -> Iterable[Letter]:
     site = configuration.site
-    asker = await store.person(request.user)
+    asker = await store.asker(request)
     if asker is None:
         return ()
     application = configuration.applications.get(request.app)

@@ -177,6 +177,17 @@ async def file_of(
     )
 
 
+async def asker_of(connection: AsyncConnection, request: AccessRequest) -> Person | None:
+    """Return who asked, as they are today; None: they are gone, whoever has their name now."""
+    rows = await connection.execute(
+        select(*people.PERSON).where(
+            person.c.username == request.user, person.c.added_at <= request.asked_at
+        )
+    )
+    row = rows.one_or_none()
+    return None if row is None else people.read_person(row)
+
+
 async def untold(connection: AsyncConnection, now: datetime) -> list[AccessRequest]:
     """Return the requests of whose being asked, or decided, somebody is to be written to."""
     since = now - TOLD_WITHIN

@@ -732,6 +732,11 @@ class Store:
         async with self._database.read() as connection:
             return await requests.find_request(connection, number)
 
+    async def asker(self, request: AccessRequest) -> Person | None:
+        """Return who asked, as they are today; None: they are gone, whoever has their name now."""
+        async with self._database.read() as connection:
+            return await requests.asker_of(connection, request)
+
     async def request_file(
         self, request: AccessRequest, agreements: frozenset[str] = frozenset()
     ) -> RequestFile:

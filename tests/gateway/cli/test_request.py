@@ -214,6 +214,15 @@ def test_who_is_gone_is_still_in_the_record(pusterla: Runner, serial: str) -> No
     assert "not here any more" in pusterla.done("request", "show", "1").stdout
 
 
+def test_the_file_names_nobody_who_has_the_name_since(pusterla: Runner, serial: str) -> None:
+    """It was somebody else who asked, and no manager of theirs decides it."""
+    assert serial
+    pusterla.done("user", "remove", "anna")
+    pusterla.add_user("anna", "technicians")
+    text = pusterla.done("request", "export").stdout
+    assert text.count("anna (not here any more)") == 2
+
+
 def test_check_warns_of_managers_whom_nobody_knows_and_rules_that_nobody_answers(
     pusterla: Runner,
 ) -> None:
