@@ -339,7 +339,13 @@ class Gate:
         return Refuse(refusal, event, opens_at=opens and opens.astimezone(self.site.time_zone))
 
     def _unfit(self, app: Application, head: RequestHead) -> Refuse | None:
-        """Refuse what its form refuses whatever the rules say: it uses up no day."""
+        """Refuse what its form refuses whatever the rules say: it uses up no day.
+
+        Nor does what a browser fetches because somebody may come to want it (`Sec-Purpose`, HTML
+        Standard, 2.4.1): what is typed or pointed at is not asked for yet, and it asks again then.
+        """
+        if b"prefetch" in (head.first(b"sec-purpose") or b""):
+            return Refuse(Refusal.CROSS_SITE_REQUEST)
         if too_large(head.body, body_maximum(self.site.limits, app)):
             return Refuse(Refusal.BODY_TOO_LARGE, close=True)
         if app.upstream_host is not None:

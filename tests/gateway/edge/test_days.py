@@ -114,6 +114,18 @@ async def test_two_days_of_which_one_may_count_at_two_nodes_at_once(stage: Stage
     assert (reply.status == 200) is (days == [(today, "wiki")])
 
 
+async def test_what_a_browser_fetches_in_advance_uses_nothing_up(stage: Stage) -> None:
+    """Whoever types an address has not gone there yet; once the day has begun it passes."""
+    counting(stage)
+    anna = await stage.enter()
+    for purpose in (b"prefetch", b"prefetch;prerender", b"prefetch;anonymous-client-ip"):
+        ahead = (NAVIGATION, b"Sec-Purpose: " + purpose)
+        assert (await anna.ask("/", "GET", *ahead)).status == 403
+    assert await used(stage) == []
+    assert (await anna.ask("/", "GET", NAVIGATION)).status == 200
+    assert (await anna.ask("/", "GET", *ahead)).status == 200
+
+
 async def test_refused_for_another_reason_uses_nothing_up(stage: Stage) -> None:
     """Nor does what is sent to the sign-in, the portal, or has a body that is too large."""
     counting(stage, limits=AppLimits(body_bytes=10))

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, text
 from ca import lists
 from ca.ledger import IssuerState
 from gateway.core.ports import StoreUnavailable
+from gateway.core.sessions import SessionId
 from gateway.store import (
     IssuerRecord,
     Store,
@@ -128,6 +129,47 @@ async def test_the_issuer_of_an_older_store_goes_on_issuing(empty_url: str, cloc
     await migrate_store(empty_url)
     async with open_store(empty_url, clock) as store:
         assert await store.issuers() == [IssuerRecord("issuing-1", b"der", IssuerState.ACTIVE)]
+
+
+async def test_who_is_signed_in_stays_so_and_has_used_nothing(empty_url: str, clock: Clock) -> None:
+    """A session of an older store is as old as it was, and there are no papers yet."""
+    file = file_of(parse_address(empty_url))
+    if file is not None:
+        file.parent.mkdir()
+        file.touch()
+    database = Database(empty_url)
+
+    def older_tables(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(SCRIPTS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0008")
+
+    now = int(clock.now.timestamp() * 1_000_000)
+    row = {
+        "id": "a" * 32,
+        "username": "anna",
+        "fingerprint": "b" * 64,
+        "serial": "1f",
+        "device": "stick-1",
+        "level": 20,
+        "created_at": now,
+        "address": "192.0.2.7",
+        "expires_at": now + 3_600_000_000,
+    }
+    async with database.write() as connection:
+        await connection.run_sync(older_tables)
+        names = ", ".join(row)
+        values = ", ".join(f":{name}" for name in row)
+        await connection.execute(text(f"INSERT INTO session ({names}) VALUES ({values})"), row)  # noqa: S608 - names of ours
+    await database.close()
+    await migrate_store(empty_url)
+    async with open_store(empty_url, clock) as store:
+        found = await store.session(SessionId("a" * 32))
+        assert found is not None
+        assert found.signed_in_at == found.last_proof == clock.now
+        assert await store.papers() == {}
+        assert await store.access_requests() == []
 
 
 async def test_two_that_migrate_at_once_take_turns(empty_url: str, clock: Clock) -> None:
