@@ -200,6 +200,7 @@ class TestAccepting:
         html = await answer.text()
         assert answer.status == 400
         assert "Nothing was written down yet." in html
+        assert "<title>Error: " in html, "which is read aloud before anything else"
         assert 'aria-invalid="true" aria-describedby="problem"' in html
         assert await house.store.acceptances() == []
 
