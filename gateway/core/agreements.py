@@ -9,6 +9,9 @@ from typing import Final
 from gateway.core.refusals import Language
 from policies.papers import Agreement, AgreementVersion, mark_of
 
+DAY_MAXIMUM: Final = 100
+"""How often one person may accept something within a day: each is a row for ever, and has every
+worker read them anew."""
 AHEAD: Final = timedelta(days=14)
 """How long before it is due a version can be accepted, and is spoken of."""
 
@@ -107,3 +110,5 @@ class Accepting(StrEnum):
     ALREADY = "already"
     OUTDATED = "outdated"
     """It is no text any more that can be accepted: another has taken its place."""
+    TOO_OFTEN = "too-often"
+    """They have accepted, and taken back, `DAY_MAXIMUM` texts within a day."""

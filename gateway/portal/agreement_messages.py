@@ -64,6 +64,10 @@ AGREEMENT_MESSAGES: Final[dict[str, dict[Language, str]]] = {
         "it": "Il testo è cambiato da quando l’hai aperto, quindi non è stato annotato nulla. "
         "Leggilo com’è adesso.",
     },
+    "agree-too-often": {
+        "en": "You have accepted and withdrawn very often today. Try again tomorrow.",
+        "it": "Oggi hai accettato e ritirato moltissime volte. Riprova domani.",
+    },
     "agree-done": {
         "en": "You accepted this version on {at}.",
         "it": "Hai accettato questa versione il {at}.",

@@ -123,6 +123,9 @@ async def accept_agreement(request: web.Request, visitor: Visitor) -> web.Stream
     if outcome is Accepting.OUTDATED:
         problem = say("agree-outdated", language)
         return _page(request, visitor, concern, record, app=app, problem=problem, status=409)
+    if outcome is Accepting.TOO_OFTEN:
+        problem = say("agree-too-often", language)
+        return _page(request, visitor, concern, record, app=app, problem=problem, status=429)
     return await _go_on(request, visitor, name, app)
 
 

@@ -4,7 +4,7 @@ import secrets
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.agreements import Acceptance
@@ -50,6 +50,14 @@ async def list_acceptances(
     if standing:
         query = query.where(acceptance.c.withdrawn_at.is_(None))
     return [_acceptance(row) for row in await connection.execute(query)]
+
+
+async def count_since(connection: AsyncConnection, user: str, since: datetime) -> int:
+    """Return how often *user* has accepted something *since*, withdrawn or not."""
+    found = await connection.scalar(
+        select(func.count()).where(acceptance.c.username == user, acceptance.c.accepted_at > since)
+    )
+    return found or 0
 
 
 async def withdraw(

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from gateway.core.agreements import Acceptance, Accepting, AgreementText
+from gateway.core.agreements import DAY_MAXIMUM, Acceptance, Accepting, AgreementText
 from gateway.core.audit import AuditKind
 from gateway.core.changes import ChangeKind
 from gateway.core.sessions import Session
@@ -56,6 +56,9 @@ async def accept(
     )
     if any(one.mark == new.mark for one in standing):
         return Accepting.ALREADY
+    since = step.now - timedelta(days=1)
+    if await acceptances.count_since(step.connection, user, since) >= DAY_MAXIMUM:
+        return Accepting.TOO_OFTEN
     await acceptances.insert_acceptance(step.connection, new)
     step.note(
         AuditKind.AGREEMENT_ACCEPTED,

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from gateway.core.agreements import Acceptance, Accepting, AgreementText
+from gateway.core.agreements import DAY_MAXIMUM, Acceptance, Accepting, AgreementText
 from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.changes import Change, ChangeKind
 from gateway.core.people import Fingerprint
@@ -122,6 +122,17 @@ async def test_withdrawing_leaves_the_record(store: Store, clock: Clock) -> None
     outcome = await store.accept_agreement(anna, "home", TEXT, lambda _: True)
     assert outcome is Accepting.ACCEPTED
     assert len(await store.acceptances(user="anna", agreement="home")) == 3
+
+
+async def test_back_and_forth_has_an_end(store: Store) -> None:
+    """Each time is a row for ever, and has every worker read the person anew."""
+    anna = await enter(store)
+    for _ in range(DAY_MAXIMUM):
+        assert await store.accept_agreement(anna, "home", TEXT, always) is Accepting.ACCEPTED
+        await store.withdraw_own_agreement(anna, "home")
+    outcome = await store.accept_agreement(anna, "home", TEXT, always)
+    assert outcome is Accepting.TOO_OFTEN
+    assert len(await store.acceptances(user="anna")) == DAY_MAXIMUM
 
 
 async def test_an_administrator_withdraws(store: Store) -> None:
