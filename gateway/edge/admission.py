@@ -175,7 +175,7 @@ class Admission:
         self._grants: dict[tuple[SessionId, str, Ground], Grant] = {}
         self._recorded: set[tuple[SessionId, str, str]] = set()
         self._uses: dict[tuple[SessionId, str], datetime] = {}
-        self._looks: dict[SessionId, tuple[datetime, int]] = {}
+        self._looks: dict[tuple[SessionId, bool], tuple[datetime, int]] = {}
         self._reliable_until = clock()
         self._spending: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """Whose turn it is to ask for a day, by person, as long as anybody waits for it."""
@@ -231,16 +231,19 @@ class Admission:
         # What lies ahead is none, so that the next is noted and takes its place.
         return None if found is not None and found > now + CLOCKS_DIFFER else found
 
-    def may_look(self, session: SessionId, now: datetime) -> bool:
-        """Say whether the store may be asked once more for a request on *session*, and count it."""
-        begin, looks = self._looks.get(session, (now, 0))
+    def may_look(self, session: SessionId, now: datetime, *, page: bool = False) -> bool:
+        """Say whether the store may be asked once more for a request on *session*, and count it.
+
+        Those for a person's *page* are counted apart from the rest.
+        """
+        begin, looks = self._looks.get((session, page), (now, 0))
         if not timedelta() <= now - begin < _LOOKS_WITHIN:
             begin, looks = now, 0
         if looks >= _LOOKS:
             return False
         if len(self._looks) >= REMEMBERED_MAXIMUM:
             self._looks.clear()
-        self._looks[session] = begin, looks + 1
+        self._looks[session, page] = begin, looks + 1
         return True
 
     def grant(

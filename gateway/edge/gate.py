@@ -272,7 +272,7 @@ class Gate:
                     return self._sign_in(head, found.event)
                 # As below: it may have been accepted or approved a moment ago.
                 again = denied.reason in _PAPERS and PapersMissing not in looked
-                again = again and self._may_look(session, now)
+                again = again and self._may_look(session, head, now)
                 missing = PapersMissing(holder.fingerprint, peer.certificate) if again else None
                 return missing or self._deny(peer, holder, app, denied, refusal, opens)
             case Allow(spends=Spend() as spend) if session is not None:
@@ -285,15 +285,20 @@ class Gate:
                 return self._allow(peer, holder, session, app, head, allowed, now=now, noted=noted)
             case StepUp() if session is not None:
                 # It may have been given at the portal a moment ago, and the feed not say so yet.
-                again = ProofMissing not in looked and self._may_look(session, now)
+                again = ProofMissing not in looked and self._may_look(session, head, now)
                 proof = ProofMissing(session.id, app.name, policy.idle is not None)
                 return proof if again else self._confirm(head, found.event)
             case Allow() | StepUp():
                 return self._sign_in(head, found.event)
 
-    def _may_look(self, session: Session | None, now: datetime) -> bool:
-        """Say whether the store is asked once more for this very request before it is refused."""
-        return session is not None and self._admission.may_look(session.id, now)
+    def _may_look(self, session: Session | None, head: RequestHead, now: datetime) -> bool:
+        """Say whether the store is asked once more for this very request before it is refused.
+
+        Counted by itself for a person's pages: whoever comes back from the portal is not sent
+        there again because something in another window asks all the time.
+        """
+        page = is_navigation(head)
+        return session is not None and self._admission.may_look(session.id, now, page=page)
 
     def _allow(
         self,

@@ -160,6 +160,22 @@ async def test_of_papers_and_codes_each_is_asked_for_before_it_refuses(stage: St
     stage.held.swallow = False
 
 
+async def test_a_page_that_asks_all_the_time_sends_nobody_round(stage: Stage) -> None:
+    """What it has the store asked for is not counted against whoever comes back with a code."""
+    adopt(stage, step_up(minutes=10))
+    anna = await stage.enter()
+    put_clock(stage, minutes=11)
+    stage.held.swallow = True
+    await confirm(stage, anna.session)
+    old = replace(anna.session, proved_at=None)
+    for _ in range(15):
+        stage.edge.admission._sessions[old.id] = old
+        stage.edge.admission.may_look(old.id, stage.clock())
+    assert (await anna.ask("/")).status == 401
+    assert (await anna.ask("/", "GET", PAGE)).status == 200
+    stage.held.swallow = False
+
+
 async def test_two_at_once_each_ask_the_store(stage: Stage) -> None:
     """What was read for one, before the code was given, is no answer for the other."""
     adopt(stage, step_up(minutes=10))
