@@ -23,7 +23,7 @@ DAY_MESSAGES: Final[dict[str, dict[Language, str]]] = {
         "en": "Opening it today uses one up.",
         "it": "Se la apri oggi ne usi uno.",
     },
-    "days-may": {"en": "Today can be one of them.", "it": "Oggi può essere uno di questi."},
+    "days-may": {"en": "Today does not count so far.", "it": "Oggi finora non conta."},
     "days-next": {
         "en": "The next possible day is {day}.",
         "it": "Il prossimo giorno in cui puoi è {day}.",

@@ -27,12 +27,21 @@ class Count:
 
 
 def told_on_tile(
-    quota: DayQuota, subject: Subject, today: date, language: Language, *, spends: bool
+    quota: DayQuota,
+    subject: Subject,
+    today: date,
+    language: Language,
+    *,
+    spends: bool,
+    opens: bool,
 ) -> str:
-    """Say what is used of *quota*, and what of today: that opening it *spends* a day, if it does."""
+    """Say what is used of *quota*, and what of today: that opening it *spends* a day, if it does.
+
+    *opens* says that the tile tells already when it opens.
+    """
     days = subject.papers.days_of(quota)
     if not quota.permits(days, today):
-        rest = _next(quota, days, today, language)
+        rest = "" if opens else _next(quota, days, today, language)
     elif today in days:
         rest = say("days-today", language)
     else:

@@ -148,10 +148,16 @@ def _days(
     zone: tzinfo,
 ) -> tuple[str, ...]:
     spent = ahead.spends if isinstance(ahead, Opens) else None
+    opens = isinstance(ahead, Closed) and ahead.opens_at is not None
     today = now.astimezone(zone).date()
     return tuple(
         told_on_tile(
-            quota, subject, today, language, spends=spent is not None and spent.quota == quota
+            quota,
+            subject,
+            today,
+            language,
+            spends=spent is not None and spent.quota == quota,
+            opens=opens,
         )
         for quota in quotas_of(application.policy, subject, now)
     )

@@ -136,6 +136,18 @@ class TestApplications:
         assert "Nothing is open to you at the moment." in text
         assert "help@example.it" in text
 
+    async def test_need_nobody_asked_who_can_be_asked_on_the_page(self, house: House) -> None:
+        """Where a tile below says what to do oneself, the help desk is not the way."""
+        wiki = APPLICATIONS["wiki"]
+        (rule,) = wiki.policy.rules
+        asking = AppPolicy("wiki", (replace(rule, approval=True),))
+        house.applications.clear()
+        house.applications["wiki"] = replace(wiki, policy=asking)
+        text = await text_of(await house.get("/", await house.signed_in()))
+        assert "Nothing is open to you at the moment." in text
+        assert "Has to be asked for first." in text
+        assert "help@example.it" not in text.partition("Has to be asked for first.")[0]
+
 
 class TestWhoAmI:
     async def test_person_device_certificate_and_session(self, house: House) -> None:
