@@ -186,11 +186,11 @@ async def supersede_due(connection: AsyncConnection, now: datetime) -> Revocatio
     )
 
 
-async def next_due(connection: AsyncConnection, now: datetime) -> datetime | None:
-    """Return the next moment after *now* at which something may be superseded."""
+async def next_due(connection: AsyncConnection, after: datetime) -> datetime | None:
+    """Return the next moment after *after* at which something may be superseded."""
     moment: datetime | None = await connection.scalar(
         select(certificate.c.supersede_at)
-        .where(certificate.c.supersede_at > now, certificate.c.state.in_(USABLE))
+        .where(certificate.c.supersede_at > after, certificate.c.state.in_(USABLE))
         .order_by(certificate.c.supersede_at)
         .limit(1)
     )

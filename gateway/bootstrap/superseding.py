@@ -49,9 +49,10 @@ class Superseder:
         while True:
             # Cleared before it looks: what changes meanwhile calls for another look.
             self._called.clear()
+            looked = self._clock()
             try:
                 await self.supersede()
-                pause = await self._pause()
+                pause = await self._pause(looked)
             except (StoreError, StoreUnavailable) as error:
                 log.error("nothing could be superseded: %s", error)
                 pause = AGAIN_SECONDS
@@ -59,8 +60,9 @@ class Superseder:
                 async with asyncio.timeout(pause):
                     await self._called.wait()
 
-    async def _pause(self) -> float:
-        moment = await self._store.next_superseding()
+    async def _pause(self, looked: datetime) -> float:
+        # From before it looked on: what came due meanwhile would be in neither answer.
+        moment = await self._store.next_superseding(looked)
         if moment is None:
             return LOOK_SECONDS
         return min(LOOK_SECONDS, max(0.0, (moment - self._clock()).total_seconds()))

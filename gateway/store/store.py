@@ -602,10 +602,10 @@ class Store:
             await step.follow_revocation(outcome.newly)
             return [*outcome.newly]
 
-    async def next_superseding(self) -> datetime | None:
-        """Return the next moment at which `supersede_due` may find something."""
+    async def next_superseding(self, after: datetime) -> datetime | None:
+        """Return the next moment after *after* at which `supersede_due` may find something."""
         async with self._database.read() as connection:
-            return await renewals.next_due(connection, self._clock())
+            return await renewals.next_due(connection, after)
 
     # ------------------------------------------------------------ renewals by the person
 

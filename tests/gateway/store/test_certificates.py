@@ -1,16 +1,18 @@
 """Certificates, their holders and their revocation, on both databases."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
 from ca import ledger, lists, renewals
 from ca.errors import LedgerError
-from ca.ledger import CertificateState
+from ca.ledger import CertificateRecord, CertificateState
 from ca.lists import CRLDates, CRLRecord
 from ca.renewals import Renewal
 from ca.scopes import WHOLE, CRLKind
 from ca.trust import RevocationReason
+from gateway.bootstrap.superseding import Superseder
 from gateway.core.audit import AuditKind
 from gateway.core.people import Fingerprint, Holder
 from gateway.store import IssuerRecord, NoSuchCertificate, SignInOvertaken, Store, feed
@@ -276,7 +278,7 @@ async def test_two_authorities_supersede_each_certificate_once(store: Store, clo
         lasting = {"expires_at": clock.now + 2 * DAY}
         await sign_in(store, old, **lasting)
         new_sessions.append(await sign_in(store, new, **lasting))
-    assert await store.next_superseding() == clock.now + DAY
+    assert await store.next_superseding(clock.now) == clock.now + DAY
     assert await store.supersede_due(by="authority") == []
     clock.now += DAY
     found = await asyncio.gather(*(store.supersede_due(by=f"authority-{n}") for n in range(3)))
@@ -286,7 +288,33 @@ async def test_two_authorities_supersede_each_certificate_once(store: Store, clo
     assert {one.reason for one in revoked} == {"superseded"}
     assert len(revoked) == 4
     assert {one.id for one in await store.sessions()} == {one.id for one in new_sessions}
-    assert await store.next_superseding() is None
+    assert await store.next_superseding(clock.now) is None
+
+
+async def test_what_comes_due_between_two_looks_is_superseded_at_once(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A moment too late to be found due, and too early to be what comes next, is not passed over."""
+    await store.add_person(new_person())
+    old, new = await issue(store), await issue(store)
+    due = clock.now + DAY
+    async with store.begin() as connection:
+        await renewals.succeed(connection, Renewal(ISSUER, old.serial, due), new, clock.now)
+    supersede_due = store.supersede_due
+
+    async def passing(*, by: str) -> list[CertificateRecord]:
+        # As at the end of a sleep that was a little too short.
+        found = await supersede_due(by=by)
+        clock.now = due + timedelta(milliseconds=1)
+        return found
+
+    clock.now = due - timedelta(milliseconds=1)
+    monkeypatch.setattr(store, "supersede_due", passing)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        task = group.create_task(Superseder(store, clock, "authority").supersede_for_ever())
+        while await store.certificates(user=old.username, state=CertificateState.REVOKED) == []:  # noqa: ASYNC110 - a row has no event
+            await asyncio.sleep(0.01)
+        task.cancel()
 
 
 async def test_the_last_of_many_says_that_all_are_revoked(store: Store) -> None:

@@ -246,7 +246,7 @@ class TestUse:
         [used] = await store.follow_renewals_used(OVERLAP, by="authority")
         assert (used.id, used.state) == (renewal.id, RenewalState.USED)
         assert await store.follow_renewals_used(OVERLAP, by="authority") == []
-        assert await store.next_superseding() == first + OVERLAP
+        assert await store.next_superseding(clock.now) == first + OVERLAP
         clock.now = first + OVERLAP
         [gone] = await store.supersede_due(by="authority")
         assert gone.serial == anna.record.serial
