@@ -215,14 +215,16 @@ def _names(observing: tuple[Ready, ...]) -> tuple[str, ...]:
 def _refuse(question: Question, concerned: tuple[Ready, ...], found: _Found) -> Deny:
     """Say why no allow rule matches: by the one thing that is wrong, where it is one thing."""
     until = _first_of(found.until, found.opens)
-    if found.waiting:
-        near = [(_why_closed(each, question.now), each) for each in found.waiting]
-    else:
-        near = [
-            (miss, each)
-            for each in concerned
-            if each.rule.effect is _ALLOW and (miss := _near_miss(each.rule, question)) is not None
-        ]
+    near = [(_why_closed(each, question.now), each) for each in found.waiting]
+    near += [
+        (miss, each)
+        for each in concerned
+        if each.rule.effect is _ALLOW
+        # Where one need only wait, nothing counts beside that but what one can do now.
+        and (each.papers or not found.waiting)
+        and (miss := _near_miss(each.rule, question)) is not None
+        and (miss in _PAPERS or not found.waiting)
+    ]
     if not near:
         return Deny(Reason.NO_RULE_MATCHES, until=until)
     for reason, each in near:

@@ -52,8 +52,10 @@ def use_noted_until(idle: timedelta | None, used_at: datetime | None) -> datetim
     return _LONG_AGO if used_at is None else used_at + min(_NOTED_EVERY, idle / 4)
 
 
-_WITH_ITS_DAY: Final = frozenset({Refusal.DAYS_SPENT, Refusal.APPROVAL_MISSING})
-"""Refusals that say of themselves when they end: another page would not tell what is missing."""
+_WITH_ITS_DAY: Final = frozenset(
+    {Refusal.DAYS_SPENT, Refusal.APPROVAL_MISSING, Refusal.AGREEMENT_MISSING}
+)
+"""Refusals that keep their own page, whenever it opens: another would not tell what is missing."""
 
 
 def refusal_of(

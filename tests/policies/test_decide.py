@@ -267,6 +267,20 @@ def test_papers_are_asked_for_at_any_hour() -> None:
     assert answer(over) == Deny(Reason.NO_RULE_MATCHES)
 
 
+def test_what_one_can_do_now_comes_before_hours_of_another_rule() -> None:
+    """Who would be let in at night without papers is told of those that let in now."""
+    night = replace(TECHNICIANS, name="night", when=Timetable(ROME, (Span(0, 3600),)))
+    asking = replace(TECHNICIANS, name="asking", approval=True, local=LocalDays(ROME))
+    for rules in ((night, asking), (asking, night)):
+        found = answer(*rules)
+        assert isinstance(found, Deny)
+        assert (found.reason, found.rule) == (Reason.APPROVAL_MISSING, "asking")
+    elsewhere = replace(asking, name="elsewhere", devices=frozenset({"stick-9"}))
+    found = answer(night, elsewhere)
+    assert isinstance(found, Deny)
+    assert (found.reason, found.rule) == (Reason.OUTSIDE_HOURS, "night")
+
+
 def test_a_rule_that_uses_up_no_day_comes_first() -> None:
     """Wherever it stands."""
     office = replace(TECHNICIANS, name="office")
