@@ -330,6 +330,8 @@ class Downstream(Stream):
         self._state = EXCHANGE
         self.exchange = exchange
         self.session, self.grant = exchange.shape.session, exchange.shape.grant
+        # What was said of nothing being asked does not bear on what is.
+        self._settled = None
         exchange.start()
 
     # For the exchange -------------------------------------------------------

@@ -16,6 +16,7 @@ from gateway.edge.follower import recheck
 from gateway.edge.stream import State
 from policies.calendar import Span, Timetable
 from policies.model import AppPolicy
+from policies.paths import parse_path_pattern
 from tests.gateway.edge.recorder import Line, ok
 from tests.gateway.edge.site import CRM, HOST, WIKI
 from tests.gateway.edge.stage import Stage, Visitor, application
@@ -374,6 +375,27 @@ async def test_the_end_of_hours_ends_everything_that_is_open(stage: Stage) -> No
     assert (await elsewhere.ask()).status == 200
     reasons = {line["reason"] for line in await stage.access(len(people.wires))}
     assert "outside-hours" in reasons
+
+
+async def test_what_was_said_of_an_idle_connection_is_not_said_of_its_next_request(
+    stage: Stage,
+) -> None:
+    """Where rules look at what is asked for, nothing is cut as long as nothing is asked."""
+    hours = during(stage, seconds=3)
+    rule = replace(hours.policy.rules[0], paths=(parse_path_pattern("/**"),))
+    stage.worker.adopt(stage.applications(wiki=replace(hours, policy=AppPolicy("wiki", (rule,)))))
+    stage.wiki.script = application_of_all_kinds
+    anna = await stage.enter()
+    assert (await anna.ask("/before")).status == 200
+    [connection] = stage.connections
+    assert connection.grant is not None
+    # As a reload says it that comes between.
+    connection.settle(connection.grant, None)
+    await anna.wire.send(anna.request("/tunnel", "GET", *UPGRADE))
+    assert (await anna.wire.read()).startswith(b"HTTP/1.1 101")
+    async with asyncio.timeout(6):
+        while await anna.wire.read():
+            pass
 
 
 async def test_hours_that_go_on_end_nothing(stage: Stage) -> None:
