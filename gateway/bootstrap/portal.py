@@ -92,7 +92,9 @@ async def serve_portal(site: Path, lifecycle: Lifecycle) -> None:
                         remind_for_ever(store, lambda: live.site, postman.take, clock)
                     ),
                     group.create_task(
-                        tell_for_ever(store, services.configuration, postman.take, clock)
+                        tell_for_ever(
+                            store, services.configuration, postman.take, lambda: postman.room, clock
+                        )
                     ),
                 ]
                 await lifecycle.stopping.wait()

@@ -68,6 +68,14 @@ class Postman:
             task.cancel()
             await self._note(letter, "stopped")
 
+    @property
+    def room(self) -> int:
+        """How many letters that can wait may be handed over now.
+
+        Half of the queue is left to those that cannot, of a lost stick, while no server takes any.
+        """
+        return max(0, QUEUE // 2 - len(self._under_way))
+
     def take(self, letter: Letter) -> None:
         """Take *letter*, to be delivered; where too many wait already, it is written down as lost."""
         if not self._working:

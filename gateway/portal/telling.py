@@ -16,14 +16,13 @@ from gateway.core.people import Person
 from gateway.core.ports import StoreUnavailable
 from gateway.core.requests import AccessRequest, RequestState, approvable
 from gateway.mail.letters import Letter
-from gateway.mail.postman import QUEUE
 from gateway.mail.request_letters import answer_letters, asked_letters
 from gateway.store import Store, StoreError
 
 LOOK_SECONDS: Final = 5.0
 """How often it looks for whom to write to: a manager waits no longer than that."""
-AT_ONCE: Final = QUEUE // 4
-"""Of how many requests at a time: the letters of a lost stick have room beside them."""
+AT_ONCE: Final = 25
+"""Of how many requests is read at a time; each has a letter for everybody who may decide."""
 
 log = logging.getLogger("pusterla.portal")
 
@@ -32,28 +31,38 @@ async def tell_for_ever(
     store: Store,
     configuration: Callable[[], Configuration],
     post: Callable[[Letter], None],
+    room: Callable[[], int],
     clock: Callable[[], datetime],
 ) -> None:
-    """Write to whom it is time to, as long as there is a mail server."""
+    """Write to whom it is time to, as long as there is a mail server, and *room* for letters."""
     while True:
         try:
-            await tell(store, configuration(), post, clock())
+            await tell(store, configuration(), post, room(), clock())
         except (StoreError, StoreUnavailable) as error:
             log.error("nobody could be written to of what is asked for: %s", error)
         await asyncio.sleep(LOOK_SECONDS)
 
 
 async def tell(
-    store: Store, configuration: Configuration, post: Callable[[Letter], None], now: datetime
+    store: Store,
+    configuration: Configuration,
+    post: Callable[[Letter], None],
+    room: int,
+    now: datetime,
 ) -> int:
-    """Hand over the letters of some requests; return how many letters."""
+    """Hand over the letters of some requests, as far as there is *room*; return how many letters.
+
+    Those of one request go together, also where they are more than that.
+    """
     site = configuration.site
-    if site.mail.server is None or not _is_any_asked(configuration):
+    if site.mail.server is None or room <= 0 or not _is_any_asked(configuration):
         return 0
     sent = 0
-    for request in (await store.untold_requests())[:AT_ONCE]:
+    for request in await store.untold_requests(AT_ONCE):
         # Made first: what cannot be read leaves the row as it is.
-        letters = await _letters_of(store, configuration, request, now)
+        letters = [*await _letters_of(store, configuration, request, now)]
+        if sent and sent + len(letters) > room:
+            break
         if await store.take_letter(request):
             for letter in letters:
                 post(letter)

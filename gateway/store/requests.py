@@ -188,8 +188,8 @@ async def asker_of(connection: AsyncConnection, request: AccessRequest) -> Perso
     return None if row is None else people.read_person(row)
 
 
-async def untold(connection: AsyncConnection, now: datetime) -> list[AccessRequest]:
-    """Return the requests of whose being asked, or decided, somebody is to be written to."""
+async def untold(connection: AsyncConnection, now: datetime, most: int) -> list[AccessRequest]:
+    """Return at *most* so many requests of whose being asked, or decided, somebody is to hear."""
     since = now - TOLD_WITHIN
     asked = (_request.state == RequestState.ASKED) & (_request.asked_at > since)
     decided = _request.state.in_(_ANSWERS) & (_request.decided_at > since)
@@ -202,6 +202,7 @@ async def untold(connection: AsyncConnection, now: datetime) -> list[AccessReque
         )
         .where(or_(asked & _request.told_at.is_(None), decided & _request.answered_at.is_(None)))
         .order_by(_request.number)
+        .limit(most)
     )
     return [_read(row) for row in rows]
 

@@ -744,10 +744,10 @@ class Store:
         async with self._database.read() as connection:
             return await requests.file_of(connection, request, agreements)
 
-    async def untold_requests(self) -> list[AccessRequest]:
-        """Return the requests of which somebody is to be written to, asked or decided."""
+    async def untold_requests(self, most: int) -> list[AccessRequest]:
+        """Return at *most* so many requests of which somebody is to be written to."""
         async with self._database.read() as connection:
-            return await requests.untold(connection, self._clock())
+            return await requests.untold(connection, self._clock(), most)
 
     async def take_letter(self, request: AccessRequest) -> bool:
         """Take it on to write of *request*; False when another node has done so."""

@@ -23,11 +23,11 @@ def posting(house: House) -> House:
     return house
 
 
-async def write(house: House) -> list[str]:
+async def write(house: House, room: int = 50) -> list[str]:
     """Let the portal write, and return to whom it did."""
     house.letters.clear()
     configuration = Configuration(house.site, house.applications)
-    await tell(house.store, configuration, house.letters.append, house.clock())
+    await tell(house.store, configuration, house.letters.append, room, house.clock())
     return [letter.to[0] for letter in house.letters]
 
 
@@ -97,7 +97,7 @@ async def test_two_portals_write_once(posting: House) -> None:
     await send(posting, await posting.signed_in(), "2026-11-24")
     configuration = Configuration(posting.site, posting.applications)
     found = [
-        tell(posting.store, configuration, posting.letters.append, posting.clock())
+        tell(posting.store, configuration, posting.letters.append, 50, posting.clock())
         for _ in range(3)
     ]
     assert sum(await asyncio.gather(*found)) == 1
@@ -116,3 +116,15 @@ async def test_nobody_is_written_to_who_need_not_act(posting: House) -> None:
     await send(posting, session, "2026-11-24")
     assert await write(posting) == ["berta@example.it"]
     assert parse_spans("2026-11-24") == (await posting.store.access_requests())[1].wanted
+
+
+async def test_letters_wait_for_room(posting: House) -> None:
+    """Those of a lost stick have theirs; none is passed over, and one request's go together."""
+    await berta(posting)
+    session = await posting.signed_in()
+    for day in ("2026-11-24", "2026-11-26", "2026-11-28"):
+        await send(posting, session, day)
+    assert await write(posting, room=0) == []
+    assert await write(posting, room=2) == ["berta@example.it"] * 2
+    assert await write(posting, room=2) == ["berta@example.it"]
+    assert await write(posting, room=2) == []

@@ -113,27 +113,27 @@ async def test_the_file_of_a_request_has_all_of_it(store: Store) -> None:
 async def test_letters_are_taken_once_each(store: Store, clock: Clock) -> None:
     """One when it is asked, one when it is decided, by one of several nodes."""
     found = await asked(store, await actor(store, "anna"))
-    assert await store.untold_requests() == [found]
+    assert await store.untold_requests(9) == [found]
     taken = await asyncio.gather(*(store.take_letter(found) for _ in range(4)))
     assert sum(taken) == 1
-    assert await store.untold_requests() == []
+    assert await store.untold_requests(9) == []
     answer = await store.rule_on_access(found.number, granted(), by="command:giulia")
     assert isinstance(answer, AccessRequest)
     assert not await store.take_letter(found), "it is decided by now"
-    assert await store.untold_requests() == [answer]
+    assert await store.untold_requests(9) == [answer]
     assert await store.take_letter(answer)
     assert not await store.take_letter(answer)
     clock.now += DAY
-    assert await store.untold_requests() == []
+    assert await store.untold_requests(9) == []
 
 
 async def test_letters_are_not_made_up_for_after_a_week(store: Store, clock: Clock) -> None:
     """Whoever names a mail server after a year does not write to everybody."""
     await asked(store, await actor(store, "anna"))
     clock.now += TOLD_WITHIN - timedelta(seconds=1)
-    assert len(await store.untold_requests()) == 1
+    assert len(await store.untold_requests(9)) == 1
     clock.now += timedelta(seconds=1)
-    assert await store.untold_requests() == []
+    assert await store.untold_requests(9) == []
 
 
 async def test_requests_are_found_by_user_application_and_state(store: Store) -> None:
@@ -184,7 +184,7 @@ async def test_whoever_has_the_name_next_is_another(store: Store, clock: Clock) 
     await store.remove_person("anna")
     clock.now += DAY
     await store.add_person(new_person("anna"))
-    assert await store.untold_requests() == []
+    assert await store.untold_requests(9) == []
     async with store.begin() as connection:
         await connection.execute(
             insert(used_day).values(
