@@ -157,6 +157,13 @@ async def file_of(
         select(used_day).where(used_day.c.username == request.user).order_by(used_day.c.day)
     )
     accepted = await list_acceptances(connection, user=request.user)
+    # Of those who have had the name, whoever asked: before the one of today was added, or since.
+    since = await connection.scalar(
+        select(person.c.added_at).where(person.c.username == request.user)
+    )
+    if since is not None:
+        asked_now = request.asked_at >= since
+        accepted = [one for one in accepted if (one.accepted_at >= since) == asked_now]
     names = agreements | {one.agreement for one in request.agreements}
     return RequestFile(
         request,

@@ -53,7 +53,9 @@ def granted(days: str = "2026-11-24,2026-12-01/2026-12-03") -> Ruling:
     return Ruling(parse_spans(days), "enjoy", TODAY)
 
 
-async def accept(store: Store, user: str, version: str, *, withdrawn: bool = False) -> None:
+async def accept(
+    store: Store, user: str, version: str, *, withdrawn: bool = False, at: datetime = NOON
+) -> None:
     """Write down that somebody has accepted a version of the text."""
     async with store.begin() as connection:
         await connection.execute(
@@ -65,7 +67,7 @@ async def accept(store: Store, user: str, version: str, *, withdrawn: bool = Fal
                 language="it",
                 digest=DIGEST,
                 serial="aa",
-                accepted_at=NOON,
+                accepted_at=at,
                 withdrawn_at=NOON if withdrawn else None,
             )
         )
@@ -108,6 +110,23 @@ async def test_the_file_of_a_request_has_all_of_it(store: Store) -> None:
         ("1", NOON),
         ("2", None),
     ]
+
+
+async def test_a_file_has_nothing_of_who_had_the_name_before_or_has_it_since(
+    store: Store, clock: Clock
+) -> None:
+    """Two people, one after the other, under one name: each with their own acceptance."""
+    first = await asked(store, await actor(store, "anna"))
+    await accept(store, "anna", "1")
+    await store.remove_person("anna")
+    clock.now += DAY
+    second = await asked(store, await actor(store, "anna", device="stick-2", since=clock.now))
+    await accept(store, "anna", "2", at=clock.now)
+    for request, version in ((first, "1"), (second, "2")):
+        found = await store.access_request(request.number)
+        assert found is not None
+        file = await store.request_file(found, frozenset({TEXT}))
+        assert [one.version for one in file.acceptances] == [version]
 
 
 async def test_letters_are_taken_once_each(store: Store, clock: Clock) -> None:
