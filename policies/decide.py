@@ -189,7 +189,7 @@ def _past(moment: datetime | None, now: datetime) -> datetime:
 
 def _is_new_day(rule: Rule, question: Question) -> bool:
     assert rule.days is not None  # noqa: S101 - asked before
-    day = question.day or day_of(rule, question)
+    day = day_of(rule, question)
     return day not in question.subject.papers.days_of(rule.days)
 
 

@@ -120,7 +120,7 @@ def judge_approval(rule: Rule, question: Question) -> Verdict:
     """Whether somebody has approved the application for the day that it is."""
     if rule.approval is None:
         return NOT_ASKED
-    day = question.day or day_of(rule, question)
+    day = day_of(rule, question)
     return HIT if question.subject.papers.approved(question.app, day) else MISS
 
 
@@ -129,7 +129,7 @@ def judge_agreements(rule: Rule, question: Question) -> Verdict:
     if rule.agreements is None:
         return NOT_ASKED
     accepted = question.subject.papers.accepted
-    day = question.day or day_of(rule, question)
+    day = day_of(rule, question)
     for agreement in rule.agreements:
         if not agreement.is_accepted(accepted, day):
             return MISS
@@ -140,7 +140,7 @@ def judge_days(rule: Rule, question: Question) -> Verdict:
     """Whether the day that it is has been counted already, or may be, within its own number."""
     if rule.days is None:
         return NOT_ASKED
-    day = question.day or day_of(rule, question)
+    day = day_of(rule, question)
     days = question.subject.papers.days_of(rule.days)
     return HIT if day in days or rule.days.permits(days, day) else MISS
 
