@@ -38,13 +38,9 @@ def _read(command: Command) -> Configuration:
     return found
 
 
-def _today(command: Command) -> date:
-    return command.clock().astimezone(command.site.time_zone).date()
-
-
 async def list_agreements(command: Command) -> list[Overview]:
     """Return every agreement of the site, by name; raises `CommandRefused`."""
-    found, today = _read(command), _today(command)
+    found, today = _read(command), command.today()
     accepted: dict[str, set[str]] = {}
     for one in await command.store.acceptances():
         if one.withdrawn_at is None:
@@ -84,7 +80,7 @@ async def list_entries(
         await command.person(user)
     if not found and agreement is not None:
         find_agreement(command, agreement)
-    agreements, today = _read(command).agreements, _today(command)
+    agreements, today = _read(command).agreements, command.today()
     return [Entry(one, _counts(one, agreements, today)) for one in found]
 
 

@@ -9,7 +9,7 @@ import pwd
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from ca.keys import KeyRing
 from gateway.bootstrap import folder as folders
@@ -46,6 +46,10 @@ class Command:
     keys: KeyRing
     source: Source = NO_SOURCE
     """Of what *keys* opens them with."""
+
+    def today(self) -> date:
+        """Say which day it is by the clock of the site's zone."""
+        return self.clock().astimezone(self.site.time_zone).date()
 
     async def record(
         self,

@@ -98,7 +98,7 @@ async def approve(
 ) -> AccessRequest:
     """Approve a request for *days*, None: for all of it that is not over."""
     found = await find_request(command, number)
-    today = command.clock().astimezone(command.site.time_zone).date()
+    today = command.today()
     ruling = Ruling(found.wanted if days is None else days, plain_words(words), today)
     return _done(number, found, await command.store.rule_on_access(number, ruling, by=command.by))
 
@@ -106,7 +106,7 @@ async def approve(
 async def refuse(command: Command, number: int, words: str) -> AccessRequest:
     """Refuse a request."""
     found = await find_request(command, number)
-    today = command.clock().astimezone(command.site.time_zone).date()
+    today = command.today()
     ruling = Ruling(None, plain_words(words), today)
     return _done(number, found, await command.store.rule_on_access(number, ruling, by=command.by))
 

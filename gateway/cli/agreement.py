@@ -93,7 +93,7 @@ def show(
 
     async def find(command: Any) -> tuple["AgreementDocument", str]:
         document = find_agreement(command, name)
-        today = command.clock().astimezone(command.site.time_zone).date()
+        today = command.today()
         current = document.agreement.current(today) or document.agreement.versions[0]
         return document, current.version
 

@@ -87,7 +87,7 @@ async def _strange(
     from gateway.bootstrap.access import find_strangers
     from gateway.bootstrap.requests import strange_managers
 
-    today = command.clock().astimezone(command.site.time_zone).date()
+    today = command.today()
     found = [
         (application.name, odd.position, odd.rule, odd.message)
         for application in applications
