@@ -8,11 +8,10 @@ from gateway.core.audit import AuditKind
 from gateway.core.credentials import PASSWORD_MINIMUM
 from gateway.core.pending import Ground, read_pending
 from gateway.core.recovery import CODES
-from gateway.portal.arriving import with_target
+from gateway.portal.arriving import to_sign_in
 from gateway.portal.authenticator import show_authenticator, show_recovery_codes
-from gateway.portal.callers import Visitor
+from gateway.portal.callers import Visitor, actor_of
 from gateway.portal.changing import Changed, Changing
-from gateway.portal.devices import ender_of
 from gateway.portal.enrol import ENROLLING, is_of
 from gateway.portal.enrolling import Enrolled
 from gateway.portal.failures import Told, new_password_problem, tell
@@ -23,7 +22,6 @@ from gateway.portal.proving import Failed, Failure, Form
 from gateway.portal.repeats import MARK_MAXIMUM, new_mark
 from gateway.portal.services import SERVICES
 from gateway.portal.sign_in import say_goodbye
-from gateway.portal.targets import PortalTarget
 from gateway.store import SignInOvertaken
 
 CHANGING: web.AppKey[Changing] = web.AppKey("changing", Changing)
@@ -38,14 +36,14 @@ SIGN_OUT_PATH: Final = f"{ACCOUNT_PATH}/sign-out"
 async def show_account(request: web.Request, visitor: Visitor) -> web.StreamResponse:
     """Show what there is to change."""
     if visitor.session is None:
-        return _to_sign_in(request)
+        return to_sign_in(request)
     return await _overview(request, visitor)
 
 
 async def show_form(request: web.Request, visitor: Visitor) -> web.StreamResponse:
     """Ask for password and code, and for what the change needs besides."""
     if visitor.session is None:
-        return _to_sign_in(request)
+        return to_sign_in(request)
     return await _form(request, visitor, request.rel_url.raw_path)
 
 
@@ -59,7 +57,7 @@ async def change_password(request: web.Request, visitor: Visitor) -> web.StreamR
     """Let somebody have another password."""
     fields = await read_form(request)
     if visitor.session is None:
-        return _to_sign_in(request)
+        return to_sign_in(request, ACCOUNT_PATH)
     new, old = fields.get("new", ""), fields.get("password", "")
     problem = new_password_problem(request, new, fields.get("again", ""))
     if problem is None and new == old:
@@ -77,7 +75,7 @@ async def begin_authenticator(request: web.Request, visitor: Visitor) -> web.Str
     """Show the next authenticator to somebody who has the old one."""
     fields = await read_form(request)
     if visitor.session is None:
-        return _to_sign_in(request)
+        return to_sign_in(request, ACCOUNT_PATH)
     answer = await request.app[CHANGING].authenticator(visitor, _proof(fields), mark=_mark(fields))
     if isinstance(answer, Failed):
         told = _tell(request, answer)
@@ -90,7 +88,7 @@ async def confirm_authenticator(request: web.Request, visitor: Visitor) -> web.S
     fields = await read_form(request)
     session, services = visitor.session, request.app[SERVICES]
     if session is None:
-        return _to_sign_in(request)
+        return to_sign_in(request, ACCOUNT_PATH)
     token, language = fields.get("token", ""), language_of(request)
     pending = read_pending(services.site_key, token, services.clock())
     if (
@@ -126,7 +124,7 @@ async def make_recovery_codes(request: web.Request, visitor: Visitor) -> web.Str
     """Show ten new recovery codes, this once."""
     fields = await read_form(request)
     if visitor.session is None:
-        return _to_sign_in(request)
+        return to_sign_in(request, ACCOUNT_PATH)
     answer = await request.app[CHANGING].recovery_codes(visitor, _proof(fields), mark=_mark(fields))
     if isinstance(answer, Changed):
         return show_recovery_codes(request, visitor, answer.codes, action=ACCOUNT_PATH)
@@ -137,12 +135,12 @@ async def sign_out_everywhere(request: web.Request, visitor: Visitor) -> web.Str
     """End every session of somebody, or every one but this."""
     fields = await read_form(request)
     if visitor.session is None:
-        return _to_sign_in(request)
+        return to_sign_in(request, ACCOUNT_PATH)
     store, user = request.app[SERVICES].store, visitor.person.user
     try:
-        await store.end_own_sessions(ender_of(visitor, visitor.session), None)
+        await store.end_own_sessions(actor_of(visitor, visitor.session), None)
     except SignInOvertaken:
-        return _to_sign_in(request)
+        return to_sign_in(request, ACCOUNT_PATH)
     if fields.get("which") == "others":
         return await _overview(request, visitor, done="others-signed-out")
     # What was opened between the two goes too.
@@ -193,13 +191,6 @@ async def _form(
     }
     status, fields = (200, None) if told is None else (told.status, told.fields)
     return render(request, _FORMS[path], values, status=status, fields=fields)
-
-
-def _to_sign_in(request: web.Request) -> web.Response:
-    """Ask for the sign-in first; what a form wanted is not done."""
-    path = request.rel_url.raw_path
-    target = PortalTarget(path if request.method in {"GET", "HEAD"} else ACCOUNT_PATH)
-    return see_other(with_target("/sign-in", request, target))
 
 
 def _proof(fields: dict[str, str]) -> Form:

@@ -9,7 +9,7 @@ from gateway.core.asking import subject_of, subject_on
 from gateway.core.site import Application
 from gateway.portal.callers import Visitor
 from gateway.portal.services import Services
-from gateway.store.agreements import Signatory
+from gateway.store import Actor
 from policies.decide import FRONT_PAGE
 from policies.model import Level, Question
 from policies.papers import AgreementVersion
@@ -36,17 +36,12 @@ class Concern:
     shown: AgreementVersion
 
 
-def today_of(services: Services) -> date:
-    """Return which day it is by the site's clock."""
-    return services.clock().astimezone(services.site.time_zone).date()
-
-
 def concerns_of(services: Services, visitor: Visitor) -> dict[str, Concern]:
     """Return the agreements that applications which *visitor* is meant to have ask for, by name."""
     asking = _asking_of(services, visitor)
     agreements = services.configuration().agreements
     return {
-        name: concern_in(agreements[name], asking, visitor, today_of(services))
+        name: concern_in(agreements[name], asking, visitor, services.today())
         for name in sorted(asking)
         if name in agreements
     }
@@ -102,19 +97,10 @@ def opens_now(services: Services, visitor: Visitor, application: Application) ->
     return isinstance(found, Opens)
 
 
-def signatory_of(visitor: Visitor) -> Signatory:
-    """Say who accepts or withdraws; only for whoever is signed in."""
-    assert visitor.session is not None  # noqa: S101 - asked by every page
-    holder = visitor.holder
-    return Signatory(
-        visitor.session, holder.serial, holder.device, visitor.address, visitor.request
-    )
-
-
 async def accept(
-    services: Services, visitor: Visitor, name: str, version: str, digest: str
+    services: Services, actor: Actor, name: str, version: str, digest: str
 ) -> Accepting:
-    """Let *visitor* accept the text that they were shown, if it still is one to be accepted.
+    """Let *actor* accept the text that they were shown, if it still is one to be accepted.
 
     The files are looked at when it is written down, not when the form came.
     """
@@ -127,7 +113,7 @@ async def accept(
         day = moment.astimezone(services.site.time_zone).date()
         return document is not None and document.can_accept(version, digest, day)
 
-    return await services.store.accept_agreement(signatory_of(visitor), name, text, can_be)
+    return await services.store.accept_agreement(actor, name, text, can_be)
 
 
 def _text_with(

@@ -17,20 +17,17 @@ from gateway.portal.agreeing import (
     concern_in,
     concerns_of,
     opens_now,
-    signatory_of,
-    today_of,
 )
-from gateway.portal.arriving import after_form, with_target
-from gateway.portal.callers import Visitor
+from gateway.portal.arriving import after_form, to_sign_in
+from gateway.portal.callers import Visitor, actor_of
 from gateway.portal.forms import read_form
 from gateway.portal.markdown import rendered
 from gateway.portal.messages import say
 from gateway.portal.moments import day_in_words, moment_in_words
 from gateway.portal.pages import language_of, render, see_other
-from gateway.portal.provenance import SAFE_METHODS
 from gateway.portal.refuse import Refused
 from gateway.portal.services import SERVICES
-from gateway.portal.targets import ApplicationTarget, PortalTarget
+from gateway.portal.targets import ApplicationTarget
 from gateway.store import SignInOvertaken
 from policies.papers import AgreementVersion
 
@@ -64,7 +61,7 @@ def agreement_path(name: str, app: str = "", version: str = "") -> str:
 async def show_agreements(request: web.Request, visitor: Visitor) -> web.StreamResponse:
     """Show what there is to accept, what was accepted, and the record of it."""
     if visitor.session is None:
-        return _to_sign_in(request)
+        return to_sign_in(request)
     services, language = request.app[SERVICES], language_of(request)
     record = await services.store.acceptances(user=visitor.person.user, own=True)
     concerns = _all_concerns(request, visitor, record)
@@ -97,7 +94,7 @@ async def show_agreements(request: web.Request, visitor: Visitor) -> web.StreamR
 async def show_agreement(request: web.Request, visitor: Visitor) -> web.StreamResponse:
     """Show one agreement: the version that is asked for, or any other, to be read again."""
     if visitor.session is None:
-        return _to_sign_in(request)
+        return to_sign_in(request)
     concern, record = await _find(request, visitor)
     return _page(request, visitor, concern, record, version=_asked(request, "version"))
 
@@ -106,7 +103,7 @@ async def accept_agreement(request: web.Request, visitor: Visitor) -> web.Stream
     """Take somebody's word, and bring them to the application that they came for."""
     fields = await read_form(request)
     if visitor.session is None:
-        return _to_sign_in(request)
+        return to_sign_in(request)
     services, language = request.app[SERVICES], language_of(request)
     concern, record = await _find(request, visitor)
     app, version = fields.get(_APP, ""), fields.get("version", "")
@@ -117,9 +114,10 @@ async def accept_agreement(request: web.Request, visitor: Visitor) -> web.Stream
         )
     name = concern.document.name
     try:
-        outcome = await accept(services, visitor, name, version, fields.get("digest", ""))
+        actor = actor_of(visitor, visitor.session)
+        outcome = await accept(services, actor, name, version, fields.get("digest", ""))
     except SignInOvertaken:
-        return _to_sign_in(request)
+        return to_sign_in(request)
     if outcome is Accepting.OUTDATED:
         problem = say("agree-outdated", language)
         return _page(request, visitor, concern, record, app=app, problem=problem, status=409)
@@ -132,7 +130,7 @@ async def accept_agreement(request: web.Request, visitor: Visitor) -> web.Stream
 async def ask_withdrawal(request: web.Request, visitor: Visitor) -> web.StreamResponse:
     """Ask whether somebody really wants to take back what they accepted, and say what it ends."""
     if visitor.session is None:
-        return _to_sign_in(request)
+        return to_sign_in(request)
     concern, record = await _find(request, visitor)
     name, language = concern.document.name, language_of(request)
     if not any(_stands(one, name) for one in record):
@@ -149,14 +147,14 @@ async def withdraw_agreement(request: web.Request, visitor: Visitor) -> web.Stre
     """Take back everything that somebody accepted of one agreement; what rests on it is cut."""
     await read_form(request)
     if visitor.session is None:
-        return _to_sign_in(request)
+        return to_sign_in(request)
     concern, _ = await _find(request, visitor)
     name = concern.document.name
     try:
         store = request.app[SERVICES].store
-        await store.withdraw_own_agreement(signatory_of(visitor), name)
+        await store.withdraw_own_agreement(actor_of(visitor, visitor.session), name)
     except SignInOvertaken:
-        return _to_sign_in(request)
+        return to_sign_in(request)
     return see_other(agreement_path(name))
 
 
@@ -194,7 +192,7 @@ def _all_concerns(
     """Return what applications ask for, then what was accepted and nothing asks for any more."""
     services = request.app[SERVICES]
     found = concerns_of(services, visitor)
-    documents, today = services.configuration().agreements, today_of(services)
+    documents, today = services.configuration().agreements, services.today()
     others = {one.agreement for one in record} - found.keys()
     return [
         *sorted(found.values(), key=lambda one: one.wanted is None),
@@ -302,10 +300,3 @@ def _line(one: Acceptance, titles: Mapping[str, str], language: Language, zone: 
 def _asked(request: web.Request, key: str) -> str:
     found = request.rel_url.query.getall(key, [])
     return found[0] if len(found) == 1 else ""
-
-
-def _to_sign_in(request: web.Request) -> web.Response:
-    """Ask for the sign-in first; what a form wanted is not done."""
-    get = request.method in SAFE_METHODS
-    target = PortalTarget(request.raw_path if get else request.rel_url.raw_path)
-    return see_other(with_target("/sign-in", request, target))

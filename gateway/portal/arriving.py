@@ -7,10 +7,12 @@ from aiohttp import web
 from gateway.core.cookies import cookie_header, mint_cookie, mint_ticket
 from gateway.core.sessions import Session
 from gateway.portal.pages import see_other
+from gateway.portal.provenance import SAFE_METHODS
 from gateway.portal.services import SERVICES
 from gateway.portal.targets import (
     START,
     ApplicationTarget,
+    PortalTarget,
     Target,
     address_of,
     enter_address,
@@ -39,6 +41,15 @@ def with_target(path: str, request: web.Request, target: Target) -> str:
     """Return *path* with *target* behind it."""
     to = written_target(request, target)
     return f"{path}?{urlencode({'to': to})}" if to else path
+
+
+def to_sign_in(request: web.Request, path: str = "") -> web.Response:
+    """Send somebody to the sign-in, and from there to *path*, or back to where they are.
+
+    What a form wanted is not done, and does not travel along.
+    """
+    here = request.raw_path if request.method in SAFE_METHODS else request.rel_url.raw_path
+    return see_other(with_target("/sign-in", request, PortalTarget(path or here)))
 
 
 def next_address(request: web.Request, session: Session, target: Target) -> str:

@@ -23,6 +23,7 @@ from gateway.core.people import Fingerprint, Holder, Person
 from gateway.core.refusals import Refusal
 from gateway.core.sessions import Session, SessionId
 from gateway.portal.refuse import Refused, request_id
+from gateway.store import Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,12 @@ class Visitor:
     session: Session | None
     request: str = ""
     """The id of the request, for the audit log."""
+
+
+def actor_of(visitor: Visitor, session: Session) -> Actor:
+    """Say who does something on *session*, for the store."""
+    holder = visitor.holder
+    return Actor(session, holder.serial, holder.device, visitor.address, visitor.request)
 
 
 class NotBehindTheEdge(Exception):

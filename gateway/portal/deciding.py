@@ -23,7 +23,8 @@ from gateway.core.requests import (
 from gateway.core.sessions import Session
 from gateway.core.site import REQUESTS_PATH
 from gateway.core.spans import DaySpan, spans_of
-from gateway.portal.callers import Visitor
+from gateway.portal.arriving import to_sign_in
+from gateway.portal.callers import Visitor, actor_of
 from gateway.portal.forms import read_form
 from gateway.portal.managing import Waiting, concerns
 from gateway.portal.messages import say
@@ -36,11 +37,9 @@ from gateway.portal.requests import (
     DECIDE_PATH,
     REPEATS,
     Outcome,
-    actor_of,
     read_number,
     requests_page,
     title_of,
-    to_sign_in,
 )
 from gateway.portal.services import SERVICES
 from gateway.store import SignInOvertaken

@@ -14,7 +14,7 @@ from aiohttp import web
 from gateway.core.devices import Possession, Standing
 from gateway.core.refusals import Language
 from gateway.core.sessions import Session
-from gateway.portal.callers import Visitor
+from gateway.portal.callers import Visitor, actor_of
 from gateway.portal.forms import read_form
 from gateway.portal.home import WARN_BEFORE
 from gateway.portal.messages import say
@@ -22,7 +22,6 @@ from gateway.portal.moments import date_in_words, moment_in_words, span_in_words
 from gateway.portal.pages import language_of, render, see_other
 from gateway.portal.services import SERVICES
 from gateway.store import SignInOvertaken
-from gateway.store.devices import Ender
 from gateway.store.sessions import SessionRecord
 
 OTHERS: Final = "others"
@@ -88,18 +87,10 @@ async def end(request: web.Request, visitor: Visitor) -> web.StreamResponse:
             return await _page(request, visitor, visitor.session, ended=0)
         chosen = fitting[0].id
     try:
-        ended = await store.end_own_sessions(ender_of(visitor, visitor.session), chosen)
+        ended = await store.end_own_sessions(actor_of(visitor, visitor.session), chosen)
     except SignInOvertaken:
         return see_other("/sign-in")
     return await _page(request, visitor, visitor.session, ended=len(ended))
-
-
-def ender_of(visitor: Visitor, session: Session) -> Ender:
-    """Say who ends sessions of their own."""
-    holder = visitor.holder
-    return Ender(
-        session, holder.serial, holder.device, address=visitor.address, request=visitor.request
-    )
 
 
 async def go_to_devices(request: web.Request, visitor: Visitor) -> web.StreamResponse:

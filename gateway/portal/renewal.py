@@ -9,7 +9,7 @@ from ca.errors import BundleRefused
 from ca.targets import Target
 from gateway.core.credentials import PASSWORD_MINIMUM
 from gateway.core.renewals import UNANSWERED, Renewal, RenewalState, Standing, Way
-from gateway.portal.arriving import with_target
+from gateway.portal.arriving import to_sign_in
 from gateway.portal.callers import Visitor
 from gateway.portal.failures import Told, tell
 from gateway.portal.forms import read_form
@@ -20,7 +20,6 @@ from gateway.portal.proving import Failed, Failure, Form
 from gateway.portal.renewing import Begun, NotToBe, Renewing
 from gateway.portal.repeats import MARK_MAXIMUM, new_mark
 from gateway.portal.services import SERVICES
-from gateway.portal.targets import PortalTarget
 
 RENEWING: web.AppKey[Renewing] = web.AppKey("renewing", Renewing)
 RENEWAL_PATH: Final = "/renewal"
@@ -40,7 +39,7 @@ _TARGETS: Final = (
 async def show_renewal(request: web.Request, visitor: Visitor) -> web.StreamResponse:
     """Show how far it is: what can be chosen, that it is under way, or what there is to fetch."""
     if visitor.session is None:
-        return _to_sign_in(request)
+        return to_sign_in(request, RENEWAL_PATH)
     renewing = request.app[RENEWING]
     standing = await renewing.standing(visitor)
     if standing is not None and _state_of(standing) == "waiting" and standing.asked is not None:
@@ -53,7 +52,7 @@ async def begin(request: web.Request, visitor: Visitor) -> web.StreamResponse:
     """Take what was chosen, and password and code; ask the authority, and wait a little for it."""
     fields = await read_form(request)
     if visitor.session is None:
-        return _to_sign_in(request)
+        return to_sign_in(request, RENEWAL_PATH)
     try:
         way = Way(fields.get("way", ""))
     except ValueError:
@@ -80,7 +79,7 @@ async def fetch_key(request: web.Request, visitor: Visitor) -> web.StreamRespons
     """Hand over the new key in a file, this once."""
     fields = await read_form(request)
     if visitor.session is None:
-        return _to_sign_in(request)
+        return to_sign_in(request, RENEWAL_PATH)
     renewing, language = request.app[RENEWING], language_of(request)
     token = fields.get("token", "")
     new = renewing.key_of(visitor, token)
@@ -113,7 +112,7 @@ async def fetch_key(request: web.Request, visitor: Visitor) -> web.StreamRespons
 async def fetch_stick(request: web.Request, visitor: Visitor) -> web.StreamResponse:
     """Hand over what renews a stick; it may be fetched as often as it takes."""
     if visitor.session is None:
-        return _to_sign_in(request)
+        return to_sign_in(request, RENEWAL_PATH)
     file = await request.app[RENEWING].stick_file(visitor)
     if file is None:
         return see_other(RENEWAL_PATH)
@@ -123,7 +122,7 @@ async def fetch_stick(request: web.Request, visitor: Visitor) -> web.StreamRespo
 async def fetch_certificate(request: web.Request, visitor: Visitor) -> web.StreamResponse:
     """Hand over the new certificate by itself, for whoever keeps the key in another way."""
     if visitor.session is None:
-        return _to_sign_in(request)
+        return to_sign_in(request, RENEWAL_PATH)
     certificates = await request.app[RENEWING].renewed(visitor)
     if not certificates:
         return see_other(RENEWAL_PATH)
@@ -243,10 +242,6 @@ def _download(body: bytes, name: str, content_type: str) -> web.Response:
             "Cache-Control": "no-store",
         },
     )
-
-
-def _to_sign_in(request: web.Request) -> web.Response:
-    return see_other(with_target("/sign-in", request, PortalTarget(RENEWAL_PATH)))
 
 
 def _tell(request: web.Request, failed: Failed) -> Told:

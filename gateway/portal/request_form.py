@@ -28,7 +28,8 @@ from gateway.core.requests import (
 )
 from gateway.core.site import REQUESTS_PATH, Application
 from gateway.core.spans import DaySpan, spans_of
-from gateway.portal.callers import Visitor
+from gateway.portal.arriving import to_sign_in
+from gateway.portal.callers import Visitor, actor_of
 from gateway.portal.forms import read_form
 from gateway.portal.messages import say
 from gateway.portal.month import Cell, Mark, Month, month_of, parse_month, weeks_of
@@ -37,9 +38,7 @@ from gateway.portal.repeats import MARK_MAXIMUM, new_mark
 from gateway.portal.requests import (
     REPEATS,
     Outcome,
-    actor_of,
     requests_page,
-    to_sign_in,
 )
 from gateway.portal.services import SERVICES, Services
 from gateway.portal.targets import FORM_PATH

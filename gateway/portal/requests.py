@@ -12,10 +12,9 @@ from aiohttp import web
 from gateway.core.moments import days_in_words
 from gateway.core.refusals import Language
 from gateway.core.requests import AccessRequest, Fault, RequestState, approvable
-from gateway.core.sessions import Session
 from gateway.core.site import REQUESTS_PATH
-from gateway.portal.arriving import with_target
-from gateway.portal.callers import Visitor
+from gateway.portal.arriving import to_sign_in
+from gateway.portal.callers import Visitor, actor_of
 from gateway.portal.forms import read_form
 from gateway.portal.managing import Waiting, waiting_for
 from gateway.portal.messages import say
@@ -23,8 +22,8 @@ from gateway.portal.moments import date_in_words
 from gateway.portal.pages import language_of, render, see_other
 from gateway.portal.repeats import Repeats
 from gateway.portal.services import SERVICES, Services
-from gateway.portal.targets import FORM_PATH, PortalTarget
-from gateway.store import Actor, SignInOvertaken
+from gateway.portal.targets import FORM_PATH
+from gateway.store import SignInOvertaken
 
 WITHDRAW_PATH: Final = f"{REQUESTS_PATH}/withdraw"
 DECIDE_PATH: Final = f"{REQUESTS_PATH}/decide"
@@ -107,17 +106,6 @@ async def go_to_requests(request: web.Request, visitor: Visitor) -> web.StreamRe
     """Send whoever asks for a form's address by itself to the page it is on."""
     del request, visitor
     return see_other(REQUESTS_PATH)
-
-
-def to_sign_in(request: web.Request, path: str = "") -> web.Response:
-    """Send somebody to the sign-in, and from there to *path*, or back to where they are."""
-    return see_other(with_target("/sign-in", request, PortalTarget(path or request.raw_path)))
-
-
-def actor_of(visitor: Visitor, session: Session) -> Actor:
-    """Say who does something, for the store."""
-    holder = visitor.holder
-    return Actor(session, holder.serial, holder.device, visitor.address, visitor.request)
 
 
 def read_number(text: str) -> int:

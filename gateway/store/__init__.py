@@ -27,12 +27,10 @@
 - `errors`       what is refused, and the border that no SQLAlchemy error passes
 """
 
-from gateway.store.accounts import Change, NewCredentials, NewTotp
+from gateway.store.accounts import Actor, Change, NewCredentials, NewTotp
 from gateway.store.address import POSTGRESQL, SQLITE, address_of
-from gateway.store.agreements import Signatory
 from gateway.store.attempts import AttemptReserved, LockedUntil
 from gateway.store.certificates import IssuerRecord
-from gateway.store.deciding import Actor
 from gateway.store.errors import (
     NoSuchCertificate,
     NoSuchDay,
@@ -73,7 +71,6 @@ __all__ = [
     "RequestFile",
     "SessionRecord",
     "SignInOvertaken",
-    "Signatory",
     "Store",
     "StoreDamaged",
     "StoreError",

@@ -45,6 +45,25 @@ class Change:
     request: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something at the portal: by which session and certificate, from where.
+
+    *request* is the id of the request.
+    """
+
+    session: Session
+    serial: str
+    device: str
+    address: str
+    request: str = ""
+
+    @property
+    def detail(self) -> dict[str, str]:
+        """What audit lines say besides: the request, where it has an id."""
+        return {"request": self.request} if self.request else {}
+
+
 async def enrol(
     step: Step, opened: SessionRecord, ticket: str, new: NewCredentials, request: str
 ) -> None:
@@ -160,7 +179,11 @@ async def confirm_session(step: Step, session: Session) -> None:
 
 async def _confirm_live(step: Step, session: Session) -> None:
     now = await sessions.find_session(step.connection, session.id)
-    if now is None or not now.live(step.now) or now.fingerprint != session.fingerprint:
+    if (
+        now is None
+        or not now.live(step.now)
+        or (now.user, now.fingerprint) != (session.user, session.fingerprint)
+    ):
         raise SignInOvertaken(session.user)
 
 

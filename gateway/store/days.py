@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.core.audit import AuditKind
 from gateway.core.changes import ChangeKind
 from gateway.core.days import DayUse, Spending, UsedDay
-from gateway.store import certificates, sessions
+from gateway.store.accounts import confirm_session
 from gateway.store.errors import NoSuchDay, NoSuchPerson, SignInOvertaken
 from gateway.store.people import find_person
 from gateway.store.schema import used_day
@@ -29,8 +29,9 @@ async def spend(step: Step, use: DayUse) -> Spending:
     """
     user, quota, day = use.session.user, use.spend.quota, use.spend.day
     try:
-        await _confirm(step, use)
+        await confirm_session(step, use.session)
     except SignInOvertaken:
+        # The edge has not heard of it yet.
         return Spending.REFUSED
     days = await _days(step.connection, user, quota.count)
     if day in days:
@@ -60,14 +61,6 @@ async def spend(step: Step, use: DayUse) -> Spending:
     )
     step.change(ChangeKind.USER, user)
     return Spending.SPENT
-
-
-async def _confirm(step: Step, use: DayUse) -> None:
-    """Raise `SignInOvertaken` where the edge has not heard yet of what refuses the request."""
-    own = await sessions.find_session(step.connection, use.session.id)
-    if own is None or not own.live(step.now) or own.user != use.session.user:
-        raise SignInOvertaken(use.session.user)
-    await certificates.confirm_holder(step.connection, own.user, own.fingerprint, step.now)
 
 
 async def give_back(step: Step, user: str, day: date, count: str | None) -> list[UsedDay]:

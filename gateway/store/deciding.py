@@ -5,7 +5,6 @@ decide at once, one comes second and is told so.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -23,10 +22,9 @@ from gateway.core.requests import (
     merged,
     overlap,
 )
-from gateway.core.sessions import Session
 from gateway.core.spans import DaySpan, show_spans
-from gateway.store import certificates, people, requests, sessions
-from gateway.store.errors import SignInOvertaken
+from gateway.store import people, requests
+from gateway.store.accounts import Actor, confirm_session
 from gateway.store.steps import Step
 
 MayDecide = Callable[[AccessRequest, Person], bool]
@@ -36,20 +34,9 @@ _A_DAY: Final = timedelta(days=1)
 _TAKEN: Final = (RequestState.ASKED, RequestState.APPROVED)
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who does something at the portal: by which session and certificate, and from where."""
-
-    session: Session
-    serial: str
-    device: str
-    address: str
-    request: str = ""
-
-
 async def ask(step: Step, actor: Actor, wish: Wish) -> AccessRequest | Fault:
     """Write down what somebody asks for; or raise `SignInOvertaken`."""
-    await _confirm(step, actor)
+    await confirm_session(step, actor.session)
     connection, user = step.connection, actor.session.user
     if fault := wish.fault():
         return fault
@@ -84,7 +71,7 @@ async def decide(
     Raises `SignInOvertaken` where the actor may not come in any more.
     """
     if actor is not None:
-        await _confirm(step, actor)
+        await confirm_session(step, actor.session)
     found = await requests.find_request(step.connection, number)
     if found is None:
         return Fault.UNKNOWN
@@ -117,7 +104,7 @@ async def decide(
 
 async def withdraw(step: Step, actor: Actor, number: int) -> AccessRequest | Fault:
     """Take back what one has asked for, or give back what one was granted."""
-    await _confirm(step, actor)
+    await confirm_session(step, actor.session)
     found = await requests.find_request(step.connection, number)
     user = actor.session.user
     if found is None or found.user != user:
@@ -159,14 +146,6 @@ async def _now(step: Step, number: int) -> AccessRequest:
     return found
 
 
-async def _confirm(step: Step, actor: Actor) -> None:
-    """Raise `SignInOvertaken` unless session, certificate and person are still good."""
-    own = await sessions.find_session(step.connection, actor.session.id)
-    if own is None or not own.live(step.now):
-        raise SignInOvertaken(actor.session.user)
-    await certificates.confirm_holder(step.connection, own.user, own.fingerprint, step.now)
-
-
 def _claimed(one: AccessRequest) -> tuple[DaySpan, ...]:
     return one.granted if one.state is RequestState.APPROVED else one.wanted
 
@@ -189,7 +168,7 @@ def _note(
         number=str(one.number),
         **detail,
         **by,
-        **({"request": actor.request} if actor is not None and actor.request else {}),
+        **({} if actor is None else actor.detail),
     )
     # Whatever remembers the person reads their papers anew.
     step.change(ChangeKind.USER, one.user)

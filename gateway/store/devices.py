@@ -15,7 +15,7 @@ from gateway.core.foreign import Presented
 from gateway.core.people import Fingerprint
 from gateway.core.sessions import Session, SessionId
 from gateway.store import foreign, sessions
-from gateway.store.accounts import confirm_session
+from gateway.store.accounts import Actor, confirm_session
 from gateway.store.sessions import SessionRecord
 from gateway.store.steps import Step
 
@@ -26,17 +26,6 @@ class Devices:
 
     sessions: tuple[SessionRecord, ...]
     certificates: tuple[Possession, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Ender:
-    """Who ends sessions of their own: by which one, from where; *request* is the request's id."""
-
-    session: Session
-    serial: str
-    device: str
-    address: str
-    request: str = ""
 
 
 async def devices_of(connection: AsyncConnection, user: str, now: datetime) -> Devices:
@@ -51,20 +40,20 @@ async def devices_of(connection: AsyncConnection, user: str, now: datetime) -> D
     )
 
 
-async def end_own(step: Step, ender: Ender, chosen: SessionId | None) -> list[Session]:
-    """End one session of the *ender*, or all but their own where none is *chosen*; return them.
+async def end_own(step: Step, actor: Actor, chosen: SessionId | None) -> list[Session]:
+    """End one session of the *actor*, or all but their own where none is *chosen*; return them.
 
     Raises `SignInOvertaken`, and ends nothing, when their own or its certificate is over by now.
     """
-    own = ender.session
+    own = actor.session
     await confirm_session(step, own)
     wanted = sessions.selected(one=chosen, user=own.user, but=own.id)
     # The line's own fields are those of the session that ends.
     detail = {
-        "by_device": ender.device,
-        "by_serial": ender.serial,
-        "by_address": ender.address,
-        **({"request": ender.request} if ender.request else {}),
+        "by_device": actor.device,
+        "by_serial": actor.serial,
+        "by_address": actor.address,
+        **actor.detail,
     }
     return await step.end_sessions(wanted, detail=detail)
 

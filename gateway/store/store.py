@@ -52,13 +52,12 @@ from gateway.store import (
     sessions,
     tickets,
 )
-from gateway.store.accounts import Change, NewCredentials, NewTotp
-from gateway.store.agreements import Signatory
+from gateway.store.accounts import Actor, Change, NewCredentials, NewTotp
 from gateway.store.attempts import AttemptReserved, LockedUntil
 from gateway.store.certificates import IssuerRecord
 from gateway.store.database import Database
-from gateway.store.deciding import Actor, MayDecide
-from gateway.store.devices import Devices, Ender
+from gateway.store.deciding import MayDecide
+from gateway.store.devices import Devices
 from gateway.store.errors import NoSuchPerson
 from gateway.store.followers import follow_file, follow_server
 from gateway.store.migration import check_revision
@@ -405,10 +404,10 @@ class Store:
         async with self._database.read() as connection:
             return await devices.devices_of(connection, user, self._clock())
 
-    async def end_own_sessions(self, ender: Ender, chosen: SessionId | None) -> list[Session]:
+    async def end_own_sessions(self, actor: Actor, chosen: SessionId | None) -> list[Session]:
         """Let somebody end one of their sessions, or all others; see `devices.end_own`."""
-        async with self._step(ender.session.user) as step:
-            return await devices.end_own(step, ender, chosen)
+        async with self._step(actor.session.user) as step:
+            return await devices.end_own(step, actor, chosen)
 
     # ------------------------------------------------------------ days of quotas
 
@@ -862,21 +861,19 @@ class Store:
 
     async def accept_agreement(
         self,
-        signatory: Signatory,
+        actor: Actor,
         agreement: str,
         text: AgreementText,
         can_be: Callable[[datetime], bool],
     ) -> Accepting:
         """Write down that somebody accepts a text; see `agreements.accept`."""
         async with self._step() as step:
-            return await agreements.accept(step, signatory, agreement, text, can_be)
+            return await agreements.accept(step, actor, agreement, text, can_be)
 
-    async def withdraw_own_agreement(
-        self, signatory: Signatory, agreement: str
-    ) -> list[Acceptance]:
+    async def withdraw_own_agreement(self, actor: Actor, agreement: str) -> list[Acceptance]:
         """Let somebody take back what they accepted of *agreement*; or `SignInOvertaken`."""
         async with self._step() as step:
-            return await agreements.withdraw_own(step, signatory, agreement)
+            return await agreements.withdraw_own(step, actor, agreement)
 
     async def withdraw_agreement(
         self, user: str, agreement: str, *, by: str = "command"

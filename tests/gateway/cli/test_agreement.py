@@ -17,7 +17,7 @@ from gateway.bootstrap.command import Command, open_command
 from gateway.bootstrap.folder import open_folder
 from gateway.core.agreements import AgreementText
 from gateway.core.people import Fingerprint
-from gateway.store import Signatory
+from gateway.store import Actor
 from tests.gateway.cli.runner import Runner
 from tests.gateway.cli.test_session import open_session
 
@@ -60,7 +60,7 @@ async def accept(command: Command, fingerprint: str, text: AgreementText) -> Non
     assert session is not None
     holder = await command.store.holder(Fingerprint(fingerprint))
     assert holder is not None
-    signatory = Signatory(session, holder.serial, holder.device, "192.0.2.7")
+    signatory = Actor(session, holder.serial, holder.device, "192.0.2.7")
     await command.store.accept_agreement(signatory, "home", text, lambda _: True)
 
 

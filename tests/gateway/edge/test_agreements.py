@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from gateway.core.agreements import Accepting, AgreementText
 from gateway.core.audit import AuditKind
 from gateway.core.refusals import Refusal
-from gateway.store import Signatory
+from gateway.store import Actor
 from policies.model import AppPolicy
 from policies.papers import Agreement, AgreementVersion, LocalDays, mark_of
 from tests.gateway.edge.stage import Stage, Visitor
@@ -42,9 +42,9 @@ def shortly_before_midnight(stage: Stage) -> datetime:
     return midnight
 
 
-def signatory(stage: Stage, anna: Visitor) -> Signatory:
+def signatory(stage: Stage, anna: Visitor) -> Actor:
     """Let anna act, as the portal does."""
-    return Signatory(anna.session, stage.made.anna.serial, "stick-1", "127.0.0.1")
+    return Actor(anna.session, stage.made.anna.serial, "stick-1", "127.0.0.1")
 
 
 async def accept(stage: Stage, anna: Visitor, version: str) -> None:

@@ -11,8 +11,7 @@ from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.changes import Change, ChangeKind
 from gateway.core.people import Fingerprint
 from gateway.core.sessions import SessionId
-from gateway.store import NoSuchPerson, SignInOvertaken, Store, open_store
-from gateway.store.agreements import Signatory
+from gateway.store import Actor, NoSuchPerson, SignInOvertaken, Store, open_store
 from policies.papers import Papers, mark_of
 from tests.gateway.store.scenes import NOON, Clock, issue, new_person, sign_in
 
@@ -25,15 +24,15 @@ def always(moment: datetime) -> bool:
     return moment == NOON
 
 
-async def enter(store: Store) -> Signatory:
+async def enter(store: Store) -> Actor:
     """Let anna sign in."""
     await store.add_person(new_person())
     record = await issue(store)
     session = await sign_in(store, record)
-    return Signatory(session, record.serial, "stick-1", "198.51.100.9", "bvqflyq-k3v7qh2-1f")
+    return Actor(session, record.serial, "stick-1", "198.51.100.9", "bvqflyq-k3v7qh2-1f")
 
 
-async def papers(store: Store, signatory: Signatory) -> Papers:
+async def papers(store: Store, signatory: Actor) -> Papers:
     """Return what is read with anna's certificate."""
     holder = await store.holder(Fingerprint(signatory.session.fingerprint))
     assert holder is not None
@@ -156,13 +155,13 @@ async def test_nothing_is_accepted_with_what_is_over(store: Store) -> None:
     await refused(store, anna)
     record = await issue(store, device="stick-2")
     session = await sign_in(store, record)
-    stick = Signatory(session, record.serial, "stick-2", "198.51.100.9")
+    stick = Actor(session, record.serial, "stick-2", "198.51.100.9")
     await store.set_enabled("anna", enabled=False)
     await refused(store, stick)
     assert [one.version for one in await store.acceptances()] == ["1"]
 
 
-async def refused(store: Store, signatory: Signatory) -> None:
+async def refused(store: Store, signatory: Actor) -> None:
     """Expect that *signatory* can neither accept nor withdraw."""
     with pytest.raises(SignInOvertaken):
         await store.accept_agreement(signatory, "home", SECOND, always)

@@ -108,6 +108,18 @@ class TestAsking:
         with pytest.raises(SignInOvertaken):
             await store.ask_access(bruno, wish())
 
+    async def test_a_session_is_one_persons_and_one_certificates(self, store: Store) -> None:
+        """Whatever else is said of it, nobody asks in the name of another."""
+        anna, bruno = await actor(store, "anna"), await actor(store, "bruno")
+        for lie in (
+            replace(bruno.session, user="anna"),
+            replace(bruno.session, id=anna.session.id),
+            replace(bruno.session, fingerprint=anna.session.fingerprint),
+        ):
+            with pytest.raises(SignInOvertaken):
+                await store.ask_access(replace(bruno, session=lie), wish())
+        assert await store.access_requests() == []
+
 
 class TestDeciding:
     async def test_an_approval_is_what_opens(self, store: Store) -> None:

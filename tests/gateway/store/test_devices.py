@@ -12,8 +12,7 @@ from gateway.core.devices import Possession, Standing
 from gateway.core.foreign import ForeignState, PersonBy, Verdict
 from gateway.core.people import Fingerprint
 from gateway.core.sessions import Session
-from gateway.store import SignInOvertaken, Store
-from gateway.store.devices import Ender
+from gateway.store import Actor, SignInOvertaken, Store
 from tests.gateway.store.scenes import (
     DAY,
     ISSUER,
@@ -40,9 +39,9 @@ CARD = Verdict(
 HOLD = RevocationReason.CERTIFICATE_HOLD
 
 
-def ender(session: Session) -> Ender:
+def ender(session: Session) -> Actor:
     """Let the holder of *session* act, from somewhere."""
-    return Ender(session, "1f", "stick-1", "198.51.100.9", "bvqflyq-k3v7qh2-1f")
+    return Actor(session, "1f", "stick-1", "198.51.100.9", "bvqflyq-k3v7qh2-1f")
 
 
 async def possessions(store: Store) -> dict[str, Possession]:
