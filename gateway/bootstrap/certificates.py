@@ -222,7 +222,7 @@ async def remove_person(command: Command, user: str) -> Revocation:
     """Take *user* out, revoke their certificates, and see to it that a CRL says so."""
     person = await command.person(user)
     before = await command.store.certificates(user=person.user)
-    await command.store.remove_person(person.user, by=command.by)
+    await command.store.remove_person(person.user, command.today(), by=command.by)
     open_ = [record for record in before if record.state is not CertificateState.REVOKED]
     return await _published(command, open_, [], AUTHORITY_SECONDS)
 

@@ -22,7 +22,7 @@ from policies.values import Problem, suggest
 
 _WORDS = {
     Fault.NO_DAYS: "no day is left of it: name at least one with --days, or refuse it",
-    Fault.PAST: "the days that are granted are all over: it can only be refused",
+    Fault.PAST: "the days are all over: none of them can be granted; `pusterla request refuse` answers",
     Fault.OUTSIDE: "days that nobody asked for cannot be granted",
     Fault.LONG: f"--words takes at most {WORDS_MAXIMUM} characters",
 }
@@ -96,7 +96,7 @@ async def entries_of(command: Command, requests: Sequence[AccessRequest]) -> lis
 async def approve(
     command: Command, number: int, days: tuple[DaySpan, ...] | None, words: str
 ) -> AccessRequest:
-    """Approve a request for *days*, None: for all of it that is not over."""
+    """Approve a request for *days*, None: for all of it; what has passed is granted of neither."""
     found = await find_request(command, number)
     today = command.today()
     ruling = Ruling(found.wanted if days is None else days, plain_words(words), today)
@@ -118,7 +118,13 @@ async def end(command: Command, number: int) -> AccessRequest:
         raise CommandRefused(
             f"request {number} is {found.state}: only what was approved can be ended"
         )
-    return _done(number, found, await command.store.end_access(number, by=command.by))
+    today = command.today()
+    if found.is_over(today):
+        raise CommandRefused(
+            f"request {number} is over, so it opens nothing and there is nothing to end: its last day"
+            f" was {found.last}"
+        )
+    return _done(number, found, await command.store.end_access(number, today, by=command.by))
 
 
 async def strange_managers(command: Command, applications: Iterable[Application]) -> list[Problem]:

@@ -71,7 +71,7 @@ def list_(
                 each.number,
                 each.user,
                 each.app,
-                show_spans(each.granted or each.wanted),
+                show_spans(each.days),
                 each.state,
                 local(each.asked_at),
                 each.decided_by or each.ended_by,

@@ -1,7 +1,8 @@
 """Access that people ask for: on which days, who may say yes, and what became of it.
 
 A request is asked, and then settled once: approved, refused, or withdrawn by whoever asked. What
-was approved can be ended before its time, and is never changed otherwise.
+was approved can be ended before its time, and is never changed otherwise: once its days are over it
+stays what it was.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -58,7 +59,7 @@ class Fault(StrEnum):
     OWN = "own"
     """Nobody decides what they have asked for themselves."""
     SETTLED = "settled"
-    """Somebody has decided it already, or it was withdrawn."""
+    """Somebody has decided it already, it was withdrawn, or its days are over."""
     OUTSIDE = "outside"
     """Days were granted that nobody has asked for."""
 
@@ -101,25 +102,32 @@ class AccessRequest:
     ended_at: datetime | None = None
 
     @property
-    def first(self) -> date:
-        """The first day that was asked for."""
-        return min(span.first for span in self.wanted)
+    def days(self) -> tuple[DaySpan, ...]:
+        """The days that it is about: what was granted, or else asked for."""
+        return self.granted or self.wanted
 
     @property
     def last(self) -> date:
-        """The last day that was asked for."""
-        return max(span.last for span in self.wanted)
+        """The last of its days."""
+        return max(span.last for span in self.days)
+
+    def is_over(self, today: date) -> bool:
+        """Say whether its last day has passed: then it stays what it was."""
+        return self.last < today
 
     def is_open(self, today: date) -> bool:
-        """Say whether somebody may still decide it: not once all of its days are over."""
-        return self.state is RequestState.ASKED and self.last >= today
+        """Say whether somebody may still decide it."""
+        return self.state is RequestState.ASKED and not self.is_over(today)
+
+    def is_coming(self, today: date) -> bool:
+        """Say whether it opens something, today or later."""
+        return self.state is RequestState.APPROVED and not self.is_over(today)
 
     def touches(self, since: date | None, until: date | None) -> bool:
         """Say whether a day of it is from *since* to *until*, both of which count; None: any."""
-        spans = self.granted or self.wanted
         return any(
             (until is None or span.first <= until) and (since is None or span.last >= since)
-            for span in spans
+            for span in self.days
         )
 
 
@@ -157,6 +165,11 @@ class Ruling:
     words: str
     today: date
 
+    @property
+    def days(self) -> tuple[DaySpan, ...]:
+        """The days that are granted: what has passed by *today* is nobody's to grant."""
+        return overlap(self.granted or (), (DaySpan(self.today, date.max),))
+
     def fault(self, wanted: tuple[DaySpan, ...]) -> Fault | None:
         """Return what is wrong with it as an answer to *wanted*; None: nothing."""
         if len(self.words) > WORDS_MAXIMUM:
@@ -167,7 +180,7 @@ class Ruling:
             return Fault.NO_DAYS
         if not is_within(self.granted, wanted):
             return Fault.OUTSIDE
-        return Fault.PAST if max(span.last for span in self.granted) < self.today else None
+        return None if self.days else Fault.PAST
 
 
 def days_of(spans: Iterable[DaySpan]) -> Iterator[date]:

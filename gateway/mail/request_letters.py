@@ -153,7 +153,7 @@ def answer_letters(site: Site, request: AccessRequest, title: str, asker: Person
 def _values(
     site: Site, request: AccessRequest, title: str, asker: Person, path: str
 ) -> dict[str, str]:
-    days = request.granted or request.wanted
+    days = request.days
     return {
         "name": asker.name,
         "user": asker.user,

@@ -87,7 +87,7 @@ async def decide(request: web.Request, visitor: Visitor) -> web.StreamResponse:
     if isinstance(outcome, Fault):
         return await _not_done(request, visitor, waiting, fields, outcome)
     key = "decided-refused" if ruling.granted is None else "decided-approved"
-    days = days_in_words(outcome.granted or outcome.wanted, language)
+    days = days_in_words(outcome.days, language)
     told = say(key, language, name=waiting.asker.name, title=waiting.application.title, days=days)
     return await requests_page(request, visitor, told=told)
 
@@ -131,7 +131,7 @@ async def _find(request: web.Request, visitor: Visitor, number: int) -> Waiting 
     """Return the request if this person may decide it, or might have; as if it were not there."""
     services = request.app[SERVICES]
     found = await services.store.access_request(number)
-    asker = None if found is None else await services.store.person(found.user)
+    asker = None if found is None else await services.store.asker(found)
     if found is None or asker is None:
         return None
     return concerns(services, visitor.person.user, found, asker)

@@ -89,9 +89,9 @@ async def withdraw(request: web.Request, visitor: Visitor) -> web.StreamResponse
     if visitor.session is None:
         return to_sign_in(request, REQUESTS_PATH)
     number = read_number(fields.get("number", ""))
-    store = request.app[SERVICES].store
+    services, actor = request.app[SERVICES], actor_of(visitor, visitor.session)
     try:
-        outcome = await store.withdraw_access(actor_of(visitor, visitor.session), number)
+        outcome = await services.store.withdraw_access(actor, number, services.today())
     except SignInOvertaken:
         return to_sign_in(request, REQUESTS_PATH)
     language = language_of(request)
@@ -121,7 +121,7 @@ async def requests_page(
     user = visitor.person.user
     own = await services.store.access_requests(user=user, own=True)
     today = services.today()
-    live = [one for one in own if one.is_open(today) or _is_coming(one, services)]
+    live = [one for one in own if one.is_open(today) or one.is_coming(today)]
     over = [one for one in own if one not in live][-_SHOWN:]
     waiting = await waiting_for(services, user)
     values: dict[str, object] = {
@@ -132,11 +132,6 @@ async def requests_page(
         "over": [_row(one, services, language) for one in reversed(over)],
     }
     return render(request, "requests.html", values)
-
-
-def _is_coming(one: AccessRequest, services: Services) -> bool:
-    today = services.today()
-    return one.state is RequestState.APPROVED and any(span.last >= today for span in one.granted)
 
 
 def _choices(services: Services, visitor: Visitor) -> list[Choice]:
@@ -173,12 +168,12 @@ def _row(one: AccessRequest, services: Services, language: Language) -> Row:
         days = days_in_words(one.wanted, language)
         lesser = say("request-lesser", language, days=days)
     ends = "withdraw" if one.is_open(today) else ""
-    if _is_coming(one, services):
+    if one.is_coming(today):
         ends = "give-back"
     return Row(
         number=one.number,
         title=title_of(services, one.app),
-        days=days_in_words(one.granted or one.wanted, language),
+        days=days_in_words(one.days, language),
         standing=standing,
         state=_state(one, standing, language, zone),
         reason=one.reason,

@@ -5,7 +5,7 @@ decide at once, one comes second and is told so.
 """
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Final
 
 from gateway.core.audit import AuditKind
@@ -23,7 +23,7 @@ from gateway.core.requests import (
     overlap,
 )
 from gateway.core.spans import DaySpan, show_spans
-from gateway.store import people, requests
+from gateway.store import requests
 from gateway.store.accounts import Actor, confirm_session
 from gateway.store.steps import Step
 
@@ -77,7 +77,7 @@ async def decide(
         return Fault.UNKNOWN
     if actor is not None and found.user == actor.session.user:
         return Fault.OWN
-    asker = await people.find_person(step.connection, found.user)
+    asker = await requests.asker_of(step.connection, found)
     if actor is not None and (asker is None or not may(found, asker)):
         return Fault.UNKNOWN
     if found.state is not RequestState.ASKED:
@@ -85,7 +85,7 @@ async def decide(
     if fault := ruling.fault(found.wanted):
         return fault
     state = RequestState.REFUSED if ruling.granted is None else RequestState.APPROVED
-    granted = merged(ruling.granted or ())
+    granted = ruling.days
     await requests.settle(
         step.connection,
         number,
@@ -102,13 +102,15 @@ async def decide(
     return await _now(step, number)
 
 
-async def withdraw(step: Step, actor: Actor, number: int) -> AccessRequest | Fault:
+async def withdraw(step: Step, actor: Actor, number: int, today: date) -> AccessRequest | Fault:
     """Take back what one has asked for, or give back what one was granted."""
     await confirm_session(step, actor.session)
     found = await requests.find_request(step.connection, number)
     user = actor.session.user
     if found is None or found.user != user:
         return Fault.UNKNOWN
+    if found.is_over(today):
+        return Fault.SETTLED
     if found.state is RequestState.APPROVED:
         return await _end(step, found, actor, user)
     settled = await requests.settle(
@@ -120,11 +122,13 @@ async def withdraw(step: Step, actor: Actor, number: int) -> AccessRequest | Fau
     return await _now(step, number)
 
 
-async def end(step: Step, number: int) -> AccessRequest | Fault:
+async def end(step: Step, number: int, today: date) -> AccessRequest | Fault:
     """End what was approved, now, by an administrator's word."""
     found = await requests.find_request(step.connection, number)
     if found is None:
         return Fault.UNKNOWN
+    if found.is_over(today):
+        return Fault.SETTLED
     return await _end(step, found, None, step.by)
 
 

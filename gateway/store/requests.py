@@ -20,6 +20,8 @@ from gateway.store.schema import access_request, person, used_day
 _request = access_request.c
 _OPEN: Final = (RequestState.ASKED, RequestState.APPROVED)
 _ANSWERS: Final = (RequestState.APPROVED, RequestState.REFUSED)
+# Whoever has the name since somebody asked is somebody else.
+_ASKER: Final = and_(person.c.username == _request.username, person.c.added_at <= _request.asked_at)
 TOLD_WITHIN: Final = timedelta(days=7)
 """For how long letters are made up for, where there was no mail server."""
 
@@ -103,7 +105,7 @@ async def waiting(connection: AsyncConnection) -> list[tuple[AccessRequest, Pers
     rows = await connection.execute(
         # A name that both tables have is ambiguous in a row.
         select(access_request, *(one for one in people.PERSON if one.name != "username"))
-        .join_from(access_request, person, person.c.username == _request.username)
+        .join_from(access_request, person, _ASKER)
         .where(_request.state == RequestState.ASKED, person.c.enabled.is_(True))
         .order_by(_request.number)
     )
@@ -123,11 +125,21 @@ async def settle(
     return moved.rowcount == 1
 
 
-async def close_all(
-    connection: AsyncConnection, user: str, by: str, now: datetime
+async def close(
+    connection: AsyncConnection,
+    today: date,
+    *,
+    by: str,
+    now: datetime,
+    user: str | None = None,
+    app: str | None = None,
 ) -> list[AccessRequest]:
-    """End whatever *user* has asked for or been granted; return what that was."""
-    found = await list_requests(connection, user=user, states=_OPEN)
+    """End what *user*, or anybody of *app*, waits for or was granted; return it as it was.
+
+    What is over on the day *today* stays what it is.
+    """
+    standing = await list_requests(connection, user=user, app=app, states=_OPEN)
+    found = [one for one in standing if not one.is_over(today)]
     for one in found:
         asked = one.state is RequestState.ASKED
         state = RequestState.WITHDRAWN if asked else RequestState.ENDED
@@ -202,11 +214,7 @@ async def untold(connection: AsyncConnection, now: datetime, most: int) -> list[
     decided = _request.state.in_(_ANSWERS) & (_request.decided_at > since)
     rows = await connection.execute(
         select(access_request)
-        # Nobody is written to of what somebody asked who had their name before.
-        .join(
-            person,
-            and_(person.c.username == _request.username, person.c.added_at <= _request.asked_at),
-        )
+        .join(person, _ASKER)
         .where(or_(asked & _request.told_at.is_(None), decided & _request.answered_at.is_(None)))
         .order_by(_request.number)
         .limit(most)

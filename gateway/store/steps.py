@@ -6,7 +6,7 @@ its end, in the same transaction, so none can be forgotten between two effects.
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime
 from typing import Unpack
 
 from sqlalchemy import ColumnElement
@@ -19,7 +19,7 @@ from gateway.core.agreements import Acceptance
 from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.changes import ChangeKind
 from gateway.core.foreign import ForeignState, Presented
-from gateway.core.requests import RequestState
+from gateway.core.requests import AccessRequest, RequestState
 from gateway.core.sessions import Session
 from gateway.core.tickets import Ticket
 from gateway.store import (
@@ -178,13 +178,9 @@ class Step:
     async def cut_loose(self, user: str, cause: AuditKind) -> None:
         """Revoke every certificate, end every session and forget every code and ticket of *user*.
 
-        What they have asked for or been granted ends too. What they have accepted is not
-        accepted by whoever has the name next, and the days that they have used are not used.
+        What they have accepted is not accepted by whoever has the name next, and the days that they
+        have used are not used.
         """
-        for one in await requests.close_all(self.connection, user, self.by, self.now):
-            asked = one.state is RequestState.ASKED
-            kind = AuditKind.APPROVAL_WITHDRAWN if asked else AuditKind.APPROVAL_ENDED
-            self.note(kind, user=user, app=one.app, reason=cause, number=str(one.number))
         await recovery.replace_codes(self.connection, user, (), self.now)
         await tickets.drop_ticket(self.connection, user)
         await papers.forget_days(self.connection, user)
@@ -192,6 +188,20 @@ class Step:
             await self.revoke(user=user, reason=RevocationReason.CESSATION_OF_OPERATION)
         await self.end_sessions(sessions.selected(user=user), reason=cause)
         await self.withdraw_agreements(user, None, reason=cause)
+
+    async def end_requests(
+        self, today: date, cause: AuditKind, *, user: str | None = None, app: str | None = None
+    ) -> list[AccessRequest]:
+        """End what *user*, or anybody of *app*, waits for or was granted, as `requests.close` does."""
+        ended = await requests.close(
+            self.connection, today, by=self.by, now=self.now, user=user, app=app
+        )
+        for one in ended:
+            asked = one.state is RequestState.ASKED
+            kind = AuditKind.APPROVAL_WITHDRAWN if asked else AuditKind.APPROVAL_ENDED
+            self.note(kind, user=one.user, app=one.app, reason=cause, number=str(one.number))
+            self.change(ChangeKind.USER, one.user)
+        return ended
 
     async def withdraw_agreements(
         self, user: str, agreement: str | None, **told: str

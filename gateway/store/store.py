@@ -281,9 +281,10 @@ class Store:
             step.change(ChangeKind.USER, user)
             await step.end_sessions(sessions.selected(user=user), reason=kind)
 
-    async def remove_person(self, user: str, *, by: str = "command") -> None:
+    async def remove_person(self, user: str, today: date, *, by: str = "command") -> None:
         """Take *user* out, revoke their certificates, end their sessions; or `NoSuchPerson`.
 
+        What they have asked for or been granted ends too, unless it is over on the day *today*.
         Certificates, revoked, and audit lines stay.
         """
         async with self._step(by) as step:
@@ -293,6 +294,7 @@ class Store:
                 await step.look_who_holds(user, gone.email)
             step.note(AuditKind.USER_REMOVED, user=user)
             step.change(ChangeKind.USER, user)
+            await step.end_requests(today, AuditKind.USER_REMOVED, user=user)
             await step.cut_loose(user, AuditKind.USER_REMOVED)
 
     # ------------------------------------------------------------ sign-in
@@ -694,15 +696,17 @@ class Store:
         async with self._step(by) as step:
             return await deciding.decide(step, None, number, ruling, lambda *_: True)
 
-    async def withdraw_access(self, actor: Actor, number: int) -> AccessRequest | Fault:
+    async def withdraw_access(
+        self, actor: Actor, number: int, today: date
+    ) -> AccessRequest | Fault:
         """Take a request back, or what was granted to it; see `deciding.withdraw`."""
         async with self._step() as step:
-            return await deciding.withdraw(step, actor, number)
+            return await deciding.withdraw(step, actor, number, today)
 
-    async def end_access(self, number: int, *, by: str) -> AccessRequest | Fault:
+    async def end_access(self, number: int, today: date, *, by: str) -> AccessRequest | Fault:
         """Let an administrator end what was approved; see `deciding.end`."""
         async with self._step(by) as step:
-            return await deciding.end(step, number)
+            return await deciding.end(step, number, today)
 
     async def access_requests(
         self,

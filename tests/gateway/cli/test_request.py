@@ -4,7 +4,7 @@ import io
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from gateway.bootstrap.command import Command, open_command
 from gateway.bootstrap.folder import open_folder
@@ -13,7 +13,7 @@ from gateway.core.requests import AccessRequest, Wish
 from gateway.core.sessions import Session, SessionId
 from gateway.core.spans import DaySpan
 from gateway.store import Actor
-from gateway.store.schema import acceptance, used_day
+from gateway.store.schema import acceptance, access_request, used_day
 from policies.model import Level
 from tests.gateway.cli.runner import Runner
 
@@ -142,6 +142,44 @@ def test_one_is_refused_or_ended(pusterla: Runner, serial: str) -> None:
     assert pusterla.json("request", "refuse", "2", "--words", "no")["words"] == "no"
     for verb in ("show", "approve", "refuse", "end"):
         assert "there is no request 7" in pusterla.refused("request", verb, "7")
+
+
+def alter(pusterla: Runner, **values: str) -> None:
+    """Let request 1 have been another from the beginning."""
+
+    async def go() -> None:
+        async with (
+            open_command(open_folder(pusterla.site)) as command,
+            command.store.begin() as connection,
+        ):
+            number = access_request.c.number == 1
+            await connection.execute(update(access_request).where(number).values(**values))
+
+    asyncio.run(go())
+
+
+def test_no_day_that_is_over_is_approved(pusterla: Runner, serial: str) -> None:
+    """Named or not: what is left of it is, and where nothing is left that is said."""
+    assert serial
+    alter(pusterla, wanted=f"{TODAY - 2 * DAY}/{TODAY - DAY}")
+    for days in ((), ("--days", f"{TODAY - DAY}")):
+        words = pusterla.refused("request", "approve", "1", *days)
+        assert "the days are all over: none of them can be granted" in words
+    alter(pusterla, wanted=f"{TODAY - DAY}/{UNTIL}")
+    answer = pusterla.json("request", "approve", "1")
+    assert (answer["state"], answer["granted"]) == ("approved", f"{TODAY}/{UNTIL}")
+
+
+def test_what_is_over_is_ended_by_nobody(pusterla: Runner, serial: str) -> None:
+    """It was an approval, and the record goes on saying so, also when the person has gone."""
+    assert serial
+    pusterla.done("request", "approve", "1")
+    alter(pusterla, granted=f"{TODAY - DAY}")
+    words = pusterla.refused("request", "end", "1")
+    assert f"its last day was {TODAY - DAY}" in words
+    pusterla.done("user", "remove", "anna")
+    assert pusterla.json("request", "show", "1")["state"] == "approved"
+    assert pusterla.audit("approval-ended") == []
 
 
 def test_one_is_shown_with_who_may_decide_it(pusterla: Runner, serial: str) -> None:

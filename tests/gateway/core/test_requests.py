@@ -105,6 +105,13 @@ class TestRuling:
         assert Ruling(WISH.wanted, "", late).fault(WISH.wanted) is Fault.PAST
         assert Ruling(None, "too late", late).fault(WISH.wanted) is None
 
+    def test_grants_none_of_the_days_that_are_over(self) -> None:
+        """Whoever answers on the second day of four grants three at most."""
+        second = parse_spans("2026-12-02")[0].first
+        assert Ruling(WISH.wanted, "", second).days == parse_spans("2026-12-02/2026-12-03")
+        assert Ruling(WISH.wanted, "", TODAY).days == WISH.wanted
+        assert Ruling(None, "", TODAY).days == ()
+
     def test_says_little(self) -> None:
         """As much as a reason."""
         assert Ruling(None, "x" * (WORDS_MAXIMUM + 1), TODAY).fault(()) is Fault.LONG
@@ -199,6 +206,17 @@ class TestRequest:
         assert REQUEST.is_open(date(2026, 12, 3))
         assert not REQUEST.is_open(date(2026, 12, 4))
         assert not replace(REQUEST, state=RequestState.REFUSED).is_open(TODAY)
+
+    def test_is_over_once_the_last_day_that_was_granted_is(self) -> None:
+        """Whatever was asked for besides; until then it opens something."""
+        shorter = replace(
+            REQUEST, state=RequestState.APPROVED, granted=parse_spans("2026-11-24,2026-12-01")
+        )
+        last = date(2026, 12, 1)
+        assert (shorter.is_over(last), shorter.is_coming(last)) == (False, True)
+        assert (shorter.is_over(last + DAY), shorter.is_coming(last + DAY)) == (True, False)
+        assert not REQUEST.is_over(date(2026, 12, 3))
+        assert not REQUEST.is_coming(TODAY)
 
     def test_touches_days_by_what_was_granted(self) -> None:
         """And by what was asked for, where nothing was."""

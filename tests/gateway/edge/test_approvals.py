@@ -62,7 +62,7 @@ async def test_it_opens_with_the_approval_and_is_cut_with_its_end(stage: Stage) 
     assert event.app == "wiki"
     request = await approve(stage, anna, today(stage), today(stage))
     assert (await anna.ask("/open")).body == b"/open"
-    await stage.store.end_access(request.number, by="test")
+    await stage.store.end_access(request.number, today(stage), by="test")
     async with asyncio.timeout(1):
         while await anna.wire.read():
             pass

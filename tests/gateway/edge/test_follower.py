@@ -99,7 +99,7 @@ async def change(stage: Stage, what: str, visitor: Visitor) -> None:
         case "disable":
             await store.set_enabled("anna", False, by="test")
         case "remove":
-            await store.remove_person("anna", by="test")
+            await store.remove_person("anna", stage.clock().date(), by="test")
         case "end session":
             await store.end_sessions(
                 session=visitor.session.id, kind=AuditKind.SESSION_ENDED, by="test"

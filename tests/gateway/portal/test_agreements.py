@@ -72,7 +72,7 @@ async def test_whoever_has_the_name_next_does_not_see_what_was_accepted(house: H
     """By somebody who was removed: neither when, nor with which certificate."""
     adopt(house, HOME)
     await accept(house, await house.signed_in())
-    await house.store.remove_person("anna")
+    await house.store.remove_person("anna", house.clock().date())
     house.clock.advance(days=1)
     await house.add_person("anna", "Anna Bianchi", "technicians")
     await house.add_stick("anna", "stick-anna")

@@ -366,7 +366,7 @@ class TestRevoking:
     async def test_somebody_else_of_that_name_is_shown_to_nobody(self, house: House) -> None:
         """Who proved to be Anna is nobody any more; the new one's certificates are hers."""
         token = await token_in(await knock(house, code=house.code()))
-        await house.store.remove_person("anna", by="test")
+        await house.store.remove_person("anna", house.clock().date(), by="test")
         await house.add_person("anna", "Another Anna")
         await house.add_stick("anna", "stick-7")
         for lost in ("everything", None):

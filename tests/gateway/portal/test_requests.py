@@ -164,7 +164,7 @@ async def test_whoever_has_the_name_next_reads_nothing_of_it(house: House) -> No
     session, manager = await house.signed_in(), await berta(house)
     await send(house, session, "2026-11-24", "2026-11-26")
     await say_to(house, manager, "approve", "2026-11-26", words="get well soon")
-    await house.store.remove_person("anna")
+    await house.store.remove_person("anna", house.clock().date())
     house.clock.advance(days=1)
     await newcomer(house, "anna", "Anna Bianchi", "technicians")
     session = await house.signed_in("stick-anna", "anna")

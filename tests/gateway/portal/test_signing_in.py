@@ -43,7 +43,7 @@ async def test_revoked_between_door_and_session(house: House) -> None:
 async def test_removed_between_door_and_session(house: House) -> None:
     """Somebody who is no longer there has no credentials to compare with."""
     visitor = await visitor_of(house)
-    await house.store.remove_person("anna")
+    await house.store.remove_person("anna", house.clock().date())
     result = await sign_in(house).attempt(visitor, form_of(house))
     assert result == Failed(Failure.OVERTAKEN)
 

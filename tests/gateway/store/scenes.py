@@ -14,6 +14,7 @@ from policies.model import Level
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
+TODAY = NOON.date()
 ISSUER = "issuing-1"
 
 

@@ -13,7 +13,7 @@ from gateway.core.people import Fingerprint
 from gateway.core.sessions import SessionId
 from gateway.store import Actor, NoSuchPerson, SignInOvertaken, Store, open_store
 from policies.papers import Papers, mark_of
-from tests.gateway.store.scenes import NOON, Clock, issue, new_person, sign_in
+from tests.gateway.store.scenes import NOON, TODAY, Clock, issue, new_person, sign_in
 
 TEXT = AgreementText("1", "it", "# Lavoro agile", "a" * 64)
 SECOND = AgreementText("2", "it", "# Lavoro agile, di nuovo", "b" * 64)
@@ -179,7 +179,7 @@ async def test_a_name_that_is_used_again_has_accepted_nothing(store: Store) -> N
     """The record of whoever had it before stays, as withdrawn."""
     anna = await enter(store)
     await store.accept_agreement(anna, "home", TEXT, always)
-    await store.remove_person("anna")
+    await store.remove_person("anna", TODAY)
     await store.add_person(new_person())
     record = await issue(store, device="stick-2")
     holder = await store.holder(Fingerprint(record.fingerprint or ""))

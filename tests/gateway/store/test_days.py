@@ -18,9 +18,8 @@ from gateway.core.sessions import Session
 from gateway.store import NoSuchDay, NoSuchPerson, Store, open_store
 from policies.model import Spend
 from policies.papers import DayQuota
-from tests.gateway.store.scenes import DAY, NOON, Clock, issue, new_person, sign_in
+from tests.gateway.store.scenes import DAY, NOON, TODAY, Clock, issue, new_person, sign_in
 
-TODAY = NOON.date()
 THREE = DayQuota(3)
 APART = DayQuota(3, consecutive=False)
 
@@ -158,7 +157,7 @@ class TestSpending:
         """Days go with their person; the audit log keeps them."""
         session = await somebody(store)
         await store.spend_day(use_of(session))
-        await store.remove_person("anna")
+        await store.remove_person("anna", TODAY)
         assert await store.used_days() == []
         again = await somebody(store)
         holder = await store.holder(again.fingerprint)

@@ -16,10 +16,11 @@ from gateway.core.requests import (
     RequestState,
     Ruling,
 )
+from gateway.core.spans import parse_spans
 from gateway.store import SignInOvertaken, Store
 from policies.papers import NO_PAPERS
-from tests.gateway.store.scenes import DAY, NOON, Clock, new_person
-from tests.gateway.store.test_requests import DAYS, TODAY, actor, always, asked, granted, wish
+from tests.gateway.store.scenes import DAY, NOON, TODAY, Clock, new_person
+from tests.gateway.store.test_requests import DAYS, actor, always, asked, granted, wish
 
 
 async def last_event(store: Store) -> AuditEvent:
@@ -74,7 +75,7 @@ class TestAsking:
             await asked(store, anna, wish(f"{TODAY + 2 * ahead * DAY}"))
         more = wish(f"{TODAY + 99 * DAY}")
         assert await store.ask_access(anna, more) is Fault.TOO_MANY
-        await store.withdraw_access(anna, 1)
+        await store.withdraw_access(anna, 1, TODAY)
         assert isinstance(await store.ask_access(anna, more), AccessRequest)
 
     async def test_only_so_often_in_a_day(self, store: Store, clock: Clock) -> None:
@@ -82,7 +83,7 @@ class TestAsking:
         anna = await actor(store, "anna")
         for _ in range(DAY_MAXIMUM):
             found = await asked(store, anna)
-            await store.withdraw_access(anna, found.number)
+            await store.withdraw_access(anna, found.number, TODAY)
         assert await store.ask_access(anna, wish()) is Fault.TOO_OFTEN
         clock.now += timedelta(hours=23)
         assert await store.ask_access(anna, wish()) is Fault.TOO_OFTEN
@@ -181,7 +182,7 @@ class TestDeciding:
         if how == "disabled":
             await store.set_enabled("berta", False)
         elif how == "removed":
-            await store.remove_person("berta")
+            await store.remove_person("berta", TODAY)
         elif how == "held":
             await store.hold_certificates(user="berta", by="test")
         else:
@@ -199,6 +200,15 @@ class TestDeciding:
         assert await store.rule_on_access(1, late, by="command") is Fault.PAST
         assert isinstance(await store.rule_on_access(1, granted(), by="command"), AccessRequest)
 
+    async def test_a_day_that_is_over_is_not_granted(self, store: Store) -> None:
+        """What is left of it is, whoever decides; the record says which days those were."""
+        await asked(store, await actor(store, "anna"))
+        late = replace(granted(), today=TODAY + 8 * DAY)
+        found = await store.rule_on_access(1, late, by="command")
+        assert isinstance(found, AccessRequest)
+        assert found.granted == parse_spans("2026-12-02/2026-12-03")
+        assert (await last_event(store)).detail["days"] == "2026-12-02/2026-12-03"
+
     async def test_an_administrator_decides_by_the_command(self, store: Store) -> None:
         """With a name that may be long."""
         await asked(store, await actor(store, "anna"))
@@ -214,10 +224,10 @@ class TestEnding:
         """And a second time is told so."""
         anna = await actor(store, "anna")
         await asked(store, anna)
-        found = await store.withdraw_access(anna, 1)
+        found = await store.withdraw_access(anna, 1, TODAY)
         assert isinstance(found, AccessRequest)
         assert (found.state, found.ended_by) == ("withdrawn", "anna")
-        assert await store.withdraw_access(anna, 1) is Fault.SETTLED
+        assert await store.withdraw_access(anna, 1, TODAY) is Fault.SETTLED
         assert await store.rule_on_access(1, granted(), by="command") is Fault.SETTLED
         assert (await last_event(store)).kind is AuditKind.APPROVAL_WITHDRAWN
 
@@ -226,7 +236,7 @@ class TestEnding:
         await asked(store, await actor(store, "anna"))
         bruno = await actor(store, "bruno")
         for number in (1, 2):
-            assert await store.withdraw_access(bruno, number) is Fault.UNKNOWN
+            assert await store.withdraw_access(bruno, number, TODAY) is Fault.UNKNOWN
         found = await store.access_request(1)
         assert found is not None
         assert found.state is RequestState.ASKED
@@ -236,7 +246,7 @@ class TestEnding:
         anna = await actor(store, "anna")
         await asked(store, anna)
         await store.rule_on_access(1, granted(), by="command")
-        found = await store.withdraw_access(anna, 1)
+        found = await store.withdraw_access(anna, 1, TODAY)
         assert isinstance(found, AccessRequest)
         assert (found.state, found.granted, found.decided_by) == ("ended", DAYS, "command")
         assert await approved(store) == []
@@ -246,13 +256,13 @@ class TestEnding:
     async def test_an_administrator_ends_what_was_granted(self, store: Store) -> None:
         """Once; what was not granted has no end."""
         await asked(store, await actor(store, "anna"))
-        assert await store.end_access(1, by="command") is Fault.SETTLED
-        assert await store.end_access(2, by="command") is Fault.UNKNOWN
+        assert await store.end_access(1, TODAY, by="command") is Fault.SETTLED
+        assert await store.end_access(2, TODAY, by="command") is Fault.UNKNOWN
         await store.rule_on_access(1, granted(), by="command")
-        found = await store.end_access(1, by="command:giulia")
+        found = await store.end_access(1, TODAY, by="command:giulia")
         assert isinstance(found, AccessRequest)
         assert (found.state, found.ended_by) == ("ended", "command:giulia")
-        assert await store.end_access(1, by="command") is Fault.SETTLED
+        assert await store.end_access(1, TODAY, by="command") is Fault.SETTLED
         assert await approved(store) == []
         event = await last_event(store)
         assert (event.kind, event.user) == (AuditKind.APPROVAL_ENDED, "anna")
@@ -263,7 +273,7 @@ class TestEnding:
         await asked(store, anna, wish("2026-11-24"))
         await asked(store, anna, wish("2026-11-26"))
         await store.rule_on_access(1, granted("2026-11-24"), by="command")
-        await store.remove_person("anna", by="command:giulia")
+        await store.remove_person("anna", TODAY, by="command:giulia")
         states = [one.state for one in await store.access_requests()]
         assert states == [RequestState.ENDED, RequestState.WITHDRAWN]
         await store.add_person(new_person("anna"))
@@ -271,6 +281,40 @@ class TestEnding:
         lines = await store.audit_tail(50)
         [ended] = [one.event for one in lines if one.event.kind is AuditKind.APPROVAL_ENDED]
         assert (ended.reason, ended.detail["number"]) == ("user-removed", "1")
+
+    async def test_what_is_over_stays_what_it_was(self, store: Store, clock: Clock) -> None:
+        """Nobody gives back, ends or withdraws it any more, and no removal does; the log is silent."""
+        anna = await actor(store, "anna")
+        await asked(store, anna, wish("2026-11-24"))
+        await asked(store, anna, wish("2026-11-25"))
+        await asked(store, anna, wish("2026-11-24/2026-11-26", app="crm"))
+        await store.rule_on_access(1, granted("2026-11-24"), by="command")
+        before, tomorrow = await store.access_requests(), TODAY + DAY
+        assert await store.end_access(1, tomorrow, by="command") is Fault.SETTLED
+        assert await store.withdraw_access(anna, 1, tomorrow) is Fault.SETTLED
+        assert await store.withdraw_access(anna, 2, tomorrow + DAY) is Fault.SETTLED
+        clock.now += 2 * DAY
+        await store.remove_person("anna", tomorrow + DAY)
+        after = await store.access_requests()
+        assert after[:2] == before[:2]
+        assert after[2].state is RequestState.WITHDRAWN
+        lines = [one.event for one in await store.audit_tail(50)]
+        ends = {AuditKind.APPROVAL_ENDED, AuditKind.APPROVAL_WITHDRAWN}
+        assert [one.detail["number"] for one in lines if one.kind in ends] == ["3"]
+
+    async def test_whoever_has_a_name_again_is_not_who_asked(
+        self, store: Store, clock: Clock
+    ) -> None:
+        """What the other waited for in vain waits for nobody, and no manager answers it."""
+        berta = await actor(store, "berta", since=NOON + DAY)
+        await asked(store, await actor(store, "anna"), wish("2026-11-24"))
+        clock.now += DAY
+        await store.remove_person("anna", TODAY + DAY)
+        clock.now += timedelta(minutes=1)
+        await store.add_person(new_person("anna"))
+        assert await store.waiting_requests() == []
+        no = Ruling(None, "", TODAY + DAY)
+        assert await store.decide_access(berta, 1, no, always) is Fault.UNKNOWN
 
     async def test_what_is_over_does_not_count_as_waiting(self, store: Store, clock: Clock) -> None:
         """Requests that nobody answered in time keep nobody from asking."""

@@ -20,6 +20,7 @@ from gateway.store.feed import AT_ONCE, KEPT, advance
 from gateway.store.schema import feed, head
 from tests.gateway.store.scenes import (
     DAY,
+    TODAY,
     Clock,
     fingerprint_of,
     issue,
@@ -112,7 +113,7 @@ async def test_everything_that_changes_is_told(store: Store) -> None:
             serial=record.serial, reason=RevocationReason.KEY_COMPROMISE, by="admin"
         )
         await store.set_enabled("anna", False)
-        await store.remove_person("anna")
+        await store.remove_person("anna", TODAY)
         changes = await next_changes(batches, 7)
     assert [(change.kind, change.key) for change in changes] == [
         (ChangeKind.USER, "anna"),

@@ -17,7 +17,7 @@ from gateway.core.sessions import Session, SessionId
 from gateway.store import SignInOvertaken, Store, foreign, naming
 from gateway.store.feed import rows_after
 from policies.model import Level
-from tests.gateway.store.scenes import DAY, NOON, Clock, new_person
+from tests.gateway.store.scenes import DAY, NOON, TODAY, Clock, new_person
 
 CARD = Fingerprint("ca" * 32)
 OTHER = Fingerprint("cb" * 32)
@@ -182,7 +182,7 @@ async def test_an_address_that_two_have_is_nobodys(store: Store) -> None:
     assert holder.person is None
     assert [one.user for one in await store.presented()] == [""]
     before = await newest(store)
-    await store.remove_person("berta")
+    await store.remove_person("berta", TODAY)
     assert (ChangeKind.CERTIFICATE, CARD) in await told(store, before)
     holder = await store.holder(CARD)
     assert holder is not None

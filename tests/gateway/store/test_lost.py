@@ -11,7 +11,7 @@ from gateway.core.foreign import ForeignState, PersonBy, Verdict
 from gateway.core.lost import Belonging, Lost, Reporter
 from gateway.core.people import Fingerprint
 from gateway.store import SignInOvertaken, Store
-from tests.gateway.store.scenes import DAY, NOON, Clock, issue, new_person, reserve, sign_in
+from tests.gateway.store.scenes import DAY, NOON, TODAY, Clock, issue, new_person, reserve, sign_in
 
 FOREIGN = Fingerprint("e" * 64)
 
@@ -166,7 +166,7 @@ async def overtake(store: Store, change: str) -> None:
         case "disabled":
             await store.set_enabled("anna", False)
         case _:
-            await store.remove_person("anna")
+            await store.remove_person("anna", TODAY)
             await store.add_person(new_person())
             await store.set_enabled("anna", False)
 
@@ -228,7 +228,7 @@ async def test_everything_is_also_what_other_cas_have_issued(store: Store) -> No
 async def test_what_somebody_proved_who_is_gone_fits_nobody_of_that_name(store: Store) -> None:
     """A token outlives its person for minutes, in which the name may be given to another."""
     before = await anna(store)
-    await store.remove_person("anna")
+    await store.remove_person("anna", TODAY)
     after = await anna(store)
     assert after != before
     with pytest.raises(SignInOvertaken):

@@ -8,6 +8,7 @@ from gateway.core.audit import AuditKind
 from gateway.core.people import Person
 from gateway.store import NoSuchPerson, PersonExists, Store
 from tests.gateway.store.scenes import (
+    TODAY,
     fingerprint_of,
     issue,
     new_person,
@@ -132,7 +133,7 @@ async def test_changes_of_nobody_are_refused(store: Store) -> None:
         store.set_enabled("nobody", False),
         store.set_password("nobody", "hash"),
         store.set_totp("nobody", b"sealed"),
-        store.remove_person("nobody"),
+        store.remove_person("nobody", TODAY),
     ):
         with pytest.raises(NoSuchPerson, match="user list"):
             await change
@@ -145,7 +146,7 @@ async def test_who_is_removed_leaves_revoked_certificates_and_audit_lines(store:
     record = await issue(store)
     session = await sign_in(store, record)
     lines = await store.audit_tail(100)
-    await store.remove_person("anna", by="admin")
+    await store.remove_person("anna", TODAY, by="admin")
     assert await store.person("anna") is None
     assert await store.credentials("anna") is None
     holder = await store.holder(fingerprint_of(record.serial))
@@ -172,7 +173,7 @@ async def test_a_name_that_is_used_again_inherits_nothing(store: Store) -> None:
     record = await issue(store)
     session = await sign_in(store, record)
     await store.burn_step("anna", 58_000_000)
-    await store.remove_person("anna")
+    await store.remove_person("anna", TODAY)
     # What an authority reserves for somebody who is just being removed.
     late = await reserve(store, "anna", "stick-2")
     await store.add_person(new_person(email="another@example.it"))

@@ -7,7 +7,7 @@ import pytest
 from gateway.core.audit import AuditKind
 from gateway.store import NoSuchPerson, Store, open_store
 from gateway.store.recovery import count_left, is_unused, use_code
-from tests.gateway.store.scenes import Clock, issue, new_person, sign_in
+from tests.gateway.store.scenes import TODAY, Clock, issue, new_person, sign_in
 
 DIGESTS = [f"{number:064x}" for number in range(10)]
 
@@ -90,7 +90,7 @@ async def test_a_name_that_is_used_again_inherits_no_codes(store: Store) -> None
     """They go with the person."""
     await store.add_person(new_person())
     await store.set_recovery_codes("anna", DIGESTS)
-    await store.remove_person("anna")
+    await store.remove_person("anna", TODAY)
     await store.add_person(new_person())
     async with store.read() as connection:
         assert await count_left(connection, "anna") == 0

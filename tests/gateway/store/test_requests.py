@@ -11,9 +11,8 @@ from gateway.core.spans import parse_spans
 from gateway.store import Actor, Store
 from gateway.store.requests import TOLD_WITHIN
 from gateway.store.schema import acceptance, used_day
-from tests.gateway.store.scenes import DAY, NOON, Clock, issue, new_person, sign_in
+from tests.gateway.store.scenes import DAY, NOON, TODAY, Clock, issue, new_person, sign_in
 
-TODAY = NOON.date()
 DAYS = parse_spans("2026-11-24,2026-12-01/2026-12-03")
 TEXT = "smart-working-2026"
 DIGEST = "d" * 64
@@ -118,7 +117,7 @@ async def test_a_file_has_nothing_of_who_had_the_name_before_or_has_it_since(
     """Two people, one after the other, under one name: each with their own acceptance."""
     first = await asked(store, await actor(store, "anna"))
     await accept(store, "anna", "1")
-    await store.remove_person("anna")
+    await store.remove_person("anna", TODAY)
     clock.now += DAY
     second = await asked(store, await actor(store, "anna", device="stick-2", since=clock.now))
     await accept(store, "anna", "2", at=clock.now)
@@ -188,7 +187,7 @@ async def test_what_waits_comes_with_who_asks(store: Store) -> None:
     ]
     assert found[0][1].groups == {"technicians"}
     await store.set_enabled("bruno", False)
-    await store.withdraw_access(anna, third.number)
+    await store.withdraw_access(anna, third.number, TODAY)
     assert [one for one, _ in await store.waiting_requests()] == [first]
 
 
@@ -200,7 +199,7 @@ async def test_whoever_has_the_name_next_is_another(store: Store, clock: Clock) 
     refused = await asked(store, anna, wish("2026-11-30"))
     await store.decide_access(berta, number, granted(), always)
     await store.decide_access(berta, refused.number, Ruling(None, "", TODAY), always)
-    await store.remove_person("anna")
+    await store.remove_person("anna", TODAY)
     clock.now += DAY
     await store.add_person(new_person("anna"))
     assert await store.untold_requests(9) == []

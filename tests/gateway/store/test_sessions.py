@@ -15,6 +15,7 @@ from gateway.store import Credentials, SignInOvertaken, Store, open_store
 from tests.gateway.store.scenes import (
     DAY,
     NOON,
+    TODAY,
     Clock,
     fingerprint_of,
     issue,
@@ -147,11 +148,11 @@ async def _set_totp(store: Store) -> None:
 
 
 async def _remove(store: Store) -> None:
-    await store.remove_person("anna")
+    await store.remove_person("anna", TODAY)
 
 
 async def _remove_and_add(store: Store) -> None:
-    await store.remove_person("anna")
+    await store.remove_person("anna", TODAY)
     await store.add_person(new_person())
 
 

@@ -29,7 +29,7 @@ from gateway.store import (
     open_store,
 )
 from tests.gateway.store.conftest import sqlite_store
-from tests.gateway.store.scenes import Clock, issue, new_person, session_of
+from tests.gateway.store.scenes import TODAY, Clock, issue, new_person, session_of
 
 T = TypeVar("T")
 USERS = st.sampled_from(["anna", "bruno"])
@@ -123,7 +123,7 @@ class StoreMachine(RuleBasedStateMachine):
             "enable": lambda: self.store.set_enabled(user, enabled=True),
             "password": lambda: self.store.set_password(user, "another"),
             "totp": lambda: self.store.set_totp(user, b"another"),
-            "remove": lambda: self.store.remove_person(user),
+            "remove": lambda: self.store.remove_person(user, TODAY),
         }
         try:
             self.do(work[change]())

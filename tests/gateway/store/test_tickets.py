@@ -10,7 +10,7 @@ from gateway.core.audit import AuditKind
 from gateway.core.tickets import Ticket
 from gateway.store import NewPerson, NoSuchPerson, Store, open_store
 from gateway.store.tickets import use_ticket
-from tests.gateway.store.scenes import NOON, Clock, issue, new_person, sign_in
+from tests.gateway.store.scenes import NOON, TODAY, Clock, issue, new_person, sign_in
 
 WEEK = timedelta(days=7)
 DIGEST, OTHER = "d" * 64, "e" * 64
@@ -118,7 +118,7 @@ async def test_who_has_never_set_a_password_is_listed(store: Store) -> None:
 async def test_a_name_that_is_used_again_inherits_none(store: Store) -> None:
     """It goes with the person."""
     await store.add_person(newcomer())
-    await store.remove_person("anna")
+    await store.remove_person("anna", TODAY)
     assert await store.ticket("anna") is None
     await store.add_person(new_person())
     assert await store.ticket("anna") is None
