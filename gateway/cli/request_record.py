@@ -67,7 +67,9 @@ def row_of(entry: "Entry") -> list[str]:
     """Return a request as a line of CSV, whose columns are `HEAD`."""
     facts = facts_of(entry.file.request) | {"name": entry.name}
     facts["agreements"] = "; ".join(map(str, entry.file.request.agreements))
-    facts["days_used"] = "; ".join(f"{each.day} {each.serial}" for each in entry.file.days)
+    facts["days_used"] = "; ".join(
+        f"{each.day} {each.app} {each.serial}" for each in entry.file.days
+    )
     return ["" if facts[key] is None else str(facts[key]) for key in HEAD]
 
 

@@ -223,7 +223,7 @@ def test_the_file_has_all_of_it(pusterla: Runner, serial: str) -> None:
     assert [one["serial"] for one in first["acceptances"]] == [serial]
     assert (second["state"], second["days_used"]) == ("asked", [])
     rows = list(csv.DictReader(io.StringIO(pusterla.done("request", "export", "--csv").stdout)))
-    assert (rows[0]["granted"], rows[0]["days_used"]) == (SPAN, f"{FROM} {serial}")
+    assert (rows[0]["granted"], rows[0]["days_used"]) == (SPAN, f"{FROM} wiki {serial}")
     assert rows[0]["agreements"] == f"smart-working 2 {'d' * 64}"
 
 
