@@ -1,7 +1,5 @@
 """pusterla agreement: texts that people accept before they get in, and who has accepted them."""
 
-import csv
-import io
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,6 +7,7 @@ import click
 
 from gateway.cli.output import (
     ExampleCommand,
+    csv_text,
     json_option,
     local,
     say,
@@ -151,13 +150,8 @@ def export(
     """
     found = _entries(here, user, name)
     if as_csv and not as_json:
-        text = io.StringIO()
-        writer = csv.writer(text)
-        writer.writerow(_COLUMNS)
-        for one in found:
-            facts = _facts(one)
-            writer.writerow([_cell(facts[column]) for column in _COLUMNS])
-        click.echo(text.getvalue(), nl=False)
+        rows = [[_cell(facts[column]) for column in _COLUMNS] for facts in map(_facts, found)]
+        click.echo(csv_text(_COLUMNS, rows), nl=False)
         return
     _say_entries(found, as_json=as_json)
 
