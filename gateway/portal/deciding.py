@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date
+from enum import StrEnum
 from typing import Final
 
 from aiohttp import web
@@ -47,8 +48,13 @@ from policies.papers import NO_PAPERS
 
 TICKED: Final = 40
 """Up to how many days each has a box; of more than that a first and a last day are chosen."""
-APPROVE: Final = "approve"
-REFUSE: Final = "refuse"
+
+
+class Verdict(StrEnum):
+    """What a button of the form says; of its days, the form says the rest."""
+
+    APPROVE = "approve"
+    REFUSE = "refuse"
 
 
 async def show_decision(request: web.Request, visitor: Visitor) -> web.StreamResponse:
@@ -152,9 +158,9 @@ def _ruling(asked: AccessRequest, fields: Mapping[str, str], today: date) -> Rul
     """Read what was decided; None where nothing was, `ValueError` where days cannot be read."""
     words = plain_words(fields.get("words", ""))
     match fields.get("verdict"):
-        case "approve":
+        case Verdict.APPROVE:
             return Ruling(_granted(asked, fields, today), words, today)
-        case "refuse":
+        case Verdict.REFUSE:
             return Ruling(None, words, today)
         case _:
             return None
@@ -210,8 +216,8 @@ async def _page(
         "last": sent.get("last", str(left[-1]) if left else ""),
         "words": sent.get("words", ""),
         "longest": WORDS_MAXIMUM,
-        "approve": APPROVE,
-        "refuse": REFUSE,
+        "approve": Verdict.APPROVE,
+        "refuse": Verdict.REFUSE,
         "late": not left,
         "mark": new_mark(),
         "problem": say(problem, language) if problem else "",
