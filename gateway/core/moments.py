@@ -35,16 +35,21 @@ def opening_in_words(moment: datetime, language: Language) -> str:
 
     Where that is when the day begins, it is the day alone.
     """
-    day = day_in_words(moment, language)
+    day = day_and_weekday(moment, language)
     if _begins_day(moment):
         return day
     return f"{day} {_AT[language]} {moment:%H:%M} ({moment.tzname()})"
 
 
-def day_in_words(day: date, language: Language) -> str:
+def day_and_weekday(day: date, language: Language) -> str:
     """Return *day* as `Monday 23 November`."""
     weekday, month = WEEKDAYS[language][day.weekday()], MONTHS[language][day.month - 1]
     return f"{weekday} {day.day} {month}"
+
+
+def plain_date(day: date, language: Language) -> str:
+    """Return *day* as `21 November 2026`."""
+    return f"{day.day} {MONTHS[language][day.month - 1]} {day.year}"
 
 
 def _begins_day(moment: datetime) -> bool:
@@ -55,7 +60,7 @@ def _begins_day(moment: datetime) -> bool:
 
 def day_and_year(day: date, language: Language) -> str:
     """Return *day* as `Tuesday 24 November 2026`."""
-    return f"{day_in_words(day, language)} {day.year}"
+    return f"{day_and_weekday(day, language)} {day.year}"
 
 
 def days_in_words(spans: Iterable[DaySpan], language: Language) -> str:
@@ -67,7 +72,7 @@ def _span_in_words(span: DaySpan, language: Language) -> str:
     first, last = span.first, span.last
     if first == last:
         return day_and_year(first, language)
-    end = f"{last.day} {MONTHS[language][last.month - 1]} {last.year}"
+    end = plain_date(last, language)
     if (first.year, first.month) == (last.year, last.month):
         return f"{first.day}–{end}"
     year = "" if first.year == last.year else f" {first.year}"

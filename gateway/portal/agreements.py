@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from gateway.core.agreements import Acceptance, Accepting, AgreementDocument
+from gateway.core.moments import plain_date
 from gateway.core.refusals import Language, Refusal
 from gateway.core.site import AGREEMENTS_PATH
 from gateway.portal.agreeing import (
@@ -23,7 +24,7 @@ from gateway.portal.callers import Visitor, actor_of
 from gateway.portal.forms import read_form
 from gateway.portal.markdown import rendered
 from gateway.portal.messages import say
-from gateway.portal.moments import day_in_words, moment_in_words
+from gateway.portal.moments import moment_in_words
 from gateway.portal.pages import language_of, render, see_other
 from gateway.portal.refuse import Refused
 from gateway.portal.services import SERVICES
@@ -255,7 +256,7 @@ def _text_values(
     return {
         "text": text,
         "html": rendered(text.markdown),
-        "due": day_in_words(version.due, language),
+        "due": plain_date(version.due, language),
         "other_language": other,
     }
 
@@ -280,7 +281,7 @@ def _state(concern: Concern, record: Iterable[Acceptance], language: Language) -
         )
     if concern.missing:
         return say("agree-again" if standing else "agree-due", language)
-    due = day_in_words(concern.wanted.due, language)
+    due = plain_date(concern.wanted.due, language)
     return say("agree-soon", language, due=due)
 
 

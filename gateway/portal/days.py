@@ -2,17 +2,20 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from gateway.core.days import UsedDay
-from gateway.core.moments import MONTHS, day_in_words
+from gateway.core.moments import MONTHS, day_and_weekday
 from gateway.core.refusals import Language
 from gateway.core.site import Application
 from gateway.portal.messages import say
 from policies.model import Subject
 from policies.papers import DayQuota
 from policies.prospect import quotas_of
+
+Quotas = Mapping[str, tuple[DayQuota, ...]]
+"""The quotas of somebody in each application that counts days for them, by its name."""
 
 _DAY: Final = timedelta(days=1)
 
@@ -49,19 +52,25 @@ def told_on_tile(
     return f"{_used(quota, days, today, language)} {rest}".rstrip()
 
 
+def quotas_in(applications: Iterable[Application], subject: Subject, now: datetime) -> Quotas:
+    """Return the quotas that *subject* has in each of *applications*, where there are any."""
+    found = ((one.name, quotas_of(one.policy, subject, now)) for one in applications)
+    return {name: quotas for name, quotas in found if quotas}
+
+
 def counts_of(
     applications: Mapping[str, Application],
+    quotas: Quotas,
     subject: Subject,
     used: Sequence[UsedDay],
-    now: datetime,
+    today: date,
     language: Language,
-    zone: tzinfo,
 ) -> list[Count]:
-    """Return the quotas that *subject* has in *applications*, of whose *used* days they are told."""
-    today, found = now.astimezone(zone).date(), dict[DayQuota, list[str]]()
-    for application in applications.values():
-        for quota in quotas_of(application.policy, subject, now):
-            found.setdefault(quota, []).append(application.title)
+    """Return the *quotas* of *subject* in words, and which of the *used* days are theirs."""
+    found = dict[DayQuota, list[str]]()
+    for name, wanted in quotas.items():
+        for quota in wanted:
+            found.setdefault(quota, []).append(applications[name].title)
     return [
         Count(
             titles=", ".join(sorted(titles)),
@@ -93,7 +102,7 @@ def _used(quota: DayQuota, days: frozenset[date], today: date, language: Languag
 
 
 def _next(quota: DayQuota, days: frozenset[date], since: date, language: Language) -> str:
-    return say("days-next", language, day=day_in_words(quota.next_day(days, since), language))
+    return say("days-next", language, day=day_and_weekday(quota.next_day(days, since), language))
 
 
 def _in_words(
@@ -107,4 +116,4 @@ def _in_words(
         if one.count == quota.count and (one.day.year, one.day.month) == (today.year, today.month):
             application = applications.get(one.app)
             title = one.app if application is None else application.title
-            yield f"{day_in_words(one.day, language)}: {title}"
+            yield f"{day_and_weekday(one.day, language)}: {title}"

@@ -5,21 +5,19 @@ from datetime import datetime, timedelta
 
 from aiohttp import web
 
-from gateway.core.asking import subject_of
-from gateway.core.moments import MONTHS
+from gateway.core.asking import subject_on
+from gateway.core.moments import MONTHS, plain_date
 from gateway.core.refusals import Language
-from gateway.core.sessions import Session
 from gateway.portal.agreeing import Concern, concerns_of
 from gateway.portal.agreements import agreement_path
 from gateway.portal.callers import Visitor
-from gateway.portal.days import Count, counts_of
+from gateway.portal.days import counts_of, quotas_in
 from gateway.portal.managing import waiting_for
 from gateway.portal.messages import say
-from gateway.portal.moments import date_in_words, day_in_words, span_in_words
+from gateway.portal.moments import date_in_words, span_in_words
 from gateway.portal.pages import language_of, render, see_other
 from gateway.portal.services import SERVICES
 from gateway.portal.tiles import search, tiles_of
-from policies.prospect import quotas_of
 
 WARN_BEFORE = timedelta(days=30)
 """How long before its end a certificate is spoken of."""
@@ -39,15 +37,23 @@ async def show_home(request: web.Request, visitor: Visitor) -> web.StreamRespons
     services, language = request.app[SERVICES], language_of(request)
     zone, now = services.site.time_zone, services.clock()
     wanted = _wanted(request)
-    applications = services.applications().values()
-    counting = any(one.policy.idle is not None for one in applications)
+    applications = services.applications()
+    shown = applications.values()
+    counting = any(one.policy.idle is not None for one in shown)
     uses = await services.store.uses(session.id) if counting else {}
-    tiles = tiles_of(applications, visitor, session, uses, now, language, zone)
+    subject = subject_on(visitor.holder, session)
+    quotas = quotas_in(shown, subject, now)
+    tiles = tiles_of(shown, visitor, subject, now, language, zone, uses=uses, quotas=quotas)
     found = search(tiles, wanted)
     left = visitor.holder.not_after - now
     opens = services.site.certificates.opens_in(visitor.holder.not_after, now)
     renewable = not visitor.holder.trust and not opens
-    counts = await _counts(request, visitor, session, language)
+    today = now.astimezone(zone).date()
+    counts = []
+    if quotas:
+        first = today.replace(day=1)
+        used = await services.store.used_days(user=visitor.person.user, since=first)
+        counts = counts_of(applications, quotas, subject, used, today, language)
     concerns = concerns_of(services, visitor)
     goes = await _goes_at(request, visitor) if renewable else None
     values: dict[str, object] = {
@@ -61,7 +67,7 @@ async def show_home(request: web.Request, visitor: Visitor) -> web.StreamRespons
         "opening": [tile for tile in found if not tile.why],
         "closed": [tile for tile in found if tile.why],
         "counts": counts,
-        "month": MONTHS[language][now.astimezone(zone).month - 1],
+        "month": MONTHS[language][today.month - 1],
         "zone": zone.key,
         "certificate_date": date_in_words(visitor.holder.not_after, language, zone),
         "certificate_left": span_in_words(left, language) if left < WARN_BEFORE else None,
@@ -70,20 +76,6 @@ async def show_home(request: web.Request, visitor: Visitor) -> web.StreamRespons
         "session_left": span_in_words(session.expires_at - now, language),
     }
     return render(request, "home.html", values)
-
-
-async def _counts(
-    request: web.Request, visitor: Visitor, session: Session, language: Language
-) -> list[Count]:
-    """Return the quotas of days that are for this person; the store is asked where there are any."""
-    services = request.app[SERVICES]
-    applications, now, zone = services.applications(), services.clock(), services.site.time_zone
-    subject = subject_of(visitor.holder, session.level)
-    if not any(quotas_of(one.policy, subject, now) for one in applications.values()):
-        return []
-    first = now.astimezone(zone).date().replace(day=1)
-    used = await services.store.used_days(user=visitor.person.user, since=first)
-    return counts_of(applications, subject, used, now, language, zone)
 
 
 def _to_agree(concerns: Iterable[Concern], language: Language) -> list[tuple[str, str]]:
@@ -98,7 +90,7 @@ def _to_agree(concerns: Iterable[Concern], language: Language) -> list[tuple[str
             language,
             title=concern.document.title(language),
             applications=", ".join(app.title for app in closing),
-            due=day_in_words(concern.wanted.due, language),
+            due=plain_date(concern.wanted.due, language),
         )
         app = closing[0].name if len(closing) == 1 else ""
         found.append((words, agreement_path(concern.document.name, app)))

@@ -1,9 +1,9 @@
 """Dates, times and durations in the words of a language, by the clock of the site's time zone."""
 
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
-from gateway.core.moments import MONTHS
+from gateway.core.moments import plain_date
 from gateway.core.refusals import Language
 
 # Each unit as one and as many.
@@ -17,12 +17,7 @@ _AND: Final[dict[Language, str]] = {"en": "and", "it": "e"}
 
 def date_in_words(moment: datetime, language: Language, zone: tzinfo) -> str:
     """Return the day that *moment* falls on in *zone*, such as `21 November 2026`."""
-    return day_in_words(moment.astimezone(zone), language)
-
-
-def day_in_words(day: date, language: Language) -> str:
-    """Return *day*, such as `21 November 2026`."""
-    return f"{day.day} {MONTHS[language][day.month - 1]} {day.year}"
+    return plain_date(moment.astimezone(zone), language)
 
 
 def moment_in_words(moment: datetime, language: Language, zone: tzinfo) -> str:

@@ -5,24 +5,23 @@ What the edge allows is decided there, for each request.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from typing import Final
 from unicodedata import combining, normalize
 from urllib.parse import urlencode
 
-from gateway.core.asking import subject_on
 from gateway.core.moments import opening_in_words
 from gateway.core.refusals import Language
-from gateway.core.sessions import Session
 from gateway.core.site import AGREEMENTS_PATH, Application
 from gateway.portal.callers import Visitor
-from gateway.portal.days import told_on_tile
+from gateway.portal.days import Quotas, told_on_tile
 from gateway.portal.icons import icon_path
 from gateway.portal.messages import say
 from gateway.portal.targets import FORM_PATH
 from policies.decide import FRONT_PAGE
 from policies.model import Reason, Subject
-from policies.prospect import Closed, Hidden, Opens, Prospect, prospect, quotas_of
+from policies.papers import DayQuota
+from policies.prospect import Closed, Hidden, Opens, Prospect, prospect
 
 CLOSED: Final = {
     None: "closed-step-up",
@@ -76,17 +75,20 @@ class Tile:
 def tiles_of(
     applications: Iterable[Application],
     visitor: Visitor,
-    session: Session,
-    uses: Mapping[str, datetime],
+    subject: Subject,
     now: datetime,
     language: Language,
     zone: tzinfo,
+    *,
+    uses: Mapping[str, datetime],
+    quotas: Quotas,
 ) -> list[Tile]:
     """Return what there is for *visitor*: first what opens now, each by title.
 
-    *uses* says when they last used what on *session*, where that is counted.
+    *subject* is who they are on their session. *uses* says when they last used what on it, where
+    that is counted, and *quotas* of which days each application is to tell.
     """
-    subject = subject_on(visitor.holder, session)
+    today = now.astimezone(zone).date()
     front_page = replace(FRONT_PAGE, address=visitor.address)
 
     def look(application: Application) -> Prospect:
@@ -102,7 +104,7 @@ def tiles_of(
             why=_why(ahead, language, zone),
             path=ahead.path if isinstance(ahead, Opens) else "/",
             parts=_parts(ahead, language),
-            days=_days(application, ahead, subject, now, language, zone),
+            days=_days(quotas.get(application.name, ()), ahead, subject, today, language),
             first=_first(ahead, language),
             way=_way(ahead, application),
         )
@@ -140,16 +142,14 @@ def _parts(ahead: Prospect, language: Language) -> str:
 
 
 def _days(
-    application: Application,
+    quotas: tuple[DayQuota, ...],
     ahead: Prospect,
     subject: Subject,
-    now: datetime,
+    today: date,
     language: Language,
-    zone: tzinfo,
 ) -> tuple[str, ...]:
     spent = ahead.spends if isinstance(ahead, Opens) else None
     opens = isinstance(ahead, Closed) and ahead.opens_at is not None
-    today = now.astimezone(zone).date()
     return tuple(
         told_on_tile(
             quota,
@@ -159,7 +159,7 @@ def _days(
             spends=spent is not None and spent.quota == quota,
             opens=opens,
         )
-        for quota in quotas_of(application.policy, subject, now)
+        for quota in quotas
     )
 
 

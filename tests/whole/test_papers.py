@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from selenium.webdriver.common.by import By
 
-from gateway.core.moments import day_in_words
+from gateway.core.moments import day_and_weekday
 from gateway.core.refusals import Language
 from tests.gateway.mail.server import mail_server
 from tests.whole.applications import Applications
@@ -146,7 +146,7 @@ class Errand:
         chromium, eye, site = self.chromium, self.eye, self.office.site
         chromium.go(site.portal())
         assert USED[self.language] in chromium.text
-        assert day_in_words(following, self.language) in chromium.text
+        assert day_and_weekday(following, self.language) in chromium.text
         eye.look("home-one-used")
         chromium.go(site.portal("/agreements"))
         eye.look("agreements-record")
@@ -158,7 +158,7 @@ class Errand:
         chromium, eye, site = self.chromium, self.eye, self.office.site
         chromium.go(site.url(WIKI))
         assert chromium.title == TOLD[self.language][2]
-        assert day_in_words(following, self.language) in chromium.text
+        assert day_and_weekday(following, self.language) in chromium.text
         eye.look("days-spent")
         chromium.go(site.portal())
         eye.look("home-on-the-next-day")
