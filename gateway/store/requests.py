@@ -208,14 +208,20 @@ async def asker_of(connection: AsyncConnection, request: AccessRequest) -> Perso
 
 
 async def untold(connection: AsyncConnection, now: datetime, most: int) -> list[AccessRequest]:
-    """Return at *most* so many requests of whose being asked, or decided, somebody is to hear."""
+    """Return at *most* so many requests of whose being asked, or decided, somebody is to hear.
+
+    Of people who are kept out nobody hears, and they do not either, until they may come in again.
+    """
     since = now - TOLD_WITHIN
     asked = (_request.state == RequestState.ASKED) & (_request.asked_at > since)
     decided = _request.state.in_(_ANSWERS) & (_request.decided_at > since)
     rows = await connection.execute(
         select(access_request)
         .join(person, _ASKER)
-        .where(or_(asked & _request.told_at.is_(None), decided & _request.answered_at.is_(None)))
+        .where(
+            person.c.enabled.is_(True),
+            or_(asked & _request.told_at.is_(None), decided & _request.answered_at.is_(None)),
+        )
         .order_by(_request.number)
         .limit(most)
     )

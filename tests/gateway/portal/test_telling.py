@@ -118,6 +118,46 @@ async def test_nobody_is_written_to_who_need_not_act(posting: House) -> None:
     assert parse_spans("2026-11-24") == (await posting.store.access_requests())[1].wanted
 
 
+async def test_nobody_is_written_to_of_who_is_kept_out(posting: House) -> None:
+    """Nor are they themselves, until they may come in again."""
+    manager = await berta(posting)
+    session = await posting.signed_in()
+    await send(posting, session, "2026-11-24")
+    await posting.store.set_enabled("anna", False)
+    assert await write(posting) == []
+    await posting.store.set_enabled("anna", True)
+    assert await write(posting) == ["berta@example.it"]
+    await say_to(posting, manager, "approve", "2026-11-24")
+    await posting.store.set_enabled("anna", False)
+    assert await write(posting) == []
+    await posting.store.set_enabled("anna", True)
+    assert await write(posting) == ["anna@example.it"]
+
+
+async def test_managers_who_have_gone_get_no_letter(posting: House) -> None:
+    """Kept out or removed, though the settings name them still."""
+    names = frozenset({"berta", "dora", "emma"})
+    posting.site = replace(posting.site, managers={"technicians": names})
+    await berta(posting)
+    for user in ("dora", "emma"):
+        await newcomer(posting, user, user.title(), "office")
+    await send(posting, await posting.signed_in(), "2026-11-24")
+    await posting.store.set_enabled("berta", False)
+    await posting.store.remove_person("dora", TODAY)
+    assert await write(posting) == ["emma@example.it"]
+
+
+async def test_no_manager_is_told_of_what_is_over(posting: House) -> None:
+    """It was asked for while there was no mail server, and nobody can answer it any more."""
+    await berta(posting)
+    session = await posting.signed_in()
+    await send(posting, session, "2026-11-22")
+    await send(posting, session, "2026-11-24")
+    posting.clock.advance(days=3)
+    assert await write(posting) == ["berta@example.it"]
+    assert "number=2" in posting.letters[0].text
+
+
 async def test_letters_wait_for_room(posting: House) -> None:
     """Those of a lost stick have theirs; none is passed over, and one request's go together."""
     await berta(posting)
