@@ -15,6 +15,7 @@ from gateway.config.files import Problems, application_names, read_new_applicati
 from gateway.config.template import application_text
 from gateway.core.audit import AuditKind
 from gateway.core.site import Application
+from gateway.core.spans import show_spans
 from policies.parse import SubjectKind, SubjectTerm
 from policies.values import suggest
 
@@ -38,7 +39,8 @@ async def add_application(
     *icon* is the name of a file that lies in apps/ already.
 
     The file appears whole or not at all, and after it has been written down
-    in the audit log. A running site takes it up by itself.
+    in the audit log. A running site takes it up by itself. What was granted for an application
+    of before under that name, whose file somebody took away, ends.
     """
     _refuse_bad_name(name)
     path = command.folder.app_file(name)
@@ -54,7 +56,7 @@ async def add_application(
     draft = path.with_name(f".{name}.{secrets.token_hex(4)}")
     try:
         _write(draft, text)
-        await command.record(AuditKind.APPLICATION_ADDED, app=name, detail={"host": host})
+        await _turn(command, AuditKind.APPLICATION_ADDED, name, host=host)
         try:
             # Unlike a rename, a link never takes the place of what is there.
             os.link(draft, path)
@@ -69,13 +71,23 @@ async def add_application(
 async def remove_application(command: Command, name: str) -> Path:
     """Take apps/NAME.toml away, also one with problems; raise `CommandRefused` if there is none.
 
-    Certificates that open this application alone stay, and open nothing.
+    Certificates that open this application alone stay, and open nothing. Requests for it that
+    somebody waits for or was granted end.
     """
     path = command.folder.app_file(refuse_unknown_application(command.folder, name))
-    await command.record(AuditKind.APPLICATION_REMOVED, app=name)
+    await _turn(command, AuditKind.APPLICATION_REMOVED, name)
     path.unlink()
     sync_folder(command.folder.apps)
     return path
+
+
+async def _turn(command: Command, kind: AuditKind, name: str, **detail: str) -> None:
+    ended = await command.store.turn_application(
+        kind, name, command.today(), by=command.by, **detail
+    )
+    for one in ended:
+        days = show_spans(one.days)
+        command.say(f"request {one.number} of {one.user} for {name} is over with it: {days}")
 
 
 async def missing_subjects(command: Command, allow: Iterable[SubjectTerm]) -> list[str]:

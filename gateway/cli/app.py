@@ -210,7 +210,7 @@ def check(here: Surroundings, *, as_json: bool) -> None:
 @json_option
 @pass_surroundings
 def remove(here: Surroundings, *, name: str, as_json: bool) -> None:
-    """Take apps/NAME.toml away; open connections to the application are cut."""
+    """Take apps/NAME.toml away; open connections are cut, and requests for it end."""
     from gateway.bootstrap.applications import remove_application
 
     path = here.run(lambda command: remove_application(command, name))

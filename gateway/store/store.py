@@ -708,6 +708,18 @@ class Store:
         async with self._step(by) as step:
             return await deciding.end(step, number, today)
 
+    async def turn_application(
+        self, kind: AuditKind, app: str, today: date, *, by: str, **detail: str
+    ) -> list[AccessRequest]:
+        """Write down that *app* comes or goes; return what ends with it, as it was.
+
+        That is what anybody waits for or was granted under its name: another application that
+        is called so inherits nothing.
+        """
+        async with self._step(by) as step:
+            step.note(kind, app=app, **detail)
+            return await step.end_requests(today, kind, app=app)
+
     async def access_requests(
         self,
         *,

@@ -252,6 +252,32 @@ def test_who_is_gone_is_still_in_the_record(pusterla: Runner, serial: str) -> No
     assert "not here any more" in pusterla.done("request", "show", "1").stdout
 
 
+def test_an_application_takes_its_approvals_along(pusterla: Runner, serial: str) -> None:
+    """Whoever adds another under its name grants nobody anything by that."""
+    assert serial
+    pusterla.add_app("crm")
+    apps = pusterla.site / "apps"
+    # A file that is put there by hand changes nothing: it may come back from where it was.
+    (apps / "crm.toml").rename(apps / "wiki.toml")
+    pusterla.done("request", "approve", "1")
+    said = pusterla.done("app", "remove", "wiki").output
+    assert f"request 1 of anna for wiki is over with it: {SPAN}" in said
+    first, second = pusterla.json("request", "list")
+    assert (first["state"], second["state"]) == ("ended", "withdrawn")
+    (line,) = pusterla.audit("approval-ended")
+    assert (line["user"], line["reason"]) == ("anna", "application-removed")
+    assert line["detail"]["by"].startswith("command:")
+
+
+def test_an_application_that_is_added_inherits_nothing(pusterla: Runner, serial: str) -> None:
+    """The file of the one before was taken away by hand."""
+    assert serial
+    pusterla.done("request", "approve", "1")
+    pusterla.add_app("wiki")
+    first, second = pusterla.json("request", "list")
+    assert (first["state"], second["state"]) == ("ended", "withdrawn")
+
+
 def test_the_file_names_nobody_who_has_the_name_since(pusterla: Runner, serial: str) -> None:
     """It was somebody else who asked, and no manager of theirs decides it."""
     assert serial

@@ -302,6 +302,29 @@ class TestEnding:
         ends = {AuditKind.APPROVAL_ENDED, AuditKind.APPROVAL_WITHDRAWN}
         assert [one.detail["number"] for one in lines if one.kind in ends] == ["3"]
 
+    async def test_an_application_inherits_nothing_of_who_had_its_name(self, store: Store) -> None:
+        """Whether it was removed or another is added: what waits ends, and what was granted."""
+        anna, bruno = await actor(store, "anna"), await actor(store, "bruno")
+        for who, app in ((anna, "wiki"), (bruno, "wiki"), (anna, "crm")):
+            await asked(store, who, wish(app=app))
+        await store.rule_on_access(1, granted(), by="command")
+        gone = AuditKind.APPLICATION_REMOVED
+        ended = await store.turn_application(gone, "wiki", TODAY, by="command:giulia")
+        assert [one.number for one in ended] == [1, 2]
+        found = await store.access_requests()
+        assert [one.state for one in found] == ["ended", "withdrawn", "asked"]
+        assert found[0].ended_by == "command:giulia"
+        assert await approved(store) == []
+        lines = [one.event for one in await store.audit_tail(3)]
+        assert [(one.kind, one.user, one.reason) for one in lines] == [
+            (gone, "", ""),
+            (AuditKind.APPROVAL_ENDED, "anna", gone),
+            (AuditKind.APPROVAL_WITHDRAWN, "bruno", gone),
+        ]
+        new = AuditKind.APPLICATION_ADDED
+        [one] = await store.turn_application(new, "crm", TODAY, by="command", host="crm.example")
+        assert (one.user, one.app) == ("anna", "crm")
+
     async def test_whoever_has_a_name_again_is_not_who_asked(
         self, store: Store, clock: Clock
     ) -> None:
