@@ -20,6 +20,7 @@ from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from tests.whole.sites import HOST, LiveSite, wait_for
@@ -128,6 +129,11 @@ class Browser:
         """Click a button or a link, and wait for the page that it leads to."""
         with self._leaving(f"the page behind {selector}"):
             self.press(selector)
+
+    def enter(self, selector: str) -> None:
+        """Press Enter in a field, and wait for the page that it leads to."""
+        with self._leaving(f"the page behind {selector}"):
+            self.type(selector, Keys.ENTER)
 
     def back(self) -> None:
         """Go back as by the browser's button, and wait for the page that comes."""
