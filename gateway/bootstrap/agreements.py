@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from gateway.bootstrap.command import Command, CommandRefused
-from gateway.config import Configuration, Problems, read_configuration
+from gateway.config import Configuration
+from gateway.config.agreements import read_agreements
+from gateway.config.files import read_sound_configuration
 from gateway.core.agreements import Acceptance, AgreementDocument
 from gateway.core.site import Application
 from policies.model import AppPolicy, Effect
@@ -31,16 +33,27 @@ class Entry:
     counts: bool
 
 
-def _read(command: Command) -> Configuration:
-    found = read_configuration(command.folder.path)
-    if isinstance(found, Problems):
-        raise CommandRefused(f"the files have problems, so no agreement can be told:\n{found}")
+def _agreements(command: Command) -> dict[str, AgreementDocument]:
+    problems: list[Problem] = []
+    found = read_agreements(command.folder.path, problems)
+    if problems:
+        lines = "\n".join(map(str, problems))
+        raise CommandRefused(f"agreements have problems, so none can be told:\n{lines}")
     return found
+
+
+def _sound_applications(command: Command) -> Mapping[str, Application]:
+    """Return the applications without mistakes, and say which are left out: they keep nobody."""
+    sound, problems = read_sound_configuration(command.folder.path, command.site)
+    for problem in problems.problems:
+        command.say(f"{problem}; what the application requires is not told")
+    return sound.applications
 
 
 async def list_agreements(command: Command) -> list[Overview]:
     """Return every agreement of the site, by name; raises `CommandRefused`."""
-    found, today = _read(command), command.today()
+    found, applications = _agreements(command), _sound_applications(command)
+    today = command.today()
     accepted: dict[str, set[str]] = {}
     for one in await command.store.acceptances():
         if one.withdrawn_at is None:
@@ -49,19 +62,19 @@ async def list_agreements(command: Command) -> list[Overview]:
         Overview(
             document,
             today,
-            tuple(requiring(found.applications.values(), name)),
+            tuple(requiring(applications.values(), name)),
             sum(
                 document.agreement.is_accepted(frozenset(marks), today)
                 for marks in accepted.values()
             ),
         )
-        for name, document in sorted(found.agreements.items())
+        for name, document in sorted(found.items())
     ]
 
 
 def find_agreement(command: Command, name: str) -> AgreementDocument:
     """Return the agreement *name*, or raise `CommandRefused`."""
-    agreements = _read(command).agreements
+    agreements = _agreements(command)
     if name in agreements:
         return agreements[name]
     hint = suggest(name, agreements) or "; `pusterla agreement list` names them all"
@@ -80,7 +93,7 @@ async def list_entries(
         await command.person(user)
     if not found and agreement is not None:
         find_agreement(command, agreement)
-    agreements, today = _read(command).agreements, command.today()
+    agreements, today = _agreements(command), command.today()
     return [Entry(one, _counts(one, agreements, today)) for one in found]
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from gateway.bootstrap.access import judge_at, known_holders
 from gateway.bootstrap.access_lines import AccessLine, AccessLines
 from gateway.bootstrap.command import Command, CommandRefused
-from gateway.config import Problems, read_applications, read_site
-from gateway.config.files import APPS_DIRECTORY, SETTINGS_FILE
+from gateway.config import Problems, read_configuration
+from gateway.config.files import SETTINGS_FILE
 from gateway.core.asking import REFUSALS, subject_of
 from gateway.core.people import Holder
 from gateway.core.routes import normalise_target
@@ -98,12 +98,11 @@ def _of_sessions(before: Mapping[str, AppPolicy], after: Mapping[str, AppPolicy]
 
 
 def _policies_in(command: Command, folder: Path) -> Mapping[str, AppPolicy]:
-    settings = folder / SETTINGS_FILE
-    site = read_site(settings) if settings.is_file() else command.site
-    found = site if isinstance(site, Problems) else read_applications(folder / APPS_DIRECTORY, site)
+    has_settings = (folder / SETTINGS_FILE).is_file()
+    found = read_configuration(folder, None if has_settings else command.site)
     if isinstance(found, Problems):
         raise CommandRefused(f"the files in {folder} have problems:\n{found}")
-    return {name: application.policy for name, application in found.items()}
+    return {name: application.policy for name, application in found.applications.items()}
 
 
 def _lines(command: Command, since: datetime, notes: list[str]) -> Iterable[AccessLine]:

@@ -35,7 +35,7 @@ from gateway.bootstrap.kit_devices import reserve_device
 from gateway.bootstrap.kit_records import Begun, keep
 from gateway.bootstrap.kit_undoing import all_or_nothing, clean_up
 from gateway.bootstrap.signing import active_issuer
-from gateway.config.files import Problems, read_applications
+from gateway.config import Problems, read_configuration
 from gateway.core.audit import AuditEvent, AuditKind
 from gateway.core.people import Person
 from gateway.core.site import Site
@@ -307,10 +307,10 @@ def destination_of(command: Command, scope: tuple[str, ...] | None) -> Destinati
     Raises `CommandRefused` when files of applications have mistakes.
     """
     site = command.site
-    found = read_applications(command.folder.apps, site)
+    found = read_configuration(command.folder.path, site)
     if isinstance(found, Problems):
         raise CommandRefused(f"the applications have mistakes, so no kit was built:\n{found}")
-    hosts = [one.host for one in found.values() if scope is None or one.name in scope]
+    hosts = [one.host for one in found.applications.values() if scope is None or one.name in scope]
     return Destination(
         name=site.name or site.host,
         host=site.host,

@@ -15,12 +15,10 @@ from gateway.config import (
     Configuration,
     ConfigurationWatcher,
     Problems,
-    read_applications,
     read_configuration,
 )
-from gateway.config.agreements import read_agreements
 from gateway.config.differences import changed_keys, keep_fixed
-from gateway.config.files import read_sound_applications
+from gateway.config.files import read_sound_configuration
 from gateway.core.agreements import AgreementDocument
 from gateway.core.site import Application, Site
 
@@ -71,11 +69,10 @@ class LiveConfiguration:
             return site
         if isinstance(found, Configuration) and found.site == site:
             return found
-        applications, problems = read_sound_applications(self._folder.apps, site)
+        sound, problems = read_sound_configuration(self._folder.path, site)
         for problem in problems.problems:
             log.error("%s; the application is left out", problem)
-        # What is wrong with one of them has just been said.
-        return Configuration(site, applications, read_agreements(self._folder.path, []))
+        return sound
 
     async def follow(self, on_change: Callable[[], None] = lambda: None) -> None:
         """Look at the files of applications for ever; after an exchange call *on_change*.
@@ -128,18 +125,18 @@ class LiveConfiguration:
         found = read_configuration(self._folder.path)
         if isinstance(found, Problems):
             return found
-        site = keep_fixed(self.site, found.site)
-        applications: Mapping[str, Application] | Problems = found.applications
-        if site != found.site:
-            # They must fit the site that is served, not the one of the next start.
-            applications = read_applications(self._folder.apps, site)
-        if isinstance(applications, Problems):
-            return applications
+        written = found.site
+        site = keep_fixed(self.site, written)
+        if site != written:
+            # All must fit the site that is served, not the one of the next start.
+            found = read_configuration(self._folder.path, site)
+        if isinstance(found, Problems):
+            return found
         keys = changed_keys(self.site, site)
         changes = [key for key in keys if key.partition(".")[0] in concerns]
         if "apps" in concerns:
-            changes += self._changes(applications, found.agreements)
-        return Proposal(site, applications, found.agreements, found.site, tuple(changes))
+            changes += self._changes(found.applications, found.agreements)
+        return Proposal(site, found.applications, found.agreements, written, tuple(changes))
 
     def exchange(self, proposal: Proposal) -> None:
         """Let *proposal* be in force from now on."""
@@ -155,11 +152,8 @@ class LiveConfiguration:
             log.info("pusterla.toml has changed: `pusterla reload` takes it up")
         if found.site == self.site:
             return found
-        # They must fit the site that is served, not the one of the next reload.
-        applications = read_applications(self._folder.apps, self.site)
-        if isinstance(applications, Problems):
-            return applications
-        return Configuration(self.site, applications, found.agreements)
+        # All must fit the site that is served, not the one of the next reload.
+        return read_configuration(self._folder.path, self.site)
 
 
 def _difference(old: Mapping[str, object], new: Mapping[str, object]) -> tuple[str, ...]:

@@ -21,7 +21,6 @@
 from gateway.config.files import (
     Configuration,
     Problems,
-    read_applications,
     read_configuration,
     read_site,
 )
@@ -31,7 +30,6 @@ __all__ = [
     "Configuration",
     "ConfigurationWatcher",
     "Problems",
-    "read_applications",
     "read_configuration",
     "read_site",
     "signature",

@@ -42,10 +42,15 @@ class Configuration:
     agreements: Mapping[str, AgreementDocument] = field(default_factory=dict)
 
 
-def read_configuration(directory: Path) -> Configuration | Problems:
-    """Read pusterla.toml and apps/*.toml in *directory*, and what those rest on."""
+def read_configuration(directory: Path, site: Site | None = None) -> Configuration | Problems:
+    """Read pusterla.toml and apps/*.toml in *directory*, and what those rest on.
+
+    With *site* the settings are those, whatever pusterla.toml says. Everything else is read once, so
+    that applications were checked against the very agreements that come with them.
+    """
     problems: list[Problem] = []
-    site = _read_site(directory / SETTINGS_FILE, problems)
+    if site is None:
+        site = _read_site(directory / SETTINGS_FILE, problems)
     agreements = read_agreements(directory, problems)
     almanac = _make_almanac(directory, site, agreements, problems)
     applications = _read_applications(directory / APPS_DIRECTORY, site, almanac, problems)
@@ -69,40 +74,17 @@ def parse_site(text: str) -> Site | Problems:
     return Problems(tuple(problems)) if problems or site is None else site
 
 
-def read_applications(directory: Path, site: Site) -> dict[str, Application] | Problems:
-    """Read every NAME.toml in *directory*: NAME is the application's name."""
-    problems: list[Problem] = []
-    almanac = _read_almanac(directory, site, problems)
-    applications = _read_applications(directory, site, almanac, problems)
-    return Problems(tuple(problems)) if problems else applications
-
-
-def read_sound_applications(directory: Path, site: Site) -> tuple[dict[str, Application], Problems]:
+def read_sound_configuration(directory: Path, site: Site) -> tuple[Configuration, Problems]:
     """Read what has no mistake among the files in *directory*, and say why the rest is left out.
 
-    Of two files that name the same host neither is sound: nobody can say whose it is.
+    The settings are *site*. Of two applications that name the same host neither is sound: nobody can
+    say whose it is.
     """
     problems: list[Problem] = []
-    almanac = _read_almanac(directory, site, problems)
-    try:
-        names = application_names(directory)
-    except OSError as error:
-        return {}, Problems((Problem(directory.name, f"cannot be read: {error.strerror}"),))
-    found: list[Application] = []
-    for name in names:
-        place = f"{directory.name}/{name}{APP_SUFFIX}"
-        document = read_document(directory / (name + APP_SUFFIX), place, problems)
-        # A reader for each: which file comes first is to make no difference.
-        reader = ApplicationReader(site, directory.parent, almanac, problems)
-        if document is not None and (application := reader.read(name, place, document)):
-            found.append(application)
-    claims = Counter(application.host for application in found)
-    for application in found:
-        if claims[application.host] > 1:
-            place = f"{directory.name}/{application.name}{APP_SUFFIX}"
-            problems.append(Problem(place, f"another file has the host {application.host!r} too"))
-    sound = {one.name: one for one in found if claims[one.host] == 1}
-    return sound, Problems(tuple(problems))
+    agreements = read_agreements(directory, problems)
+    almanac = _make_almanac(directory, site, agreements, problems)
+    applications = _read_sound(directory / APPS_DIRECTORY, site, almanac, problems)
+    return Configuration(site, applications, agreements), Problems(tuple(problems))
 
 
 def read_new_application(
@@ -114,8 +96,9 @@ def read_new_application(
     which is there already has; what is wrong with those is not its fault.
     """
     problems: list[Problem] = []
-    almanac = _read_almanac(directory, site, problems)
-    reader = ApplicationReader(site, directory.parent, almanac, problems)
+    folder = directory.parent
+    almanac = _make_almanac(folder, site, read_agreements(folder, problems), problems)
+    reader = ApplicationReader(site, folder, almanac, problems)
     _read_files(reader, directory, problems)
     problems.clear()
     place = f"{directory.name}/{name}{APP_SUFFIX}"
@@ -155,9 +138,28 @@ def _read_applications(
     return _read_files(reader, directory, problems)
 
 
-def _read_almanac(directory: Path, site: Site, problems: list[Problem]) -> Almanac:
-    folder = directory.parent
-    return _make_almanac(folder, site, read_agreements(folder, problems), problems)
+def _read_sound(
+    directory: Path, site: Site, almanac: Almanac, problems: list[Problem]
+) -> dict[str, Application]:
+    try:
+        names = application_names(directory)
+    except OSError as error:
+        problems.append(Problem(directory.name, f"cannot be read: {error.strerror}"))
+        return {}
+    found: list[Application] = []
+    for name in names:
+        place = f"{directory.name}/{name}{APP_SUFFIX}"
+        document = read_document(directory / (name + APP_SUFFIX), place, problems)
+        # A reader for each: which file comes first is to make no difference.
+        reader = ApplicationReader(site, directory.parent, almanac, problems)
+        if document is not None and (application := reader.read(name, place, document)):
+            found.append(application)
+    claims = Counter(application.host for application in found)
+    for application in found:
+        if claims[application.host] > 1:
+            place = f"{directory.name}/{application.name}{APP_SUFFIX}"
+            problems.append(Problem(place, f"another file has the host {application.host!r} too"))
+    return {one.name: one for one in found if claims[one.host] == 1}
 
 
 def _make_almanac(

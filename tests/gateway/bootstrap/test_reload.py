@@ -3,6 +3,7 @@ import os
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from threading import Thread
 from time import monotonic
 
 import pytest
@@ -116,6 +117,47 @@ def test_an_agreement_is_taken_up_like_a_rule(folder: SiteFolder) -> None:
     text.write_text("# Terms")
     assert live.look()
     assert live.applications["wiki"].policy == before
+
+
+def read_next(path: Path, now: str, then: str) -> None:
+    """Let the file *path* say *now* to whoever opens it next, and *then* to all after them."""
+    path.unlink()
+    os.mkfifo(path)
+
+    def serve() -> None:
+        with path.open("w") as pipe:
+            draft = path.with_name(".draft")
+            draft.write_text(then)
+            draft.rename(path)
+            pipe.write(now)
+
+    Thread(target=serve, daemon=True).start()
+
+
+@pytest.mark.parametrize("how", ["look", "reload"])
+def test_what_is_taken_up_is_of_one_reading(folder: SiteFolder, how: str) -> None:
+    """Files that change meanwhile let nobody in by a text that nobody is shown."""
+    text = folder.path / "agreements" / "home" / "1.en.md"
+    text.parent.mkdir(parents=True)
+    text.write_text("# Terms")
+    (folder.path / "agreements" / "home.toml").write_text(
+        "title = {en = 'Home'}\n"
+        "versions = [{version = '1', due = 2026-01-01, texts = {en = '1.en.md'}}]"
+    )
+    folder.app_file("wiki").write_text(WIKI + 'requires = ["agreement:home"]\n')
+    live = LiveConfiguration(folder)
+    # It takes effect at the next start, so that all is read again for the site that is served.
+    folder.settings.write_text(SETTINGS.replace("8443", "9443"))
+    read_next(text, "# At once", "# Now")
+    if how == "look":
+        assert live.look()
+    else:
+        proposal = live.propose(ALL)
+        assert isinstance(proposal, Proposal)
+        live.exchange(proposal)
+    required = live.applications["wiki"].policy.rules[0].agreements
+    assert required == (live.agreements["home"].agreement,)
+    assert live.agreements["home"].texts[0].markdown == "# Now"
 
 
 def test_a_process_begins_without_what_rests_on_a_faulty_agreement(folder: SiteFolder) -> None:

@@ -111,6 +111,25 @@ def test_an_example_is_written(pusterla: Runner) -> None:
     assert not (pusterla.site / "agreements" / "other.toml").exists()
 
 
+def test_an_application_with_a_mistake_keeps_nobody_from_them(site: Runner) -> None:
+    """They are listed, shown, exported and withdrawn; only what it requires cannot be told."""
+    site.add_app("crm")
+    (site.site / "apps" / "crm.toml").write_text("hots = 1")
+    before = site.json("agreement", "list", "--user", "anna")
+    said = site.done("agreement", "list")
+    assert "apps/crm.toml: hots" in said.stderr
+    assert re.search(r"home .* wiki ", said.stdout)
+    (site.site / "apps" / "wiki.toml").write_text("hots = 1")
+    [one] = site.json("agreement", "list")
+    assert (one["required_by"], one["accepted_by"]) == ([], 1)
+    assert site.json("agreement", "list", "--user", "anna") == before
+    assert len(site.json("agreement", "export")) == 2
+    assert site.json("agreement", "show", "home")["text"] == TERMS
+    assert "no agreement 'hom'" in site.refused("agreement", "export", "--agreement", "hom")
+    (site.site / "agreements" / "home.toml").write_text("title = 1")
+    assert "agreements/home.toml: title" in site.refused("agreement", "export")
+
+
 def test_agreements_are_listed(site: Runner) -> None:
     """With what is in force, what comes, who requires it and how many have accepted it."""
     [one] = site.json("agreement", "list")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import Problems, read_applications, read_site
+from gateway.config import Problems, read_configuration, read_site
 from gateway.core.site import Application, Site, Upstream
 
 WIKI = """
@@ -35,14 +35,14 @@ def apps(tmp_path: Path) -> Path:
 
 def applications(directory: Path, site: Site) -> dict[str, Application]:
     """Read *directory*, which has no problems."""
-    found = read_applications(directory, site)
+    found = read_configuration(directory.parent, site)
     assert not isinstance(found, Problems), found
-    return found
+    return dict(found.applications)
 
 
 def problems(directory: Path, site: Site) -> list[str]:
     """Read *directory*, which has problems."""
-    found = read_applications(directory, site)
+    found = read_configuration(directory.parent, site)
     assert isinstance(found, Problems), found
     return list(map(str, found.problems))
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config import Configuration, Problems, read_configuration
-from gateway.config.files import application_files, cores, parse_site, read_sound_applications
+from gateway.config.files import application_files, cores, parse_site, read_sound_configuration
 from gateway.core.site import Site
 
 
@@ -79,16 +79,16 @@ class TestSound:
     def test_a_mistake_leaves_out_one_application(self, tmp_path: Path, site: Site) -> None:
         """The others are there, and what is wrong is said."""
         write_apps(tmp_path, wiki="wiki.example", crm="crm.example")
-        (tmp_path / "bad.toml").write_text("host = 'bad.example'\nupsteam = 'x'\n")
-        applications, problems = read_sound_applications(tmp_path, site)
-        assert sorted(applications) == ["crm", "wiki"]
+        (tmp_path / "apps" / "bad.toml").write_text("host = 'bad.example'\nupsteam = 'x'\n")
+        found, problems = read_sound_configuration(tmp_path, site)
+        assert sorted(found.applications) == ["crm", "wiki"]
         assert "bad.toml: upsteam" in str(problems)
 
     def test_of_two_with_one_host_neither_is_sound(self, tmp_path: Path, site: Site) -> None:
         """Whoever is first in the alphabet has no better right."""
         write_apps(tmp_path, aaa="wiki.example", wiki="wiki.example", crm="crm.example")
-        applications, problems = read_sound_applications(tmp_path, site)
-        assert sorted(applications) == ["crm"]
+        found, problems = read_sound_configuration(tmp_path, site)
+        assert sorted(found.applications) == ["crm"]
         assert {one.place.rpartition("/")[2] for one in problems.problems} == {
             "aaa.toml",
             "wiki.toml",
@@ -97,17 +97,18 @@ class TestSound:
     def test_the_hosts_of_the_site_are_nobodys(self, tmp_path: Path, site: Site) -> None:
         """The portal's host belongs to the portal."""
         write_apps(tmp_path, wiki=site.host, crm=site.public_host)
-        assert read_sound_applications(tmp_path, site)[0] == {}
+        assert read_sound_configuration(tmp_path, site)[0].applications == {}
 
     def test_without_the_folder_there_is_none(self, tmp_path: Path, site: Site) -> None:
         """That is said, and nobody is let in anywhere."""
-        applications, problems = read_sound_applications(tmp_path / "apps", site)
-        assert applications == {}
+        found, problems = read_sound_configuration(tmp_path, site)
+        assert found.applications == {}
         assert "cannot be read" in str(problems)
 
 
 def write_apps(folder: Path, **hosts: str) -> None:
     """Write the file of an application for each of *hosts*."""
+    (folder / "apps").mkdir()
     for name, host in hosts.items():
         text = f"host = '{host}'\nupstream = 'http://127.0.0.1:9000'\n"
-        (folder / f"{name}.toml").write_text(text)
+        (folder / "apps" / f"{name}.toml").write_text(text)
