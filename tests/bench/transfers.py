@@ -1,6 +1,7 @@
 """A load generator: large bodies down and up, fast or slow, over keep-alive connections.
 
-Bodies are decrypted and counted, and never kept.
+Bodies are decrypted and counted, and never kept. Says so when its connections are open, and
+begins with the next line that it is sent, or with the end of what it is sent.
 """
 
 import argparse
@@ -8,6 +9,7 @@ import asyncio
 import json
 import socket
 import ssl
+import sys
 import time
 from typing import Final
 
@@ -108,18 +110,23 @@ async def run(options: argparse.Namespace) -> dict[str, float]:
         request += b"Content-Length: %d\r\n\r\n" % options.octets
     piece = b"x" * PIECE
 
-    async def one() -> None:
-        connection = await Connection.open(context, options.host, options.port)
+    async def one(connection: Connection) -> None:
         for _ in range(options.each):
             await connection.send(request)
             for begin in range(0, options.octets if options.up else 0, PIECE):
                 await connection.send(piece[: options.octets - begin])
             await connection.answer(options.pause)
 
+    connections = [
+        await Connection.open(context, options.host, options.port)
+        for _ in range(options.connections)
+    ]
+    print("open", flush=True)
+    sys.stdin.readline()
     begun = time.perf_counter()
     async with asyncio.TaskGroup() as group:
-        for _ in range(options.connections):
-            group.create_task(one())
+        for connection in connections:
+            group.create_task(one(connection))
     seconds = time.perf_counter() - begun
     return {"bodies": options.connections * options.each, "seconds": seconds}
 
