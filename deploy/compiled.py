@@ -15,8 +15,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 MODULES = (
     *("access_log", "buffering", "downstream", "exchange", "fields", "figures", "forwarding"),
-    *("manner", "memo", "meter", "plain", "sending", "service", "shape", "stream", "telemetry"),
-    *("tls", "upstream"),
+    *("manner", "memo", "meter", "plain", "receiving", "sending", "service", "shape", "stream"),
+    *("telemetry", "tls", "upstream"),
 )
 """Of `gateway.edge`: those that run once a request or more often, and who inherits from them."""
 

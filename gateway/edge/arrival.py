@@ -225,7 +225,7 @@ class Arrival(asyncio.Protocol):
         transport.set_protocol(downstream)
         downstream.begin()
         if rest:
-            downstream.data_received(rest)
+            downstream.receive(rest)
 
     def _count(self, outcome: str) -> None:
         if self._channel is not None:

@@ -59,21 +59,23 @@ class BufferedExchange(Exchange):
         """Whether bytes of the client belong to this exchange now."""
         return self._holding or super().wants_body
 
-    def request_data(self, data: bytes) -> bytes:
+    def request_data(self, pieces: list[bytes]) -> bytes:
         """Take bytes of the request's body and return what lies behind its end."""
         upload, edge = self._upload, self._down.edge
         if not self._holding or upload is None:
-            return super().request_data(data)
+            return super().request_data(pieces)
         try:
-            framed, rest = upload.take(data, edge.tick)
+            framed, rest = upload.take(pieces, edge.tick)
         except UploadRefused as error:
             self._fail(error.refusal, str(error))
             return b""
-        if edge.services.buffered + len(framed) > ROOM:
+        octets = sum(map(len, framed))
+        if edge.services.buffered + octets > ROOM:
             self._fail(Refusal.OVERLOADED, "no room for a further body that is to be held")
             return b""
-        self._held += framed
-        self._take_room(self._room + len(framed))
+        for piece in framed:
+            self._held += piece
+        self._take_room(self._room + octets)
         self._down.deadline = edge.tick + edge.body_seconds
         self.keep_alive = self.keep_alive and upload.keep_alive
         if upload.complete:
@@ -110,7 +112,7 @@ class BufferedExchange(Exchange):
         if writable:
             self._make_room()
 
-    def response_data(self, data: bytes) -> None:
+    def response_data(self, data: bytes | memoryview) -> None:
         """Take bytes from the application, which mostly has the whole body by then."""
         self._make_room()
         super().response_data(data)

@@ -89,7 +89,7 @@ class Downstream(Stream):
             self.deadline = self.edge.tick + self.edge.head_seconds
         if self._channel is not None:
             # It may have asked, or said goodbye, in the same breath as it shook hands.
-            self._receive(self._channel, b"")
+            self.receive(b"")
 
     # asyncio.Protocol -------------------------------------------------------
 
@@ -108,14 +108,17 @@ class Downstream(Stream):
         self._begun = False
         self.deadline = self.edge.tick + self.edge.idle_seconds
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, pieces: list[bytes]) -> None:
         state = self._state
+        if state is EXCHANGE and self.exchange is not None and self.exchange.wants_body:
+            self.meter.received += sum(map(len, pieces))
+            self._buffer += self.exchange.request_data(pieces)
+            return
+        data = b"".join(pieces)
         self.meter.received += len(data)
         if state is HEAD:
             self._buffer = self._buffer + data if self._buffer else data
             self._next()
-        elif state is EXCHANGE and self.exchange is not None and self.exchange.wants_body:
-            self._buffer += self.exchange.request_data(data)
         elif state in {EXCHANGE, State.JUDGING}:
             self._buffer += data
             if len(self._buffer) > _BUFFER_MAXIMUM:

@@ -42,7 +42,7 @@ class Exchange(Sending):
 
     __slots__ = ("_download", "_remaining")
 
-    def response_data(self, data: bytes) -> None:
+    def response_data(self, data: bytes | memoryview) -> None:
         """Take bytes from the application."""
         phase = self._phase
         if phase is BODY:
@@ -50,7 +50,7 @@ class Exchange(Sending):
                 self._down.watch_answer()
             self._body(b"", data)
         elif phase is HEAD:
-            self._head(self._pending + data if self._pending else data)
+            self._head(self._pending + data if self._pending else bytes(data))
 
     # Heads ------------------------------------------------------------------
 
@@ -142,7 +142,7 @@ class Exchange(Sending):
 
     # The body, and the end --------------------------------------------------
 
-    def _body(self, block: bytes, data: bytes) -> None:
+    def _body(self, block: bytes, data: bytes | memoryview) -> None:
         """Pass a piece of the response on, behind *block* if the head goes with it."""
         response = self.response
         assert response is not None  # noqa: S101 - the phase says so
@@ -157,7 +157,7 @@ class Exchange(Sending):
             self._down.write(block)
             self._finish(reusable=not data)
         else:
-            self._pass_on(block, data)
+            self._pass_on(block, bytes(data))
 
     def _pass_on(self, block: bytes, data: bytes) -> None:
         download = self._download

@@ -211,23 +211,23 @@ class Sending(ABC):
 
     # From the client --------------------------------------------------------
 
-    def request_data(self, data: bytes) -> bytes:
+    def request_data(self, pieces: list[bytes]) -> bytes:
         """Take bytes of the request's body and return what lies behind its end."""
         transport = self._connection.transport if self._connection else None
         if transport is None:
-            return data
+            return b"".join(pieces)
         upload = self._upload
         assert upload is not None  # noqa: S101 - only a body is wanted
         down = self._down
         edge = down.edge
         waiting = self._phase is HEAD
         try:
-            framed, rest = upload.take(data, edge.tick if waiting else None)
+            framed, rest = upload.take(pieces, edge.tick if waiting else None)
         except UploadRefused as error:
             self._fail(error.refusal, str(error))
             return b""
         if framed:
-            transport.write(framed)
+            transport.writelines(framed)
         if waiting and not upload.held:
             seconds = self._response_seconds if upload.complete else edge.body_seconds
             down.deadline = edge.tick + seconds
@@ -269,7 +269,7 @@ class Sending(ABC):
     # From the application ---------------------------------------------------
 
     @abstractmethod
-    def response_data(self, data: bytes) -> None:
+    def response_data(self, data: bytes | memoryview) -> None:
         """Take bytes from the application."""
 
     @abstractmethod

@@ -15,6 +15,7 @@ from gateway.edge.connections import LINGER_SECONDS
 from gateway.edge.cut_reasons import CutReason
 from gateway.edge.exchange import Exchange
 from gateway.edge.meter import Meter
+from gateway.edge.receiving import RECEIVED, Receiver
 from gateway.edge.tls import Channel
 from gateway.edge.tunnel import Tunnel
 from gateway.edge.untaken import untaken_octets
@@ -43,7 +44,7 @@ EXCHANGE: Final = State.EXCHANGE
 CLOSED: Final = State.CLOSED
 
 
-class Stream(asyncio.Protocol, ABC):
+class Stream(Receiver, ABC):
     """A client's connection as bytes in clear, from the end of its handshake on."""
 
     def __init__(self, edge: "Edge", transport: asyncio.Transport, channel: Channel | None) -> None:
@@ -65,21 +66,22 @@ class Stream(asyncio.Protocol, ABC):
 
     # From the client ----------------------------------------------------------
 
-    def data_received(self, data: bytes) -> None:
-        """Take bytes from the client."""
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what was read of the client's bytes."""
+        self.receive(RECEIVED[:nbytes])
+
+    def receive(self, data: bytes | memoryview) -> None:
+        """Take *data* from the client; it need not stay what it is."""
         channel = self._channel
         if self._state is CLOSED:
             return
         if channel is None:
-            self._take(data)
-        else:
-            self._receive(channel, data)
-
-    def _receive(self, channel: Channel, data: bytes) -> None:
-        plain = channel.decrypt(data)
-        if plain:
-            self._take(plain)
-        if not plain or channel.ended:
+            self._take([bytes(data)])
+            return
+        pieces = channel.decrypt(data)
+        if pieces:
+            self._take(pieces)
+        if not pieces or channel.ended:
             # OpenSSL may have an alert to send: that a record does not decrypt, or
             # that it does not renegotiate.
             if self._state is not State.LINGER:
@@ -103,8 +105,8 @@ class Stream(asyncio.Protocol, ABC):
     # For who reads requests -------------------------------------------------
 
     @abstractmethod
-    def _take(self, data: bytes) -> None:
-        """Take what the client has said."""
+    def _take(self, pieces: list[bytes]) -> None:
+        """Take what the client has said, in *pieces*, of which there is at least one."""
 
     @abstractmethod
     def _next(self) -> None:
@@ -120,15 +122,15 @@ class Stream(asyncio.Protocol, ABC):
 
     # To the client ------------------------------------------------------------
 
-    def write(self, data: bytes) -> None:
-        """Send plaintext to the client."""
+    def write(self, data: bytes | memoryview) -> None:
+        """Send plaintext to the client; *data* need not stay what it is."""
         transport = self._transport
         if transport is None or self._state is CLOSED or transport.is_closing():
             return
         channel = self._channel
         self.meter.sent += len(data)
         if channel is None:
-            transport.write(data)
+            transport.write(bytes(data))
         elif len(data) <= _PIECE:
             transport.write(channel.encrypt(data))
         else:
@@ -179,7 +181,7 @@ class Stream(asyncio.Protocol, ABC):
         # First, since the application may have enough of it at once.
         self.hold_reading(False)
         if data and self.exchange is not None:
-            self._buffer = self.exchange.request_data(data)
+            self._buffer = self.exchange.request_data([data])
 
     def watch_taking(self) -> None:
         """Give a client that holds the answer back its time, and any other all the time there is.

@@ -191,6 +191,7 @@ class Channel:
         "_hello",
         "_incoming",
         "_outgoing",
+        "_session",
         "_tls",
         "answered",
         "asking",
@@ -212,6 +213,9 @@ class Channel:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls: ssl.SSLObject | None = None
+        # What is beneath it: for each record, its methods would cost a call more. Any: typeshed
+        # does not know of it.
+        self._session: Any = None
         self.asking: Fingerprint | None = None
         self.shown = b""
         """The certificate that is asked for; whether the client has its key is not known yet."""
@@ -233,6 +237,7 @@ class Channel:
             public = answer.name == self._contexts.public_host
             context = self._contexts.public if public else self._contexts.protected
             self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+            self._session = self._tls._sslobj  # type: ignore[attr-defined]  # noqa: SLF001 - see its declaration
         self._incoming.write(data)
         held = self._contexts.held and self._tls.context is self._contexts.protected
         # Before it was answered nobody who is honest has shown a certificate.
@@ -286,24 +291,23 @@ class Channel:
         if contexts is self._contexts or not self.certificate or self._tls is None:
             return True
         # Only Python 3.13 and later have these under public names.
-        session = self._tls._sslobj  # type: ignore[attr-defined]  # noqa: SLF001 - as above
+        session = self._session
         chain = [one.public_bytes(_DER) for one in session.get_verified_chain() or ()]
         sent = {one.public_bytes(_DER) for one in session.get_unverified_chain() or ()}
         known = contexts.authorities
         return bool(chain) and chain[-1] in known and known.union(sent).issuperset(chain[1:])
 
-    def decrypt(self, data: bytes) -> bytes:
-        """Return the plaintext in *data*, as far as whole records go.
+    def decrypt(self, data: bytes | memoryview) -> list[bytes]:
+        """Return the plaintext in *data*, as far as whole records go, in a piece for each.
 
         Sets `ended` at close_notify, and at a record that does not decrypt.
         """
-        # Any: with a buffer `read` returns a number, which typeshed does not know.
-        tls: Any = self._tls
+        session = self._session
         incoming = self._incoming
-        if tls is None or self.ended:
-            return b""
+        pieces: list[bytes] = []
+        if session is None or self.ended:
+            return pieces
         incoming.write(data)
-        parts: list[bytes] = []
         try:
             # One read takes one record. What is asked of an empty BIO ends in
             # an exception, so it is asked only while there are bytes.
@@ -311,24 +315,24 @@ class Channel:
                 if waiting > _LARGE:
                     # A record that is nearly full is read into bytes of its own; for a
                     # small one they would be mostly empty, and cost more than a copy.
-                    piece: bytes = tls.read(RECORD_MAXIMUM)
+                    piece: bytes = session.read(RECORD_MAXIMUM)
                 else:
-                    count: int = tls.read(RECORD_MAXIMUM, _buffer)
+                    count: int = session.read(RECORD_MAXIMUM, _buffer)
                     piece = bytes(_buffer[:count])
                 if not piece:
                     self.ended = True
                     break
-                parts.append(piece)
+                pieces.append(piece)
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError:
             self.ended = True
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return pieces
 
     def encrypt(self, data: bytes | memoryview) -> bytes:
         """Return the records that carry *data*."""
-        assert self._tls is not None  # noqa: S101 - nobody writes before the handshake
-        self._tls.write(data)
+        assert self._session is not None  # noqa: S101 - nobody writes before the handshake
+        self._session.write(data)
         return self._outgoing.read()
 
     def pending(self) -> bytes:

@@ -53,12 +53,12 @@ class Tunnel:
         """Whether bytes of the client still lead anywhere."""
         return self._connection is not None
 
-    def request_data(self, data: bytes) -> bytes:
+    def request_data(self, pieces: list[bytes]) -> bytes:
         """Take bytes from the client, all of them."""
         transport = self._connection.transport if self._connection else None
         if transport is None:
-            return data
-        transport.write(data)
+            return b"".join(pieces)
+        transport.writelines(pieces)
         return b""
 
     def downstream_lost(self) -> None:
@@ -80,7 +80,7 @@ class Tunnel:
         """Let the client go on, or wait, as the application takes bytes."""
         self._down.hold_reading(not writable)
 
-    def response_data(self, data: bytes) -> None:
+    def response_data(self, data: bytes | memoryview) -> None:
         """Take bytes from the application."""
         self._down.write(data)
 

@@ -94,17 +94,27 @@ class Upload:
             self._maximum = maximum
         return self
 
-    def take(self, data: bytes, tick: float | None) -> tuple[bytes, bytes]:
-        """Return what of *data* goes on, framed, and what lies behind the body's end.
+    def take(self, pieces: list[bytes], tick: float | None) -> tuple[list[bytes], bytes]:
+        """Return what of *pieces* goes on, framed, and what lies behind the body's end.
 
         Without *tick* the pace is nobody's business: the application has begun to
         answer, and may want the rest as slowly as it comes. Raise `UploadRefused`
         where no further byte may go on.
         """
         self.begun = True
-        framed, rest = self._by_length(data) if self._decoder is None else self._by_chunks(data)
+        octets = sum(map(len, pieces))
+        if self._decoder is not None:
+            framed, rest = self._by_chunks(self._decoder, b"".join(pieces)), b""
+        elif octets <= self._left:
+            self._left -= octets
+            self.complete = not self._left
+            framed, rest = pieces, b""
+        else:
+            data = b"".join(pieces)
+            framed, rest = [data[: self._left]], data[self._left :]
+            self._left, self.complete = 0, True
         if self._pace and tick is not None and not self.complete:
-            self._judge_pace(len(data), tick)
+            self._judge_pace(octets, tick)
         return framed, rest
 
     def hold(self, held: bool) -> None:  # noqa: FBT001 - what it says
@@ -112,16 +122,7 @@ class Upload:
         self.held = held
         self._since = None
 
-    def _by_length(self, data: bytes) -> tuple[bytes, bytes]:
-        left = self._left
-        piece = data if len(data) <= left else data[:left]
-        self._left = left - len(piece)
-        self.complete = not self._left
-        return piece, data[len(piece) :]
-
-    def _by_chunks(self, data: bytes) -> tuple[bytes, bytes]:
-        decoder = self._decoder
-        assert decoder is not None  # noqa: S101 - the caller has looked
+    def _by_chunks(self, decoder: ChunkedDecoder, data: bytes) -> list[bytes]:
         try:
             payload = decoder.feed(data)
         except ChunkedBodyBroken as error:
@@ -129,7 +130,7 @@ class Upload:
         self._passed += len(payload)
         if self._maximum is not None and self._passed > self._maximum:
             raise UploadRefused(Refusal.BODY_TOO_LARGE, f"a body of over {self._maximum} bytes")
-        framed = chunk(payload) if payload else b""
+        framed = [chunk(payload)] if payload else []
         if decoder.complete:
             self.complete = True
             lines = b""
@@ -137,11 +138,11 @@ class Upload:
                 own = self._user_header
                 lines = trailer_lines(decoder.trailers, from_client=True, user_header=own)
             self.trailed = bool(lines)
-            framed += last_chunk(lines)
+            framed.append(last_chunk(lines))
             # What followed was read together with the body, so nobody can say
             # where the next request begins.
             self.keep_alive = not decoder.excess
-        return framed, b""
+        return framed
 
     def _judge_pace(self, octets: int, tick: float) -> None:
         if self._since is None:

@@ -12,11 +12,12 @@ from typing import Final, Protocol, TypeVar, cast
 
 from gateway.core.site import Upstream
 from gateway.edge.access_log import OTHER_SHOWN, quoted
+from gateway.edge.receiving import RECEIVED, Receiver
 from gateway.edge.upstream_tls import UpstreamContext
 
 log = logging.getLogger("pusterla.edge")
 
-P = TypeVar("P", bound=asyncio.Protocol)
+P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 IDLE_MAXIMUM = 128
 IDLE_SECONDS = 50.0
@@ -30,8 +31,8 @@ _NOTHING: Final = bytes(4)
 class Customer(Protocol):
     """Whoever has taken a connection out of the pool."""
 
-    def response_data(self, data: bytes) -> None:
-        """Take bytes from the application."""
+    def response_data(self, data: bytes | memoryview) -> None:
+        """Take bytes from the application; *data* need not stay what it is."""
         ...
 
     def response_end(self, *, clean: bool) -> None:
@@ -43,7 +44,7 @@ class Customer(Protocol):
         ...
 
 
-class UpstreamConnection(asyncio.Protocol):
+class UpstreamConnection(Receiver):
     """One connection to an application, used by one customer at a time."""
 
     __slots__ = (
@@ -77,12 +78,12 @@ class UpstreamConnection(asyncio.Protocol):
         self._descriptor = transport.get_extra_info("socket").fileno()
         self._pool.count += 1
 
-    def data_received(self, data: bytes) -> None:
-        """Hand bytes to the customer; bytes that nobody asked for end the connection."""
+    def buffer_updated(self, nbytes: int) -> None:
+        """Hand what was read to the customer; bytes that nobody asked for end the connection."""
         if self.customer is None:
             self.refuse_unasked()
         else:
-            self.customer.response_data(data)
+            self.customer.response_data(RECEIVED[:nbytes])
 
     def refuse_unasked(self) -> None:
         """Close, since there are bytes that nobody asked for."""

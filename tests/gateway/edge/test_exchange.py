@@ -797,7 +797,7 @@ async def test_an_early_answer_is_read_though_the_connection_is_broken(stage: St
         proceed.set()
         # The loop must not read before it writes, as a busy one would not.
         time.sleep(0.1)  # noqa: ASYNC251 - it is to stand still
-        exchange.request_data(b"x")
+        exchange.request_data([b"x"])
         reply = await visitor.wire.reply("POST")
     assert (reply.status, reply.body, reply.value("connection")) == (200, b"no", "close")
 

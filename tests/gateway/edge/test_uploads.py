@@ -29,8 +29,9 @@ def test_a_body_of_known_length_ends_where_it_ends(
         if one.complete:
             rest += whole[a:b]
             continue
-        framed, left = one.take(whole[a:b], 0.0)
-        out, rest = out + framed, rest + left
+        middle = (a + b) // 2
+        framed, left = one.take([whole[a:middle], whole[middle:b]], 0.0)
+        out, rest = out + b"".join(framed), rest + left
     assert (out, rest, one.complete, one.keep_alive) == (body + b".", behind, True, True)
 
 
@@ -39,9 +40,9 @@ def test_a_chunked_body_is_framed_anew(pieces: list[bytes], excess: bool) -> Non
     """What comes out is the same body in chunks of ours; bytes behind it end the connection."""
     one = upload(CHUNKED)
     wire = b"".join(map(chunk, pieces)) + LAST_CHUNK
-    out, rest = one.take(wire + (b"GET" if excess else b""), 0.0)
+    framed, rest = one.take([wire, *([b"GET"] if excess else [])], 0.0)
     decoder = ChunkedDecoder()
-    assert decoder.feed(out) == b"".join(pieces)
+    assert decoder.feed(b"".join(framed)) == b"".join(pieces)
     assert (decoder.complete, decoder.excess, one.complete, rest) == (True, False, True, b"")
     assert one.keep_alive is not excess
 
@@ -50,10 +51,10 @@ def test_trailers_go_on_as_far_as_they_may() -> None:
     """Not the field in which the application is told who is calling."""
     wire = b"1\r\nx\r\n0\r\nX-Sum: 1\r\nX_Who: root\r\nRemote-User: root\r\n\r\n"
     one = Upload(CHUNKED, maximum=None, pace=0, invited=True, user_header="X-Who")
-    assert one.take(wire, 0.0) == (b"1\r\nx\r\n0\r\nX-Sum: 1\r\n\r\n", b"")
+    assert one.take([wire], 0.0) == ([b"1\r\nx\r\n", b"0\r\nX-Sum: 1\r\n\r\n"], b"")
     assert one.trailed
     other = upload(CHUNKED)
-    assert other.take(b"0\r\nHost: x\r\n\r\n", 0.0) == (b"0\r\n\r\n", b"")
+    assert other.take([b"0\r\nHost: x\r\n\r\n"], 0.0) == ([b"0\r\n\r\n"], b"")
     assert not other.trailed
 
 
@@ -81,37 +82,37 @@ def test_too_many_chunks_are_refused_before_they_go_on(pieces: list[bytes]) -> N
     """Nothing of the piece that goes beyond the limit reaches the application."""
     one = upload(CHUNKED, maximum=10)
     for piece in pieces:
-        assert one.take(piece, 0.0) == (piece, b"")
+        assert one.take([piece], 0.0) == ([piece], b"")
     with pytest.raises(UploadRefused) as refused:
-        one.take(b"b\r\n0123456789a\r\n", 0.0)
+        one.take([b"b\r\n0123456789a\r\n"], 0.0)
     assert refused.value.refusal is Refusal.BODY_TOO_LARGE
 
 
 def test_a_pace_is_judged_over_a_window() -> None:
     """Bursts and short pauses even out; too little in a whole window does not."""
     one = upload(Length(1_000_000), pace=10)
-    one.take(b"x" * 300, 0.0)
-    one.take(b"x", PACE_SECONDS - 1)
-    one.take(b"x" * 10, PACE_SECONDS + 1)
-    one.take(b"x" * 200, PACE_SECONDS + 2)
+    one.take([b"x" * 300], 0.0)
+    one.take([b"x"], PACE_SECONDS - 1)
+    one.take([b"x" * 10], PACE_SECONDS + 1)
+    one.take([b"x" * 200], PACE_SECONDS + 2)
     with pytest.raises(UploadRefused) as refused:
-        one.take(b"x", 2 * PACE_SECONDS + 2)
+        one.take([b"x"], 2 * PACE_SECONDS + 2)
     assert refused.value.refusal is Refusal.REQUEST_TIMEOUT
 
 
 def test_a_pace_is_nobodys_business_while_the_application_is_slow() -> None:
     """What passed while nothing was taken does not count, nor once the answer has begun."""
     one = upload(Length(1_000), pace=10)
-    one.take(b"x", 0.0)
+    one.take([b"x"], 0.0)
     one.hold(True)
     one.hold(False)
-    one.take(b"x", 10 * PACE_SECONDS)
-    one.take(b"x", None)
-    one.take(b"x", 10 * PACE_SECONDS + 1)
+    one.take([b"x"], 10 * PACE_SECONDS)
+    one.take([b"x"], None)
+    one.take([b"x"], 10 * PACE_SECONDS + 1)
 
 
 def test_the_last_byte_is_never_too_slow() -> None:
     """What is complete is not refused for how it came."""
     one = upload(Length(2), pace=10)
-    one.take(b"x", 0.0)
-    assert one.take(b"y", 1000.0) == (b"y", b"")
+    one.take([b"x"], 0.0)
+    assert one.take([b"y"], 1000.0) == ([b"y"], b"")

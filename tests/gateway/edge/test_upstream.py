@@ -24,7 +24,7 @@ class Customer:
     ended: list[bool] = field(default_factory=list)
     writable: list[bool] = field(default_factory=list)
 
-    def response_data(self, data: bytes) -> None:
+    def response_data(self, data: bytes | memoryview) -> None:
         self.data += data
 
     def response_end(self, *, clean: bool) -> None:
