@@ -3,10 +3,12 @@
 #   PYTHON=python3.12 make test     another interpreter (3.11, 3.12 or 3.13)
 #   make test ARGS="-k cookie -x"   some of the tests
 #   make run PORT=9443              another port
+#   make bench PLAIN=1              without the compiled edge, which takes a minute to make
 
 PORT ?= 8443
 ARGS ?=
 UPGRADE ?=
+PLAIN ?=
 
 TEST := .venv/test/bin
 CODE := gateway ca policies tests deploy
@@ -15,6 +17,8 @@ COMPILE := .venv/lock/bin/uv pip compile --quiet --universal --generate-hashes \
            --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 LOCK := $(COMPILE) pyproject.toml --group build
 COMPILED := .venv/compiled
+HEADERS := 'import sys, sysconfig; from pathlib import Path; \
+           sys.exit(not Path(sysconfig.get_path("include"), "Python.h").exists())'
 
 .DEFAULT_GOAL := help
 .SILENT:
@@ -45,6 +49,13 @@ lint: environment ## all of check but the tests
 	$(TEST)/codespell
 
 bench: environment ## speed and cost beside nginx on this machine (ARGS="--quick", "--only idle")
+	if [ -n "$(PLAIN)" ]; then \
+	    echo "Measuring plain Python alone."; \
+	elif command -v cc >/dev/null && $(TEST)/python -c $(HEADERS); then \
+	    $(MAKE) compiled; \
+	else \
+	    echo "Measuring plain Python alone: a C compiler and Python's headers are not here."; \
+	fi
 	$(TEST)/python -m tests.bench.run $(ARGS)
 
 soak: environment ## mixed traffic, faults and lost sticks for a time (ARGS="--seconds 600")
