@@ -34,6 +34,18 @@ def check_name(text: str) -> str:
     raise ValueError(message)
 
 
+METHOD: Final = re.compile(r"[A-Z][A-Z-]{0,31}")
+"""What a rule can name as a method, and a request can have: every registered one is written so.
+
+No small letters, since an application may take them for capitals that a rule names."""
+
+NEVER_PASSED: Final = frozenset({"CONNECT", "PRI", "TRACE", "TRACK"})
+"""Methods that pass the gateway by no rule.
+
+The first would make a tunnel to anywhere, and the second is no request but the preface of HTTP/2.
+The others, which are one under two names, would show the client what the application is told of
+it, the assertion above all (RFC 9110, section 9.3.8)."""
+
 CLOCKS_DIFFER: Final = timedelta(minutes=1)
 """By how much a moment that is over may be ahead: what lies further was told by a clock that was
 wrong, and counts as never."""

@@ -21,14 +21,22 @@ one that has lost its groups would otherwise open, or close, the application
 to all. An application without rules is no problem and refuses everybody.
 """
 
-import re
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv6Network, ip_network
 from typing import Final
 
-from policies.model import AppPolicy, CertificateKind, Effect, Network, Rule, check_name
+from policies.model import (
+    METHOD,
+    NEVER_PASSED,
+    AppPolicy,
+    CertificateKind,
+    Effect,
+    Network,
+    Rule,
+    check_name,
+)
 from policies.paths import parse_path_pattern
 from policies.reading import Problem, Section, read_tables
 from policies.requirements import Requirements, read_requirements
@@ -36,8 +44,6 @@ from policies.times import Almanac, read_timetable
 from policies.values import suggest
 
 _LONGEST_RULE_NAME: Final = 80
-_METHOD: Final = re.compile(r"[A-Z][A-Z-]{0,31}")
-_NEVER: Final = frozenset({"CONNECT", "TRACE"})
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
 _NO_ALMANAC: Final = Almanac()
 
@@ -187,10 +193,10 @@ def check_method(method: str) -> None:
     """Refuse what a rule cannot name as a method with `ValueError` and a message for people."""
     if method == "HEAD":
         raise ValueError("leave 'HEAD' out: 'GET' stands for it too")
-    if method in _NEVER:
+    if method in NEVER_PASSED:
         raise ValueError(f"{method!r} never passes the gateway")
-    if not _METHOD.fullmatch(method):
-        hint = f"; did you mean {method.upper()!r}?" if _METHOD.fullmatch(method.upper()) else ""
+    if not METHOD.fullmatch(method):
+        hint = f"; did you mean {method.upper()!r}?" if METHOD.fullmatch(method.upper()) else ""
         raise ValueError(f"{method!r} is no method: they are written in capitals{hint}")
 
 

@@ -326,7 +326,11 @@ class Site:
 
     def origin(self, host: str) -> str:
         """Return the origin (RFC 6454) under which *host* of this site is reached."""
-        return f"https://{host}" if self.port == HTTPS_PORT else f"https://{host}:{self.port}"
+        return f"https://{self.authority(host)}"
+
+    def authority(self, host: str) -> str:
+        """Return *host* of this site as a Host field names it, with the port where it needs one."""
+        return host if self.port == HTTPS_PORT else f"{host}:{self.port}"
 
 
 HTTP_PORT = 80

@@ -8,6 +8,7 @@ from gateway.core.people import Holder
 from gateway.core.ports import StoreUnavailable
 from gateway.core.refusal_kinds import STATUS, Refusal
 from gateway.core.sessions import SessionId
+from gateway.core.site import Limits
 from gateway.edge.admission import (
     DayMissing,
     Grant,
@@ -20,7 +21,7 @@ from gateway.edge.connections import reset
 from gateway.edge.cut_reasons import CutReason, explain_cut
 from gateway.edge.exchange import Exchange
 from gateway.edge.figures import NO_STATUS
-from gateway.edge.heads import CHUNKED, HEAD_END, NO_BODY, RequestHead, parse_request
+from gateway.edge.heads import CHUNKED, HEAD_END, NO_BODY, Reached, RequestHead, parse_request
 from gateway.edge.manner import Manner, learn_manner
 from gateway.edge.memo import Memo
 from gateway.edge.plain import PLAIN_LINE, Lines, read_request_lines, understand
@@ -30,7 +31,7 @@ from gateway.edge.telemetry import CLIENT_GONE, Account
 from gateway.edge.tls import Channel
 from gateway.edge.tunnel import Tunnel
 from gateway.edge.uploads import body_maximum, too_large
-from gateway.edge.verdicts import Forward, Peer, Redirect, Refuse, Verdict
+from gateway.edge.verdicts import Door, Forward, Peer, Redirect, Refuse, Verdict
 from policies.model import RequestFacts
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Downstream(Stream):
         self.peer = peer
         self._settled: tuple[Grant, datetime | None] | None = None
         self._crowded = crowded
+        self._reached: Reached | None = None
         self._ends: datetime | None = None
         self._known_until: datetime | None = None
         self._begun = False
@@ -204,11 +206,22 @@ class Downstream(Stream):
         ):
             self._in_manner(manner, lines, block)
             return
-        head = (lines and understand(lines)) or parse_request(data, limits)
+        head = (lines and understand(lines)) or self._parse(data, limits)
         if isinstance(head, Refusal):
             self._refuse(head, None, "no request with one reading")
             return
         self._judge(head, block)
+
+    def _parse(self, data: bytes, limits: Limits) -> RequestHead | Refusal:
+        reached = self._reached
+        if reached is None:
+            site, name = self.edge.site, self.peer.server_name
+            if self.peer.door is Door.PLAIN:
+                reached = Reached(b"http", site.public_host)
+            else:
+                reached = Reached(b"https", name and site.authority(name))
+            self._reached = reached
+        return parse_request(data, limits, reached)
 
     def _in_manner(self, manner: Manner, lines: Lines, block: bytes) -> None:
         """Serve a request that differs from an earlier one only in fields that pass unseen."""

@@ -79,6 +79,10 @@ _LONGEST_REMEMBERED: Final = 1024
 _SIGN_IN: Final = "/sign-in?to="
 _CONFIRM: Final = "/confirm?to="
 _RESERVED: Final = RESERVED_PREFIX.encode()
+# Those of RFC 9110, section 9, that pass at all, and PATCH.
+_OF_THE_PORTAL: Final = frozenset(
+    {b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH"}
+)
 ENTER_PATH: Final = _RESERVED + b"enter"
 _REMEMBERED_WHOLES: Final = 16
 _PAPERS: Final = frozenset({Reason.AGREEMENT_MISSING, Reason.APPROVAL_MISSING})
@@ -503,7 +507,10 @@ class Gate:
 
     def _to_portal(
         self, listener: Listener, peer: Peer, head: RequestHead, found: _Found
-    ) -> Forward:
+    ) -> Forward | Refuse:
+        if head.method not in _OF_THE_PORTAL:
+            # It would complain of what it cannot read, with each request of any stranger.
+            return Refuse(Refusal.METHOD_UNKNOWN)
         fields = [(EDGE_LISTENER, listener.value), (EDGE_ADDRESS, peer.address)]
         if listener is Listener.PORTAL and peer.fingerprint is not None:
             fields.append((EDGE_FINGERPRINT, peer.fingerprint))

@@ -19,12 +19,14 @@ from gateway.core.refusals import Refusal
 from gateway.core.routes import Target, normalise_host, normalise_target
 from gateway.core.site import Limits
 from gateway.edge.fields import Field, is_odd, read_fields, takes_trailers
+from policies.model import METHOD, NEVER_PASSED
 
 HEAD_END: Final = b"\r\n\r\n"
 _DEFAULTS: Final = Limits()
-# The first would make a tunnel to anywhere; the second would show the client what
-# the application is told of it, the assertion above all (RFC 9110, section 9.3.8).
-_NEVER_PASSED: Final = frozenset({b"CONNECT", b"TRACE"})
+_METHOD: Final = re.compile(METHOD.pattern.encode())
+_NEVER_PASSED: Final = frozenset(method.encode() for method in NEVER_PASSED)
+# What llhttp is given for a method that it does not know, or knows of other protocols only.
+_STAND_IN: Final = b"POST"
 
 _HTTP_1_0: Final = "1.0"
 _HTTP_1_1: Final = "1.1"
@@ -135,6 +137,20 @@ class ResponseHead:
     blocks: dict[tuple[bool, bool, bool], bytes] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What a connection says already: the *scheme* of its port, and what it was made to.
+
+    *authority* is that of a request in HTTP/1.0 that has no Host; None: of none.
+    """
+
+    scheme: bytes = b"https"
+    authority: str | None = None
+
+
+_UNSAID: Final = Reached()
+
+
 class UpstreamGarbled(Exception):
     """What an application sent is no HTTP/1.1 response with one reading."""
 
@@ -155,14 +171,43 @@ class _Sink:
         self.complete = True
 
 
-def parse_request(head: bytes, limits: Limits = _DEFAULTS) -> RequestHead | Refusal:
+def parse_request(
+    head: bytes, limits: Limits = _DEFAULTS, reached: Reached = _UNSAID
+) -> RequestHead | Refusal:
     """Read one request head that ends with an empty line; say `Refusal` of anything else.
 
     Of *limits* it is the length of the target and the number of fields that count here.
+    It came over a connection that was *reached* so.
 
     After a refusal the connection must be closed: nobody knows where the next
     request would begin.
     """
+    read = _read_line(head)
+    if isinstance(read, Refusal):
+        read = _read_unknown(head) or read
+        if isinstance(read, Refusal):
+            return read
+    method, raw, version = read
+    if version not in {_HTTP_1_1, _HTTP_1_0}:
+        return Refusal.BAD_REQUEST
+    if method in _NEVER_PASSED:
+        return Refusal.METHOD_UNKNOWN
+    if len(raw) > limits.target_bytes:
+        return Refusal.TARGET_TOO_LONG
+    lines = head.split(b"\r\n", limits.head_fields + 2)
+    if lines[-1]:
+        return Refusal.HEAD_TOO_LARGE
+    # llhttp passes over line ends before a request, takes further blanks in its
+    # line, and knows other protocols; behind a bare line end the lines would be
+    # counted wrongly, and the request line passed on as a field.
+    if lines[0] != b"%b %b HTTP/%b" % (method, raw, version.encode()):
+        return Refusal.BAD_REQUEST
+    http_1_1 = version == _HTTP_1_1
+    return _understand_request(method, raw, lines[1:-2], reached, http_1_1=http_1_1)
+
+
+def _read_line(head: bytes) -> tuple[bytes, bytes, str] | Refusal:
+    """Have llhttp judge *head*; return method, target and version."""
     sink = _Sink()
     parser = httptools.HttpRequestParser(sink)
     try:
@@ -173,30 +218,33 @@ def parse_request(head: bytes, limits: Limits = _DEFAULTS) -> RequestHead | Refu
         return Refusal.METHOD_UNKNOWN
     except httptools.HttpParserError:
         return Refusal.BAD_REQUEST
-    version = parser.get_http_version()
-    method = parser.get_method()
-    if not sink.complete or version not in {_HTTP_1_1, _HTTP_1_0}:
+    if not sink.complete:
         return Refusal.BAD_REQUEST
-    if method in _NEVER_PASSED:
-        return Refusal.METHOD_UNKNOWN
-    if len(sink.target) > limits.target_bytes:
-        return Refusal.TARGET_TOO_LONG
-    lines = head.split(b"\r\n", limits.head_fields + 2)
-    if lines[-1]:
-        return Refusal.HEAD_TOO_LARGE
-    # llhttp passes over line ends before a request, takes further blanks in its
-    # line, and knows other protocols; behind a bare line end the lines would be
-    # counted wrongly, and the request line passed on as a field.
-    if lines[0] != b"%b %b HTTP/%b" % (method, sink.target, version.encode()):
-        return Refusal.BAD_REQUEST
-    return _understand_request(method, sink.target, lines[1:-2], http_1_1=version == _HTTP_1_1)
+    return parser.get_method(), sink.target, parser.get_http_version()
+
+
+def _read_unknown(head: bytes) -> tuple[bytes, bytes, str] | Refusal | None:
+    """Have *head*, which llhttp has refused, judged without its method; None: that is no good.
+
+    How a request is framed does not depend on its method (RFC 9112, section 6), but for
+    those that are never passed.
+    """
+    method = head.partition(b" ")[0]
+    if method in _NEVER_PASSED or not _METHOD.fullmatch(method):
+        return None
+    read = _read_line(_STAND_IN + head[len(method) :])
+    return read if isinstance(read, Refusal) else (method, *read[1:])
 
 
 def _understand_request(
-    method: bytes, raw_target: bytes, lines: list[bytes], *, http_1_1: bool
+    method: bytes, raw_target: bytes, lines: list[bytes], reached: Reached, *, http_1_1: bool
 ) -> RequestHead | Refusal:
     fields, special = read_fields(lines)
-    place = _place(method, raw_target, special.get(b"host", []))
+    hosts = special.get(b"host", [])
+    if not hosts and not http_1_1 and reached.authority is not None:
+        # HTTP/1.1 alone must have one (RFC 9112, section 3.2).
+        hosts = [reached.authority.encode()]
+    place = _place(method, raw_target, hosts, reached.scheme)
     body = _request_body(
         special.get(b"content-length", []), special.get(b"transfer-encoding", []), http_1_1
     )
@@ -251,7 +299,9 @@ def read_length(lengths: list[bytes]) -> int | None:
     return int(digits) if digits.isdigit() and len(digits) <= _LENGTH_DIGITS else None
 
 
-def _place(method: bytes, raw: bytes, hosts: list[bytes]) -> tuple[Target, str, str] | None:
+def _place(
+    method: bytes, raw: bytes, hosts: list[bytes], scheme: bytes
+) -> tuple[Target, str, str] | None:
     """Return target, host and authority, or None where they have no single reading."""
     if len(hosts) != 1:
         return None
@@ -263,8 +313,9 @@ def _place(method: bytes, raw: bytes, hosts: list[bytes]) -> tuple[Target, str, 
         # asterisk-form (RFC 9112, section 3.2.4): the application as a whole.
         return _WHOLE, host, authority
     if not raw.startswith(b"/"):
-        # absolute-form (RFC 9112, section 3.2.2): accepted where it says what Host says.
-        origin = b"https://" + hosts[0].lower()
+        # absolute-form (RFC 9112, section 3.2.2): accepted where it says what Host says,
+        # and the port.
+        origin = b"%b://%b" % (scheme, hosts[0].lower())
         if not raw.lower().startswith(origin):
             return None
         raw = raw[len(origin) :] or b"/"

@@ -269,6 +269,7 @@ def test_all_that_a_rule_can_ask() -> None:
         ),
         ("methods = ['HEAD']", "methods[1]: leave 'HEAD' out: 'GET' stands for it too"),
         ("methods = ['TRACE']", "methods[1]: 'TRACE' never passes the gateway"),
+        ("methods = ['TRACK']", "methods[1]: 'TRACK' never passes the gateway"),
         (
             "networks = ['10.0.0.1/8']",
             "networks[1]: '10.0.0.1/8' is no address and no network; write 10.0.0.5 or 10.1.0.0/24; did you mean '10.0.0.0/8'?",

@@ -176,7 +176,9 @@ HEADS = {
     "http in small letters": get(line=b"GET /a http/1.1"),
     "ICY": get(line=b"GET /a ICY/1.1"),
     "method in small letters": get(line=b"get /a HTTP/1.1"),
-    "method with an appendix": get(line=b"GETX /a HTTP/1.1"),
+    "method with an appendix": get(line=b"GET1 /a HTTP/1.1"),
+    "method behind a tab": get(line=b"\tGET /a HTTP/1.1"),
+    "TRACK": get(line=b"TRACK /a HTTP/1.1"),
     "preface of HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "a response": b"HTTP/1.1 200 OK\r\n\r\n",
     "TLS": b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\r\n\r\n",
@@ -247,6 +249,9 @@ PASSING = {
     ),
     "absolute-form": get(line=b"GET https://@/a HTTP/1.1"),
     "one empty line before": b"\r\n" + get(),
+    "a method of one's own": get(line=b"GETX /a HTTP/1.1"),
+    "a method of RTSP": heads(b"PLAY /a HTTP/1.1", CHUNKED, body=BODY),
+    "a method of ICE": heads(b"SOURCE /a HTTP/1.1", length(b" 5"), body=b"GET /"),
 }
 
 

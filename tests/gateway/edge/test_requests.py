@@ -449,6 +449,56 @@ async def test_plain_http_is_served_without_tls(stage: Stage) -> None:
     await ended(other)
 
 
+async def test_plain_http_takes_addresses_of_its_own_scheme(stage: Stage) -> None:
+    """RFC 9112, section 3.2.2; and from HTTP/1.0, which may have no Host, a path alone."""
+    host = stage.site.public_host
+    wire = await stage.plain()
+    await wire.send(f"GET http://{host}/crl HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    assert (await wire.reply()).body == b"/crl"
+    await wire.send(b"GET /crl HTTP/1.0\r\n\r\n")
+    assert (await wire.reply()).body == b"/crl"
+    await ended(wire)
+    assert [seen.values("host") for seen in stage.portal.requests] == [[host]] * 2
+    refused = await stage.plain()
+    await refused.send(f"GET https://{host}/crl HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    assert (await refused.reply()).status == 400
+
+
+async def test_http_1_0_without_a_host_is_for_the_name_of_the_handshake(stage: Stage) -> None:
+    """That is the one host it can be for; where there was no name it is for none."""
+    visitor = await stage.enter()
+    await visitor.wire.send(b"GET /page HTTP/1.0\r\n" + visitor.cookie + b"\r\n")
+    assert (await visitor.wire.reply()).body == b"/page"
+    (seen,) = stage.wiki.requests
+    assert seen.values("host") == [stage.site.authority(WIKI)]
+    nameless = await stage.connect(None, stage.made.anna)
+    await nameless.send(b"GET /page HTTP/1.0\r\n\r\n")
+    assert (await nameless.reply()).refusal == Refusal.BAD_REQUEST
+
+
+@pytest.mark.parametrize("method", ["VERSION-CONTROL", "DESCRIBE", "MKREDIRECTREF", "EVICT"])
+async def test_a_method_that_nobody_here_knows_reaches_the_application(
+    stage: Stage, method: str
+) -> None:
+    """With its body and no more, so that the next request is the next; the portal has no such."""
+    visitor = await stage.enter()
+    body = visitor.request("/x", method, b"Content-Length: 4", body=b"GET ")
+    chunks = visitor.request("/y", method, b"Transfer-Encoding: chunked")
+    await visitor.wire.send(body + visitor.request("/second") + chunks)
+    assert [(await visitor.wire.reply()).body for _ in range(2)] == [b"/x", b"/second"]
+    await visitor.wire.send(b"4\r\nGET \r\n0\r\n\r\n")
+    assert (await visitor.wire.reply()).body == b"/y"
+    assert [(one.method, one.target, one.body) for one in stage.wiki.requests] == [
+        (method, "/x", b"GET "),
+        ("GET", "/second", b""),
+        (method, "/y", b"GET "),
+    ]
+    portal = await stage.enter(HOST)
+    assert (await portal.ask("/", method)).refusal == Refusal.METHOD_UNKNOWN
+    assert (await portal.ask("/after")).status == 200
+    assert [one.target for one in stage.portal.requests] == ["/after"]
+
+
 async def test_large_answers_arrive_whole_over_both_ports(made: MadeSite, tmp_path: Path) -> None:
     """In records of TLS as in the clear."""
     content = bytes(range(256)) * 8_000
