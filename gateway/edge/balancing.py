@@ -30,8 +30,8 @@ class Standing:
         "_failed_checks",
         "_next_pause",
         "_refused",
-        "_silent",
         "_trying",
+        "_unanswered",
         "pause",
     )
 
@@ -41,7 +41,7 @@ class Standing:
         """For how many seconds it was put aside last."""
         self._next_pause = FIRST_PAUSE
         self._refused = 0
-        self._silent = 0
+        self._unanswered = 0
         self._failed_checks = 0
         self._aside_until = -inf
         self._trying = False
@@ -49,7 +49,7 @@ class Standing:
     @property
     def aside(self) -> bool:
         """Whether it is put aside for what became of requests, be its pause over or not."""
-        return self._refused >= FAILURES or self._silent >= FAILURES
+        return self._refused >= FAILURES or self._unanswered >= FAILURES
 
     @property
     def sound(self) -> bool:
@@ -85,10 +85,10 @@ class Standing:
         self._refused += 1
         return self._put_aside(before, now)
 
-    def fall_silent(self, now: float) -> bool:
+    def fail_to_answer(self, now: float) -> bool:
         """Note that it did not answer a request; say whether that puts it aside, perhaps again."""
         before = self.aside
-        self._silent += 1
+        self._unanswered += 1
         return self._put_aside(before, now)
 
     def accept(self) -> None:
@@ -97,7 +97,7 @@ class Standing:
 
     def answer(self) -> None:
         """Note that it answered."""
-        self._refused = self._silent = 0
+        self._refused = self._unanswered = 0
         self._next_pause = FIRST_PAUSE
         self._trying = False
 

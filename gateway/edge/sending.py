@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 CONTINUE_SECONDS: Final = 1.0
 """How long the application has the word whether a body that waits is wanted."""
 _REPLAYABLE: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+_UNANSWERED: Final = frozenset({Refusal.UPSTREAM_TIMEOUT, Refusal.UPSTREAM_BROKEN})
+"""What says of the upstream that nothing usable comes from it, where no answer has begun."""
 
 
 class Phase(Enum):
@@ -158,6 +160,7 @@ class Sending(ABC):
         if not connection.used or self.method not in _REPLAYABLE:
             return False
         self._retried = True
+        self._connection = None
         self._connecting = self._down.edge.spawn(self._connect())
         return True
 
@@ -251,9 +254,6 @@ class Sending(ABC):
     def time_out(self) -> None:
         """Give up waiting for the application, or for the rest of the request."""
         upload = self._upload
-        silent = not self.answering and (upload is None or upload.complete or upload.held)
-        if silent and self._connection is not None:
-            self._connection.fell_silent()
         if upload is None or upload.complete or self.answering:
             late = "the answer stopped coming" if self.answering else "no answer in time"
             self._fail(Refusal.UPSTREAM_TIMEOUT, late)
@@ -299,10 +299,12 @@ class Sending(ABC):
         self._phase = DONE
         self._connecting = None
         where: object = self.shape.service
-        if self._connection is not None:
-            where = self._connection.upstream
-            self._connection.discard()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            where = connection.upstream
+            if not begun and refusal in _UNANSWERED:
+                connection.unanswered(why)
+            connection.discard()
         self._down.exchange_failed(refusal, f"{where}: {why}", begun=begun)
 
 

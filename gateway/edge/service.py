@@ -50,10 +50,10 @@ class WatchedPool(Pool):
         """Learn that the upstream has answered on a connection that does not come back."""
         self.standing.answer()
 
-    def note_silence(self) -> None:
-        """Learn that the upstream has not answered in time."""
-        if not self.alone and self.standing.fall_silent(_now()):
-            self._tell("no answer in time")
+    def note_unanswered(self, why: str) -> None:
+        """Learn that the upstream has not answered a request, and *why* that is said."""
+        if not self.alone and self.standing.fail_to_answer(_now()):
+            self._tell(why)
 
     async def connect(self, seconds: float) -> UpstreamConnection:
         """Open a connection; raise `OSError` or `TimeoutError`, after taking note of it."""

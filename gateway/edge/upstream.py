@@ -177,9 +177,9 @@ class UpstreamConnection(Receiver):
         """Note an answer on a connection that is not given back."""
         self._pool.note_answer()
 
-    def fell_silent(self) -> None:
-        """Note that an answer did not come in time."""
-        self._pool.note_silence()
+    def unanswered(self, why: str) -> None:
+        """Note that a request got no answer, or none that is one."""
+        self._pool.note_unanswered(why)
 
     def discard(self) -> None:
         """Close for good, without a word to the customer."""
@@ -221,8 +221,8 @@ class Pool:
     def note_answer(self) -> None:
         """Learn that the upstream has answered on a connection that does not come back."""
 
-    def note_silence(self) -> None:
-        """Learn that the upstream has not answered in time."""
+    def note_unanswered(self, why: str) -> None:
+        """Learn that the upstream has not answered a request, and *why* that is said."""
 
     def take(self) -> UpstreamConnection | None:
         """Return the connection that was used last, or None where none is idle.

@@ -15,7 +15,7 @@ from gateway.edge.balancing import (
 )
 
 COUNT = 3
-HOW = [Standing.refuse, Standing.fall_silent]
+HOW = [Standing.refuse, Standing.fail_to_answer]
 
 
 def fail(standing: Standing, how: Callable[[Standing, float], bool], now: float) -> list[bool]:
@@ -51,7 +51,7 @@ def test_a_connection_is_no_answer() -> None:
     said = []
     for _ in range(FAILURES):
         standing.accept()
-        said.append(standing.fall_silent(0.0))
+        said.append(standing.fail_to_answer(0.0))
     assert said[-1]
 
 
@@ -75,8 +75,8 @@ def test_one_request_tries_and_the_pause_grows_with_each_that_fails() -> None:
 def test_stragglers_do_not_lengthen_the_pause() -> None:
     """A hundred requests that were under way say what the first three have said."""
     standing = Standing()
-    fail(standing, Standing.fall_silent, 0.0)
-    assert not any(standing.fall_silent(0.0) for _ in range(100))
+    fail(standing, Standing.fail_to_answer, 0.0)
+    assert not any(standing.fail_to_answer(0.0) for _ in range(100))
     assert standing.due(FIRST_PAUSE)
 
 
@@ -185,15 +185,15 @@ class Upstreams(RuleBasedStateMachine):
         self.under_way.append(found)
 
     @precondition(lambda self: self.under_way)
-    @rule(data=st.data(), how=st.sampled_from(["refuse", "fall_silent", "accept", "answer"]))
+    @rule(data=st.data(), how=st.sampled_from(["refuse", "fail_to_answer", "accept", "answer"]))
     def outcome(self, data: st.DataObject, how: str) -> None:
         position = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
         standing = self.standings[position]
         match how:
             case "refuse":
                 standing.refuse(self.now)
-            case "fall_silent":
-                standing.fall_silent(self.now)
+            case "fail_to_answer":
+                standing.fail_to_answer(self.now)
             case "accept":
                 standing.accept()
             case _:

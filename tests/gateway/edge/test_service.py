@@ -1,6 +1,6 @@
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -196,7 +196,7 @@ async def test_an_upstream_that_does_not_answer_is_put_aside(
         mute, other = watched(service, 0), watched(service, 1)
         for _ in range(FAILURES):
             connection = await soon(mute.connect(5))
-            connection.fell_silent()
+            connection.unanswered("no answer in time")
             connection.discard()
         assert caplog.messages == [f"{mute.upstream} is put aside for 1 s: no answer in time"]
         assert {(await taken(service)).upstream for _ in range(3)} == {other.upstream}
@@ -350,6 +350,59 @@ async def test_requests_that_were_not_answered_put_an_upstream_aside(stage: Stag
         visitor = await stage.enter()
         assert (await visitor.ask("/after")).status == 200
     assert len(stage.wiki.requests) == FAILURES
+
+
+def closing(line: Line) -> None:
+    """End the connection before anything is read."""
+    line.close()
+
+
+def breaking(line: Line) -> None:
+    """Break the connection."""
+    line.reset()
+
+
+def babbling(line: Line) -> None:
+    """Say what is no answer."""
+    line.send(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    "how, why",
+    [
+        (closing, "the connection closed before the response"),
+        (breaking, "the connection closed before the response"),
+        (babbling, ""),
+    ],
+)
+async def test_an_upstream_whose_answers_are_none_is_put_aside(
+    stage: Stage,
+    caplog: pytest.LogCaptureFixture,
+    how: Callable[[Line], None],
+    why: str,
+    method: str,
+) -> None:
+    """Though it takes connections, and is the first to have nothing to do; the log says why."""
+
+    async def useless(line: Line) -> None:
+        how(line)
+        await line.wait_ended()
+
+    caplog.set_level(logging.WARNING, LOG)
+    stage.wiki.script = useless
+    several(stage, at(stage.wiki), at(stage.crm))
+    statuses = []
+    for _ in range(3 * FAILURES):
+        visitor = await stage.enter()
+        body = b"" if method == "GET" else b"hello"
+        length = b"Content-Length: %d" % len(body)
+        await visitor.wire.send(visitor.request("/", method, length, body=body))
+        statuses.append((await visitor.wire.reply(method)).status)
+    assert statuses.count(502) == FAILURES
+    assert statuses.count(200) == 2 * FAILURES
+    (line,) = [line for line in caplog.messages if "aside" in line]
+    assert line.startswith(f"{at(stage.wiki)} is put aside for 1 s: {why}")
 
 
 async def test_a_websocket_counts_as_a_request_under_way(stage: Stage) -> None:

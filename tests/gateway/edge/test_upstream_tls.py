@@ -11,6 +11,8 @@ import pytest
 
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import Upstream, UpstreamTLS
+from gateway.edge.balancing import FAILURES
+from gateway.edge.service import WatchedPool
 from gateway.edge.upstream_tls import UpstreamContext
 from tests.gateway.edge.authority import Authority, make_authority
 from tests.gateway.edge.recorder import Line, Recorder, Script, ok, polite
@@ -266,3 +268,29 @@ async def test_an_idle_connection_that_was_closed_is_not_used(
         assert await ask(visitor, "GET") == 200
         assert await ask(visitor, "POST") == 502
         assert wiki.received.count(b"POST") == 1
+
+
+@pytest.mark.parametrize("body, counts", [(b"", True), (b"x" * 10_000, False)])
+async def test_who_may_have_refused_a_body_is_not_put_aside(
+    stage: Stage, authority: Authority, body: bytes, *, counts: bool
+) -> None:
+    """The connection that breaks takes what the application has said of the body with it."""
+
+    async def break_off(line: Line) -> None:
+        await line.head()
+        line.reset()
+
+    async with secure(authority.server(LOCAL), break_off) as wiki:
+        nowhere = Upstream("localhost", 0, unix_path="/nowhere/at.all")
+        upstreams = (Upstream(LOCAL, wiki.port, tls=True), nowhere)
+        app = application("wiki", upstreams, tls=UpstreamTLS(ca=str(authority.file)))
+        stage.edge.adopt(stage.applications(wiki=app))
+        pool = stage.edge.services.of(app).pools[0]
+        assert isinstance(pool, WatchedPool)
+        for _ in range(FAILURES):
+            visitor = await stage.enter()
+            length = b"Content-Length: %d" % len(body)
+            await visitor.wire.send(visitor.request("/", "POST", length, body=body))
+            assert (await soon(visitor.wire.reply("POST"))).status == 502
+        assert len(wiki.lines) == FAILURES
+        assert pool.standing.aside is counts
