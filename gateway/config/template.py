@@ -512,7 +512,7 @@ def _limit_settings() -> tuple[Setting, ...]:
             "connections",
             str(limits.connections),
             "How many connections one worker serves at once. When all are taken, those\n"
-            "without a certificate go first.",
+            "without a good certificate go first.",
         ),
         Setting(
             "certificate_connections",

@@ -5,6 +5,7 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import chain
 from typing import Final, Generic, Protocol, TypeVar
 
 from gateway.core.people import Fingerprint
@@ -70,6 +71,7 @@ class Connections(Generic[C]):
         self._arriving: dict[Newcomer, None] = {}
         self._all: set[C] = set()
         self._strangers: dict[C, None] = {}
+        self._unjudged: dict[C, None] = {}
         self._by_fingerprint: dict[Fingerprint, set[C]] = {}
 
     def __len__(self) -> int:
@@ -82,8 +84,12 @@ class Connections(Generic[C]):
 
     @property
     def held(self) -> int:
-        """How many are of people with a certificate, which nobody has to leave for."""
-        return len(self._all) - len(self._strangers)
+        """How many are of people with a good certificate, which nobody has to leave for."""
+        return len(self._all) - len(self._strangers) - len(self._unjudged)
+
+    def unjudged(self) -> list[C]:
+        """Return those of whose certificates nobody has said yet whether they are good."""
+        return [*self._unjudged]
 
     # Coming -----------------------------------------------------------------
 
@@ -91,8 +97,9 @@ class Connections(Generic[C]):
         """Cut whoever must go for one more connection; say whether there is room for it.
 
         The oldest handshake goes for a new one. When all connections are taken a
-        stranger goes, that is one without a certificate: never a holder of one. Where
-        holders have taken them all, there is room for `TOLD` more, who are only told so.
+        stranger goes, that is one without a good certificate, then a handshake, then one whose
+        certificate was not judged yet: never a holder of a good one. Where holders have
+        taken them all, there is room for `TOLD` more, who are only told so.
         """
         if len(self._arriving) >= limits.handshakes:
             self._evict(next(iter(self._arriving)))
@@ -102,7 +109,8 @@ class Connections(Generic[C]):
         if leaving is None:
             if self.held >= limits.connections and len(self) < limits.connections + TOLD:
                 return True
-            leaving = next(iter(self._arriving), None)
+            others: Iterator[Newcomer] = chain(self._arriving, self._unjudged)
+            leaving = next(others, None)
         if leaving is not None:
             self._evict(leaving)
         return leaving is not None
@@ -130,14 +138,26 @@ class Connections(Generic[C]):
         if fingerprint is None:
             self._strangers[connection] = None
         else:
+            self._unjudged[connection] = None
             self._by_fingerprint.setdefault(fingerprint, set()).add(connection)
+
+    def hold(self, connection: C) -> None:
+        """Let nobody take the room of *connection*: its certificate is good."""
+        self._unjudged.pop(connection, None)
+        self._strangers.pop(connection, None)
+
+    def doubt(self, connection: C) -> None:
+        """Let *connection* go before others: its certificate opens nothing."""
+        if connection in self._all:
+            self._unjudged.pop(connection, None)
+            self._strangers[connection] = None
 
     def remove(self, connection: C) -> None:
         """Strike out a connection that is closed."""
         self._all.discard(connection)
-        if connection.fingerprint is None:
-            self._strangers.pop(connection, None)
-        else:
+        self._strangers.pop(connection, None)
+        self._unjudged.pop(connection, None)
+        if connection.fingerprint is not None:
             same = self._by_fingerprint.get(connection.fingerprint, set())
             same.discard(connection)
             if not same:

@@ -76,6 +76,11 @@ class Downstream(Stream):
         self._crowded = crowded
         self._reached: Reached | None = None
         self._ends: datetime | None = None
+        """When its certificate ends, once that is known to be good."""
+        self._doubted = False
+        """Whether its certificate is known to open nothing."""
+        self._asked = False
+        """Whether there was a verdict on a request."""
         self._known_until: datetime | None = None
         self._begun = False
         self._memo = Memo()
@@ -87,7 +92,9 @@ class Downstream(Stream):
     def begin(self) -> None:
         """Wait for the first request."""
         self._await_request()
-        if self._crowded:
+        self._look_up_holder()
+        if self._crowded or self._doubted:
+            # Whoever comes to be told something is not waited for.
             self.deadline = self.edge.tick + self.edge.head_seconds
         if self._channel is not None:
             # It may have asked, or said goodbye, in the same breath as it shook hands.
@@ -279,6 +286,7 @@ class Downstream(Stream):
     def _act(self, verdict: Verdict, head: RequestHead, block: bytes) -> None:
         if verdict.event is not None:
             self.edge.tell(verdict.event, self.meter.id)
+        self._asked = True
         if self._ends is None:
             self._remember_holder(verdict)
         if isinstance(verdict, Forward):
@@ -327,20 +335,33 @@ class Downstream(Stream):
         return too_large(head.body, body_maximum(self.edge.limits, application))
 
     def _remember_holder(self, verdict: Verdict) -> None:
-        if self.fingerprint is None:
-            return
         if isinstance(verdict, Forward) and verdict.grant is not None:
             # Memory may have lost whom the grant still knows.
-            holder: Holder | HolderMissing | None = verdict.grant.holder
+            self.rest_on(verdict.grant.holder)
         else:
-            holder = self.edge.admission.holder(self.fingerprint)
-        if holder is not None and not isinstance(holder, HolderMissing):
+            self._look_up_holder()
+
+    def _look_up_holder(self) -> None:
+        """Take in what memory knows of the certificate, if there is one and it does."""
+        if self.fingerprint is None:
+            return
+        admission = self.edge.admission
+        holder = admission.holder(self.fingerprint, self.peer.certificate)
+        if isinstance(holder, HolderMissing):
+            return
+        if admission.judge_holder(holder, self.edge.clock()) is not None or holder is None:
+            self.user, self.trust = ("", "") if holder is None else (holder.user, holder.trust)
+            self._doubted = True
+            self.edge.connections.doubt(self)
+        else:
             self.rest_on(holder)
 
     def rest_on(self, holder: Holder) -> None:
-        """Take in what is known now of whose certificate it is, and for how long it is good."""
+        """Take in whose certificate it is, that it is good now, and for how long."""
         self.user, self.trust = holder.user, holder.trust
         self._ends, self._known_until = holder.ends, holder.good_until
+        self._doubted = False
+        self.edge.connections.hold(self)
 
     def _start(self, exchange: Exchange) -> None:
         self._state = EXCHANGE
@@ -424,9 +445,14 @@ class Downstream(Stream):
             self._abort()
 
     @property
-    def at_first_contact(self) -> bool:
-        """Whether its first request waits for the gate: nothing rests on it, or did before."""
-        return self._state is State.JUDGING and self._ends is None
+    def awaits_refusal(self) -> bool:
+        """Whether nothing rests on it, or did before, and a page is what tells it so."""
+        return self._doubted or (self._state is State.JUDGING and not self._asked)
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing is asked on it, nor begun to be."""
+        return self._state is HEAD and not self._buffer
 
     def ends_at(self) -> datetime | None:
         """Return when the certificate, or the session of what is under way, ends."""

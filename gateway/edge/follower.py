@@ -106,6 +106,35 @@ async def watch_turns(edge: Edge) -> None:
             asking = edge.spawn(_judge_anew(edge, [*unknown]))
 
 
+async def watch_silent(edge: Edge) -> None:
+    """Have the certificates of those judged who have come in and ask nothing, for ever.
+
+    A first request has that done by itself; who makes none would hold a place without right.
+    """
+    asking: asyncio.Task[None] | None = None
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        silent = [one for one in edge.connections.unjudged() if one.silent]
+        if silent and (asking is None or asking.done()):
+            asking = edge.spawn(_judge_silent(edge, silent))
+
+
+async def _judge_silent(edge: Edge, connections: list[Downstream]) -> None:
+    for connection in connections:
+        # Time passes, and what asks meanwhile has itself judged, and is told by a page.
+        if connection.fingerprint is None or not connection.silent:
+            continue
+        # With the certificate itself, which the verifier may have to see.
+        holder = edge.admission.holder(connection.fingerprint, connection.peer.certificate)
+        try:
+            if isinstance(holder, HolderMissing):
+                await edge.admission.learn(holder)
+        except StoreUnavailable as error:
+            edge.note("%s: not judged yet: %s", connection.peer.address, error)
+        else:
+            await _judge_known(edge, [connection])
+
+
 async def _judge_anew(edge: Edge, connections: list[Downstream]) -> None:
     wait = _FIRST_WAIT
     while connections := await _judge_known(edge, connections):
@@ -193,8 +222,8 @@ def _judge(
     if refusal is not None or holder is None:
         reason = refusal or Refusal.CERTIFICATE_UNKNOWN
         # Those too that came in while the store was asked. Whose first request waits for this
-        # very verdict has been granted nothing, and is told by a page.
-        count = cut_all([one for one in present if not one.at_first_contact], reason)
+        # very verdict, or who was refused, has been granted nothing, and is told by a page.
+        count = cut_all([one for one in present if not one.awaits_refusal], reason)
         if count:
             _tell_cut(edge, holder, reason, count)
         return {}

@@ -19,7 +19,7 @@ from gateway.edge.admission import Admission
 from gateway.edge.arrival import Arrival
 from gateway.edge.cut_reasons import CutReason
 from gateway.edge.edge import Edge
-from gateway.edge.follower import distrust, follow, reconsider, watch_turns
+from gateway.edge.follower import distrust, follow, reconsider, watch_silent, watch_turns
 from gateway.edge.gate import Gate
 from gateway.edge.presenting import Elsewhere
 from gateway.edge.telemetry import Telemetry
@@ -151,6 +151,7 @@ class Worker:
                 group.create_task(follow(self.edge, heard.set)),
                 group.create_task(self.edge.sweep()),
                 group.create_task(watch_turns(self.edge)),
+                group.create_task(watch_silent(self.edge)),
             )
             # Not before the feed was heard: until then everybody would be refused.
             if await _first(heard, stopping):

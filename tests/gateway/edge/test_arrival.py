@@ -84,7 +84,7 @@ async def test_where_people_hold_all_connections_one_more_is_told_so(
     """With 503 and a page, and nobody has to leave for it; when there is room it is served."""
     async with open_stage(made, tmp_path, {"connections": 2}) as stage:
         first, second = [await stage.connect(WIKI, made.anna) for _ in range(2)]
-        await until(lambda: len(stage.connections) == 2)
+        await until(lambda: stage.edge.connections.held == 2)
         third = await stage.connect(WIKI, made.bruno)
         reply = await third.ask(GET)
         assert (reply.status, reply.refusal) == (503, Refusal.OVERLOADED)
@@ -96,6 +96,48 @@ async def test_where_people_hold_all_connections_one_more_is_told_so(
         await until(lambda: len(stage.connections) == 1)
         again = await stage.connect(WIKI, made.bruno)
         assert (await again.ask(GET)).refusal == Refusal.NOT_ALLOWED
+
+
+async def test_certificates_that_open_nothing_keep_nobody_out(
+    made: MadeSite, tmp_path: Path
+) -> None:
+    """Whether nobody has looked at them yet, or they are known to be expired."""
+    async with open_stage(made, tmp_path, {"connections": 3}) as stage:
+        for _ in range(3):
+            await stage.connect(WIKI, made.expired)
+        anna = await stage.connect(WIKI, made.anna)
+        assert (await anna.ask(GET)).refusal == Refusal.SESSION_REQUIRED
+        told = await stage.connect(WIKI, made.expired)
+        assert (await told.ask(GET)).refusal == Refusal.CERTIFICATE_EXPIRED
+        for _ in range(5):
+            await stage.connect(WIKI, made.expired)
+            assert stage.edge.connections.held == 1
+        for _ in range(2):
+            again = await stage.connect(WIKI, made.anna)
+            assert (await again.ask(GET)).refusal == Refusal.SESSION_REQUIRED
+        assert (await anna.ask(GET)).refusal == Refusal.SESSION_REQUIRED
+
+
+async def test_a_certificate_is_known_at_the_handshake_where_memory_knows_it(
+    made: MadeSite, tmp_path: Path
+) -> None:
+    """Who is good holds the place without a request; who is not has the time of a head to ask."""
+    async with open_stage(made, tmp_path) as stage:
+        await (await stage.connect(WIKI, made.anna)).ask(GET)
+        await (told := await stage.connect(WIKI, made.expired)).ask(GET)
+        told.reset()
+        await until(lambda: len(stage.connections) == 1)
+        asked = [*stage.held.asked]
+        await stage.connect(WIKI, made.anna)
+        assert stage.edge.connections.held == 2
+        expired = await stage.connect(WIKI, made.expired)
+        assert (stage.edge.connections.held, len(stage.connections)) == (2, 3)
+        assert stage.held.asked == asked
+        stage.sweep()
+        assert len(stage.connections) == 3
+        stage.sweep(after=stage.site.limits.request_head.total_seconds() + 1)
+        assert await expired.read() == b""
+        assert expired.end is End.CLOSED
 
 
 async def test_far_too_many_connections_of_a_certificate_are_not_kept(

@@ -125,6 +125,7 @@ async def test_a_stranger_goes_before_anybody_is_refused() -> None:
     holder, busy, first, second = Line(ANNA), Line(exchange="a page"), Line(), Line()
     for line in (holder, busy, first, second):
         register.add(line)
+    register.hold(holder)
     for _ in range(4):
         assert register.make_room(limits)
         register.arrive(Line())
@@ -137,11 +138,64 @@ async def test_an_unfinished_handshake_goes_when_there_is_no_other_stranger() ->
     """A slow one keeps nobody out, however few connections are left."""
     register: Connections[Line] = Connections()
     limits = Limits(connections=2)
-    newcomer = Line()
-    register.add(Line(ANNA))
+    newcomer, holder = Line(), Line(ANNA)
+    register.add(holder)
+    register.hold(holder)
     register.arrive(newcomer)
     assert register.make_room(limits)
     assert newcomer.done
+
+
+async def test_who_was_not_judged_goes_after_strangers_and_handshakes() -> None:
+    """But before anybody is turned away: so it is no use to hold places and ask nothing."""
+    register: Connections[Line] = Connections()
+    limits = Limits(connections=4)
+    good, unjudged, bad, newcomer = Line(ANNA), Line(BRUNO), Line(BRUNO), Line()
+    for line in (good, unjudged, bad):
+        register.add(line)
+    register.hold(good)
+    register.doubt(bad)
+    register.arrive(newcomer)
+    assert (register.held, register.unjudged()) == (1, [unjudged])
+    gone = []
+    for _ in range(3):
+        assert register.make_room(limits)
+        gone.append([bool(line.done) for line in (bad, newcomer, unjudged)])
+        register.arrive(late := Line())
+        register.enter(late, late)
+        register.hold(late)
+    assert gone == [[True, False, False], [True, True, False], [True, True, True]]
+    assert good.done == []
+    assert register.held == 4
+
+
+async def test_a_verdict_on_who_is_gone_changes_nothing() -> None:
+    """It may come late."""
+    register: Connections[Line] = Connections()
+    line = Line(ANNA)
+    register.add(line)
+    register.remove(line)
+    register.doubt(line)
+    register.hold(line)
+    register.doubt(line)
+    assert (len(register), register.held, register.unjudged()) == (0, 0, [])
+    assert register.make_room(Limits(connections=1))
+    assert line.done == []
+
+
+async def test_a_verdict_may_change() -> None:
+    """Who was let go for others is kept, once the certificate is good; and the other way round."""
+    register: Connections[Line] = Connections()
+    line = Line(ANNA)
+    register.add(line)
+    for _ in range(2):
+        register.doubt(line)
+        assert register.held == 0
+        register.hold(line)
+        assert register.held == 1
+    register.doubt(line)
+    assert register.make_room(Limits(connections=1))
+    assert line.done
 
 
 async def test_where_all_hold_certificates_nobody_goes() -> None:
@@ -151,6 +205,7 @@ async def test_where_all_hold_certificates_nobody_goes() -> None:
     holders = [Line(ANNA), Line(BRUNO)]
     for line in holders:
         register.add(line)
+        register.hold(line)
     told = [Line() for _ in range(TOLD)]
     for line in told:
         assert register.make_room(limits)
@@ -159,8 +214,10 @@ async def test_where_all_hold_certificates_nobody_goes() -> None:
     assert register.make_room(limits)
     assert [bool(line.done) for line in told] == [True] + [False] * (TOLD - 1)
     for line in told[1:]:
-        register.enter(line, Line(ANNA))
-    register.add(Line(BRUNO))
+        register.enter(line, entered := Line(ANNA))
+        register.hold(entered)
+    register.add(last := Line(BRUNO))
+    register.hold(last)
     assert register.held == 2 + TOLD
     assert not register.make_room(limits)
     assert [line.done for line in holders] == [[], []]

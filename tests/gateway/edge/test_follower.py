@@ -512,6 +512,66 @@ async def test_signing_out_ends_after_the_portal_has_said_so(stage: Stage) -> No
     assert anna.wire.end is End.CLOSED
 
 
+# Who asks nothing -------------------------------------------------------------
+
+
+async def test_a_certificate_is_judged_though_nothing_is_asked(stage: Stage) -> None:
+    """So a good one holds its place, and its end ends the connection."""
+    wire = await stage.connect(WIKI, stage.made.anna)
+    await until(lambda: stage.edge.connections.held)
+    (connection,) = stage.connections
+    ends = connection.ends_at()
+    assert ends is not None
+    assert connection.user == "anna"
+    stage.clock.shift = ends - stage.clock() + timedelta(seconds=1)
+    assert await wire.read_all() == b""
+    assert wire.end is not End.CLOSED
+    assert stage.held.asked.count(Question.HOLDER) == 1
+
+
+@pytest.mark.parametrize("what", ["revoke", "hold", "disable", "remove"])
+async def test_who_was_refused_before_and_asks_nothing_does_not_stay(
+    stage: Stage, what: str
+) -> None:
+    """The certificate opened nothing before it came: it is cut, and the next one is told."""
+    anna = await stage.enter()
+    await change(stage, what, anna)
+    assert await anna.wire.read_all() == b""
+    await until(lambda: not stage.connections)
+    stage.edge.admission.forget_everything()
+    wire = await stage.connect(WIKI, stage.made.anna)
+    assert await wire.read_all() == b""
+    assert wire.end is not End.CLOSED
+    again = await stage.connect(WIKI, stage.made.anna)
+    assert (await again.ask(anna.request())).refusal == CHANGES[what]
+
+
+async def test_a_page_is_not_cut_by_a_verdict_on_who_asks_nothing(stage: Stage) -> None:
+    """Both have come with the same certificate, which is expired."""
+    silent = await stage.connect(WIKI, stage.made.expired)
+    told = await stage.connect(WIKI, stage.made.expired)
+    reply = await told.ask(f"GET / HTTP/1.1\r\nHost: {WIKI}\r\n\r\n".encode())
+    assert reply.refusal == Refusal.CERTIFICATE_EXPIRED
+    assert await silent.read_all() == b""
+    assert silent.end is not End.CLOSED
+    stage.sweep()
+    assert await told.read_all() == b""
+    assert told.end is End.CLOSED
+    event = await stage.wait_for_audit(AuditKind.CONNECTION_CUT, "certificate-expired")
+    assert event.detail == {"connections": "1"}
+
+
+async def test_who_asks_nothing_is_judged_when_the_store_answers_again(stage: Stage) -> None:
+    """Until then it stays, and goes before anybody is turned away."""
+    stage.held.fail(Question.HOLDER)
+    wire = await stage.connect(WIKI, stage.made.expired)
+    await until(lambda: stage.held.asked.count(Question.HOLDER) > 1)
+    assert wire.end is None
+    assert len(stage.edge.connections.unjudged()) == 1
+    stage.held.heal()
+    assert await wire.read_all() == b""
+
+
 # Races ----------------------------------------------------------------------
 
 

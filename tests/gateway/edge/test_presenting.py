@@ -113,6 +113,19 @@ async def enter(stage: Stage, card: Stick) -> Visitor:
     return Visitor(wire, WIKI, stage.cookie(session), session)
 
 
+async def test_it_is_judged_though_nothing_is_asked(trusting: Stage, corp: Corp) -> None:
+    """Shown to the verifier like that of a request, and held to what it says."""
+    card = corp.card()
+    await trusting.connect(WIKI, card)
+    await soon(shown(trusting))
+    assert trusting.edge.connections.held == 0
+    await judge(trusting, good(trusting, card))
+    await until(lambda: trusting.edge.connections.held)
+    (connection,) = trusting.connections
+    assert connection.trust
+    assert connection.ends_at() is not None
+
+
 async def refused(stage: Stage, card: Stick, verdict: Verdict) -> object:
     """Show *card* for the first time, and return how it is refused."""
     wire = await stage.connect(WIKI, card)
