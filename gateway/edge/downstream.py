@@ -118,10 +118,11 @@ class Downstream(Stream):
         self.deadline = self.edge.tick + self.edge.idle_seconds
 
     def _take(self, pieces: list[bytes]) -> None:
-        state = self._state
-        if state is EXCHANGE and self.exchange is not None and self.exchange.wants_body:
+        state, exchange = self._state, self.exchange
+        if state is EXCHANGE and exchange is not None and exchange.wants_body:
             self.meter.received += sum(map(len, pieces))
-            self._buffer += self.exchange.request_data(pieces)
+            self._buffer += exchange.request_data(pieces)
+            self._make_place()
             return
         data = b"".join(pieces)
         self.meter.received += len(data)

@@ -4,21 +4,18 @@ The event loop fills it and has it looked at within the same step, so nobody can
 another's bytes there; and whoever takes bytes from it copies or decrypts them before that
 step ends. Bytes of their own for each read would be allocated, copied and given back: half a
 millisecond for 10 MiB, and 0.4 microseconds for a request.
+
+How much of it is offered bounds what one read can bring, and so what is held of a
+connection when nobody takes it.
 """
 
-from asyncio import BufferedProtocol
 from typing import Final
 
-RECEIVED: Final = memoryview(bytearray(256 * 1024))
-"""As much as a kernel has ready of one connection, in most cases."""
+RECEIVED: Final = memoryview(bytearray(512 * 1024))
 
-
-class Receiver(BufferedProtocol):
-    """A protocol that is read for into `RECEIVED`."""
-
-    __slots__ = ()
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Return where to read to."""
-        del sizehint
-        return RECEIVED
+FOR_ANY: Final = RECEIVED[: 64 * 1024]
+"""For what a client says when nobody has asked it for much: it may have to wait in memory."""
+FOR_ANSWERS: Final = RECEIVED[: 256 * 1024]
+"""For what applications answer: of one whose client takes nothing, one read lies encrypted."""
+FOR_BODIES: Final = RECEIVED
+"""For bodies on their way to an application: the more at once, the less does each MiB cost."""

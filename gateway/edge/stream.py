@@ -15,7 +15,7 @@ from gateway.edge.connections import LINGER_SECONDS
 from gateway.edge.cut_reasons import CutReason
 from gateway.edge.exchange import Exchange
 from gateway.edge.meter import Meter
-from gateway.edge.receiving import RECEIVED, Receiver
+from gateway.edge.receiving import FOR_ANY, FOR_BODIES, RECEIVED
 from gateway.edge.tls import Channel
 from gateway.edge.tunnel import Tunnel
 from gateway.edge.untaken import untaken_octets
@@ -44,7 +44,7 @@ EXCHANGE: Final = State.EXCHANGE
 CLOSED: Final = State.CLOSED
 
 
-class Stream(Receiver, ABC):
+class Stream(asyncio.BufferedProtocol, ABC):
     """A client's connection as bytes in clear, from the end of its handshake on."""
 
     def __init__(self, edge: "Edge", transport: asyncio.Transport, channel: Channel | None) -> None:
@@ -60,11 +60,18 @@ class Stream(Receiver, ABC):
         self._state = HEAD
         self._buffer = b""
         """What has come, and nobody has taken yet."""
+        self._place = FOR_ANY
+        """Where it is read to; of all that is offered here, the bytes lie at the beginning."""
         self._held = False
         self._congested = False
         self._untaken = 0
 
     # From the client ----------------------------------------------------------
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where to read the client's bytes to."""
+        del sizehint
+        return self._place
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what was read of the client's bytes."""
@@ -182,6 +189,12 @@ class Stream(Receiver, ABC):
         self.hold_reading(False)
         if data and self.exchange is not None:
             self._buffer = self.exchange.request_data([data])
+        self._make_place()
+
+    def _make_place(self) -> None:
+        """Offer room for much at once while a body is on its way, and for little else."""
+        wanted = self.exchange is not None and self.exchange.wants_body
+        self._place = FOR_BODIES if wanted else FOR_ANY
 
     def watch_taking(self) -> None:
         """Give a client that holds the answer back its time, and any other all the time there is.

@@ -39,6 +39,10 @@ _CIPHERS: Final = (
 )
 _DER: Final = 2  # ENCODING_DER of the _ssl module
 _LARGE: Final = RECORD_MAXIMUM // 2
+_RECORD: Final = 5 + RECORD_MAXIMUM + 256
+"""A whole record (RFC 8446, section 5.2)."""
+_STEP: Final = 64 * 1024
+"""How much is given to a BIO at once: it keeps the room that it has needed."""
 # One buffer serves every connection of the process: it is filled and copied
 # out of within one call, never across an await.
 _buffer = memoryview(bytearray(RECORD_MAXIMUM))
@@ -307,27 +311,36 @@ class Channel:
         pieces: list[bytes] = []
         if session is None or self.ended:
             return pieces
-        incoming.write(data)
-        try:
-            # One read takes one record. What is asked of an empty BIO ends in
-            # an exception, so it is asked only while there are bytes.
-            while waiting := incoming.pending:
-                if waiting > _LARGE:
-                    # A record that is nearly full is read into bytes of its own; for a
-                    # small one they would be mostly empty, and cost more than a copy.
-                    piece: bytes = session.read(RECORD_MAXIMUM)
-                else:
-                    count: int = session.read(RECORD_MAXIMUM, _buffer)
-                    piece = bytes(_buffer[:count])
-                if not piece:
-                    self.ended = True
-                    break
-                pieces.append(piece)
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLError:
-            self.ended = True
-        return pieces
+        rest: bytes | memoryview = b""
+        while True:
+            if len(data) > _STEP:
+                data, rest = data[:_STEP], data[_STEP:]
+            incoming.write(data)
+            # One read takes one record. What is asked for more than there is ends in an
+            # exception, so it is asked only while there are bytes, or enough of them.
+            enough = _RECORD if rest else 0
+            try:
+                while (waiting := incoming.pending) > enough:
+                    if waiting > _LARGE:
+                        # A record that is nearly full is read into bytes of its own; for a
+                        # small one they would be mostly empty, and cost more than a copy.
+                        piece: bytes = session.read(RECORD_MAXIMUM)
+                    else:
+                        count: int = session.read(RECORD_MAXIMUM, _buffer)
+                        piece = bytes(_buffer[:count])
+                    if not piece:
+                        self.ended = True
+                        return pieces
+                    pieces.append(piece)
+            except ssl.SSLWantReadError:
+                # Also where enough had come, but a message of the handshake before it.
+                pass
+            except ssl.SSLError:
+                self.ended = True
+                return pieces
+            if not rest:
+                return pieces
+            data, rest = rest, b""
 
     def encrypt(self, data: bytes | memoryview) -> bytes:
         """Return the records that carry *data*."""

@@ -12,7 +12,7 @@ from typing import Final, Protocol, TypeVar, cast
 
 from gateway.core.site import Upstream
 from gateway.edge.access_log import OTHER_SHOWN, quoted
-from gateway.edge.receiving import RECEIVED, Receiver
+from gateway.edge.receiving import FOR_ANSWERS, RECEIVED
 from gateway.edge.upstream_tls import UpstreamContext
 
 log = logging.getLogger("pusterla.edge")
@@ -44,7 +44,7 @@ class Customer(Protocol):
         ...
 
 
-class UpstreamConnection(Receiver):
+class UpstreamConnection(asyncio.BufferedProtocol):
     """One connection to an application, used by one customer at a time."""
 
     __slots__ = (
@@ -77,6 +77,11 @@ class UpstreamConnection(Receiver):
         self.transport = cast("asyncio.Transport", transport)
         self._descriptor = transport.get_extra_info("socket").fileno()
         self._pool.count += 1
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where to read the application's bytes to."""
+        del sizehint
+        return FOR_ANSWERS
 
     def buffer_updated(self, nbytes: int) -> None:
         """Hand what was read to the customer; bytes that nobody asked for end the connection."""

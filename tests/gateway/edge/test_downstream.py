@@ -10,6 +10,7 @@ from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import Upstream
 from gateway.edge.connections import LINGER_SECONDS
 from gateway.edge.downstream import Downstream
+from gateway.edge.receiving import FOR_ANY, FOR_BODIES
 from gateway.edge.stream import State
 from gateway.edge.upstream import UpstreamConnection
 from tests.gateway.edge.recorder import Line, ok, saying
@@ -79,6 +80,20 @@ async def test_a_slow_reader_does_not_stall_a_connection_of_the_pool(narrow: Sta
     assert connection.exchange is None
     other = await narrow.enter()
     assert len((await other.ask()).body) == 40_000
+
+
+async def test_much_is_read_at_once_of_a_body_alone(stage: Stage) -> None:
+    """Whatever else a client sends may have to wait in memory, a read of it at least."""
+    visitor = await stage.enter()
+    (connection,) = stage.connections
+    place = connection.get_buffer
+    assert len(place(0)) == len(FOR_ANY) == 65536
+    half = b"x" * 100_000
+    await visitor.wire.send(visitor.request("/", "POST", b"Content-Length: 200000") + half)
+    await until(lambda: len(place(0)) == len(FOR_BODIES))
+    await visitor.wire.send(half)
+    assert (await visitor.wire.reply("POST")).status == 200
+    assert len(place(0)) == len(FOR_ANY)
 
 
 async def test_what_was_sent_ahead_does_not_set_backpressure_aside(stage: Stage) -> None:

@@ -1,12 +1,17 @@
 import asyncio
+import ctypes
+import os
 import ssl
 import subprocess
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from gateway.core.refusal_kinds import Refusal
+from gateway.edge.openssl import find_library
 from gateway.edge.tls import Channel, HandshakeFailed, make_contexts, read_issuers
 from tests.gateway.edge.hellos import (
     client_hello,
@@ -447,6 +452,53 @@ def test_a_channel_says_nothing_before_its_handshake(made: MadeSite) -> None:
     assert channel.decrypt(b"abc") == []
     assert channel.close() == b""
     assert not channel.established
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+# Where the first 64 KiB end in a record that looks whole, for messages lie before it.
+@example([16384, 16384, 15902, 16384, 16384], 512 * 1024, 3)
+@example([16384] * 24, 512 * 1024, 4)
+@example([1] * 4000, 96 * 1024, 0)
+@given(
+    st.lists(st.integers(1, 16384) | st.just(16384), min_size=1, max_size=24),
+    st.integers(1, 200_000),
+    st.integers(0, 24),
+)
+def test_records_are_decrypted_however_they_come(
+    made: MadeSite, sizes: list[int], read: int, updated: int
+) -> None:
+    """Many at once or in pieces, with messages of the handshake among them (RFC 8446, 4.6.3)."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = made.context(made.anna)
+    client = context.wrap_bio(incoming, outgoing, server_hostname=WIKI)
+    edge = made.folder
+    channel = Channel(
+        make_contexts(edge.server_certificate, edge.server_key, edge.client_trust, PUBLIC_HOST)
+    )
+    while not channel.established:
+        with suppress(ssl.SSLWantReadError):
+            client.do_handshake()
+        channel.shake_hands(outgoing.read())
+        incoming.write(channel.pending())
+    said = [os.urandom(size) for size in sizes]
+    for number, piece in enumerate(said):
+        if number == updated:
+            for _ in range(20):
+                update_key(client)
+        client.write(piece)
+    wire = memoryview(outgoing.read())
+    heard = [channel.decrypt(wire[start : start + read]) for start in range(0, len(wire), read)]
+    assert [piece for pieces in heard for piece in pieces] == said
+    assert not channel.ended
+
+
+def update_key(client: ssl.SSLObject) -> None:
+    """Send a KeyUpdate."""
+    # The second field of CPython's PySSLSocket, behind its header.
+    place = id(client._sslobj) + object.__basicsize__ + ctypes.sizeof(ctypes.c_void_p)  # type: ignore[attr-defined]
+    session = ctypes.c_void_p.from_address(place)
+    assert find_library().SSL_key_update(session, 0) == 1
+    client.do_handshake()
 
 
 def test_the_issuers_are_told_without_the_root(made: MadeSite) -> None:
