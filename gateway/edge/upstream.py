@@ -6,8 +6,7 @@ import os
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from fcntl import ioctl
-from termios import FIONREAD
+from select import POLLERR, POLLHUP, POLLIN, POLLRDHUP, poll
 from typing import Final, Protocol, TypeVar, cast
 
 from gateway.core.site import Upstream
@@ -22,10 +21,8 @@ P = TypeVar("P", bound=asyncio.BaseProtocol)
 IDLE_MAXIMUM = 128
 IDLE_SECONDS = 50.0
 _LAST_WORDS: Final = 64 * 1024
-
-# Filled and looked at within one call, so one serves all; a C int, as the kernel writes it.
-_unread = bytearray(4)
-_NOTHING: Final = bytes(4)
+_NEWS: Final = POLLIN | POLLRDHUP
+_ENDS: Final = POLLRDHUP | POLLHUP | POLLERR
 
 
 class Customer(Protocol):
@@ -48,8 +45,8 @@ class UpstreamConnection(asyncio.BufferedProtocol):
     """One connection to an application, used by one customer at a time."""
 
     __slots__ = (
-        "_descriptor",
         "_held",
+        "_news",
         "_pool",
         "_said_goodbye",
         "customer",
@@ -65,8 +62,8 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         self.customer: Customer | None = None
         self.transport: asyncio.Transport | None = None
         self.used = False
-        self._descriptor = -1
         self._held = False
+        self._news = poll()
         self.shown = pool.shown
         """Where it leads, as the access log has it."""
         self._said_goodbye = not pool.upstream.tls
@@ -75,7 +72,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self.transport = cast("asyncio.Transport", transport)
-        self._descriptor = transport.get_extra_info("socket").fileno()
+        self._news.register(transport.get_extra_info("socket").fileno(), _NEWS)
         self._pool.count += 1
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -95,13 +92,20 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         log.warning("%s sent bytes that nobody asked for; closed", self._pool.upstream)
         self.discard()
 
-    def has_unread(self) -> bool:
-        """Say whether bytes have come that were not read yet.
+    def at_rest(self) -> bool:
+        """Say whether nothing has come that was not read yet; else close.
 
-        Whoever asked next would take them for the answer.
+        Whoever asked next would take bytes for the answer, and behind the application's end
+        a request that may not be made twice would be lost.
         """
-        ioctl(self._descriptor, FIONREAD, _unread)
-        return _unread != _NOTHING
+        news = self._news.poll(0)
+        if not news:
+            return True
+        if news[0][1] & _ENDS:
+            self.discard()
+        else:
+            self.refuse_unasked()
+        return False
 
     def eof_received(self) -> None:
         """Take the application's end as the end of the connection.
@@ -237,10 +241,8 @@ class Pool:
         while self._idle:
             connection = self._idle.pop()
             transport = connection.transport
-            if transport is not None and not transport.is_closing():
-                if not connection.has_unread():
-                    return connection
-                connection.refuse_unasked()
+            if transport is not None and not transport.is_closing() and connection.at_rest():
+                return connection
         return None
 
     async def connect(self, seconds: float) -> UpstreamConnection:

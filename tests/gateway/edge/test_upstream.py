@@ -1,5 +1,4 @@
 import asyncio
-import select
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -249,6 +248,28 @@ async def test_bytes_that_wait_unread_keep_a_connection_from_its_next_user(
             connection.release()
             application.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
             # The loop has no turn in between, so its transport cannot have read it.
-            assert select.select([connection._descriptor], [], [], 5)[0]
+            assert connection._news.poll(5000)
             assert pool.take() is None
     assert "bytes that nobody asked for" in caplog.text
+
+
+@pytest.mark.parametrize("how", [b"\0\0\0\0\0\0\0\0", b"\1\0\0\0\0\0\0\0"], ids=["end", "reset"])
+async def test_an_end_that_waits_unread_keeps_a_connection_from_its_next_user(
+    pool: Pool, caplog: pytest.LogCaptureFixture, how: bytes
+) -> None:
+    """What is sent behind it would be lost; and there is nothing to complain of."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        pool.upstream = Upstream("127.0.0.1", server.getsockname()[1])
+        connections = [await pool.connect(5) for _ in range(2)]
+        kept, closed = (server.accept()[0] for _ in connections)
+        with kept, closed:
+            for connection in connections:
+                connection.release()
+            closed.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, how)
+            closed.close()
+            # The loop has no turn in between, so its transport cannot have seen it.
+            assert connections[1]._news.poll(5000)
+            assert pool.take() is connections[0]
+            assert pool.take() is None
+        connections[0].discard()
+    assert caplog.text == ""
