@@ -20,7 +20,7 @@
 - `foreign`      certificates of other CAs, and how their lists stand
 - `witness`      tells feed and audit log of what `ca.authority` does
 - `feed`         the change feed's rows
-- `followers`    how a process hears of them
+- `followers`    how a process hears of them; `watch` asks the kernel who writes
 - `audit`        the chained log; `recorder` writes many lines in one commit
 - `database`     transactions that mean the same on both databases
 - `schema`       tables; `migration` and `migrations/` make them

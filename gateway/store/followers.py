@@ -7,7 +7,7 @@ follows decides when to begin again, with an empty memory.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
@@ -27,48 +27,57 @@ from gateway.store.feed import (
     read_change,
     rows_after,
 )
+from gateway.store.watch import GLANCE_SECONDS, Watch, watch_writes
 
-GLANCE_SECONDS = 0.025
-"""How often a follower of an SQLite file looks whether anybody has written to it."""
 SIGN_OF_LIFE_SECONDS = 0.5
 """How long a follower says nothing; half of what is promised, so that a late one is in time."""
 PATIENCE_SECONDS = 1.0
 """How long an SQLite file may be locked against reading before it counts as unavailable."""
 
 
-async def follow_file(path: Path) -> AsyncGenerator[Batch]:
-    """Follow the feed of an SQLite store.
+async def follow_file(
+    path: Path, watching: Callable[[Path], Watch] = watch_writes
+) -> AsyncGenerator[Batch]:
+    """Follow the feed of an SQLite store; *watching* makes what says when to look.
 
-    Its connection is used on the event loop itself. To ask for data_version is
-    to look at shared memory: 3 microseconds, where the way to the thread of
-    aiosqlite and back takes 65, forty times a second on every edge. It never
-    waits for a lock, so it cannot hold up the loop.
+    It sleeps until the kernel says that somebody writes (`gateway.store.watch`),
+    and looks twice a second all the same, so that nothing is ever later than
+    that. Its connection is used on the event loop itself: to ask for
+    data_version is to look at shared memory, and the way to the thread of
+    aiosqlite and back would take many times that. It never waits for a lock, so
+    it cannot hold up the loop.
     """
     clock = asyncio.get_running_loop().time
-    with border(sqlite3.Error, OSError), closing(direct_connection(path)) as connection:
+    with (
+        border(sqlite3.Error, OSError),
+        closing(direct_connection(path)) as connection,
+        closing(watching(path)) as watch,
+    ):
         identity = file_identity(path)
         glance = _Glance(connection)
         position = glance.newest()
         yield Batch(())
-        answered = said = clock()
+        said = clock()
+        locked: float | None = None
         while True:
-            await asyncio.sleep(GLANCE_SECONDS)
+            await watch.pause(max(said + SIGN_OF_LIFE_SECONDS - clock(), GLANCE_SECONDS))
             silent = clock() - said >= SIGN_OF_LIFE_SECONDS
             try:
                 if not glance.changed() and not silent:
-                    answered = clock()
+                    locked = None
                     continue
                 batch, position = advance(position, glance.newest(), glance.rows_after(position))
             except sqlite3.OperationalError:
                 # Locked for a moment, as after the crash of a writer; or broken.
-                if clock() - answered > PATIENCE_SECONDS:
+                locked = locked or clock()
+                if clock() - locked > PATIENCE_SECONDS:
                     raise
                 continue
-            answered = clock()
+            locked = None
             if file_identity(path) != identity:
                 raise StoreUnavailable("the store's file has been replaced")
             if batch.changes or batch.gap or silent:
-                said = answered
+                said = clock()
                 yield batch
 
 
