@@ -380,7 +380,10 @@ def _understand_response(
     if method == b"HEAD" and length is not None:
         # It tells what GET would have brought, and no body follows.
         fields.append(Field(b"Content-Length: %d" % length))
-    persists = b"close" not in connection and (http_1_1 or b"keep-alive" in connection)
+    # HTTP/1.0 knows no codings: what it frames by one is read, and nothing behind it
+    # (RFC 9112, section 6.1).
+    asked = http_1_1 or (b"keep-alive" in connection and not codings)
+    persists = b"close" not in connection and asked
     return ResponseHead(
         status=status,
         # llhttp has read "HTTP/1.1 200" and found a blank or the end behind it.

@@ -645,6 +645,7 @@ def test_the_reason_is_passed_on_as_it_is(line: bytes, reason: bytes) -> None:
         (b"HTTP/1.1 200 OK", [b"Content-Length: 0", b"Connection: Close"], False),
         (b"HTTP/1.0 200 OK", [b"Content-Length: 0"], False),
         (b"HTTP/1.0 200 OK", [b"Content-Length: 0", b"Connection: Keep-Alive"], True),
+        (b"HTTP/1.0 200 OK", [b"Transfer-Encoding: chunked", b"Connection: Keep-Alive"], False),
         (b"HTTP/1.1 204 No Content", [], True),
         (b"HTTP/1.1 304 Not Modified", [b"Content-Length: 0"], True),
         (b"HTTP/1.1 204 No Content", [b"Content-Length: 5"], False),
