@@ -17,8 +17,9 @@ from gateway.edge.upstream_tls import UpstreamContext
 from tests.gateway.edge.authority import Authority, make_authority
 from tests.gateway.edge.recorder import Line, Recorder, Script, ok, polite
 from tests.gateway.edge.stage import LOG, Stage, Visitor, application
+from tests.gateway.edge.test_exchange import SWITCHING, UPGRADE, echo
 from tests.gateway.edge.waiting import soon, until
-from tests.gateway.edge.wire import End
+from tests.gateway.edge.wire import End, Wire
 
 NAME = "wiki.internal"
 LOCAL = "127.0.0.1"
@@ -294,3 +295,46 @@ async def test_who_may_have_refused_a_body_is_not_put_aside(
             assert (await soon(visitor.wire.reply("POST"))).status == 502
         assert len(wiki.lines) == FAILURES
         assert pool.standing.aside is counts
+
+
+@pytest.mark.parametrize("kind", ["tls", "unix"])
+async def test_a_websocket_goes_to_an_application_by_tls_and_by_unix_socket(
+    stage: Stage, authority: Authority, tmp_path: Path, kind: str
+) -> None:
+    """Much of it both ways, as over TCP, and its end passes whoever makes it."""
+    wiki, path = Recorder(), tmp_path / "wiki.sock"
+    wiki.script = echo
+    try:
+        if kind == "unix":
+            await wiki.listen(path)
+            upstream = Upstream("localhost", 0, unix_path=str(path))
+        else:
+            await wiki.listen(tls=authority.server(LOCAL))
+            upstream = Upstream(LOCAL, wiki.port, tls=True)
+        app = application("wiki", upstream, tls=UpstreamTLS(ca=str(authority.file)))
+        stage.edge.adopt(stage.applications(wiki=app))
+        much = bytes(range(250)) * 2000
+        for ends in ("application", "client"):
+            visitor = await stage.enter()
+            await visitor.wire.send(visitor.request("/ws", "GET", *UPGRADE) + b"early")
+            answer = await soon(read_until(visitor.wire, b"EARLY"))
+            assert answer == SWITCHING + b"welcomeEARLY"
+            visitor.wire.writer.write(visitor.wire.seal(much + b"end"))
+            assert await soon(read_until(visitor.wire, b"END")) == much.upper() + b"END"
+            if ends == "application":
+                await visitor.wire.send(b"quit")
+                assert await soon(visitor.wire.read_all()) == b""
+                assert visitor.wire.end is End.CLOSED
+            else:
+                visitor.wire.close()
+            await until(lambda: not wiki.open_lines)
+    finally:
+        await wiki.close()
+
+
+async def read_until(wire: Wire, end: bytes) -> bytes:
+    """Read until what was read ends like that, or until the end."""
+    answer = b""
+    while not answer.endswith(end) and (data := await wire.read()):
+        answer += data
+    return answer
