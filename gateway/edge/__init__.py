@@ -11,6 +11,7 @@ In the order in which a request meets them:
 - `heads`       request and response heads: parsed strictly, refused when ambiguous
 - `bodies`      bodies in the chunked coding
 - `arrival`     a connection until its handshake is over, bounded in number and time
+- `keepalive`   probes on connections that nothing moves on
 - `stream`      the bytes of a client's connection: encrypted, held back, ended
 - `downstream`  requests off those bytes, one at a time, and an answer to each
 - `memo`        header blocks of one connection that were judged before

@@ -11,6 +11,7 @@ from typing import Final, Protocol, TypeVar, cast
 
 from gateway.core.site import Upstream
 from gateway.edge.access_log import OTHER_SHOWN, quoted
+from gateway.edge.keepalive import keep_probing
 from gateway.edge.receiving import FOR_ANSWERS, RECEIVED
 from gateway.edge.upstream_tls import UpstreamContext
 
@@ -72,7 +73,10 @@ class UpstreamConnection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self.transport = cast("asyncio.Transport", transport)
-        self._news.register(transport.get_extra_info("socket").fileno(), _NEWS)
+        sock = transport.get_extra_info("socket")
+        self._news.register(sock.fileno(), _NEWS)
+        if self._pool.upstream.unix_path is None:
+            keep_probing(sock)
         self._pool.count += 1
 
     def get_buffer(self, sizehint: int) -> memoryview:

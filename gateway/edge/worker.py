@@ -21,6 +21,7 @@ from gateway.edge.cut_reasons import CutReason
 from gateway.edge.edge import Edge
 from gateway.edge.follower import distrust, follow, reconsider, watch_silent, watch_turns
 from gateway.edge.gate import Gate
+from gateway.edge.keepalive import keep_probing
 from gateway.edge.presenting import Elsewhere
 from gateway.edge.telemetry import Telemetry
 from gateway.edge.tls import Contexts, make_contexts, read_issuers, read_names
@@ -169,6 +170,8 @@ class Worker:
         stopping: asyncio.Event,
     ) -> None:
         loop = asyncio.get_running_loop()
+        for listener in (https, http):
+            keep_probing(listener)
         secure = await loop.create_server(
             lambda: Arrival(self.edge, encrypted=True), sock=https, backlog=BACKLOG
         )
