@@ -50,6 +50,8 @@ class LiveConfiguration:
         runs does not lose a process because somebody edits its files.
         """
         self._folder = folder
+        self.reading = asyncio.Lock()
+        """Held from before files are read, in a thread, until what they say is in force."""
         self._watcher = ConfigurationWatcher(folder.path)
         found = self._watcher.poll()
         if in_force is not None:
@@ -81,8 +83,10 @@ class LiveConfiguration:
         """
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            # In a thread: a thousand files take a second, in which others want to be served.
-            if self._take_up(await asyncio.to_thread(self._watcher.poll)):
+            async with self.reading:
+                # In a thread: a thousand files take a second, in which others want to be served.
+                taken = self._take_up(await asyncio.to_thread(self._watcher.poll))
+            if taken:
                 on_change()
 
     def look(self) -> bool:

@@ -1,16 +1,18 @@
 """A reload in a worker of the edge: settings, applications, certificates and keys, all or nothing."""
 
+import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.bootstrap.folder import SiteFolder
 from gateway.bootstrap.outcome import Outcome, refused
-from gateway.bootstrap.reload import LiveConfiguration
+from gateway.bootstrap.reload import LiveConfiguration, Proposal
 from gateway.bootstrap.server_files import ServerFiles, read_server_files, refuse_dates
 from gateway.bootstrap.trusted import trusts_of
 from gateway.config import Problems
 from gateway.core.trusts import Trust
-from gateway.edge.worker import Worker, read_identity
+from gateway.edge.worker import Identity, Worker, read_identity
 
 _CONCERNS = frozenset({"site", "listen", "store", "limits", "log", "apps"})
 
@@ -18,6 +20,15 @@ _CONCERNS = frozenset({"site", "listen", "store", "limits", "log", "apps"})
 def authorities_of(trusts: Mapping[str, Trust]) -> tuple[bytes, ...]:
     """Return the CAs of all *trusts* in DER."""
     return tuple(der for trust in trusts.values() for der in trust.certificates)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What all files say, and fits together."""
+
+    proposal: Proposal
+    files: ServerFiles
+    identity: Identity
 
 
 class Renewal:
@@ -39,6 +50,22 @@ class Renewal:
 
     async def take_up(self) -> Outcome:
         """Let what the files say be in force, or say why nothing of it is."""
+        async with self._live.reading:
+            # In a thread, as when files are followed.
+            found = await asyncio.to_thread(self._read)
+            if isinstance(found, Outcome):
+                return found
+            proposal = found.proposal
+            changes = [*proposal.changes, *self._changes(found.files)]
+            self._live.exchange(proposal)
+            self._files = found.files
+            reloading = self._worker.reload(proposal.site, proposal.applications, found.identity)
+            if cut := await reloading:
+                changes.append(f"{cut} connections cut, whose CA was removed")
+        return Outcome(taken=tuple(changes))
+
+    def _read(self) -> _Found | Outcome:
+        """Read all files; return what fits together, or all that does not."""
         proposal, files = self._live.propose(_CONCERNS), read_server_files(self._folder)
         trusts = trusts_of(self._folder)
         found = (proposal, files, trusts, self._dates(files))
@@ -51,13 +78,7 @@ class Renewal:
         except (OSError, ValueError) as error:
             # What OpenSSL alone finds, or what has changed since we looked.
             return refused(f"{self._folder.edge}: TLS cannot be set up: {error}")
-        changes = [*proposal.changes, *self._changes(files)]
-        self._live.exchange(proposal)
-        self._files = files
-        cut = await self._worker.reload(proposal.site, proposal.applications, identity)
-        if cut:
-            changes.append(f"{cut} connections cut, whose CA was removed")
-        return Outcome(taken=tuple(changes))
+        return _Found(proposal, files, identity)
 
     def _dates(self, files: ServerFiles | Problems) -> Problems | None:
         before = self._files

@@ -36,6 +36,7 @@ class Edge:
         self,
         *,
         site: Site,
+        applications: Mapping[str, Application],
         contexts: Contexts,
         portal: Upstream,
         store: EdgeStore,
@@ -46,6 +47,7 @@ class Edge:
     ) -> None:
         """Begin without a connection."""
         self._settle(site, contexts)
+        self.applications = applications
         self.store = store
         self.admission = admission
         self.gate = gate
@@ -99,6 +101,7 @@ class Edge:
 
     def adopt(self, applications: Mapping[str, Application]) -> None:
         """Serve *applications* from now on."""
+        self.applications = applications
         self.gate.adopt(applications)
         self.services.adopt(applications)
 

@@ -82,7 +82,7 @@ class Services:
         # Asked under the name under which requests come: some answer to no other.
         authority = entry.app.upstream_host
         if authority is None:
-            authority = self._site.origin(entry.app.host).removeprefix("https://")
+            authority = self._site.authority(entry.app.host)
         pools = [pool for pool in entry.service.pools if isinstance(pool, WatchedPool)]
         return rounds.run([pool.check(rounds.settings, authority) for pool in pools])
 

@@ -91,9 +91,11 @@ class Worker:
         self.credentials = credentials
         admission = Admission(store, credentials.asserter, site.feed_grace, clock)
         identity = read_identity(credentials, site, foreign)
+        self._issuers = identity.issuers
         admission.believe(identity.elsewhere)
         self.edge = Edge(
             site=site,
+            applications=applications,
             contexts=identity.contexts,
             portal=Upstream("localhost", 0, unix_path=str(portal_socket)),
             store=store,
@@ -124,10 +126,14 @@ class Worker:
         connections were cut because nobody vouches for their certificates any more.
         """
         before = self.edge.contexts.authorities
+        decided_by = self.edge.site, self._issuers, self.edge.applications
         # Whatever else must be exchanged with the configuration has its place here.
         self.edge.adopt_site(site, identity.contexts, identity.issuers)
         self.edge.admission.believe(identity.elsewhere)
-        self.adopt(applications)
+        self._issuers = identity.issuers
+        if (site, identity.issuers, applications) != decided_by:
+            # What was decided by the same rests, and nobody waits until it is recorded anew.
+            self.adopt(applications)
         if before <= identity.contexts.authorities:
             return 0
         return await distrust(self.edge)

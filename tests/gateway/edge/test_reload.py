@@ -15,10 +15,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from gateway.core.audit import AuditKind
-from gateway.core.site import Demand, Site
+from gateway.core.site import Demand, Site, Upstream
+from gateway.edge.admission import Grant
 from gateway.edge.worker import Identity, read_identity
 from tests.gateway.edge.site import PUBLIC_HOST, WIKI, MadeSite
-from tests.gateway.edge.stage import Stage
+from tests.gateway.edge.stage import Stage, application
 from tests.gateway.edge.sticks import Stick, client_context
 from tests.gateway.edge.waiting import until
 from tests.issuing import issuing_certificate
@@ -78,6 +79,40 @@ async def test_who_is_there_goes_on(stage: Stage) -> None:
         assert await reload(stage) == 0
         assert (await anna.ask("/after")).body == b"/after"
     assert (await (await stage.enter()).ask("/new")).status == 200
+
+
+def only_grant(stage: Stage) -> Grant:
+    """Return what the one connection that there is rests on."""
+    (connection,) = stage.connections
+    assert connection.grant is not None
+    return connection.grant
+
+
+async def test_what_was_decided_by_the_same_stands(stage: Stage) -> None:
+    """A reload with nothing new has nobody wait for a decision; one with a new rule does."""
+    anna = await stage.enter()
+    assert (await anna.ask("/before")).status == 200
+    grant = only_grant(stage)
+    await reload(stage)
+    assert only_grant(stage) is grant
+    assert grant.live
+    wiki = application("wiki", Upstream("127.0.0.1", stage.wiki.port), group="others")
+    site = stage.edge.site
+    await stage.worker.reload(site, stage.applications(wiki=wiki), identity_of(stage))
+    assert await anna.wire.read_all() == b""
+
+
+async def test_what_was_decided_for_another_site_does_not_stand(stage: Stage) -> None:
+    """Nor with other CAs than those that applications were told of."""
+    anna = await stage.enter()
+    site = replace(stage.site, contact="desk")
+    foreign = x509.load_pem_x509_certificate(make_authority()).public_bytes(Encoding.DER)
+    credentials = stage.worker.credentials
+    for identity in (identity_of(stage), read_identity(credentials, site, [foreign])):
+        assert (await anna.ask("/")).status == 200
+        grant = only_grant(stage)
+        assert await stage.worker.reload(site, stage.applications(), identity) == 0
+        assert not grant.live
 
 
 async def test_all_of_the_site_is_exchanged(stage: Stage) -> None:
