@@ -5,12 +5,13 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from cryptography import x509
+from websockets.sync.client import ClientConnection
 
 from tests.whole.applications import Applications
 from tests.whole.conftest import put_behind
@@ -46,12 +47,17 @@ def test_a_killed_worker_is_replaced_and_sessions_survive(
 ) -> None:
     """kill -9: its connections are gone, everybody else's stay, and the old cookie still opens."""
     mark, pid = site.log_size(), site.processes()[name]
-    with open_socket(inside, CHAT) as one, open_socket(inside, CHAT) as two:
-        # Whichever worker they are on: after the kill each is either closed or as before.
-        kept = [socket for socket in (one, two) if site.worker_of(socket.socket) != pid]
+    with ExitStack() as opened:
+        # The kernel deals them out: until each worker has one.
+        by_worker: dict[int, ClientConnection] = {}
+        while len(by_worker) < len(site.workers()):
+            connection = opened.enter_context(open_socket(inside, CHAT))
+            by_worker[site.worker_of(connection.socket)] = connection
+        lost = by_worker.pop(pid)
         os.kill(pid, signal.SIGKILL)
         site.wait_for_log(rf"{name} was ended by SIGKILL; starting it again", mark)
-        assert all(echoes(socket) for socket in kept)
+        assert [echoes(connection) for connection in by_worker.values()] == [True]
+        assert closed_within(lost, PATIENCE)
     site.wait_for_log(rf"{name} \(pid \d+\) serves", mark)
     assert wait_for_another(site, name, pid) != pid
     for _ in range(4):
