@@ -16,6 +16,7 @@ class CutReason(StrEnum):
 
     DRAINED = "drained"
     EXPIRED = "expired"
+    KEY_CHANGES = "key-changes"
     NO_ROOM = "no-room"
     NOT_ALLOWED = "not-allowed"
     NOT_TAKING = "not-taking"
@@ -28,6 +29,7 @@ class CutReason(StrEnum):
 _WORDS: Final[Mapping[str, str]] = {
     CutReason.DRAINED: "it has not ended in time, and the worker does",
     CutReason.EXPIRED: "the certificate or the session has come to its end",
+    CutReason.KEY_CHANGES: "it asks for new keys without end",
     CutReason.NO_ROOM: "another one needs the room",
     CutReason.NOT_ALLOWED: "the policy does not allow it any more",
     CutReason.NOT_TAKING: "it takes nothing of what waits for it",

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from gateway.edge.edge import Edge
 
 _PIECE: Final = 64 * 1024
+_UNASKED_MAXIMUM: Final = 16 * 1024
+"""How much OpenSSL may say by itself on one connection: of some 600 times that its keys change,
+which who has anything to send does after 2^24 records at the earliest."""
 
 
 class State(Enum):
@@ -65,6 +68,7 @@ class Stream(asyncio.BufferedProtocol, ABC):
         self._held = False
         self._congested = False
         self._untaken = 0
+        self._unasked = 0
 
     # From the client ----------------------------------------------------------
 
@@ -88,13 +92,8 @@ class Stream(asyncio.BufferedProtocol, ABC):
         pieces = channel.decrypt(data)
         if pieces:
             self._take(pieces)
-        if not pieces or channel.ended:
-            # OpenSSL may have an alert to send: that a record does not decrypt, or
-            # that it does not renegotiate.
-            if self._state is not State.LINGER:
-                self._send(channel.pending())
-            if channel.ended:
-                self._hang_up()
+        if channel.ended or channel.outgoing.pending:
+            self._let_speak(channel)
 
     def eof_received(self) -> None:
         """Take the client's end as the end of the connection."""
@@ -150,6 +149,22 @@ class Stream(asyncio.BufferedProtocol, ABC):
         transport = self._transport
         if data and transport is not None and not transport.is_closing():
             transport.write(data)
+
+    def _let_speak(self, channel: Channel) -> None:
+        """Send what OpenSSL says by itself, but not for ever.
+
+        An alert, that a record does not decrypt or that it does not renegotiate; or that its
+        keys change as the client's have (RFC 8446, section 4.6.3). For the latter two nobody
+        has to pay with a request, nor take them.
+        """
+        words = channel.pending()
+        if self._state is not State.LINGER:
+            self._send(words)
+            self._unasked += len(words)
+        if channel.ended:
+            self._hang_up()
+        elif self._unasked > _UNASKED_MAXIMUM:
+            self.cut(CutReason.KEY_CHANGES)
 
     # Holding back -------------------------------------------------------------
 

@@ -200,7 +200,6 @@ class Channel:
         "_held",
         "_hello",
         "_incoming",
-        "_outgoing",
         "_session",
         "_tls",
         "answered",
@@ -209,6 +208,7 @@ class Channel:
         "ended",
         "established",
         "fingerprint",
+        "outgoing",
         "server_name",
         "shown",
     )
@@ -221,7 +221,8 @@ class Channel:
         self._held: HeldHandshake | None = None
         self._hello = b""
         self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
+        self.outgoing = ssl.MemoryBIO()
+        """What `pending` would return; whoever only wants to know whether there is any looks here."""
         self._tls: ssl.SSLObject | None = None
         # What is beneath it: for each record, its methods would cost a call more. Any: typeshed
         # does not know of it.
@@ -246,7 +247,7 @@ class Channel:
             data, self._hello = self._hello, b""
             public = answer.name == self._contexts.public_host
             context = self._contexts.public if public else self._contexts.protected
-            self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+            self._tls = context.wrap_bio(self._incoming, self.outgoing, server_side=True)
             self._session = self._tls._sslobj  # type: ignore[attr-defined]  # noqa: SLF001 - see its declaration
         self._incoming.write(data)
         held = self._contexts.held and self._tls.context is self._contexts.protected
@@ -273,7 +274,7 @@ class Channel:
         try:
             asking = step()
         except ssl.SSLWantReadError:
-            self.answered = self.answered or self._outgoing.pending > 0
+            self.answered = self.answered or self.outgoing.pending > 0
             return
         except ssl.SSLError as error:
             raise HandshakeFailed(error.reason or str(error)) from error
@@ -352,11 +353,11 @@ class Channel:
         """Return the records that carry *data*."""
         assert self._session is not None  # noqa: S101 - nobody writes before the handshake
         self._session.write(data)
-        return self._outgoing.read()
+        return self.outgoing.read()
 
     def pending(self) -> bytes:
         """Return what OpenSSL wants sent: handshake messages, alerts."""
-        return self._outgoing.read()
+        return self.outgoing.read()
 
     def close(self) -> bytes:
         """Return close_notify, for an end that is no truncation."""
@@ -364,4 +365,4 @@ class Channel:
             # unwrap would also wait for the other side's close_notify.
             with suppress(ssl.SSLError):
                 self._tls.unwrap()
-        return self._outgoing.read()
+        return self.outgoing.read()

@@ -1,5 +1,5 @@
 import asyncio
-import ctypes
+import logging
 import os
 import ssl
 import subprocess
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gateway.core.refusal_kinds import Refusal
-from gateway.edge.openssl import find_library
+from gateway.edge.stream import State
 from gateway.edge.tls import Channel, HandshakeFailed, make_contexts, read_issuers
 from tests.gateway.edge.hellos import (
     client_hello,
@@ -24,7 +24,7 @@ from tests.gateway.edge.site import HOST, PUBLIC_HOST, WIKI, MadeSite
 from tests.gateway.edge.stage import Stage
 from tests.gateway.edge.sticks import Stick, steal_certificate
 from tests.gateway.edge.waiting import until
-from tests.gateway.edge.wire import End, Wire
+from tests.gateway.edge.wire import End, Wire, update_key
 from tests.issuing import issuing_certificate
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -492,18 +492,74 @@ def test_records_are_decrypted_however_they_come(
     assert not channel.ended
 
 
-def update_key(client: ssl.SSLObject) -> None:
-    """Send a KeyUpdate."""
-    # The second field of CPython's PySSLSocket, behind its header.
-    place = id(client._sslobj) + object.__basicsize__ + ctypes.sizeof(ctypes.c_void_p)  # type: ignore[attr-defined]
-    session = ctypes.c_void_p.from_address(place)
-    assert find_library().SSL_key_update(session, 0) == 1
-    client.do_handshake()
-
-
 def test_the_issuers_are_told_without_the_root(made: MadeSite) -> None:
     """RFC 9440, section 2.3: whoever verifies has the root already."""
     (issuer,) = read_issuers(made.folder.client_trust)
     assert issuer in ssl.PEM_cert_to_DER_cert(
         issuing_certificate(made.folder).read_text(encoding="ascii")
     )
+
+
+# New keys -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("plain", [b"", b"G"], ids=["alone", "with a head that is never whole"])
+async def test_who_wants_new_keys_for_ever_is_cut(
+    stage: Stage, plain: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An answer waits for each, and a stranger who takes none would have them pile up."""
+    caplog.set_level(logging.INFO, "pusterla.edge")
+    wire = await stage.connect(PUBLIC_HOST)
+    sent = 0
+    while stage.connections and sent < 2000:
+        sealed = wire.seal(plain) if plain else b""
+        with suppress(ConnectionError):
+            await wire.send_sealed(sealed + wire.ask_for_keys(50))
+        sent += 50
+        await asyncio.sleep(0.001)
+    assert 400 <= sent < 2000
+    assert "it asks for new keys without end" in caplog.text
+    await lost(stage)
+
+
+async def test_new_keys_now_and_then_are_nothing_special(stage: Stage) -> None:
+    """They come before requests, behind them, and in the middle of them."""
+    visitor = await stage.enter()
+    wire = visitor.wire
+    for _ in range(20):
+        request = visitor.request("/page")
+        before, middle = wire.ask_for_keys(), wire.seal(request[:20])
+        between, rest = wire.ask_for_keys(), wire.seal(request[20:])
+        await wire.send_sealed(before + middle + between + rest + wire.ask_for_keys())
+        assert (await wire.reply()).status == 200
+
+
+async def test_new_keys_are_answered_in_the_middle_of_a_body(stage: Stage) -> None:
+    """Their answer waits for none of the application's."""
+    visitor = await stage.enter()
+    wire = visitor.wire
+    head = visitor.request("/", "POST", b"Content-Length: 6")
+    await wire.send(head)
+    # OpenSSL leaves the first unanswered until it has something else to send.
+    keys, body = wire.ask_for_keys(2), wire.seal(b"abc")
+    assert wire.incoming.pending == 0
+    await wire.send_sealed(keys + body)
+    await wire._fill()
+    assert wire.incoming.pending > 0
+    await wire.send(b"def")
+    assert (await wire.reply("POST")).status == 200
+
+
+async def test_new_keys_after_the_end_are_answered_to_nobody(stage: Stage) -> None:
+    """Behind close_notify nothing is said any more, and nothing piles up."""
+    wire = await stage.connect(PUBLIC_HOST)
+    await wire.send(b"GET / HTTP/1.1\r\n\r\n")
+    (connection,) = stage.connections
+    assert connection._channel is not None
+    await until(lambda: connection._state is State.LINGER)
+    await wire.send_sealed(wire.ask_for_keys(10))
+    await asyncio.sleep(0.05)
+    answer = await wire.read_all()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert wire.end is End.CLOSED
+    assert connection._channel.pending() == b""

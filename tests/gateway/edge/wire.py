@@ -1,6 +1,7 @@
 """A client that is in command of every byte and of the TLS underneath; h11 reads the answers."""
 
 import asyncio
+import ctypes
 import socket
 import ssl
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from enum import Enum, auto
 
 import h11
 
+from gateway.edge.openssl import find_library
 from tests.gateway.edge.waiting import soon
 
 READ = 64 * 1024
@@ -133,9 +135,20 @@ class Wire:
         self.tls.write(plain)
         return self.outgoing.read()
 
+    def ask_for_keys(self, count: int = 1) -> bytes:
+        """Return so many KeyUpdates (RFC 8446, section 4.6.3), unsent, each of which asks for one."""
+        assert self.tls is not None
+        for _ in range(count):
+            update_key(self.tls, asking=True)
+        return self.outgoing.read()
+
     async def send(self, plain: bytes) -> None:
         """Send *plain*."""
-        self.writer.write(self.seal(plain))
+        await self.send_sealed(self.seal(plain))
+
+    async def send_sealed(self, records: bytes) -> None:
+        """Send what was sealed already."""
+        self.writer.write(records)
         await soon(self.writer.drain())
 
     async def send_in_pieces(self, pieces: Iterable[bytes]) -> None:
@@ -215,3 +228,12 @@ class Wire:
         """Send the bytes of *request* and read the response to it."""
         await self.send(request)
         return await self.reply(request.split(b" ", 1)[0].decode())
+
+
+def update_key(client: ssl.SSLObject, *, asking: bool = False) -> None:
+    """Send a KeyUpdate; *asking* for one in return."""
+    # The second field of CPython's PySSLSocket, behind its header.
+    place = id(client._sslobj) + object.__basicsize__ + ctypes.sizeof(ctypes.c_void_p)  # type: ignore[attr-defined]
+    session = ctypes.c_void_p.from_address(place)
+    assert find_library().SSL_key_update(session, int(asking)) == 1
+    client.do_handshake()
