@@ -1,8 +1,8 @@
 """Bodies in the chunked transfer coding (RFC 9112, section 7.1), decoded by httptools.
 
 A decoder gets the bytes behind the head and nothing else. It tells when the
-body is complete, and whether more bytes followed: those belong to nobody's
-answer, and the connection that they came on is not used again.
+body is complete, and whether more bytes followed: where nobody can say with which
+of them the next message begins, the connection that they came on is not used again.
 """
 
 from typing import Final
@@ -14,6 +14,10 @@ _HEAD: Final = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\
 # without end is an old way of keeping a server busy.
 _OVERHEAD_FREE: Final = 64 * 1024
 _OVERHEAD_PER_OCTET: Final = 16
+# Nothing else ends a body, with trailer fields or without.
+_END: Final = b"\r\n\r\n"
+# Feeding costs a microsecond, and data may consist of nothing but line ends.
+_ENDS_MAXIMUM: Final = 32
 TRAILERS_MAXIMUM: Final = 32
 TRAILER_BYTES_MAXIMUM: Final = 8 * 1024
 
@@ -36,6 +40,7 @@ class ChunkedDecoder:
         "_data",
         "_fed",
         "_given",
+        "_last",
         "_parser",
         "complete",
         "excess",
@@ -50,11 +55,39 @@ class ChunkedDecoder:
         self._bare = 0
         self._fed = 0
         self._given = 0
+        self._last = b""
         self.complete = False
         self.excess = False
         self._parser = httptools.HttpRequestParser(self)
         self._parser.feed_data(_HEAD)
         self.trailers.clear()
+
+    def take(self, data: bytes) -> tuple[bytes, bytes]:
+        """Return the payload in *data* and what lies behind the body; raise as `feed` does.
+
+        The parser does not say where the body ended, so it is fed up to each place where that may
+        be. Of data in which those are many the rest is fed as it is, and `excess` says if there
+        was more than the body.
+        """
+        payload, begun = b"", 0
+        for end in self._ends(data):
+            payload += self.feed(data[begun:end])
+            begun = end
+            if self.complete:
+                return payload, b"" if self.excess else data[end:]
+        return payload + self.feed(data[begun:]), b""
+
+    def _ends(self, data: bytes) -> list[int]:
+        """Return the first places in *data* at which the body may end."""
+        known = self._last + data
+        before, self._last = len(self._last), known[1 - len(_END) :]
+        ends: list[int] = []
+        place = known.find(_END)
+        while place >= 0 and len(ends) < _ENDS_MAXIMUM:
+            ends.append(place + len(_END) - before)
+            # One may begin with the second half of another.
+            place = known.find(_END, place + 1)
+        return ends
 
     def feed(self, data: bytes) -> bytes:
         """Return the payload in *data*, or raise `ChunkedBodyBroken`."""

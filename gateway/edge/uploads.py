@@ -104,7 +104,7 @@ class Upload:
         self.begun = True
         octets = sum(map(len, pieces))
         if self._decoder is not None:
-            framed, rest = self._by_chunks(self._decoder, b"".join(pieces)), b""
+            framed, rest = self._by_chunks(self._decoder, b"".join(pieces))
         elif octets <= self._left:
             self._left -= octets
             self.complete = not self._left
@@ -122,9 +122,9 @@ class Upload:
         self.held = held
         self._since = None
 
-    def _by_chunks(self, decoder: ChunkedDecoder, data: bytes) -> list[bytes]:
+    def _by_chunks(self, decoder: ChunkedDecoder, data: bytes) -> tuple[list[bytes], bytes]:
         try:
-            payload = decoder.feed(data)
+            payload, rest = decoder.take(data)
         except ChunkedBodyBroken as error:
             raise UploadRefused(Refusal.BAD_REQUEST, f"request body: {error}") from error
         self._passed += len(payload)
@@ -139,10 +139,10 @@ class Upload:
                 lines = trailer_lines(decoder.trailers, from_client=True, user_header=own)
             self.trailed = bool(lines)
             framed.append(last_chunk(lines))
-            # What followed was read together with the body, so nobody can say
-            # where the next request begins.
+            # Where more was read together with the body, nobody can say where the
+            # next request begins.
             self.keep_alive = not decoder.excess
-        return framed
+        return framed, rest
 
     def _judge_pace(self, octets: int, tick: float) -> None:
         if self._since is None:

@@ -54,6 +54,36 @@ def test_bytes_behind_the_end_are_noticed_and_are_no_payload(excess: bytes, at_o
     assert decoder.feed(b"5\r\nagain\r\n") == b""
 
 
+LINES = st.lists(st.sampled_from([b"\r", b"\n", b"0", b"1", b"\r\n\r\n", b"0\r\n\r\n", b"x"]))
+PIECES = st.lists(LINES.map(b"".join).filter(bool), max_size=4)
+
+
+@given(PIECES, st.sampled_from([b"", b"X: y\r\n", b"X:\r\nY: 0\r\n"]), LINES, st.data())
+def test_the_end_is_found_wherever_it_is_cut(
+    pieces: list[bytes], trailers: bytes, behind: list[bytes], data: st.DataObject
+) -> None:
+    """With whatever looks like one in the body or behind it; the rest comes back untouched."""
+    body = b"".join(map(chunk, pieces)) + last_chunk(trailers)
+    wire = body + b"".join(behind)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(wire)), max_size=4)))
+    decoder, payload, rest = ChunkedDecoder(), b"", b""
+    for a, b in zip([0, *cuts], [*cuts, len(wire)], strict=True):
+        if decoder.complete:
+            rest += wire[a:b]
+            continue
+        found, left = decoder.take(wire[a:b])
+        payload, rest = payload + found, rest + left
+    assert decoder.complete
+    assert payload == b"".join(pieces)
+    if not decoder.excess:
+        assert rest == b"".join(behind)
+    else:
+        assert wire.count(b"\r\n\r\n") >= bodies._ENDS_MAXIMUM
+    assert b"".join(line for pair in decoder.trailers for line in pair) == b"".join(
+        trailers.replace(b": ", b":").replace(b":", b"").split(b"\r\n")
+    )
+
+
 def test_nothing_behind_the_end_is_nothing() -> None:
     """An empty piece is no excess."""
     _, decoder = decode(WHOLE, b"")

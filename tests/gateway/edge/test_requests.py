@@ -57,6 +57,8 @@ async def test_pipelined_requests_are_served_in_their_order(stage: Stage) -> Non
             visitor.request("/1"),
             bare("/2"),
             visitor.request("/3", "POST", b"Content-Length: 4", body=b"GET "),
+            visitor.request("/chunks", "POST", b"Transfer-Encoding: chunked"),
+            b"8\r\nGET\r\n\r\n\r\r\n0\r\nX: y\r\n\r\n",
             bare("/4", NAVIGATION.decode()),
             visitor.request("/.pusterla/nothing"),
             visitor.request("/6", "HEAD"),
@@ -68,10 +70,13 @@ async def test_pipelined_requests_are_served_in_their_order(stage: Stage) -> Non
         await visitor.wire.send_in_pieces(pieces)
         replies = [
             await visitor.wire.reply(method)
-            for method in ("GET", "GET", "POST", "GET", "GET", "HEAD", "GET")
+            for method in ("GET", "GET", "POST", "POST", "GET", "GET", "HEAD", "GET")
         ]
-        assert [reply.status for reply in replies] == [200, 401, 200, 303, 404, 200, 200]
-        assert [replies[at].body for at in (0, 2, 5, 6)] == [b"/1", b"/3", b"", b"/7"]
+        assert [reply.status for reply in replies] == [200, 401, 200, 200, 303, 404, 200, 200]
+        bodies = [replies[at].body for at in (0, 2, 3, 6, 7)]
+        assert bodies == [b"/1", b"/3", b"/chunks", b"", b"/7"]
+        bodies = [seen.body for seen in stage.wiki.requests if seen.target == "/chunks"]
+        assert bodies[-1] == b"GET\r\n\r\n\r"
 
 
 async def test_requests_that_come_while_one_is_judged_wait(stage: Stage) -> None:

@@ -37,14 +37,25 @@ def test_a_body_of_known_length_ends_where_it_ends(
 
 @given(st.lists(st.binary(min_size=1, max_size=20), max_size=4), st.booleans())
 def test_a_chunked_body_is_framed_anew(pieces: list[bytes], excess: bool) -> None:
-    """What comes out is the same body in chunks of ours; bytes behind it end the connection."""
+    """What comes out is the same body in chunks of ours; bytes behind it come back untouched."""
     one = upload(CHUNKED)
     wire = b"".join(map(chunk, pieces)) + LAST_CHUNK
-    framed, rest = one.take([wire, *([b"GET"] if excess else [])], 0.0)
+    behind = b"GET" if excess else b""
+    framed, rest = one.take([wire, behind], 0.0)
     decoder = ChunkedDecoder()
     assert decoder.feed(b"".join(framed)) == b"".join(pieces)
-    assert (decoder.complete, decoder.excess, one.complete, rest) == (True, False, True, b"")
-    assert one.keep_alive is not excess
+    assert (decoder.complete, decoder.excess, one.complete, rest) == (True, False, True, behind)
+    assert one.keep_alive
+
+
+def test_what_is_hidden_behind_many_ends_of_lines_ends_the_connection() -> None:
+    """Nobody looks at each of them; the body itself is whole."""
+    one = upload(CHUNKED)
+    payload = b"\r\n" * 100
+    framed, rest = one.take([chunk(payload) + LAST_CHUNK + b"GET"], 0.0)
+    assert (framed, rest) == ([chunk(payload), LAST_CHUNK], b"")
+    assert one.complete
+    assert not one.keep_alive
 
 
 def test_trailers_go_on_as_far_as_they_may() -> None:
