@@ -34,7 +34,7 @@ GLANCE_SECONDS: Final = 0.025
 """How long after one look the next comes while something is being written."""
 SYNC_SECONDS: Final = 2.0
 """How long after it was written a commit may become visible, and still be looked for."""
-CALM_SECONDS: Final = 0.5
+CALM_SECONDS: Final = 4 * GLANCE_SECONDS
 """After how long without a write the next one is heard of at once."""
 
 _FIRST_STEP: Final = GLANCE_SECONDS / 16

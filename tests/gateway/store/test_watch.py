@@ -133,7 +133,8 @@ async def test_a_burst_brings_one_look_in_a_while(file: Path, watch: Watch) -> N
         while time.monotonic() - begun < 1:
             await watch.pause(LONG)
             looks += 1
-    assert looks <= (time.monotonic() - begun) / GLANCE_SECONDS + 6
+    # Five at the beginning; and five more each time the thread was held up for long.
+    assert looks <= (time.monotonic() - begun) / GLANCE_SECONDS + 21
 
 
 async def test_after_a_write_one_looks_again_and_again(file: Path, watch: Watch) -> None:
