@@ -39,6 +39,11 @@ Stages = Sequence[Sequence[Program]]
 _AFTER_DRAIN = 2.0
 
 
+# A worker that stands still keeps its share of new connections waiting; one that only has much
+# to do at once shows a sign of life long before.
+_PULSELESS = 30.0
+
+
 @dataclass(frozen=True, slots=True)
 class SiteProcesses:
     """The process table of a site and, until `close`, the sockets that it names."""
@@ -136,7 +141,9 @@ def _process(folder: SiteFolder, module: str) -> Program:
 def _worker(folder: SiteFolder, index: int, https: int, http: int) -> Program:
     options = ("--index", str(index), "--https-fd", str(https), "--http-fd", str(http))
     command = (*_command(folder, "edge"), *options)
-    return Program(f"edge-{index}", command, (https, http), reloads=True)
+    return Program(
+        *(f"edge-{index}", command, (https, http)), reloads=True, pulseless_seconds=_PULSELESS
+    )
 
 
 @contextmanager

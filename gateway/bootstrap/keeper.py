@@ -2,8 +2,8 @@
 
 A program is started by exec: it inherits no memory, and of open files only what its row in the
 process table names. It is asked for nothing but that it understands `--ready-fd` and
-`--life-fd`, and `--control-fd` and `--in-force-fd` where its row says so; see `process` for
-what those mean.
+`--life-fd`, and `--control-fd`, `--in-force-fd` and `--pulse-fd` where its row says so; see
+`process` for what those mean.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from gateway.bootstrap.control import Unanswered, ask
 from gateway.bootstrap.in_force import SettingsInForce
 from gateway.bootstrap.outcome import Outcome, Report, refused
-from gateway.bootstrap.process import READY
+from gateway.bootstrap.process import PULSE_SECONDS, READY
 
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 5.0
@@ -50,6 +50,8 @@ class Program:
     """Whether it is given a control socket, over which it is asked to take up changes."""
     in_force: Callable[[], SettingsInForce] | None = None
     """What it is to begin with, asked for at each start."""
+    pulseless_seconds: float | None = None
+    """For how long it may show no sign of life before it is ended; None: it need show none."""
 
 
 def restart_delay(previous: float | None, lived: float) -> float:
@@ -145,16 +147,19 @@ class Keeper:
     async def _run_once(self) -> int:
         begun = asyncio.get_running_loop().time()
         reading, writing = os.pipe()
+        feeling, beating = os.pipe()
         ours, theirs = socket.socketpair()
         try:
-            process = await self._exec(writing, theirs.fileno())
+            process = await self._exec(writing, theirs.fileno(), beating)
         except OSError as error:
             os.close(reading)
+            os.close(feeling)
             ours.close()
             log.error("%s cannot be started: %s", self.program.name, error)
             return 127
         finally:
             os.close(writing)
+            os.close(beating)
             theirs.close()
         self._process = process
 
@@ -164,7 +169,7 @@ class Keeper:
             if not self.started.done():
                 self.started.set_result(True)
 
-        with self._watching(reading, serves):
+        with self._watching(reading, serves), self._feeling(feeling):
             if self._stopping.is_set():
                 # Told to stop while it was being started: the signal found nobody.
                 self._signal(signal.SIGTERM)
@@ -183,12 +188,14 @@ class Keeper:
             self._control = None
             writer.close()
 
-    async def _exec(self, ready: int, control: int) -> asyncio.subprocess.Process:
+    async def _exec(self, ready: int, control: int, pulse: int) -> asyncio.subprocess.Process:
         # A process group of its own: Ctrl-C at the terminal reaches the supervisor alone,
         # which then ends the others in their order.
         options: dict[str, int] = {"--ready-fd": ready, "--life-fd": self._life}
         if self.program.reloads:
             options["--control-fd"] = control
+        if self.program.pulseless_seconds is not None:
+            options["--pulse-fd"] = pulse
         if self.program.in_force is not None:
             options["--in-force-fd"] = self.program.in_force().lay_down()
         try:
@@ -226,6 +233,38 @@ class Keeper:
             late.cancel()
             loop.remove_reader(reading)
             os.close(reading)
+
+    @contextmanager
+    def _feeling(self, pulse: int) -> Iterator[None]:
+        """End the process when its pulse has stopped, for what waits for it would wait for ever."""
+        loop = asyncio.get_running_loop()
+        late: list[asyncio.TimerHandle] = []
+
+        def wait_for_it(seconds: float, then: Callable[[], None]) -> None:
+            while late:
+                late.pop().cancel()
+            late.append(loop.call_later(seconds, then))
+
+        def felt() -> None:
+            if not os.read(pulse, 1024):
+                loop.remove_reader(pulse)
+            elif (seconds := self.program.pulseless_seconds) is not None:
+                # Once more: perhaps it was this process that stood still, or both of them.
+                wait_for_it(seconds, lambda: wait_for_it(2 * PULSE_SECONDS, self._pulseless))
+
+        loop.add_reader(pulse, felt)
+        try:
+            yield
+        finally:
+            for one in late:
+                one.cancel()
+            loop.remove_reader(pulse)
+            os.close(pulse)
+
+    def _pulseless(self) -> None:
+        if not self._stopping.is_set():
+            log.error("%s shows no sign of life: killing it", self.program.name)
+            self._signal(signal.SIGKILL)
 
     def _too_late(self) -> None:
         log.error("%s does not serve after %.0f s: ending it", self.program.name, READY_SECONDS)

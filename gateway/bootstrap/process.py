@@ -5,7 +5,8 @@ A process that the supervisor starts is given two descriptors. Into the *ready* 
 supervisor alone, so it closes when the supervisor is gone, however it went, and the process
 then ends as if it had been told to. Over the *control* socket it is asked to take up what has
 changed in the files (see `control`), and a file in memory holds the settings that it begins with
-(see `in_force`). Started without them (by hand, by systemd) a process
+(see `in_force`). Into the *pulse* pipe of those that have one goes a byte every few seconds from
+then on, for as long as its loop turns. Started without them (by hand, by systemd) a process
 reports to systemd, signals alone end it, and SIGHUP asks for a reload.
 """
 
@@ -17,6 +18,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +32,9 @@ from gateway.bootstrap.in_force import SettingsInForce, pick_up
 from gateway.bootstrap.outcome import Outcome, Report
 
 READY = b"ready\n"
+PULSE = b"."
+PULSE_SECONDS = 2.0
+"""How often a process shows that it goes on."""
 ORPHAN_SECONDS = 30
 """How long a process that lost its supervisor may take to finish before the kernel ends it."""
 
@@ -52,6 +57,7 @@ class ProcessArguments:
     life_fd: int | None
     control_fd: int | None = None
     in_force: SettingsInForce | None = None
+    pulse_fd: int | None = None
 
 
 class Lifecycle:
@@ -108,19 +114,21 @@ def argument_parser(name: str, purpose: str) -> argparse.ArgumentParser:
     parser.add_argument("--ready-fd", type=int, help="where to write `ready` once it serves")
     parser.add_argument("--life-fd", type=int, help="a pipe; when it closes, the process ends")
     parser.add_argument("--control-fd", type=int, help="a socket that asks for a reload")
+    parser.add_argument("--pulse-fd", type=int, help="where to show that it goes on")
     parser.add_argument("--in-force-fd", type=int, help="a file with the settings to begin with")
     return parser
 
 
 def read_arguments(options: argparse.Namespace) -> ProcessArguments:
     """Take the common options out of what the parser found; the site folder becomes absolute."""
-    for descriptor in (options.ready_fd, options.life_fd, options.control_fd):
+    for descriptor in (*(options.ready_fd, options.life_fd, options.control_fd, options.pulse_fd),):
         if descriptor is not None:
             # What this process may start itself has no business with our pipes.
             os.set_inheritable(descriptor, False)
     return ProcessArguments(
         *(options.site.absolute(), options.ready_fd, options.life_fd, options.control_fd),
         None if options.in_force_fd is None else pick_up(options.in_force_fd),
+        options.pulse_fd,
     )
 
 
@@ -138,7 +146,14 @@ def run_process(
     start_log(name)
     # Nobody outside owner and group reads what we write; a unit or shell may ask for less.
     os.umask(os.umask(0o077) | 0o007)
-    lifecycle = Lifecycle(name, lambda: _tell_ready(arguments.ready_fd))
+
+    def on_ready() -> None:
+        _tell_ready(arguments.ready_fd)
+        if arguments.pulse_fd is not None:
+            os.set_blocking(arguments.pulse_fd, False)
+            _beat(arguments.pulse_fd)
+
+    lifecycle = Lifecycle(name, on_ready)
     lifecycle.in_force = arguments.in_force
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -236,6 +251,13 @@ def _tell_ready(ready_fd: int | None) -> None:
         log.debug("nobody waits for the word that this process is ready")
     finally:
         os.close(ready_fd)
+
+
+def _beat(pulse_fd: int) -> None:
+    # When nobody reads the pipe is full some day, and says as much as one byte more would.
+    with suppress(BlockingIOError, BrokenPipeError):
+        os.write(pulse_fd, PULSE)
+    asyncio.get_running_loop().call_later(PULSE_SECONDS, _beat, pulse_fd)
 
 
 def notify(state: str) -> None:

@@ -481,6 +481,8 @@ class TestPrepare:
         for program in workers:
             https, http = program.descriptors
             assert f"--https-fd {https} --http-fd {http}" in " ".join(program.command)
+        # What they stand still for waits for ever; the others are asked by them.
+        assert all(program.pulseless_seconds for program in workers)
         processes.close()
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(inherited[0])

@@ -10,6 +10,7 @@ import pytest
 from gateway.bootstrap.in_force import SettingsInForce
 from gateway.bootstrap.keeper import Keeper, Program
 from gateway.bootstrap.outcome import Outcome, Report
+from gateway.bootstrap.process import PULSE_SECONDS
 
 # A stand-in for a process of a site: what it does when it is asked for a reload is its argument.
 CHILD = """
@@ -133,3 +134,65 @@ async def test_only_who_reloads_has_a_control_socket(tmp_path: Path, reloads: bo
     assert await keeper.reload() == {
         "child": Outcome(problems=("it does not run; it reads the files when it starts again",))
     }
+
+
+# A stand-in that shows signs of life, and with "stands" stops showing them in the first run.
+BEATING = """
+import argparse, os, time
+
+parser = argparse.ArgumentParser()
+parser.add_argument("how")
+parser.add_argument("runs")
+for name in ("ready", "life", "pulse"):
+    parser.add_argument(f"--{name}-fd", type=int)
+options = parser.parse_args()
+with open(options.runs, "a") as runs:
+    print(os.getpid(), file=runs)
+os.write(options.ready_fd, b"ready\\n")
+first = len(open(options.runs).readlines()) == 1
+while True:
+    if options.pulse_fd is not None:
+        os.write(options.pulse_fd, b".")
+    time.sleep(60 if first and options.how == "stands" else 0.1)
+"""
+
+
+@asynccontextmanager
+async def beating(folder: Path, how: str, pulseless: float | None) -> AsyncIterator[Path]:
+    """Keep the stand-in running; yield the file in which each of its runs has a line."""
+    (folder / "child.py").write_text(BEATING)
+    command = (sys.executable, str(folder / "child.py"), how, str(folder / "runs"))
+    reading, writing = os.pipe()
+    keeper = Keeper(Program("child", command, pulseless_seconds=pulseless), reading)
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        group.create_task(keeper.keep())
+        assert await keeper.started
+        try:
+            yield folder / "runs"
+        finally:
+            await keeper.stop(1)
+            os.close(reading)
+            os.close(writing)
+
+
+async def test_one_that_stands_still_is_killed_and_started_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After its time and a little more; the next run goes on."""
+    async with beating(tmp_path, "stands", 0.5) as runs:
+        while len(lines_of(runs)) < 2:  # noqa: ASYNC110 - a file, of which nobody tells
+            await asyncio.sleep(0.05)
+        assert "child shows no sign of life: killing it" in caplog.text
+        assert "child was ended by SIGKILL" in caplog.text
+        await asyncio.sleep(1.5)
+        assert len(lines_of(runs)) == 2
+
+
+@pytest.mark.parametrize("how, pulseless", [("beats", 0.5), ("stands", None)])
+async def test_one_that_goes_on_or_need_not_show_it_is_left_alone(
+    tmp_path: Path, how: str, pulseless: float | None
+) -> None:
+    """However long it runs."""
+    async with beating(tmp_path, how, pulseless) as runs:
+        await asyncio.sleep(0.5 + 2 * PULSE_SECONDS + 1)
+        assert len(lines_of(runs)) == 1

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,15 @@ from typing import BinaryIO
 import pytest
 
 from gateway.bootstrap.folder import NotASite
-from gateway.bootstrap.process import READY, Lifecycle, LineFormatter, ProcessFailed, log_failure
+from gateway.bootstrap.process import (
+    PULSE,
+    PULSE_SECONDS,
+    READY,
+    Lifecycle,
+    LineFormatter,
+    ProcessFailed,
+    log_failure,
+)
 
 # Signals, pipes and exit statuses need a process of its own.
 PROCESS = """
@@ -64,20 +73,24 @@ class Running:
 
 
 @contextmanager
-def running(tmp_path: Path, how: str = "ends") -> Iterator[Running]:
+def running(tmp_path: Path, how: str = "ends", pulse: int | None = None) -> Iterator[Running]:
     """Start the stand-in and wait until it says that it serves."""
     (tmp_path / "program.py").write_text(PROCESS)
     ready, ready_child = os.pipe()
     life_child, held = os.pipe()
     pipes = ["--ready-fd", str(ready_child), "--life-fd", str(life_child)]
+    ours = [ready_child, life_child]
+    if pulse is not None:
+        pipes += ["--pulse-fd", str(pulse)]
+        ours.append(pulse)
     process = subprocess.Popen(
         [sys.executable, str(tmp_path / "program.py"), "--site", ".", "--how", how, *pipes],
         stderr=subprocess.PIPE,
         text=True,
-        pass_fds=(ready_child, life_child),
+        pass_fds=ours,
     )
-    os.close(ready_child)
-    os.close(life_child)
+    for one in ours:
+        os.close(one)
     with process, os.fdopen(ready, "rb") as said, os.fdopen(held, "wb") as life:
         try:
             # Read to the end of the pipe: it was closed, and nothing came behind the word.
@@ -114,6 +127,25 @@ class TestRunProcess:
             status, said = one.end()
         assert status == 0
         assert "the supervisor is gone: finishing" in said
+
+    def test_it_shows_that_it_goes_on(self, tmp_path: Path) -> None:
+        """From the moment at which it serves, every few seconds; stopped, it shows nothing."""
+        feeling, beating = os.pipe()
+        with os.fdopen(feeling, "rb", 0) as felt:
+            with running(tmp_path, pulse=beating) as one:
+                assert [felt.read(1) for _ in range(2)] == [PULSE] * 2
+                one.process.send_signal(signal.SIGSTOP)
+                assert os.waitid(os.P_PID, one.process.pid, os.WSTOPPED) is not None
+                os.set_blocking(feeling, False)
+                felt.read()
+                time.sleep(PULSE_SECONDS + 1)
+                assert felt.read() is None
+                one.process.send_signal(signal.SIGCONT)
+                os.set_blocking(feeling, True)
+                assert felt.read(1) == PULSE
+                one.process.terminate()
+                assert one.end()[0] == 0
+            assert felt.read() in {b"", PULSE}
 
     def test_a_second_signal_does_not_wait(self, tmp_path: Path) -> None:
         """A main that does not finish is cut short by the second signal, and says so."""
