@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from gateway.core.people import Fingerprint
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import Demand
-from gateway.edge.hello import RECORD_MAXIMUM, Incomplete, read_server_name
+from gateway.edge.hello import RECORD_MAXIMUM, Incomplete, read_hello
 from gateway.edge.judging import HeldHandshake, hold_handshakes
 from gateway.edge.openssl import forget_sessions, limit_groups, send_names
 
@@ -37,6 +37,9 @@ _CIPHERS: Final = (
     ":ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
     ":ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 )
+_PROTOCOLS: Final = (b"http/1.1", b"http/1.0")
+_NO_APPLICATION_PROTOCOL: Final = b"\x15\x03\x03\x00\x02\x02\x78"
+"""The alert of that name, in a record in clear (RFC 8446, section 6)."""
 _DER: Final = 2  # ENCODING_DER of the _ssl module
 _LARGE: Final = RECORD_MAXIMUM // 2
 _RECORD: Final = 5 + RECORD_MAXIMUM + 256
@@ -149,7 +152,7 @@ def _context(certificate: Path, key: Path) -> ssl.SSLContext:
     # certificate" after the person has chosen one.
     context.num_tickets = 0
     context.set_ciphers(_CIPHERS)
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols([name.decode() for name in _PROTOCOLS])
     context.load_cert_chain(certificate, key)
     if (why := forget_sessions(context)) is not None:
         log.warning("TLS 1.2 sessions may be resumed: %s", why)
@@ -240,12 +243,15 @@ class Channel:
         """Take bytes of a handshake; raise `HandshakeFailed` where it has come to nothing."""
         if self._tls is None:
             self._hello += data
-            answer = read_server_name(self._hello)
-            if isinstance(answer, Incomplete):
+            hello = read_hello(self._hello)
+            if isinstance(hello, Incomplete):
                 return
-            self.server_name = answer.name
+            self.server_name = hello.name
+            if hello.protocols and hello.protocols.isdisjoint(_PROTOCOLS):
+                self.outgoing.write(_NO_APPLICATION_PROTOCOL)
+                raise HandshakeFailed("of its protocols (ALPN) none is HTTP/1")
             data, self._hello = self._hello, b""
-            public = answer.name == self._contexts.public_host
+            public = hello.name == self._contexts.public_host
             context = self._contexts.public if public else self._contexts.protected
             self._tls = context.wrap_bio(self._incoming, self.outgoing, server_side=True)
             self._session = self._tls._sslobj  # type: ignore[attr-defined]  # noqa: SLF001 - see its declaration

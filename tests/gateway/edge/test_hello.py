@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.edge.hello import RECORD_MAXIMUM, Incomplete, ServerName, read_server_name
+from gateway.edge.hello import RECORD_MAXIMUM, Hello, Incomplete, read_hello
 from tests.gateway.edge.hellos import (
     client_hello,
     extension,
@@ -10,43 +10,43 @@ from tests.gateway.edge.hellos import (
     in_records,
     record,
     server_name_extension,
+    vector,
 )
 
 NAME = "wiki.pusterla.localhost"
 HELLO = client_hello(NAME)
+NAMED = server_name_extension(NAME.encode())
 
 
 def test_the_name_is_read_as_openssl_writes_it() -> None:
     """A real ClientHello says for whom it is."""
-    assert read_server_name(HELLO) == ServerName(NAME)
+    assert read_hello(HELLO) == Hello(NAME)
 
 
 def test_a_hello_without_a_name_says_none() -> None:
     """A client may leave the extension out."""
-    assert read_server_name(client_hello(None)) == ServerName(None)
+    assert read_hello(client_hello(None)) == Hello(None)
 
 
 def test_the_name_is_told_in_lower_case() -> None:
     """Names are compared without regard to case (RFC 6066, section 3)."""
-    assert read_server_name(record(hello_message(server_name_extension(b"WiKi.X")))) == ServerName(
-        "wiki.x"
-    )
+    assert read_hello(record(hello_message(server_name_extension(b"WiKi.X")))) == Hello("wiki.x")
 
 
 def test_a_record_that_is_not_all_there_is_waited_for() -> None:
     """Cut anywhere, the first record is incomplete."""
     for length in range(len(HELLO)):
-        assert isinstance(read_server_name(HELLO[:length]), Incomplete)
+        assert isinstance(read_hello(HELLO[:length]), Incomplete)
 
 
 def test_what_follows_the_first_record_is_not_looked_at() -> None:
     """A second record changes nothing."""
-    assert read_server_name(HELLO + b"\x14\x03\x03\x00\x01\x01") == ServerName(NAME)
+    assert read_hello(HELLO + b"\x14\x03\x03\x00\x01\x01") == Hello(NAME)
 
 
 def test_a_hello_in_several_records_names_nobody() -> None:
     """Only the first record is read, so such a client never meets the public host's context."""
-    assert read_server_name(in_records(HELLO, 64)) == ServerName(None)
+    assert read_hello(in_records(HELLO, 64)) == Hello(None)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,10 @@ def test_a_hello_in_several_records_names_nobody() -> None:
         pytest.param(record(b"\x02\x00\x00\x00"), id="ServerHello"),
         pytest.param(record(b"\x01\x00\x40\x00" + bytes(40)), id="shorter than it says"),
         pytest.param(record(hello_message()), id="no extensions"),
-        pytest.param(record(hello_message(extension(16, b"\0\x02h2"))), id="another extension"),
+        pytest.param(record(hello_message(extension(17, b"\0\x02h2"))), id="another extension"),
+        pytest.param(
+            record(hello_message(NAMED, extension(16, b"\0\3\x03h2"))), id="protocol cut off"
+        ),
         pytest.param(record(hello_message(extension(0, b""))), id="empty list of names"),
         pytest.param(
             record(hello_message(server_name_extension(b"wiki.x", name_type=1))), id="name type"
@@ -70,24 +73,33 @@ def test_a_hello_in_several_records_names_nobody() -> None:
 )
 def test_what_is_no_hello_with_a_name_names_nobody(data: bytes) -> None:
     """OpenSSL will say what is wrong with it; here it only has no name."""
-    assert read_server_name(data) == ServerName(None)
+    assert read_hello(data) == Hello(None)
 
 
 def test_of_several_names_the_first_counts() -> None:
     """RFC 6066 allows one name of a type; what OpenSSL makes of more is compared elsewhere."""
     data = record(hello_message(server_name_extension(b"public.x", b"wiki.x")))
-    assert read_server_name(data) == ServerName("public.x")
+    assert read_hello(data) == Hello("public.x")
+
+
+@pytest.mark.parametrize("names", [[b"h2"], [b"h2", b"http/1.1"], [b"\x0a\x0a", b""]])
+def test_protocols_are_read_wherever_they_stand(names: list[bytes]) -> None:
+    """Chromium puts its extensions into another order each time."""
+    protocols = extension(16, vector(2, b"".join(vector(1, name) for name in names)))
+    for extensions in ([NAMED, protocols], [protocols, extension(17, b""), NAMED]):
+        assert read_hello(record(hello_message(*extensions))) == Hello(NAME, frozenset(names))
+    assert read_hello(record(hello_message(protocols))) == Hello(None, frozenset(names))
 
 
 @given(st.binary(max_size=200))
 def test_nothing_that_strangers_send_raises(data: bytes) -> None:
     """Any bytes have an answer, bare or as a record's content."""
-    read_server_name(data)
-    read_server_name(record(data))
-    read_server_name(record(b"\x01\x00\x00" + data))
+    read_hello(data)
+    read_hello(record(data))
+    read_hello(record(b"\x01\x00\x00" + data))
 
 
 @given(st.integers(5, len(HELLO) - 1), st.integers(0, 255))
 def test_no_changed_byte_of_a_real_hello_raises(position: int, value: int) -> None:
     """A real ClientHello with one byte changed has an answer."""
-    read_server_name(HELLO[:position] + bytes([value]) + HELLO[position + 1 :])
+    read_hello(HELLO[:position] + bytes([value]) + HELLO[position + 1 :])

@@ -285,6 +285,28 @@ async def test_tls_1_1_meets_an_alert(stage: Stage) -> None:
 
 
 @VERSIONS
+@pytest.mark.parametrize("host", [WIKI, PUBLIC_HOST])
+async def test_who_speaks_no_http_1_meets_an_alert(
+    stage: Stage, host: str, version: ssl.TLSVersion
+) -> None:
+    """RFC 7301, section 3.2; whoever names no protocol at all speaks HTTP, as ever."""
+    context = stage.made.context(stage.made.anna, version)
+    for offered in [("h2", "http/1.1"), ("http/1.0",), ()]:
+        context.set_alpn_protocols(offered)
+        wire = await stage.connect(host, context=context)
+        assert wire.tls is not None
+        assert wire.tls.selected_alpn_protocol() == (offered[-1] if offered else None)
+    for offered in [("h2",), ("imap", "h3")]:
+        context.set_alpn_protocols(offered)
+        wire = await stage.tcp()
+        wire.writer.write(wire.begin_tls(context, host))
+        await wire._fill()
+        assert wire.incoming.read() == bytes([21, 3, 3, 0, 2, 2, 120])
+        await wire._fill()
+        assert wire.end is not None
+
+
+@VERSIONS
 async def test_no_session_can_be_resumed(stage: Stage, version: ssl.TLSVersion) -> None:
     """Neither by ticket nor by number; so nobody is taken for who they were before."""
     context = stage.made.context(stage.made.anna, version)
