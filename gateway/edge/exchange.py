@@ -178,19 +178,9 @@ class Exchange(Sending):
         if self._phase is HEAD:
             if connection is not None and self._retry(connection):
                 return
-            if connection is not None and not clean and self._may_be_lost(connection):
-                self._connection = None
             self._fail(Refusal.UPSTREAM_BROKEN, "the connection closed before the response")
         elif self._phase is BODY:
             self._end_body(clean=clean)
-
-    def _may_be_lost(self, connection: UpstreamConnection) -> bool:
-        """Say whether there may have been an answer on a connection that broke.
-
-        Whoever refuses a body answers and closes; over TLS the break goes before the answer.
-        That is no fault of the upstream's.
-        """
-        return connection.upstream.tls and self._upload is not None and self._upload.begun
 
     def _end_body(self, *, clean: bool) -> None:
         """Take the end of the connection as that of the body, where it is."""

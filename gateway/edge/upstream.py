@@ -13,7 +13,7 @@ from gateway.core.site import Upstream
 from gateway.edge.access_log import OTHER_SHOWN, quoted
 from gateway.edge.keepalive import keep_probing
 from gateway.edge.receiving import FOR_ANSWERS, RECEIVED
-from gateway.edge.upstream_tls import UpstreamContext
+from gateway.edge.upstream_tls import LAST_WORDS, UpstreamContext, connect_tls
 
 log = logging.getLogger("pusterla.edge")
 
@@ -21,7 +21,6 @@ P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 IDLE_MAXIMUM = 128
 IDLE_SECONDS = 50.0
-_LAST_WORDS: Final = 64 * 1024
 _NEWS: Final = POLLIN | POLLRDHUP
 _ENDS: Final = POLLRDHUP | POLLHUP | POLLERR
 
@@ -146,12 +145,13 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         """
         transport = self.transport
         if transport is None or self._pool.upstream.tls:
+            # `upstream_tls` has seen to it.
             return b""
         # The transport closes it only when this call is over.
         descriptor = transport.get_extra_info("socket").fileno()
         words = b""
         with suppress(OSError):
-            while len(words) < _LAST_WORDS and (data := os.read(descriptor, _LAST_WORDS)):
+            while len(words) < LAST_WORDS and (data := os.read(descriptor, LAST_WORDS)):
                 words += data
         return words
 
@@ -265,9 +265,8 @@ class Pool:
                 _, protocol = await loop.create_unix_connection(make, upstream.unix_path)
             elif upstream.tls:
                 context, name = self.tls.current(), self.tls.name(upstream)
-                _, protocol = await loop.create_connection(
-                    make, upstream.host, upstream.port, ssl=context, server_hostname=name
-                )
+                protocol = make()
+                await connect_tls(upstream, protocol, context, name)
             else:
                 _, protocol = await loop.create_connection(make, upstream.host, upstream.port)
         return protocol

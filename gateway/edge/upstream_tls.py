@@ -1,16 +1,23 @@
 """TLS to applications: whom we believe, under which name, and what we show of ourselves.
 
 The other end is always verified: chain, dates and name. Nothing here switches that off.
+The last words of an application whose connection breaks are heard here too.
 """
 
+import asyncio
+import os
 import ssl
 import stat
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from gateway.core.site import Upstream, UpstreamTLS
 
 _ALPN: Final = ["http/1.1"]
+
+LAST_WORDS: Final = 64 * 1024
+"""How much is read, at the least, of what has come before a connection broke."""
 
 Signature = tuple[tuple[int, int, int], ...]
 
@@ -81,3 +88,83 @@ class UpstreamContext:
 
 def _no_password() -> str:
     raise OSError("the key is encrypted: give one without a password")
+
+
+async def connect_tls(
+    upstream: Upstream, protocol: asyncio.BaseProtocol, context: ssl.SSLContext, name: str
+) -> None:
+    """Shake hands with *upstream* under *name*, and connect *protocol* to it.
+
+    Raise `OSError`, of which `ssl.SSLCertVerificationError` says what is wrong with a
+    certificate. Then, and when cancelled, everything is closed, and *protocol* was told nothing.
+    """
+    loop = asyncio.get_running_loop()
+    raw, early = await loop.create_connection(_Early, upstream.host, upstream.port)
+    try:
+        early.check(raw)
+        secure = await loop.start_tls(raw, early, context, server_hostname=name)
+        early.check(secure)
+    except BaseException:
+        raw.abort()
+        raise
+    assert secure is not None  # noqa: S101 - it has been looked at
+    raw.set_protocol(_Hearing(raw))
+    secure.set_protocol(protocol)
+    protocol.connection_made(secure)
+
+
+class _Early(asyncio.Protocol):
+    """Whoever stands behind a connection until its handshake is known to be over."""
+
+    def __init__(self) -> None:
+        """Have heard nothing."""
+        self._spoken = False
+
+    def data_received(self, data: bytes) -> None:
+        """Note that there are bytes, though nothing was asked."""
+        del data
+        self._spoken = True
+
+    def check(self, transport: asyncio.Transport | None) -> None:
+        """Raise `ConnectionError` unless *transport* is there, open, and has brought nothing."""
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("closed before it was asked anything")
+        if self._spoken:
+            raise ConnectionAbortedError("it sent bytes that nobody asked for")
+
+
+class _Hearing(asyncio.BufferedProtocol):
+    """Between a socket and the event loop's TLS, to which it gives what came before a break.
+
+    An application that refuses a body answers and closes, which resets the connection. Whoever
+    is still writing hears of that first, and reads no more; but the kernel still has the answer.
+    """
+
+    def __init__(self, raw: asyncio.Transport) -> None:
+        """Stand before whom *raw* brings its bytes to."""
+        self._raw = raw
+        self._tls = tls = cast("asyncio.BufferedProtocol", raw.get_protocol())
+        # As they are, so that being here costs nothing.
+        self.get_buffer = tls.get_buffer  # type: ignore[method-assign]
+        self.buffer_updated = tls.buffer_updated  # type: ignore[method-assign]
+        self.eof_received = tls.eof_received  # type: ignore[method-assign]
+        self.pause_writing = tls.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = tls.resume_writing  # type: ignore[method-assign]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Read what is left where the connection broke, and pass on that it is lost."""
+        if exc is not None:
+            self._hear_out()
+        self._tls.connection_lost(exc)
+
+    def _hear_out(self) -> None:
+        # The transport closes it only when this call is over.
+        descriptor = self._raw.get_extra_info("socket").fileno()
+        heard = 0
+        with suppress(OSError):
+            while heard < LAST_WORDS:
+                count = os.readv(descriptor, [self._tls.get_buffer(LAST_WORDS)])
+                if not count:
+                    return
+                self._tls.buffer_updated(count)
+                heard += count

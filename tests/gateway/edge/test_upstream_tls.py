@@ -1,5 +1,8 @@
+import asyncio
 import logging
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -13,11 +16,13 @@ from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import Upstream, UpstreamTLS
 from gateway.edge.balancing import FAILURES
 from gateway.edge.service import WatchedPool
+from gateway.edge.upstream import Pool
 from gateway.edge.upstream_tls import UpstreamContext
 from tests.gateway.edge.authority import Authority, make_authority
 from tests.gateway.edge.recorder import Line, Recorder, Script, ok, polite
 from tests.gateway.edge.stage import LOG, Stage, Visitor, application
 from tests.gateway.edge.test_exchange import SWITCHING, UPGRADE, echo
+from tests.gateway.edge.test_upstream import Customer
 from tests.gateway.edge.waiting import soon, until
 from tests.gateway.edge.wire import End, Wire
 
@@ -271,11 +276,10 @@ async def test_an_idle_connection_that_was_closed_is_not_used(
         assert wiki.received.count(b"POST") == 1
 
 
-@pytest.mark.parametrize("body, counts", [(b"", True), (b"x" * 10_000, False)])
-async def test_who_may_have_refused_a_body_is_not_put_aside(
-    stage: Stage, authority: Authority, body: bytes, *, counts: bool
+async def test_an_upstream_whose_connections_break_is_put_aside_by_tls_too(
+    stage: Stage, authority: Authority
 ) -> None:
-    """The connection that breaks takes what the application has said of the body with it."""
+    """With a body or without: what it had said would have been heard."""
 
     async def break_off(line: Line) -> None:
         await line.head()
@@ -288,13 +292,89 @@ async def test_who_may_have_refused_a_body_is_not_put_aside(
         stage.edge.adopt(stage.applications(wiki=app))
         pool = stage.edge.services.of(app).pools[0]
         assert isinstance(pool, WatchedPool)
-        for _ in range(FAILURES):
+        for octets in range(FAILURES):
+            assert not pool.standing.aside
             visitor = await stage.enter()
-            length = b"Content-Length: %d" % len(body)
-            await visitor.wire.send(visitor.request("/", "POST", length, body=body))
+            length = b"Content-Length: %d" % octets
+            await visitor.wire.send(visitor.request("/", "POST", length, body=b"x" * octets))
             assert (await soon(visitor.wire.reply("POST"))).status == 502
-        assert len(wiki.lines) == FAILURES
-        assert pool.standing.aside is counts
+        assert pool.standing.aside
+
+
+@pytest.mark.parametrize("tls", [True, False])
+async def test_what_an_application_said_before_it_broke_off_is_heard(
+    authority: Authority, *, tls: bool
+) -> None:
+    """It refuses a body and closes with the rest unread, while that is still being written."""
+    context = authority.server(LOCAL)
+    answer = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno"
+    connected, sent = threading.Event(), threading.Event()
+
+    def refuse(server: socket.socket) -> None:
+        plain, _ = server.accept()
+        # Or it would keep the answer back until its first session ticket is acknowledged.
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        line = context.wrap_socket(plain, server_side=True) if tls else plain
+        connected.set()
+        sent.wait()
+        line.recv(10)
+        line.sendall(answer)
+        line.close()
+
+    customer = Customer()
+    with socket.create_server((LOCAL, 0)) as server:
+        refusing = threading.Thread(target=refuse, args=(server,))
+        refusing.start()
+        upstream = Upstream(LOCAL, server.getsockname()[1], tls=tls)
+        pool = Pool(upstream, UpstreamContext(UpstreamTLS(ca=str(authority.file))))
+        connection = await soon(pool.connect(5))
+        await asyncio.to_thread(connected.wait)
+        connection.customer = customer
+        transport = connection.transport
+        assert transport is not None
+        transport.write(b"x" * 100_000)
+        await asyncio.sleep(0.05)
+        sent.set()
+        # The loop has no turn in between, so it writes to what is broken before it reads.
+        refusing.join()
+        transport.write(b"x" * 1_000_000)
+        await until(lambda: customer.ended)
+    assert customer.data == answer
+    assert customer.ended == [False]
+    assert pool.count == 0
+
+
+async def test_a_handshake_that_stands_still_has_its_limit(authority: Authority) -> None:
+    """And nothing of it is left."""
+
+    async def listen_only(line: Line) -> None:
+        await line.wait_ended()
+
+    async with secure(None, listen_only) as wiki:
+        upstream = Upstream(LOCAL, wiki.port, tls=True)
+        pool = Pool(upstream, UpstreamContext(UpstreamTLS(ca=str(authority.file))))
+        with pytest.raises(TimeoutError):
+            await soon(pool.connect(0.1))
+        await until(lambda: wiki.lines and not wiki.open_lines)
+        assert pool.count == 0
+
+
+async def test_who_speaks_before_the_handshake_is_no_upstream_of_tls(authority: Authority) -> None:
+    """It is told from one that is slow, whoever reads its first bytes."""
+
+    async def greet(line: Line) -> None:
+        line.send(b"220 mail.internal ESMTP\r\n")
+        await line.wait_ended()
+
+    async with secure(None, greet) as mail:
+        upstream = Upstream(LOCAL, mail.port, tls=True)
+        pool = Pool(upstream, UpstreamContext(UpstreamTLS(ca=str(authority.file))))
+        for _ in range(5):
+            with pytest.raises(OSError, match=r"nobody asked|WRONG_VERSION") as caught:
+                await soon(pool.connect(5))
+            assert not isinstance(caught.value, TimeoutError)
+        await until(lambda: not mail.open_lines)
+        assert pool.count == 0
 
 
 @pytest.mark.parametrize("kind", ["tls", "unix"])
