@@ -1,4 +1,4 @@
-"""Part 8: a list of a million entries of another CA: fetched, read, and looked up in."""
+"""Part 8: a list of a million entries of another CA: fetched, read, looked up in, and not felt."""
 
 import asyncio
 import os
@@ -17,9 +17,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ca.issue import Issuer
 from ca.status import CRLHead, encode_lines, sign_crl
 from ca.trust import RevocationReason
+from gateway.bootstrap.folder import clock
 from gateway.core.trusts import IdentityMap, Trust
 from gateway.verifier.fetching import Fetcher
 from gateway.verifier.lists import RevocationLists
+from tests.bench.beside import Beside, ask_beside
 from tests.bench.measuring import percentile, resident_kib
 from tests.bench.report import Section, at_most
 from tests.ca.foreign.crl_makers import NOW, WEEK
@@ -27,6 +29,7 @@ from tests.ca.foreign.makers import Holder, certify
 from tests.gateway.verifier.big import make_identified_ca
 from tests.gateway.verifier.web import answer, open_web
 
+GAP_MS = 20.0
 READ_SECONDS = 20.0
 READ_MIB = 1024.0
 INDEX_MIB = 80.0
@@ -54,6 +57,8 @@ def measure_foreign(directory: Path, *, quick: bool) -> Section:
     count = 100_000 if quick else 1_000_000
     found = asyncio.run(_measure(directory, count))
     print(f"foreign: {count:,} entries in {found.elapsed:.1f} s", flush=True)
+    beside = asyncio.run(_ask_beside(directory / "beside", count))
+    print(f"foreign: {beside.reading.requests:,} requests meanwhile", flush=True)
     rows = [
         ("the list", f"{found.size / _MIB:.1f} MiB", f"{count:,} entries, most with a reason"),
         (
@@ -73,17 +78,27 @@ def measure_foreign(directory: Path, *, quick: bool) -> Section:
         ),
         ("taken up by a process that starts", f"{found.start_ms:.0f} ms", ""),
         ("one certificate looked up", f"{found.look_up_us:.0f} µs", "its own points read too"),
+        (
+            "the slowest answer while a list is taken up",
+            f"{beside.reading.worst:.1f} ms",
+            f"{beside.alone.worst:.1f} ms before",
+        ),
+        ("… the 99th of 100", f"{beside.reading.p99:.1f} ms", f"{beside.alone.p99:.1f} ms before"),
+        ("memory of the worker meanwhile", f"{beside.worker_mib:+.1f} MiB", "it has no list"),
     ]
     figures = [
         at_most(f"a list of {count:,} read", found.elapsed, READ_SECONDS, " s", 1),
         at_most("memory for that", found.reader_mib, READ_MIB, " MiB", 0),
         at_most("its index", found.index_mib, INDEX_MIB, " MiB", 1),
+        at_most("longest wait for an answer meanwhile", beside.reading.worst, GAP_MS, " ms", 1),
     ]
     return Section(
         "foreign",
         "Lists of other CAs",
         f"`{Path(sys.executable).name}` reads the list in a process of its own. Resident memory "
-        "of the verifier is that of the bench, before and after.",
+        "of the verifier is that of the bench, before and after. Requests are asked of a site that "
+        "runs on all processors, one after the other on one connection, from a process that shares "
+        "one of them with the application and the server of the list.",
         ("what", "figure", "besides"),
         rows,
         figures,
@@ -124,14 +139,21 @@ async def _measure(directory: Path, count: int) -> _Measured:
     return found
 
 
-def _make_list(ca: Holder, count: int) -> bytes:
+async def _ask_beside(directory: Path, count: int) -> Beside:
+    # A site goes by the clock.
+    now = clock()
+    ca = make_identified_ca(now)
+    return await ask_beside(directory, ca, _make_list(ca, count, now))
+
+
+def _make_list(ca: Holder, count: int, now: datetime = NOW) -> bytes:
     chance = random.Random(4)
-    second = int(datetime.timestamp(NOW)) * 1_000_000
+    second = int(datetime.timestamp(now)) * 1_000_000
     lines = encode_lines(
         (f"{chance.getrandbits(126) | 1 << 126:x}", second, chance.choice(_REASONS))
         for _ in range(count)
     )
-    head = CRLHead(1, NOW - timedelta(hours=1), NOW + WEEK)
+    head = CRLHead(1, now - timedelta(hours=1), now + WEEK)
     return sign_crl(Issuer("foreign", ca.certificate, ca.key), head, [lines])
 
 

@@ -186,6 +186,28 @@ class TestTaken:
             await only_event(lists, TAKEN)
             assert reason(status(lists)) == why
 
+    async def test_nobody_is_judged_by_half_a_list(self, bench: Bench) -> None:
+        """While the next one is fetched and read the last is asked; then the whole of the next."""
+        boris = certify("boris", CA, NOW)
+        strangers = [(serial(boris) + 1 + number, KEY) for number in range(1000)]
+        bench.publish((serial(ANNA), KEY), *strangers)
+        lists = bench.open()
+        await only_event(lists, TAKEN)
+        bench.publish((serial(boris), KEY), *strangers, number=2)
+        lists.hurry()
+        seen: list[tuple[RevocationReason | None, RevocationReason | None]] = []
+        async with asyncio.TaskGroup() as group:
+            refreshing = group.create_task(lists.refresh(NOW))
+            while not refreshing.done():
+                seen.append((reason(status(lists)), reason(status(lists, boris))))
+                await asyncio.sleep(0.001)
+        key = RevocationReason.KEY_COMPROMISE
+        before, after = (key, None), (None, key)
+        asked = seen.count(before)
+        assert asked > 10
+        assert seen == [before] * asked + [after] * (len(seen) - asked)
+        assert (reason(status(lists)), reason(status(lists, boris))) == after
+
     async def test_the_same_list_is_no_news(self, bench: Bench) -> None:
         """Nothing is logged when nothing has changed, and the next fetch is planned."""
         bench.publish()
