@@ -132,7 +132,7 @@ class Worker:
         self.edge.admission.believe(identity.elsewhere)
         self._issuers = identity.issuers
         if (site, identity.issuers, applications) != decided_by:
-            # What was decided by the same rests, and nobody waits until it is recorded anew.
+            # What was decided by the same stands, so nothing is decided and signed anew.
             self.adopt(applications)
         if before <= identity.contexts.authorities:
             return 0
