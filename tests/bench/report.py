@@ -14,7 +14,10 @@ _TAKEN = (
     "time is read from `/proc/PID/task/*/schedstat` and covers all processes of what is "
     "measured. Cases take turns within a round, ratios are taken round by round, and what is "
     "given is the median, with the lowest and the highest in brackets. Everybody speaks "
-    "TLS 1.3 with a P-256 client certificate that is asked for and verified."
+    "TLS 1.3 with a P-256 client certificate that is asked for and verified. The edge comes in two "
+    "forms: compiled, as the image and every installation with a C compiler has it "
+    "(`deploy/README.md`), and in plain Python, as it runs where there is none. Figures are of the "
+    "latter where they do not say compiled."
 )
 
 
