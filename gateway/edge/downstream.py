@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from gateway.edge.edge import Edge
 
 _BUFFER_MAXIMUM: Final = 64 * 1024
+# On average: each piece that a transport holds costs it a hundred octets, and somebody may send
+# records of one.
+_WORTH: Final = 4 * 1024
 _EMPTY_LINE: Final = b"\r\n"
 _VERDICTS: Final = (Forward, Refuse, Redirect)
 _LOOKUPS: Final = 12
@@ -120,7 +123,10 @@ class Downstream(Stream):
     def _take(self, pieces: list[bytes]) -> None:
         state, exchange = self._state, self.exchange
         if state is EXCHANGE and exchange is not None and exchange.wants_body:
-            self.meter.received += sum(map(len, pieces))
+            octets = sum(map(len, pieces))
+            self.meter.received += octets
+            if octets < len(pieces) * _WORTH:
+                pieces = [b"".join(pieces)]
             self._buffer += exchange.request_data(pieces)
             self._make_place()
             return

@@ -14,8 +14,14 @@ from typing import Final
 RECEIVED: Final = memoryview(bytearray(512 * 1024))
 
 FOR_ANY: Final = RECEIVED[: 64 * 1024]
-"""For what a client says when nobody has asked it for much: it may have to wait in memory."""
+"""For what a client says when nobody knows what it will be: it may have to wait in memory."""
 FOR_ANSWERS: Final = RECEIVED[: 256 * 1024]
 """For what applications answer: of one whose client takes nothing, one read lies encrypted."""
-FOR_BODIES: Final = RECEIVED
-"""For bodies on their way to an application: the more at once, the less does each MiB cost."""
+
+
+def for_body(left: int) -> memoryview:
+    """Return where to read to while *left* bytes of a body are to come, which do not wait here.
+
+    The more at once, the less does each MiB cost; but nothing of what lies behind the body.
+    """
+    return FOR_ANY if left <= len(FOR_ANY) else RECEIVED[:left]

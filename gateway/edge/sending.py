@@ -194,6 +194,11 @@ class Sending(ABC):
         return self._connection is not None and not self.request_complete
 
     @property
+    def body_left(self) -> int:
+        """How many octets of the request's body are still to come, as far as that is known."""
+        return 0 if self._upload is None or self._connection is None else self._upload.left
+
+    @property
     def request_complete(self) -> bool:
         """Whether the whole request has been sent on."""
         return self._upload is None or self._upload.complete

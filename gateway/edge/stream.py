@@ -15,7 +15,7 @@ from gateway.edge.connections import LINGER_SECONDS
 from gateway.edge.cut_reasons import CutReason
 from gateway.edge.exchange import Exchange
 from gateway.edge.meter import Meter
-from gateway.edge.receiving import FOR_ANY, FOR_BODIES, RECEIVED
+from gateway.edge.receiving import FOR_ANY, RECEIVED, for_body
 from gateway.edge.tls import Channel
 from gateway.edge.tunnel import Tunnel
 from gateway.edge.untaken import untaken_octets
@@ -207,9 +207,8 @@ class Stream(asyncio.BufferedProtocol, ABC):
         self._make_place()
 
     def _make_place(self) -> None:
-        """Offer room for much at once while a body is on its way, and for little else."""
-        wanted = self.exchange is not None and self.exchange.wants_body
-        self._place = FOR_BODIES if wanted else FOR_ANY
+        """Offer room for what is to come of a body, and for little else."""
+        self._place = for_body(0 if self.exchange is None else self.exchange.body_left)
 
     def watch_taking(self) -> None:
         """Give a client that holds the answer back its time, and any other all the time there is.

@@ -19,6 +19,7 @@ class Tunnel:
     __slots__ = ("_connection", "_down", "head", "method", "response", "sent_to", "shape", "target")
 
     answering = True
+    body_left = 0
     patience = inf
     """As those of an exchange."""
 

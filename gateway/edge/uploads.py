@@ -47,7 +47,6 @@ class Upload:
     __slots__ = (
         "_came",
         "_decoder",
-        "_left",
         "_maximum",
         "_pace",
         "_passed",
@@ -58,6 +57,7 @@ class Upload:
         "held",
         "invited",
         "keep_alive",
+        "left",
         "trailed",
     )
 
@@ -71,7 +71,8 @@ class Upload:
         user_header: str | None = None,
     ) -> None:
         """Stand before the first byte; *user_header* as in `trailer_lines`."""
-        self._left = body.octets if isinstance(body, Length) else 0
+        self.left = body.octets if isinstance(body, Length) else 0
+        """How many octets are still to come, as far as that was said: 0 of a body in chunks."""
         self._decoder = None if isinstance(body, Length) else ChunkedDecoder()
         self._maximum = maximum
         self._pace = pace
@@ -105,14 +106,14 @@ class Upload:
         octets = sum(map(len, pieces))
         if self._decoder is not None:
             framed, rest = self._by_chunks(self._decoder, b"".join(pieces))
-        elif octets <= self._left:
-            self._left -= octets
-            self.complete = not self._left
+        elif octets <= self.left:
+            self.left -= octets
+            self.complete = not self.left
             framed, rest = pieces, b""
         else:
             data = b"".join(pieces)
-            framed, rest = [data[: self._left]], data[self._left :]
-            self._left, self.complete = 0, True
+            framed, rest = [data[: self.left]], data[self.left :]
+            self.left, self.complete = 0, True
         if self._pace and tick is not None and not self.complete:
             self._judge_pace(octets, tick)
         return framed, rest

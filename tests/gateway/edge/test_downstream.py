@@ -3,6 +3,7 @@ import contextlib
 import re
 import ssl
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 
@@ -10,7 +11,8 @@ from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import Upstream
 from gateway.edge.connections import LINGER_SECONDS
 from gateway.edge.downstream import Downstream
-from gateway.edge.receiving import FOR_ANY, FOR_BODIES
+from gateway.edge.exchange import Exchange
+from gateway.edge.receiving import FOR_ANY
 from gateway.edge.stream import State
 from gateway.edge.upstream import UpstreamConnection
 from tests.gateway.edge.recorder import Line, ok, saying
@@ -90,10 +92,45 @@ async def test_much_is_read_at_once_of_a_body_alone(stage: Stage) -> None:
     assert len(place(0)) == len(FOR_ANY) == 65536
     half = b"x" * 100_000
     await visitor.wire.send(visitor.request("/", "POST", b"Content-Length: 200000") + half)
-    await until(lambda: len(place(0)) == len(FOR_BODIES))
+    await until(lambda: len(place(0)) == len(half))
     await visitor.wire.send(half)
     assert (await visitor.wire.reply("POST")).status == 200
     assert len(place(0)) == len(FOR_ANY)
+    await visitor.wire.send(visitor.request("/", "POST", b"Content-Length: 9000000") + half)
+    await until(lambda: len(place(0)) == 512 * 1024)
+
+
+class Counting:
+    """A transport that notes how many pieces it is given at once."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.pieces: list[int] = []
+        self._transport = transport
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._transport, name)
+
+    def writelines(self, pieces: list[bytes]) -> None:
+        self.pieces.append(len(pieces))
+        self._transport.writelines(pieces)
+
+
+@pytest.mark.interpreted
+async def test_tiny_records_of_a_body_are_not_kept_one_by_one(stage: Stage) -> None:
+    """Each piece costs a transport a hundred octets, and only what is in them is held back."""
+    visitor = await stage.enter()
+    (connection,) = stage.connections
+    await visitor.wire.send(visitor.request("/", "POST", b"Content-Length: 20000"))
+    await until(lambda: connection.exchange and connection.exchange.wants_body)
+    assert isinstance(connection.exchange, Exchange)
+    upstream = connection.exchange._connection
+    assert upstream is not None
+    assert upstream.transport is not None
+    counting = Counting(upstream.transport)
+    upstream.transport = cast("asyncio.Transport", counting)
+    visitor.wire.writer.write(b"".join(visitor.wire.seal(b"x") for _ in range(20_000)))
+    await until(lambda: connection.exchange is None or connection.exchange.response is not None)
+    assert sum(counting.pieces) == len(counting.pieces) < 100
 
 
 async def test_what_was_sent_ahead_does_not_set_backpressure_aside(stage: Stage) -> None:
