@@ -245,10 +245,15 @@ class Sending(ABC):
 
     def downstream_lost(self) -> None:
         """Drop everything: nobody waits for the answer."""
+        begun = self._phase is not HEAD
         self._phase = DONE
         if self._connecting is not None:
             self._connecting.cancel()
         if self._connection is not None:
+            if begun:
+                self._connection.answered()
+            else:
+                self._connection.abandoned()
             self._connection.discard()
 
     def downstream_writable(self, writable: bool) -> None:  # noqa: FBT001 - what it says
@@ -307,8 +312,12 @@ class Sending(ABC):
         connection, self._connection = self._connection, None
         if connection is not None:
             where = connection.upstream
-            if not begun and refusal in _UNANSWERED:
+            if begun:
+                connection.answered()
+            elif refusal in _UNANSWERED:
                 connection.unanswered(why)
+            else:
+                connection.abandoned()
             connection.discard()
         self._down.exchange_failed(refusal, f"{where}: {why}", begun=begun)
 

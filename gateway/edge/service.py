@@ -55,8 +55,13 @@ class WatchedPool(Pool):
         if not self.alone and self.standing.fail_to_answer(_now()):
             self._tell(why)
 
+    def note_abandoned(self) -> None:
+        """Learn that a request on trial was given up: another one may try."""
+        self.standing.abandon(_now())
+
     async def connect(self, seconds: float) -> UpstreamConnection:
         """Open a connection; raise `OSError` or `TimeoutError`, after taking note of it."""
+        trial = self.standing.aside
         self.standing.begin(_now())
         self.connecting += 1
         try:
@@ -67,10 +72,12 @@ class WatchedPool(Pool):
             raise
         except BaseException:
             # Given up, or an error of our own: it says nothing of the upstream.
-            self.standing.abandon(_now())
+            if trial:
+                self.standing.abandon(_now())
             raise
         finally:
             self.connecting -= 1
+        connection.trial = trial
         self.standing.accept()
         return connection
 

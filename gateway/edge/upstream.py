@@ -53,6 +53,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         "idle_since",
         "shown",
         "transport",
+        "trial",
         "used",
     )
 
@@ -62,6 +63,8 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         self.customer: Customer | None = None
         self.transport: asyncio.Transport | None = None
         self.used = False
+        self.trial = False
+        """Whether its first request tells if the upstream is well again."""
         self._held = False
         self._news = poll()
         self.shown = pool.shown
@@ -194,6 +197,11 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         """Note that a request got no answer, or none that is one."""
         self._pool.note_unanswered(why)
 
+    def abandoned(self) -> None:
+        """Note that a request was given up before there was an answer, for the client's sake."""
+        if self.trial and not self.used:
+            self._pool.note_abandoned()
+
     def discard(self) -> None:
         """Close for good, without a word to the customer."""
         self.customer = None
@@ -236,6 +244,9 @@ class Pool:
 
     def note_unanswered(self, why: str) -> None:
         """Learn that the upstream has not answered a request, and *why* that is said."""
+
+    def note_abandoned(self) -> None:
+        """Learn that a request on trial was given up, which says nothing of the upstream."""
 
     def take(self) -> UpstreamConnection | None:
         """Return the connection that was used last, or None where none is idle.

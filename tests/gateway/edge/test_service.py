@@ -405,6 +405,61 @@ async def test_an_upstream_whose_answers_are_none_is_put_aside(
     assert line.startswith(f"{at(stage.wiki)} is put aside for 1 s: {why}")
 
 
+@pytest.mark.parametrize("fault", ["gone", "cut", "garbled", "late", "answering"])
+async def test_a_trial_that_its_client_gives_up_leaves_room_for_another(
+    stage: Stage, fault: str
+) -> None:
+    """Nothing was learned of the upstream; the next one tells. An answer that began had told."""
+
+    async def waiting(line: Line) -> None:
+        await line.head()
+        if fault == "answering":
+            line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+        await line.wait_ended()
+
+    polite, stage.wiki.script = stage.wiki.script, waiting
+    app = application("wiki", (at(stage.wiki), Upstream("127.0.0.1", await closed_port())))
+    stage.edge.adopt(stage.applications(wiki=app))
+    service = stage.edge.services.of(app)
+    for pool in (watched(service, 0), watched(service, 1)):
+        for _ in range(FAILURES):
+            pool.standing.fail_to_answer(-100.0 if pool is service.pools[0] else 1e9)
+    visitor = await stage.enter()
+    framing = b"Transfer-Encoding: chunked" if fault == "garbled" else b"Content-Length: 5"
+    await visitor.wire.send(visitor.request("/", "POST", framing))
+    await until(lambda: len(stage.wiki.lines) == 1 and b"\r\n\r\n" in stage.wiki.received)
+    if fault == "garbled":
+        await visitor.wire.send(b"x\r\n")
+    elif fault == "late":
+        stage.sweep(after=stage.site.limits.request_body.total_seconds() + 1)
+    elif fault == "cut":
+        visitor.wire.reset()
+    else:
+        visitor.wire.close()
+    await until(lambda: not stage.wiki.open_lines)
+    stage.wiki.script = polite
+    other = await stage.enter()
+    assert (await soon(other.ask("/next"))).body == b"/next"
+    assert not is_aside(watched(service, 0))
+
+
+async def test_what_was_under_way_before_a_trial_ends_none() -> None:
+    """Its client may leave as well: one request tries, and not as many as give up."""
+    async with recorders(2) as found:
+        all_of_them, service = services(*map(at, found))
+        pool = watched(service, 0)
+        straggler = await soon(pool.connect(5))
+        for _ in range(FAILURES):
+            pool.standing.fail_to_answer(-100.0)
+        trial = await soon(pool.connect(5))
+        now = asyncio.get_running_loop().time()
+        straggler.abandoned()
+        assert not pool.standing.open(now)
+        trial.abandoned()
+        assert pool.standing.due(now + 1)
+        all_of_them.close()
+
+
 async def test_a_websocket_counts_as_a_request_under_way(stage: Stage) -> None:
     """So those who come go where fewer are."""
 
