@@ -75,10 +75,12 @@ async def serve_portal(site: Path, lifecycle: Lifecycle) -> None:
         async with postman.at_work(), _served(make_app(services), folder.portal_socket):
 
             async def take_up() -> Outcome:
-                proposal = live.propose(_CONCERNS)
-                if isinstance(proposal, Problems):
-                    return refused(proposal)
-                live.exchange(proposal)
+                async with live.reading:
+                    # In a thread, as when files are followed.
+                    proposal = await asyncio.to_thread(live.propose, _CONCERNS)
+                    if isinstance(proposal, Problems):
+                        return refused(proposal)
+                    live.exchange(proposal)
                 return Outcome(taken=proposal.changes)
 
             lifecycle.on_reload(take_up)

@@ -1,4 +1,5 @@
 import asyncio
+import os
 import socket
 import stat
 from collections.abc import AsyncIterator
@@ -32,7 +33,9 @@ async def folder(tmp_path: Path) -> SiteFolder:
 
 
 @asynccontextmanager
-async def running(folder: SiteFolder) -> AsyncIterator[aiohttp.ClientSession]:
+async def portal_of(
+    folder: SiteFolder,
+) -> AsyncIterator[tuple[aiohttp.ClientSession, Lifecycle]]:
     """Run the portal of *folder*, and return a client on its socket, as the edge is one."""
     ready = asyncio.Event()
     lifecycle = Lifecycle("portal", ready.set)
@@ -41,8 +44,15 @@ async def running(folder: SiteFolder) -> AsyncIterator[aiohttp.ClientSession]:
         await ready.wait()
         connector = aiohttp.UnixConnector(str(folder.portal_socket))
         async with aiohttp.ClientSession(connector=connector) as client:
-            yield client
+            yield client, lifecycle
         lifecycle.stop()
+
+
+@asynccontextmanager
+async def running(folder: SiteFolder) -> AsyncIterator[aiohttp.ClientSession]:
+    """Run the portal of *folder*, and return a client alone."""
+    async with portal_of(folder) as (client, _):
+        yield client
 
 
 async def ask(client: aiohttp.ClientSession, host: str, door: Listener) -> int:
@@ -66,6 +76,28 @@ class TestServePortal:
             folder.app_file("wiki").write_text(WIKI)
             await asyncio.sleep(0.6)
             assert await ask(client, "wiki.pusterla.localhost", Listener.PLAIN_HTTP) == 308
+
+    async def test_what_a_reload_took_up_is_not_taken_back(self, folder: SiteFolder) -> None:
+        """Files that were read before it, and are still being read, do not come after it."""
+        file = folder.app_file("wiki")
+        file.write_text(WIKI)
+        async with portal_of(folder) as (client, lifecycle):
+            file.unlink()
+            os.mkfifo(file)
+            # Opened by whoever looks at the files, who now waits for what they say.
+            pipe = await asyncio.to_thread(file.open, "w")
+            newest = file.with_name(".newest")
+            newest.write_text(WIKI.replace("wiki.", "newest."))
+            newest.rename(file)
+            reloading = asyncio.create_task(lifecycle.reload())
+            await asyncio.sleep(0.3)
+            with pipe:
+                pipe.write(WIKI.replace("wiki.", "older."))
+            assert (await reloading).taken == ("wiki changed",)
+            for _ in range(20):
+                assert await ask(client, "older.pusterla.localhost", Listener.PLAIN_HTTP) == 404
+                assert await ask(client, "newest.pusterla.localhost", Listener.PLAIN_HTTP) == 308
+                await asyncio.sleep(0.01)
 
     async def test_a_second_portal_is_refused(self, folder: SiteFolder) -> None:
         """Two portals of one site would each serve half of the requests."""
