@@ -301,14 +301,20 @@ async def test_an_upstream_whose_connections_break_is_put_aside_by_tls_too(
         assert pool.standing.aside
 
 
+@pytest.mark.parametrize("early", [True, False])
+@pytest.mark.parametrize("held", [True, False])
 @pytest.mark.parametrize("tls", [True, False])
 async def test_what_an_application_said_before_it_broke_off_is_heard(
-    authority: Authority, *, tls: bool
+    authority: Authority, *, tls: bool, held: bool, early: bool
 ) -> None:
-    """It refuses a body and closes with the rest unread, while that is still being written."""
+    """It refuses a body and closes with the rest unread, while that is still being written.
+
+    Also where reading was held, for a client that takes little, be it that the answer came
+    early, before the break was noticed.
+    """
     context = authority.server(LOCAL)
     answer = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno"
-    connected, sent = threading.Event(), threading.Event()
+    connected, sent, over = threading.Event(), threading.Event(), threading.Event()
 
     def refuse(server: socket.socket) -> None:
         plain, _ = server.accept()
@@ -319,6 +325,7 @@ async def test_what_an_application_said_before_it_broke_off_is_heard(
         sent.wait()
         line.recv(10)
         line.sendall(answer)
+        over.wait()
         line.close()
 
     customer = Customer()
@@ -334,7 +341,11 @@ async def test_what_an_application_said_before_it_broke_off_is_heard(
         assert transport is not None
         transport.write(b"x" * 100_000)
         await asyncio.sleep(0.05)
+        connection.hold_reading(held)
         sent.set()
+        if early:
+            await asyncio.sleep(0.05)
+        over.set()
         # The loop has no turn in between, so it writes to what is broken before it reads.
         refusing.join()
         transport.write(b"x" * 1_000_000)
