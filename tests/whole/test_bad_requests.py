@@ -144,11 +144,12 @@ def test_a_head_with_two_readings_is_refused(
     "line, status",
     [
         ("CONNECT {host}:443 HTTP/1.1", 501),
-        ("TUNNEL / HTTP/1.1", 501),
+        ("TRACE / HTTP/1.1", 501),
+        ("tunnel / HTTP/1.1", 501),
         ("hello", 501),
         ("GET /{long} HTTP/1.1", 414),
     ],
-    ids=["connect", "unknown-method", "no-http", "long-target"],
+    ids=["connect", "trace", "no-method", "no-http", "long-target"],
 )
 def test_other_requests_that_are_not_passed_on(
     site: LiveSite, applications: Applications, inside: Guest, line: str, status: int
