@@ -52,8 +52,7 @@ async def add_application(
     found = read_new_application(command.folder.apps, command.site, name, text)
     if isinstance(found, Problems):
         raise CommandRefused("\n".join(problem.message for problem in found.problems))
-    # Begins with a dot, so that no running process reads it.
-    draft = path.with_name(f".{name}.{secrets.token_hex(4)}")
+    draft = _hidden(path)
     try:
         _write(draft, text)
         await _turn(command, AuditKind.APPLICATION_ADDED, name, host=host)
@@ -75,10 +74,21 @@ async def remove_application(command: Command, name: str) -> Path:
     somebody waits for or was granted end.
     """
     path = command.folder.app_file(refuse_unknown_application(command.folder, name))
-    await _turn(command, AuditKind.APPLICATION_REMOVED, name)
-    path.unlink()
+    # First, for what ends is not to be had back: where the file cannot be taken away, nothing does.
+    gone = path.rename(_hidden(path))
+    try:
+        await _turn(command, AuditKind.APPLICATION_REMOVED, name)
+    except BaseException:
+        gone.rename(path)
+        raise
+    gone.unlink()
     sync_folder(command.folder.apps)
     return path
+
+
+def _hidden(path: Path) -> Path:
+    """Return a name beside *path* that begins with a dot, so that no running process reads it."""
+    return path.with_name(f".{path.stem}.{secrets.token_hex(4)}")
 
 
 async def _turn(command: Command, kind: AuditKind, name: str, **detail: str) -> None:

@@ -59,7 +59,7 @@ class Fault(StrEnum):
     OWN = "own"
     """Nobody decides what they have asked for themselves."""
     SETTLED = "settled"
-    """Somebody has decided it already, it was withdrawn, or its days are over."""
+    """Somebody has decided it already, it was withdrawn, or its days are over: it does not end."""
     OUTSIDE = "outside"
     """Days were granted that nobody has asked for."""
 

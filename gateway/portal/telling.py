@@ -84,10 +84,10 @@ async def _letters_of(
         return ()
     application = configuration.applications.get(request.app)
     title = request.app if application is None else application.title
+    if request.is_over(now.astimezone(site.time_zone).date()):
+        return ()
     if request.state is not RequestState.ASKED:
         return answer_letters(site, request, title, asker)
-    if not request.is_open(now.astimezone(site.time_zone).date()):
-        return ()
     found = None if application is None else approvable(application.policy, asker, now)
     names = frozenset() if found is None else found.deciders(asker, site.managers)
     return asked_letters(site, request, title, asker, await _people(store, names))

@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.requests import RequestState
 from gateway.core.spans import parse_spans
-from gateway.store.schema import acceptance, access_request, used_day
+from gateway.store.requests import ASKER
+from gateway.store.schema import acceptance, access_request, person, used_day
 from policies.papers import NO_PAPERS, Approval, Papers, mark_of
 
 _BACK: Final = timedelta(days=62)
@@ -33,6 +34,7 @@ async def read_all_papers(
             *(access_request.c.username, access_request.c.app),
             *(access_request.c.granted, access_request.c.number),
         )
+        .join(person, ASKER)
         .where(access_request.c.state == RequestState.APPROVED)
         .order_by(access_request.c.number)
     )

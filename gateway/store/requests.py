@@ -20,8 +20,8 @@ from gateway.store.schema import access_request, person, used_day
 _request = access_request.c
 _OPEN: Final = (RequestState.ASKED, RequestState.APPROVED)
 _ANSWERS: Final = (RequestState.APPROVED, RequestState.REFUSED)
-# Whoever has the name since somebody asked is somebody else.
-_ASKER: Final = and_(person.c.username == _request.username, person.c.added_at <= _request.asked_at)
+ASKER: Final = and_(person.c.username == _request.username, person.c.added_at <= _request.asked_at)
+"""Of whom a request is: whoever has had the name only since it was asked is somebody else."""
 TOLD_WITHIN: Final = timedelta(days=7)
 """For how long letters are made up for, where there was no mail server."""
 
@@ -105,7 +105,7 @@ async def waiting(connection: AsyncConnection) -> list[tuple[AccessRequest, Pers
     rows = await connection.execute(
         # A name that both tables have is ambiguous in a row.
         select(access_request, *(one for one in people.PERSON if one.name != "username"))
-        .join_from(access_request, person, _ASKER)
+        .join_from(access_request, person, ASKER)
         .where(_request.state == RequestState.ASKED, person.c.enabled.is_(True))
         .order_by(_request.number)
     )
@@ -217,7 +217,7 @@ async def untold(connection: AsyncConnection, now: datetime, most: int) -> list[
     decided = _request.state.in_(_ANSWERS) & (_request.decided_at > since)
     rows = await connection.execute(
         select(access_request)
-        .join(person, _ASKER)
+        .join(person, ASKER)
         .where(
             person.c.enabled.is_(True),
             or_(asked & _request.told_at.is_(None), decided & _request.answered_at.is_(None)),

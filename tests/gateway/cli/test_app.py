@@ -1,4 +1,6 @@
+import sqlite3
 import tomllib
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -199,6 +201,16 @@ def test_an_application_is_removed_even_with_problems(pusterla: Runner) -> None:
     assert pusterla.json("app", "remove", "wiki")["name"] == "wiki"
     assert pusterla.json("app", "list") == []
     assert pusterla.audit("application-removed")[0]["app"] == "wiki"
+
+
+def test_an_application_stays_where_its_removal_cannot_be_written_down(pusterla: Runner) -> None:
+    """What was granted for it would be gone otherwise, or open what nobody knows to be there."""
+    pusterla.add_app("wiki")
+    with closing(sqlite3.connect(pusterla.site / "store" / "pusterla.sqlite3")) as store:
+        store.execute("ALTER TABLE access_request RENAME TO elsewhere")
+        store.commit()
+    assert pusterla.run("app", "remove", "wiki").exit_code != 0
+    assert [path.name for path in (pusterla.site / "apps").iterdir()] == ["wiki.toml"]
 
 
 @pytest.mark.parametrize("verb", ["show", "remove"])

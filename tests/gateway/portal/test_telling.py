@@ -158,6 +158,15 @@ async def test_no_manager_is_told_of_what_is_over(posting: House) -> None:
     assert "number=2" in posting.letters[0].text
 
 
+async def test_nobody_is_told_of_an_answer_about_what_is_over(posting: House) -> None:
+    """It came while there was no mail server, and opens nothing any more."""
+    session = await posting.signed_in()
+    await send(posting, session, "2026-11-22")
+    await posting.store.rule_on_access(1, Ruling(None, "", TODAY), by="command")
+    posting.clock.advance(days=3)
+    assert await write(posting) == []
+
+
 async def test_letters_wait_for_room(posting: House) -> None:
     """Those of a lost stick have theirs; none is passed over, and one request's go together."""
     await berta(posting)

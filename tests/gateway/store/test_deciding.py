@@ -302,6 +302,20 @@ class TestEnding:
         ends = {AuditKind.APPROVAL_ENDED, AuditKind.APPROVAL_WITHDRAWN}
         assert [one.detail["number"] for one in lines if one.kind in ends] == ["3"]
 
+    async def test_who_has_a_name_again_inherits_no_approval(
+        self, store: Store, clock: Clock
+    ) -> None:
+        """Not of yesterday either, which is today's once the site's time zone is moved west."""
+        anna = await actor(store, "anna")
+        await asked(store, anna, wish("2026-11-24"))
+        await store.rule_on_access(1, granted("2026-11-24"), by="command")
+        assert len(await approved(store)) == 1
+        clock.now += DAY
+        await store.remove_person("anna", TODAY + DAY)
+        clock.now += DAY / 24
+        await actor(store, "anna")
+        assert await approved(store) == []
+
     async def test_an_application_inherits_nothing_of_who_had_its_name(self, store: Store) -> None:
         """Whether it was removed or another is added: what waits ends, and what was granted."""
         anna, bruno = await actor(store, "anna"), await actor(store, "bruno")
