@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from gateway.core.people import Holder
@@ -80,6 +81,8 @@ class Downstream(Stream):
         self._reached: Reached | None = None
         self._ends: datetime | None = None
         """When its certificate ends, once that is known to be good."""
+        self.since = inf
+        """When its handshake was over, by `Edge.tick`."""
         self._doubted = False
         """Whether its certificate is known to open nothing."""
         self._asked = False
@@ -94,6 +97,7 @@ class Downstream(Stream):
 
     def begin(self) -> None:
         """Wait for the first request."""
+        self.since = self.edge.tick
         self._await_request()
         self._look_up_holder()
         if self._crowded or self._doubted:

@@ -22,6 +22,8 @@ log = logging.getLogger("pusterla.edge")
 _FIRST_WAIT = 0.1
 _LONGEST_WAIT = 2.0
 _AT_ONCE = 200
+_SILENT_SECONDS = 2.0
+"""How long a connection may ask nothing before its certificate is judged all the same."""
 _CUTS = {
     Refusal.OUTSIDE_HOURS: CutReason.OUTSIDE_HOURS,
     # Of the application's own: it asks for a new sign-in.
@@ -110,11 +112,13 @@ async def watch_silent(edge: Edge) -> None:
     """Have the certificates of those judged who have come in and ask nothing, for ever.
 
     A first request has that done by itself; who makes none would hold a place without right.
+    What has come in just now is left alone: its request may be on the way, and is told by a page.
     """
     asking: asyncio.Task[None] | None = None
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
-        silent = [one for one in edge.connections.unjudged() if one.silent]
+        latest = edge.tick - _SILENT_SECONDS
+        silent = [one for one in edge.connections.unjudged() if one.silent and one.since < latest]
         if silent and (asking is None or asking.done()):
             asking = edge.spawn(_judge_silent(edge, silent))
 

@@ -218,8 +218,9 @@ def test_a_ca_that_is_taken_away_takes_its_connections_with_it(
     with ExitStack() as stack:
         held = hold_everything(staying, stack)
         foreign = [stack.enter_context(Wire(own, WIKI, stick)) for _ in range(6)]
-        # Whoever of them says nothing is cut by itself, for nobody knows the certificate.
-        assert {wire.ask("GET", "/").status for wire in foreign} == {403}
+        for wire in foreign:
+            # Whoever says nothing is cut after a while, for nobody knows the certificate.
+            assert wire.ask("GET", "/").status == 403
         own.folder.client_trust.write_bytes(trusted)
         mark = own.log_size()
         report = reload(own)

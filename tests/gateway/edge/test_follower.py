@@ -12,6 +12,7 @@ from gateway.core.people import Fingerprint, Holder
 from gateway.core.refusal_kinds import Refusal
 from gateway.core.site import Application
 from gateway.edge import follower
+from gateway.edge.connections import SWEEP_SECONDS
 from gateway.edge.follower import recheck
 from gateway.edge.stream import State
 from policies.calendar import Span, Timetable
@@ -559,6 +560,14 @@ async def test_a_page_is_not_cut_by_a_verdict_on_who_asks_nothing(stage: Stage) 
     assert told.end is End.CLOSED
     event = await stage.wait_for_audit(AuditKind.CONNECTION_CUT, "certificate-expired")
     assert event.detail == {"connections": "1"}
+
+
+async def test_who_takes_a_moment_to_ask_is_told_by_a_page(stage: Stage) -> None:
+    """The way from the handshake to the request may be long, and a reset would say nothing."""
+    wire = await stage.connect(WIKI, stage.made.expired)
+    await asyncio.sleep(3 * SWEEP_SECONDS)
+    reply = await wire.ask(f"GET / HTTP/1.1\r\nHost: {WIKI}\r\n\r\n".encode())
+    assert reply.refusal == Refusal.CERTIFICATE_EXPIRED
 
 
 async def test_who_asks_nothing_is_judged_when_the_store_answers_again(stage: Stage) -> None:
